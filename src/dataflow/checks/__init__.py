@@ -1,0 +1,1 @@
+"""A caption → a verdict."""

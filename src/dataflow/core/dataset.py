@@ -1,0 +1,50 @@
+"""The seam between the road and the dataset formats."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from dataflow.core.row import Row
+
+
+class Reader(Protocol):
+    """A dataset that can be read from the start, as often as needed, in constant memory."""
+
+    def rows(self) -> Iterator[Row]:
+        """The rows in order; each call starts again at row 0.
+
+        Raises:
+            InputError: naming file and line or row, where the dataset cannot be read.
+        """
+        ...
+
+    def count(self) -> int | None:
+        """The number of rows where it is known without reading the data, else None."""
+        ...
+
+    def folder(self) -> str:
+        """The folder that relative picture paths in the data are first looked up in."""
+        ...
+
+
+class Writer(Protocol):
+    """A dataset being written to one file; the rows come in order."""
+
+    def write(self, row: Row, added: Mapping[str, Any]) -> None:
+        """Append `row` with its fields untouched and `added` (name → JSON value) at their end.
+
+        A name that the row has already is replaced where it stands.
+
+        Raises:
+            OutputError: the value or the disk does not allow it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish the file; after this it is whole. Never called after a failure."""
+        ...
+
+    def abandon(self) -> None:
+        """Let go of the file after a failure; what is on disk is not whole. Never raises."""
+        ...

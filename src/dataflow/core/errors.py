@@ -1,0 +1,221 @@
+"""Everything that can go wrong, as one tree branched by who must act.
+
+* `RowError`: the row itself cannot be captioned; it fails with this error and the run goes on.
+* `TryAgainError`: time may cure it; the same request is worth another attempt.
+* `StopRunError`: a person must act; the run stops, and everything done so far is kept.
+
+An error carries fields, not only prose, so that a journal or an errors file can hold it, and it
+survives pickling. Errors of other libraries become these at the border where they are met.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DataflowError(Exception):
+    """The root of every error this package raises on purpose.
+
+    Args:
+        message: What happened, where, and the cure; never holds a key or a picture's bytes.
+        fields: Further facts, kept as attributes (see the subclasses).
+    """
+
+    kind: str = "error"
+
+    def __init__(self, message: str, **fields: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self._fields = fields
+        for name, value in fields.items():
+            setattr(self, name, value)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (_rebuild, (type(self), self.message, self._fields))
+
+
+def _rebuild(cls: type[DataflowError], message: str, fields: dict[str, Any]) -> DataflowError:
+    return cls(message, **fields)
+
+
+# --- the row must be mended ---------------------------------------------------------------------
+
+
+class RowError(DataflowError):
+    """This row cannot be captioned as it is; the others go on."""
+
+    kind = "row"
+
+
+class BadRowError(RowError):
+    """The row lacks a picture, or its conversation has no readable shape."""
+
+    kind = "bad_row"
+
+
+class PictureError(RowError):
+    """The row's picture cannot be had or decoded; no request was spent on it."""
+
+    kind = "picture"
+
+
+class PictureMissingError(PictureError):
+    """No such file, or the URL answers that there is none."""
+
+    kind = "picture_missing"
+
+
+class PictureTooLargeError(PictureError):
+    """The picture passes the limit on pixels, bytes or seconds."""
+
+    kind = "picture_too_large"
+
+
+class PictureForbiddenError(PictureError):
+    """The reference points where data may not point: a private address, outside the image root."""
+
+    kind = "picture_forbidden"
+
+
+class RefusedError(RowError):
+    """The engine's provider refused the picture or the answer (content policy)."""
+
+    kind = "refused"
+
+
+class TooLongError(RowError):
+    """The request does not fit into the model's context."""
+
+    kind = "too_long"
+
+
+class BadRequestError(RowError):
+    """The server rejects this row's request for another reason."""
+
+    kind = "bad_request"
+
+
+class EmptyCaptionError(RowError):
+    """The engine answered, with no text."""
+
+    kind = "empty"
+
+
+# --- time may cure it ---------------------------------------------------------------------------
+
+
+class TryAgainError(DataflowError):
+    """The attempt failed for a reason that may pass.
+
+    Args:
+        message: As in `DataflowError`.
+        retry_after: Seconds the server asked to wait, or None.
+    """
+
+    kind = "try_again"
+    retry_after: float | None = None
+
+
+class RateLimitedError(TryAgainError):
+    """Too many requests or tokens in the server's window (HTTP 429)."""
+
+    kind = "rate_limited"
+
+
+class OverloadedError(TryAgainError):
+    """The server is there but cannot answer now (HTTP 5xx, 408, 409)."""
+
+    kind = "overloaded"
+
+
+class AskTimeoutError(TryAgainError):
+    """No whole reply within the time limit of one attempt."""
+
+    kind = "timeout"
+
+
+class ConnectionLostError(TryAgainError):
+    """The connection could not be made, or broke before the reply was whole."""
+
+    kind = "connection"
+
+
+class GarbledReplyError(TryAgainError):
+    """The reply is whole but is not a chat completion."""
+
+    kind = "garbled_reply"
+
+
+# --- a person must act --------------------------------------------------------------------------
+
+
+class StopRunError(DataflowError):
+    """The run cannot go on; what is done is kept."""
+
+    kind = "stopped"
+
+
+class WrongKeyError(StopRunError):
+    """The server does not accept the API key (HTTP 401, 403), or none is set."""
+
+    kind = "wrong_key"
+
+
+class UnknownModelError(StopRunError):
+    """The server, the hub or the disk has no such model."""
+
+    kind = "unknown_model"
+
+
+class OutOfMoneyError(StopRunError):
+    """The account has no credit left."""
+
+    kind = "no_money"
+
+
+class UnreachableError(StopRunError):
+    """No server answers at the address."""
+
+    kind = "unreachable"
+
+
+class EngineFailedError(StopRunError):
+    """The local engine cannot be started or kept alive; the message holds its own reason."""
+
+    kind = "engine_failed"
+
+
+class ServingContractError(StopRunError):
+    """A serving broke its promise, for example by returning too few answers."""
+
+    kind = "serving_contract"
+
+
+class InputError(StopRunError):
+    """The dataset cannot be read; the message names file and line or row."""
+
+    kind = "input"
+
+
+class OutputError(StopRunError):
+    """The output cannot be written."""
+
+    kind = "output"
+
+
+class JournalError(StopRunError):
+    """The journal cannot be opened, trusted or written."""
+
+    kind = "journal"
+
+
+class UsageError(StopRunError, ValueError):
+    """An argument is wrong."""
+
+    kind = "usage"
+
+
+class MissingPackageError(StopRunError, ImportError):
+    """An optional package is not installed; the message names the command that installs it."""
+
+    kind = "missing_package"

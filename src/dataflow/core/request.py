@@ -1,0 +1,63 @@
+"""What is asked of an engine, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from dataflow.core.picture import ImageRef
+
+Role = Literal["system", "user", "assistant"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One message of a conversation: text and pictures in the order they are sent."""
+
+    role: Role
+    parts: tuple[str | ImageRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to an engine.
+
+    Attributes:
+        turns: The conversation; the last turn is the user's.
+        sampling: Settings that override the serving's own for this request, by their names in the
+            OpenAI protocol (``temperature``, ``max_tokens``, ``seed`` …).
+    """
+
+    turns: tuple[Turn, ...]
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def pictures(self) -> tuple[ImageRef, ...]:
+        """The pictures in the order in which they are sent."""
+        return tuple(p for turn in self.turns for p in turn.parts if isinstance(p, ImageRef))
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one reply, as the server counted them; None where it did not say."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One whole answer.
+
+    Attributes:
+        text: The answer as the model gave it.
+        finish_reason: ``"stop"``, ``"length"`` … or None where the server did not say.
+        usage: Tokens.
+        model: The model's name as the server gave it, or empty.
+    """
+
+    text: str
+    finish_reason: str | None = None
+    usage: Usage = Usage()
+    model: str = ""

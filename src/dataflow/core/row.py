@@ -1,0 +1,25 @@
+"""A row of a dataset, as the road sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row.
+
+    Attributes:
+        index: Position in the dataset, from 0. Rows come and go in this order.
+        fields: The row's values by column name, in the dataset's order, for reading only.
+        place: Where the row stands, for messages: ``"data.jsonl, line 12"``.
+        raw: The row in the reader's own exact form, which only a writer of the same format looks
+            at, so that untouched values keep their bytes; None where there is none.
+    """
+
+    index: int
+    fields: Mapping[str, Any]
+    place: str
+    raw: Any = None

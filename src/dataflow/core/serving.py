@@ -1,0 +1,86 @@
+"""The seam between the road and the engines.
+
+`LLMServingABC` is what users' own servings implement: lists in, lists out. `EngineServing` is what
+the road drives: one attempt at one request, many at a time.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
+
+from dataflow.core.picture import Picture
+from dataflow.core.request import Reply, Request
+
+
+class LLMServingABC(ABC):
+    """A model that answers a list of prompts with a list of texts, in the same order."""
+
+    @abstractmethod
+    def generate_from_input(self, user_inputs: list[str], system_prompt: str) -> list[str]:
+        """Answer each of `user_inputs` under `system_prompt`; as many answers as inputs."""
+
+    @abstractmethod
+    def cleanup(self) -> None:
+        """Give back what the serving holds: processes, memory, connections."""
+
+    def load_model(self, model_name_or_path: str, **kwargs: Any) -> None:
+        """Load a model by hand; only servings that support it override this.
+
+        Raises:
+            TypeError: this serving loads its model by itself.
+        """
+        raise TypeError(f"{type(self).__name__} loads its model by itself; don't call load_model()")
+
+
+class VLMServingABC(LLMServingABC):
+    """A serving whose model also sees pictures."""
+
+
+class Asker(Protocol):
+    """An open connection to an engine."""
+
+    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+        """Make one attempt at `request`.
+
+        Args:
+            request: The question; its `ImageRef` parts stand for `pictures`, in order.
+            pictures: The loaded pictures, one for each of `request.pictures`.
+
+        Raises:
+            RowError: this row cannot be answered.
+            TryAgainError: this attempt failed; a later one may not.
+            StopRunError: no row can be answered until a person acts.
+        """
+        ...
+
+
+class EngineServing(VLMServingABC):
+    """A serving that the road drives.
+
+    Attributes:
+        model: The model's name, as sent to the engine.
+        max_workers: Requests in flight at most.
+        is_local: Whether the engine is our own child process (it costs no money).
+    """
+
+    model: str
+    max_workers: int
+    is_local: bool = False
+
+    @abstractmethod
+    def settings(self) -> Mapping[str, Any]:
+        """Everything of this serving that determines an answer: model and sampling.
+
+        Plain JSON values. A changed setting makes a changed request key: the row is asked again.
+        """
+
+    @abstractmethod
+    def connect(self) -> AbstractAsyncContextManager[Asker]:
+        """Open the engine for the running event loop; a local engine is started if it is not up.
+
+        Raises:
+            StopRunError: on entry, when the engine cannot be had.
+        """

@@ -1,0 +1,51 @@
+"""The seam between the operators and where a pipeline keeps its steps."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataflow.core.dataset import Reader, Writer
+
+
+class DataFlowStorage(ABC):
+    """Where an operator reads its rows and writes its results; users may bring their own."""
+
+    @abstractmethod
+    def read(self, output_type: str) -> Any:
+        """All rows of the current step as ``"dataframe"`` or ``"dict"`` (a list of dicts)."""
+
+    @abstractmethod
+    def write(self, data: Any) -> Any:
+        """Write a list of dicts or a DataFrame as the next step; returns where it went."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepFiles:
+    """One step of a file storage, opened for streaming.
+
+    Attributes:
+        reader: The current step's rows.
+        output: The next step's file.
+        open_writer: Given a path to write to, a writer in the next step's format.
+    """
+
+    reader: Reader
+    output: Path
+    open_writer: Callable[[Path], Writer]
+
+
+class StreamingStorage(DataFlowStorage):
+    """A storage whose steps are files, so that rows stream through in constant memory."""
+
+    @abstractmethod
+    def open_step(self) -> StepFiles:
+        """The current step's reader and the next step's writer.
+
+        Raises:
+            UsageError: before the first `step()`.
+            InputError: the current step's file is missing or has no known format.
+        """

@@ -1,0 +1,1 @@
+"""The road of a row: order, concurrency, memory, retry, journal, resume."""

@@ -1,0 +1,1 @@
+"""A picture's reference → safe bytes."""
