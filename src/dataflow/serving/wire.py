@@ -1,0 +1,228 @@
+"""The one HTTP client: every engine is reached by it, ours on loopback as well as a paid API.
+
+One `ask` is one attempt and has one outcome, a `Reply` or one of our errors; whether and when to
+ask again is the road's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+from collections.abc import AsyncIterator, Mapping, Sequence
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.request import getproxies, proxy_bypass
+
+import orjson
+
+from dataflow.core.errors import GarbledReplyError, UnreachableError
+from dataflow.core.picture import Picture
+from dataflow.core.request import Reply, Request
+from dataflow.serving.address import check_key, read_address
+from dataflow.serving.answers import read_answer
+from dataflow.serving.body import build_body, merge_sampling
+from dataflow.serving.complaints import MaxTokensNameError
+from dataflow.serving.faults import fault_of, network_errors
+from dataflow.serving.stream import StreamedReply
+
+if TYPE_CHECKING:
+    import aiohttp
+    from typing_extensions import Self
+
+LONGEST_BODY = 16 * 2**20
+"""Bytes; a reply that is longer is no caption."""
+
+_CONNECT_SECONDS = 30.0
+_LIST_SECONDS = 30.0
+
+
+class Wire:
+    """A client of one OpenAI-compatible API, open while it is entered as a context.
+
+    Args:
+        base_url: The API, as ``"https://host/v1"`` or as its chat completions' whole URL.
+        model: The model's name at the server.
+        api_key: Sent as bearer token; None or empty sends none.
+        sampling: Fields of the protocol sent with each request (``temperature`` …); a request's
+            own sampling wins over them.
+        timeout: Seconds for one attempt, from the first byte sent to the last received.
+        stream: Whether to ask for replies in pieces.
+        connections: Connections at most; as many requests can be in flight.
+
+    Raises:
+        UsageError: the URL, the key or the sampling cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        model: str,
+        api_key: str | None,
+        sampling: Mapping[str, Any],
+        timeout: float,
+        stream: bool = False,
+        connections: int,
+    ) -> None:
+        self.address = read_address(base_url)
+        self.model = model
+        self._key = check_key(api_key)
+        self._sampling = merge_sampling(sampling)
+        self._timeout = timeout
+        self._stream = stream
+        self._connections = connections
+        self._new_name = False
+        self._session: aiohttp.ClientSession | None = None
+        self._proxy: str | None = None
+
+    async def __aenter__(self) -> Self:
+        import aiohttp
+
+        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key}"
+        self._proxy = None if self.address.is_loopback else _proxy_for(self.address.chat_url)
+        # trust_env stays off: it would also send what stands in ~/.netrc.
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=60),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=headers,
+            trust_env=False,
+            timeout=aiohttp.ClientTimeout(
+                total=self._timeout, sock_connect=min(self._timeout, _CONNECT_SECONDS)
+            ),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            session, self._session = self._session, None
+            await session.close()
+
+    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+        """Make one attempt at `request`; see `core.serving.Asker`.
+
+        A server that knows ``max_tokens`` only as ``max_completion_tokens`` is asked again at
+        once with that name, and with it from then on.
+
+        Raises:
+            RowError: this row cannot be answered.
+            TryAgainError: this attempt failed; a later one may not.
+            StopRunError: no row can be answered until a person acts.
+        """
+        used_new_name = self._new_name
+        try:
+            return await self._attempt(request, pictures)
+        except MaxTokensNameError:
+            if used_new_name:
+                raise
+        self._new_name = True
+        return await self._attempt(request, pictures)
+
+    async def models(self) -> list[str]:
+        """The names of the server's models; it costs nothing.
+
+        Raises:
+            TryAgainError: the server cannot be reached or cannot answer now.
+            StopRunError: it does not accept the key, or has no such list.
+        """
+        async with self._open("GET", self.address.models_url, seconds=_LIST_SECONDS) as answer:
+            body = await _whole_body(answer)
+            if answer.status != 200:
+                self._read(answer, body)
+        try:
+            names = [str(model["id"]) for model in orjson.loads(body)["data"]]
+        except (ValueError, KeyError, TypeError):
+            raise GarbledReplyError("the server's list of models is no such list") from None
+        return names
+
+    async def _attempt(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+        sampling = merge_sampling(self._sampling, request.sampling)
+        if self._new_name and "max_tokens" in sampling:
+            sampling["max_completion_tokens"] = sampling.pop("max_tokens")
+        body = build_body(
+            request, pictures, model=self.model, sampling=sampling, stream=self._stream
+        )
+        async with self._open("POST", self.address.chat_url, body) as answer:
+            if answer.status == 200 and answer.content_type == "text/event-stream":
+                return await self._read_stream(answer)
+            return self._read(answer, await _whole_body(answer))
+
+    @contextlib.asynccontextmanager
+    async def _open(
+        self, method: str, url: str, body: bytes | None = None, *, seconds: float | None = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        """One HTTP exchange; what fails in it, also while its reply is read, is our error."""
+        import aiohttp
+
+        if self._session is None:
+            raise UnreachableError("the wire is closed: use it as 'async with wire:'")
+        options: dict[str, Any] = {"proxy": self._proxy, "allow_redirects": False}
+        if seconds is not None:
+            options["timeout"] = aiohttp.ClientTimeout(total=min(seconds, self._timeout))
+        if body is not None:
+            # Handed over as a file, a large body is sent in slices between which the loop runs.
+            options["data"] = io.BytesIO(body)
+        try:
+            async with self._session.request(method, url, **options) as answer:
+                yield answer
+        except network_errors() as error:
+            raise fault_of(
+                error, host=self.address.host, timeout=self._timeout, secrets=(self._key,)
+            ) from None
+
+    def _read(self, answer: aiohttp.ClientResponse, body: bytes) -> Reply:
+        return read_answer(
+            answer.status, answer.headers, body, secrets=(self._key,), place=answer.url.path
+        )
+
+    async def _read_stream(self, answer: aiohttp.ClientResponse) -> Reply:
+        reply = StreamedReply(answer.headers, secrets=(self._key,))
+        left = LONGEST_BODY
+        try:
+            async for piece in answer.content.iter_any():
+                left -= len(piece)
+                if left < 0:
+                    raise GarbledReplyError(f"the stream is longer than {LONGEST_BODY} bytes")
+                reply.feed(piece)
+                if reply.is_done:
+                    await _run_out(answer)
+                    break
+        except network_errors():
+            if not reply.is_whole:
+                raise
+        return reply.finish()
+
+
+async def _whole_body(answer: aiohttp.ClientResponse) -> bytes:
+    pieces = []
+    left = LONGEST_BODY
+    async for piece in answer.content.iter_any():
+        left -= len(piece)
+        if left < 0:
+            raise GarbledReplyError(f"the reply is longer than {LONGEST_BODY} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+async def _run_out(answer: aiohttp.ClientResponse) -> None:
+    """Wait a moment for the stream's own end, so that its connection can be used again."""
+    with contextlib.suppress(*network_errors()):
+        await asyncio.wait_for(answer.content.read(1), 0.25)
+
+
+def _proxy_for(url: str) -> str | None:
+    """The proxy that the environment names for `url` (``HTTPS_PROXY``, ``NO_PROXY`` …)."""
+    scheme, _, rest = url.partition("://")
+    host = rest.partition("/")[0]
+    proxies = getproxies()
+    proxy = proxies.get(scheme) or proxies.get("all")
+    if proxy is None or proxy_bypass(host) or not proxy.startswith(("http://", "https://")):
+        return None
+    return proxy
