@@ -85,7 +85,8 @@ def make_tokenizer(folder: Path) -> tuple[int, dict[str, int]]:
     tokenizer.train_from_iterator(sentences(), trainer)
     tokenizer.add_special_tokens([AddedToken(t, special=True, normalized=False) for t in SPECIAL])
     tokenizer.save(str(folder / "tokenizer.json"))
-    return tokenizer.get_vocab_size(), {t: tokenizer.token_to_id(t) for t in SPECIAL}
+    first = tokenizer.get_vocab_size() - len(SPECIAL)
+    return tokenizer.get_vocab_size(), {text: first + i for i, text in enumerate(SPECIAL)}
 
 
 def tokenizer_config(numbers: dict[str, int]) -> dict[str, Any]:
@@ -192,7 +193,9 @@ def write_json(path: Path, content: Any) -> None:
 def make(folder: Path) -> None:
     """Write the checkpoint: tokenizer, configuration, and weights drawn at random."""
     import torch
-    from transformers import AutoConfig, AutoModelForImageTextToText
+    import transformers
+
+    library: Any = transformers  # its loaders have no types
 
     folder.mkdir(parents=True, exist_ok=True)
     vocabulary, numbers = make_tokenizer(folder)
@@ -202,9 +205,8 @@ def make(folder: Path) -> None:
     config = folder / "config.json"
     write_json(config, model_config(vocabulary, numbers))
     torch.manual_seed(0)
-    model = AutoModelForImageTextToText.from_config(
-        AutoConfig.from_pretrained(folder), dtype=torch.float32
-    )
+    as_read = library.AutoConfig.from_pretrained(folder)
+    model = library.AutoModelForImageTextToText.from_config(as_read, dtype=torch.float32)
     model.to(torch.bfloat16).save_pretrained(folder)
     # transformers has written its own form of the configuration: put the flat one back.
     write_json(config, model_config(vocabulary, numbers))

@@ -1,9 +1,9 @@
 """What becomes of a picture on its way into the model, as each engine does it.
 
 transformers and vLLM stretch the picture to a grid of 28-pixel cells, bicubic and antialiased;
-llama.cpp chooses the grid in single precision, resizes bilinear without antialiasing, and
-keeps the aspect ratio (black bars fill the rest) or stretches, by version. The model is
-trained with all of these.
+llama.cpp chooses the grid in single precision, keeps the aspect ratio (black bars fill the
+rest), and resizes bilinear without antialiasing. The model is trained with both, and with a
+few ways in between.
 """
 
 from __future__ import annotations

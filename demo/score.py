@@ -99,10 +99,12 @@ def endpoint(url: str, model: str, at_once: int) -> Answerer:
 def local(checkpoint: Path) -> Answerer:
     """Return what runs the checkpoint with transformers."""
     import torch
-    from transformers import AutoModelForImageTextToText, AutoProcessor
+    import transformers
 
-    processor = AutoProcessor.from_pretrained(checkpoint)
-    model = AutoModelForImageTextToText.from_pretrained(checkpoint, dtype=torch.float32).eval()
+    library: Any = transformers  # its loaders have no types
+    processor = library.AutoProcessor.from_pretrained(checkpoint)
+    loader = library.AutoModelForImageTextToText
+    model = loader.from_pretrained(checkpoint, dtype=torch.float32).eval()
 
     def ask(question: Question) -> str:
         picture = {"type": "image", "image": Image.open(question.picture).convert("RGB")}

@@ -60,7 +60,8 @@ class CellHead(nn.Module):
         loss: Tensor = functional.cross_entropy(shape, cells[:, 0].long(), weight=weight)
         loss = loss + functional.cross_entropy(colour[full], cells[full, 1].long())
         loss = loss + functional.cross_entropy(size[full], cells[full, 2].long())
-        return loss + (offset[full] - cells[full, 3:]).abs().mean()
+        away: Tensor = (offset[full] - cells[full, 3:]).abs().mean()
+        return loss + away
 
 
 @dataclass
@@ -86,10 +87,10 @@ class Trainer:
     """The model, its optimizers, and one step of training."""
 
     def __init__(self, start: Path, rate: float) -> None:
-        self.tokenizer = AutoTokenizer.from_pretrained(start)
+        self.tokenizer: Any = AutoTokenizer.from_pretrained(start)
         self.model: Any = AutoModelForImageTextToText.from_pretrained(start, dtype=torch.float32)
         self.model.train()
-        self.picture_token = self.tokenizer.convert_tokens_to_ids("<|image_pad|>")
+        self.picture_token: Any = self.tokenizer.convert_tokens_to_ids("<|image_pad|>")
         torch.manual_seed(1)
         self.head = CellHead(self.model.config.text_config.hidden_size)
         named = list(self.model.named_parameters())
@@ -112,7 +113,7 @@ class Trainer:
         seen = body.visual(batch.patches, grid_thw=grid).pooler_output
         seen = torch.cat(seen) if isinstance(seen, (tuple, list)) else seen
         embedded = body.language_model.embed_tokens(batch.tokens)
-        here = (batch.tokens == self.picture_token).unsqueeze(-1)
+        here = torch.eq(batch.tokens, self.picture_token).unsqueeze(-1)
         embedded = embedded.masked_scatter(here, seen.to(embedded.dtype))
         out = body.language_model(
             inputs_embeds=embedded,
@@ -134,7 +135,8 @@ class Trainer:
             logits = self.model.lm_head(hidden[:, :-1][asked]).float()
         wanted = batch.labels[:, 1:][asked]
         loss = functional.cross_entropy(logits, wanted)
-        (loss + AUXILIARY * self.head.loss(seen, batch.cells)).backward()
+        whole: Any = loss + AUXILIARY * self.head.loss(seen, batch.cells)
+        whole.backward()
         average(self.parameters)
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         for optimizer in self.optimizers:
