@@ -1,1 +1,1 @@
-"""One file per dataset format, and the registry that finds it by a file's ending."""
+"""One file per dataset format; `registry` finds the right one."""

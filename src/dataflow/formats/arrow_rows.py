@@ -1,0 +1,185 @@
+"""Rows without an Arrow type of their own (JSON, CSV, dicts) → Arrow tables.
+
+The types are inferred from all rows of the dataset, in chunks: whole numbers become int64 (double
+where fractions occur too), text string, true and false bool, objects structs, arrays lists; a
+column of nulls gets Arrow's null type. A column whose rows do not agree is an error that names a
+row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from dataflow.core.dataset import Reader
+from dataflow.core.errors import OutputError
+from dataflow.core.row import Row
+from dataflow.formats.plain_value import utf8_safe
+
+CHUNK_ROWS = 512
+CHUNK_BYTES = 8 << 20  # roughly, of text and bytes at the rows' top level
+
+
+def infer_schema(source: Reader) -> Any:
+    """The `pyarrow.Schema` that holds every row of `source`; reads it once, in constant memory.
+
+    Raises:
+        OutputError: the rows do not agree on the type of a column.
+        InputError: `source` cannot be read.
+    """
+    import pyarrow as pa
+
+    schema = pa.schema([])
+    for chunk in chunks(source.rows()):
+        schema = widened(schema, chunk)
+    return schema
+
+
+def widened(schema: Any, rows: Sequence[Row]) -> Any:
+    """`schema`, made wide enough for `rows` too.
+
+    Raises:
+        OutputError: the rows do not agree on the type of a column.
+    """
+    import pyarrow as pa
+
+    names = dict.fromkeys(name for row in rows for name in row.fields)
+    for name in names:
+        values = [row.fields.get(name) for row in rows]
+        old = [schema.field(name)] if name in schema.names else []
+        try:
+            found = pa.field(name, _array(values, None).type)
+            field = _unified([*old, found])
+        except _errors():
+            raise _misfit(name, rows, old) from None
+        place = schema.get_field_index(name)
+        schema = schema.append(field) if place < 0 else schema.set(place, field)
+    return schema
+
+
+def to_table(rows: Sequence[Row], schema: Any) -> Any:
+    """The `pyarrow.Table` of `rows`; a missing value is null.
+
+    Raises:
+        OutputError: a value does not fit; the message names its row and column.
+    """
+    import pyarrow as pa
+
+    known = set(schema.names)
+    for row in rows:
+        for name in row.fields:
+            if name not in known:
+                raise OutputError(
+                    f"{row.place}: no column {name!r} was expected; write .jsonl where rows have "
+                    "different columns"
+                )
+    columns = []
+    for field in schema:
+        values = [row.fields.get(field.name) for row in rows]
+        try:
+            columns.append(_array(values, field.type))
+        except _errors() as error:
+            raise _unfit(field, rows) from error
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """`rows` in lists that are short enough to be held in memory."""
+    chunk: list[Row] = []
+    size = 0
+    for row in rows:
+        chunk.append(row)
+        size += weight(row)
+        if len(chunk) >= CHUNK_ROWS or size >= CHUNK_BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
+
+
+def weight(row: Row) -> int:
+    """About how many bytes `row` takes: its JSON, or its text and bytes, one level deep."""
+    if isinstance(row.raw, bytes):
+        return len(row.raw)
+    total = 0
+    for value in row.fields.values():
+        inner = value.values() if isinstance(value, dict) else (value,)
+        total += sum(len(item) for item in inner if isinstance(item, (str, bytes)))
+    return total
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    import pyarrow as pa
+
+    return (pa.ArrowException, TypeError, ValueError, OverflowError)
+
+
+def _array(values: Sequence[Any], kind: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, type=kind)
+    except UnicodeEncodeError:
+        return pa.array([_utf8_safe(value) for value in values], type=kind)
+
+
+def _utf8_safe(value: Any) -> Any:
+    if isinstance(value, str):
+        return utf8_safe(value)
+    if isinstance(value, dict):
+        return {_utf8_safe(key): _utf8_safe(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_utf8_safe(item) for item in value]
+    return value
+
+
+def _unified(fields: Sequence[Any]) -> Any:
+    import pyarrow as pa
+
+    schemas = [pa.schema([field]) for field in fields]
+    return pa.unify_schemas(schemas, promote_options="permissive").field(0)
+
+
+def _misfit(name: str, rows: Sequence[Row], old: Sequence[Any]) -> OutputError:
+    """The error that names the first of `rows` that does not agree with those before it."""
+    known = list(old)
+
+    def widen(row: Row) -> None:
+        import pyarrow as pa
+
+        found = pa.field(name, _array([row.fields.get(name)], None).type)
+        known[:] = [_unified([*known, found])]
+
+    return _blame(name, rows, widen, lambda: known[0].type if known else None)
+
+
+def _unfit(field: Any, rows: Sequence[Row]) -> OutputError:
+    """The error that names the first of `rows` whose value does not fit `field`."""
+
+    def fit(row: Row) -> None:
+        _array([row.fields.get(field.name)], field.type)
+
+    return _blame(field.name, rows, fit, lambda: field.type)
+
+
+def _blame(
+    name: str, rows: Sequence[Row], attempt: Callable[[Row], None], kind: Callable[[], Any]
+) -> OutputError:
+    failures = ((row, _failure(attempt, row)) for row in rows)
+    row, reason = next((pair for pair in failures if pair[1]), (rows[0], None))
+    so_far = kind()
+    return OutputError(
+        f"{row.place}: the value of column {name!r} does not go into one Parquet type with the "
+        "other rows'"
+        + ("" if so_far is None else f"; the column is {so_far} so far")
+        + ("" if reason is None else f" ({reason})")
+        + "; write .jsonl, which needs no types"
+    )
+
+
+def _failure(attempt: Callable[[Row], None], row: Row) -> Exception | None:
+    try:
+        attempt(row)
+    except _errors() as error:
+        return error
+    return None

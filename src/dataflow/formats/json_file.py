@@ -1,0 +1,119 @@
+"""JSON: one array of objects, UTF-8, of any size; read and written in constant memory.
+
+Each row keeps its own bytes. The output has the layout ``[``, one element a line indented by two
+spaces, ``]``; an element that spreads over lines stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dataflow.core.dataset import Reader
+from dataflow.core.row import Row
+from dataflow.formats.input_file import FileReader, open_input
+from dataflow.formats.json_scan import JsonWindow
+from dataflow.formats.json_text import row_object
+from dataflow.formats.output_file import OutputFile
+
+
+class JsonReader(FileReader):
+    """The rows of a JSON file that holds one array of objects; an empty file has none."""
+
+    def rows(self) -> Iterator[Row]:
+        """The rows in order.
+
+        Raises:
+            InputError: the file is no array of objects; the message names line and column.
+        """
+        with open_input(self.path) as file:
+            window = JsonWindow(file, self.name)
+            if _enter(window):
+                yield from self._elements(window)
+                if window.peek():
+                    raise window.error("there is more text after the end of the array")
+
+    def _elements(self, window: JsonWindow) -> Iterator[Row]:
+        index = 0
+        while True:
+            fields, end = window.value()
+            if not isinstance(fields, dict):
+                raise window.error(
+                    f"row {index} must be a JSON object {{…}}, this is a {type(fields).__name__}"
+                )
+            raw = window.text[window.at : end].encode("utf-8")
+            place = f"{self.name}, row {index} (line {window.line})"
+            yield Row(index=index, fields=fields, place=place, raw=raw)
+            window.move(end)
+            index += 1
+            if not _next(window):
+                return
+
+
+def _enter(window: JsonWindow) -> bool:
+    """Step into the array; False where it has no rows."""
+    first = window.peek()
+    if first == "{":
+        raise window.error(
+            "a .json dataset must be one array of rows [{…}, {…}], this is an object; put [ ] "
+            "around a single row, and name a file with one object a line .jsonl"
+        )
+    if first and first != "[":
+        raise window.error("a .json dataset must be one array of rows [{…}, {…}]")
+    if not first:
+        return False
+    window.move(window.at + 1)
+    if window.peek() != "]":
+        return True
+    window.move(window.at + 1)
+    if window.peek():
+        raise window.error("there is more text after the end of the array")
+    return False
+
+
+def _next(window: JsonWindow) -> bool:
+    """Step over what follows an element; False after the array's end."""
+    after = window.peek()
+    if after not in {",", "]"}:
+        ends = "the file ends before the array does" if not after else "expected , or ]"
+        raise window.error(f"invalid JSON ({ends})")
+    window.move(window.at + 1)
+    if after == "]":
+        return False
+    window.peek()
+    return True
+
+
+class JsonWriter:
+    """A JSON array being written.
+
+    Args:
+        path: The file.
+        source: Not needed: each row brings its own bytes.
+        columns: Not needed: each row has its own names.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
+
+    def __init__(
+        self, path: Path, source: Reader | None = None, columns: Sequence[str] = ()
+    ) -> None:
+        self._file = OutputFile(path)
+        self._any = False
+
+    def write(self, row: Row, added: Mapping[str, Any]) -> None:
+        """Append one row; see `core.dataset.Writer`."""
+        before = b",\n  " if self._any else b"[\n  "
+        self._file.write(before + row_object(row, added))
+        self._any = True
+
+    def close(self) -> None:
+        """Finish the array and the file."""
+        self._file.write(b"\n]\n" if self._any else b"[]\n")
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file."""
+        self._file.abandon()

@@ -1,0 +1,93 @@
+"""JSON Lines: one JSON object a line (https://jsonlines.org), UTF-8; also called NDJSON.
+
+Each row keeps its own bytes; reading and writing never hold more than one row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from dataflow.core.dataset import Reader
+from dataflow.core.errors import InputError
+from dataflow.core.row import Row
+from dataflow.formats.input_file import UTF8_MARK, FileReader, not_utf8, open_input, unreadable
+from dataflow.formats.json_text import one_line, parse, row_object
+from dataflow.formats.output_file import OutputFile
+
+
+class JsonlReader(FileReader):
+    """The rows of a JSON Lines file. Blank lines, CRLF and a byte order mark are tolerated."""
+
+    def rows(self) -> Iterator[Row]:
+        """The rows in order.
+
+        Raises:
+            InputError: a line is no JSON object; the message names line and column.
+        """
+        with open_input(self.path) as file:
+            index = 0
+            for number, line in enumerate(self._lines(file), start=1):
+                raw = line.strip(b" \t\r\n")
+                if not raw:
+                    continue
+                yield self._row(index, number, raw, line.find(raw[:1]))
+                index += 1
+
+    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
+        try:
+            first = file.readline()
+            if first:
+                yield first.removeprefix(UTF8_MARK)
+            yield from file
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+
+    def _row(self, index: int, number: int, raw: bytes, indent: int) -> Row:
+        place = f"{self.name}, line {number}"
+        try:
+            fields = parse(raw)
+        except UnicodeDecodeError as error:
+            raise not_utf8(place) from error
+        except json.JSONDecodeError as error:
+            raise InputError(
+                f"{place}, column {indent + error.pos + 1}: invalid JSON ({error.msg}); "
+                "each line must be one whole JSON object"
+            ) from error
+        if not isinstance(fields, dict):
+            raise InputError(
+                f"{place}: a row must be a JSON object {{…}}, this is a {type(fields).__name__}"
+            )
+        return Row(index=index, fields=fields, place=place, raw=raw)
+
+
+class JsonlWriter:
+    """A JSON Lines file being written.
+
+    Args:
+        path: The file.
+        source: Not needed: each row brings its own bytes.
+        columns: Not needed: each row has its own names.
+
+    Raises:
+        OutputError: it cannot be created.
+    """
+
+    def __init__(
+        self, path: Path, source: Reader | None = None, columns: Sequence[str] = ()
+    ) -> None:
+        self._file = OutputFile(path)
+
+    def write(self, row: Row, added: Mapping[str, Any]) -> None:
+        """Append one row; see `core.dataset.Writer`."""
+        self._file.write(one_line(row_object(row, added)) + b"\n")
+
+    def close(self) -> None:
+        """Finish the file."""
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file."""
+        self._file.abandon()

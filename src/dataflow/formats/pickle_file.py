@@ -1,0 +1,81 @@
+"""Pickle: a pandas DataFrame or a list of dicts.
+
+Reading a pickle runs the code inside it: read only files that you made yourself. That is why this
+format is never guessed from a file's ending; it must be asked for by name. The whole dataset is
+held in memory.
+"""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Iterator
+from typing import Any
+
+from dataflow.core.errors import InputError, MissingPackageError
+from dataflow.core.row import Row
+from dataflow.formats.input_file import FileReader, open_input
+
+_UNREADABLE = (
+    *(pickle.UnpicklingError, EOFError, OSError, MemoryError),
+    *(ArithmeticError, AttributeError, ImportError, LookupError, TypeError, ValueError),
+)
+
+
+class PickleReader(FileReader):
+    """The rows of a pickled DataFrame or list of dicts."""
+
+    _data: Any = None
+
+    def rows(self) -> Iterator[Row]:
+        """The rows in order.
+
+        Raises:
+            InputError: the file is no pickle, or holds something else.
+            MissingPackageError: the pickle needs a package that is not installed.
+        """
+        for index, fields in enumerate(self._records()):
+            place = f"{self.name}, row {index}"
+            if not isinstance(fields, dict):
+                raise InputError(f"{place}: a row must be a dict, this is {type(fields).__name__}")
+            yield Row(index=index, fields=fields, place=place)
+
+    def count(self) -> int:
+        """The number of rows.
+
+        Raises:
+            InputError: as for `rows`.
+            MissingPackageError: as for `rows`.
+        """
+        return len(self._load())
+
+    def _records(self) -> Iterator[Any]:
+        data = self._load()
+        if isinstance(data, list):
+            yield from data
+            return
+        names = [str(name) for name in data.columns]
+        for values in data.itertuples(index=False, name=None):
+            yield dict(zip(names, values, strict=True))
+
+    def _load(self) -> Any:
+        if self._data is None:
+            with open_input(self.path) as file:
+                try:
+                    data = pickle.load(file)  # noqa: S301 (the user asked for it by name)
+                except ModuleNotFoundError as error:
+                    raise _missing(self.name, error) from error
+                except _UNREADABLE as error:
+                    raise InputError(f"{self.name}: no readable pickle ({error})") from error
+            if not isinstance(data, list) and not hasattr(data, "itertuples"):
+                raise InputError(
+                    f"{self.name}: the pickle holds a {type(data).__name__}; expected a DataFrame "
+                    "or a list of dicts"
+                )
+            self._data = data
+        return self._data
+
+
+def _missing(name: str, error: ModuleNotFoundError) -> MissingPackageError:
+    package = (error.name or "").partition(".")[0]
+    cure = "'dataflow-caption[dataframe]'" if package == "pandas" else package
+    return MissingPackageError(f"{name}: the pickle needs {package}: pip install {cure}")

@@ -1,0 +1,171 @@
+"""Which file of this folder reads and writes which format; each is imported on first use."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from dataflow.core.dataset import Reader, Writer
+from dataflow.core.errors import InputError, UsageError
+from dataflow.formats.folder import PICTURE_ENDINGS, FolderReader, PictureReader
+from dataflow.formats.input_file import shown
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """One dataset format.
+
+    Attributes:
+        endings: The file endings that mean it, in lower case; none: only by name.
+        description: For people.
+        reader: ``"module:class"`` of the reader, called with the file's path.
+        writer: ``"module:class"`` of the writer, called with the path, the rows' reader (or None)
+            and the names of the columns that will be added; empty: the format is only read.
+    """
+
+    endings: tuple[str, ...]
+    description: str
+    reader: str
+    writer: str = ""
+
+
+_HERE = "dataflow.formats"
+
+FORMATS = {
+    "json": Format(
+        endings=(".json",),
+        description="one array of objects",
+        reader=f"{_HERE}.json_file:JsonReader",
+        writer=f"{_HERE}.json_file:JsonWriter",
+    ),
+    "jsonl": Format(
+        endings=(".jsonl", ".ndjson"),
+        description="one object a line",
+        reader=f"{_HERE}.jsonl_file:JsonlReader",
+        writer=f"{_HERE}.jsonl_file:JsonlWriter",
+    ),
+    "csv": Format(
+        endings=(".csv",),
+        description="comma-separated, with a header line",
+        reader=f"{_HERE}.csv_file:CsvReader",
+        writer=f"{_HERE}.csv_file:CsvWriter",
+    ),
+    "tsv": Format(
+        endings=(".tsv",),
+        description="tab-separated, with a header line",
+        reader=f"{_HERE}.csv_file:TsvReader",
+        writer=f"{_HERE}.csv_file:TsvWriter",
+    ),
+    "parquet": Format(
+        endings=(".parquet",),
+        description="Apache Parquet, with any types",
+        reader=f"{_HERE}.parquet_file:ParquetReader",
+        writer=f"{_HERE}.parquet_output:ParquetWriter",
+    ),
+    "pickle": Format(
+        endings=(),
+        description="a pickled DataFrame or list of dicts; runs the code inside it",
+        reader=f"{_HERE}.pickle_file:PickleReader",
+    ),
+}
+"""Name → format. A new format is one entry here, one module, and one line in the contract tests."""
+
+
+def ending_of(path: str | Path) -> str:
+    """The ending of `path` in lower case, with its dot; empty where it has none."""
+    return Path(path).suffix.lower()
+
+
+def open_reader(
+    path: str | Path, *, picture_key: str = "image", format_name: str | None = None
+) -> Reader:
+    """The dataset at `path`: a dataset file, a folder of pictures, or one picture.
+
+    Args:
+        path: Where it is.
+        picture_key: The column that holds the pictures' paths, for a folder or a picture.
+        format_name: A name in `FORMATS`, where the ending does not tell the format; the only way
+            to read a pickle.
+
+    Raises:
+        InputError: there is nothing at `path`, or its ending is none of the known ones.
+        UsageError: `format_name` is unknown.
+    """
+    if format_name is not None and format_name not in FORMATS:
+        raise UsageError(f"unknown format {format_name!r}; known: {', '.join(FORMATS)}")
+    name = os.fspath(path)
+    if not os.path.exists(name):  # noqa: PTH110 (the name is kept as given)
+        raise InputError(
+            f"{shown(name)}: no such file or folder; check the spelling (a relative path starts "
+            f"at {shown(Path.cwd())})"
+        )
+    if format_name is not None:
+        return _opened(FORMATS[format_name].reader, Path(path))
+    if os.path.isdir(name):  # noqa: PTH112
+        return FolderReader(name, picture_key)
+    ending = ending_of(path)
+    if ending in PICTURE_ENDINGS:
+        return PictureReader(name, picture_key)
+    chosen = _by_ending(ending)
+    if chosen is None:
+        raise InputError(
+            f"{shown(name)}: the ending {ending!r} is no known format; known are {_known()}, a "
+            f"folder of pictures, and single pictures ({' '.join(sorted(PICTURE_ENDINGS))})"
+            + (_PICKLE_CURE if ending in {".pkl", ".pickle"} else "")
+        )
+    return _opened(chosen.reader, Path(path))
+
+
+def writer_for(
+    output: str | Path, reader: Reader | None, columns: Sequence[str]
+) -> Callable[[Path], Writer]:
+    """What opens a writer in the format of `output`'s ending, at the (temporary) path it is given.
+
+    Args:
+        output: The file that the dataset will have in the end.
+        reader: The dataset that the rows come from, so that CSV and Parquet know its columns and
+            types; None for rows that come from nowhere else.
+        columns: The names that will be added to each row.
+
+    Raises:
+        UsageError: the ending is none of the known ones.
+    """
+    ending = ending_of(output)
+    chosen = _by_ending(ending)
+    if chosen is None or not chosen.writer:
+        raise UsageError(
+            f"{shown(output)}: the ending {ending!r} is no format that can be written; known are "
+            f"{_known()}"
+        )
+    where, names = chosen.writer, list(columns)
+
+    def open_writer(path: Path) -> Writer:
+        writer: Writer = _imported(where)(path, reader, names)
+        return writer
+
+    return open_writer
+
+
+_PICKLE_CURE = "; a pickle runs the code inside it, so it is read only as format 'pickle' by name"
+
+
+def _by_ending(ending: str) -> Format | None:
+    return next((known for known in FORMATS.values() if ending in known.endings), None)
+
+
+def _known() -> str:
+    return " ".join(ending for known in FORMATS.values() for ending in known.endings)
+
+
+def _opened(where: str, path: Path) -> Reader:
+    reader: Reader = _imported(where)(path)
+    return reader
+
+
+def _imported(where: str) -> Any:
+    module, _, name = where.partition(":")
+    return getattr(importlib.import_module(module), name)
