@@ -79,7 +79,11 @@ class Wire:
     async def __aenter__(self) -> Self:
         import aiohttp
 
-        headers = {"Content-Type": "application/json", "Accept-Encoding": "identity"}
+        headers = {
+            "Content-Type": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "dataflow-caption",
+        }
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
         self._proxy = None if self.address.is_loopback else _proxy_for(self.address.chat_url)

@@ -1,0 +1,117 @@
+"""A model behind an OpenAI-compatible API."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from dataflow.core.errors import UsageError, WrongKeyError
+from dataflow.core.serving import Asker
+from dataflow.serving.address import check_key, read_address
+from dataflow.serving.body import merge_sampling
+from dataflow.serving.one_image import OneImageMethods
+from dataflow.serving.wire import Wire
+
+_log = logging.getLogger("dataflow")
+
+
+class MissingKeyError(WrongKeyError, EnvironmentError):
+    """The environment variable that should hold the API key is not set."""
+
+
+class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users' code holds
+    """A vision-language model behind an OpenAI-compatible API, called over HTTP.
+
+    Each request costs what the API's owner asks for it.
+
+    Args:
+        api_url: ``"https://host/v1"``, or the whole URL of the chat completions.
+        key_name_of_api_key: The environment variable that holds the key, read now. A server on
+            this machine needs none.
+        model_name: The model's name at the server.
+        image_io: Without effect; pictures are read by this package itself.
+        send_request_stream: Whether replies come as a stream; the answers are the same.
+        max_workers: Requests in flight at most.
+        timeout: Seconds for one attempt at one request.
+        temperature: Sampling temperature; None leaves the server's own.
+        top_p: Nucleus sampling's share; None leaves the server's own.
+        max_tokens: The longest answer, in tokens; None leaves the server's own.
+        seed: The seed of sampling; None leaves the server's own.
+        extra_body: More fields of the request, by their names in the protocol.
+
+    Raises:
+        MissingKeyError: the variable is not set and the server is not on this machine.
+        UsageError: an argument cannot be used.
+    """
+
+    def __init__(
+        self,
+        api_url: str = "https://api.openai.com/v1",
+        key_name_of_api_key: str = "DF_API_KEY",
+        model_name: str = "o4-mini",
+        image_io: Any = None,
+        send_request_stream: bool = False,
+        max_workers: int = 10,
+        timeout: float = 1800,
+        *,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        max_tokens: int | None = None,
+        seed: int | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+    ) -> None:
+        address = read_address(api_url)
+        self.api_url = api_url
+        self.model = _name(model_name)
+        self.max_workers = _positive("max_workers", max_workers)
+        self.timeout = _positive("timeout", timeout)
+        self.send_request_stream = bool(send_request_stream)
+        self._key = check_key(os.environ.get(key_name_of_api_key, "").strip())
+        own = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
+        self._sampling = merge_sampling(own, extra_body or {})
+        if self._key is None and not address.is_loopback:
+            raise MissingKeyError(
+                f"no API key: the environment variable {key_name_of_api_key} is not set "
+                f"(export {key_name_of_api_key}=…)"
+            )
+        if self._key is not None and not (address.is_encrypted or address.is_loopback):
+            _log.warning("the API key travels to %s unencrypted: prefer https", address.host)
+        if image_io is not None:
+            _log.warning("image_io has no effect: pictures are read by this package itself")
+
+    def settings(self) -> Mapping[str, Any]:
+        """Model and sampling; the address is no part, for a model may move."""
+        return {"model": self.model, "sampling": dict(self._sampling)}
+
+    @asynccontextmanager
+    async def connect(self) -> AsyncIterator[Asker]:
+        """Open the client for the running event loop; nothing is asked, nothing paid."""
+        wire = Wire(
+            self.api_url,
+            model=self.model,
+            api_key=self._key,
+            sampling=self._sampling,
+            timeout=self.timeout,
+            stream=self.send_request_stream,
+            connections=self.max_workers,
+        )
+        async with wire:
+            yield wire
+
+    def cleanup(self) -> None:
+        """Nothing is held between calls; may be called any number of times."""
+
+
+def _name(model: str) -> str:
+    if not isinstance(model, str) or not model.strip():
+        raise UsageError("model_name is empty: name the model as the server knows it")
+    return model
+
+
+def _positive(name: str, value: Any) -> Any:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
+        raise UsageError(f"{name} must be a number above 0, not {value!r}")
+    return value
