@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,8 +42,12 @@ class StreamingStorage(DataFlowStorage):
     """A storage whose steps are files, so that rows stream through in constant memory."""
 
     @abstractmethod
-    def open_step(self) -> StepFiles:
+    def open_step(self, *, picture_key: str, columns: Sequence[str]) -> StepFiles:
         """The current step's reader and the next step's writer.
+
+        Args:
+            picture_key: The name of the picture column, where the step is a folder of pictures.
+            columns: The names that the writer will add to each row.
 
         Raises:
             UsageError: before the first `step()`.

@@ -1,1 +1,6 @@
 """Operators that look at pictures."""
+
+from dataflow.operators.core_vision.image_caption_generator import ImageCaptionGenerator
+from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
+
+__all__ = ["ImageCaptionGenerator", "PromptedVQAGenerator"]

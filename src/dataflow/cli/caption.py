@@ -1,0 +1,133 @@
+"""`dataflow caption`: a dataset in, the same dataset with captions out."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from dataflow.checks.empty import empty
+from dataflow.cli import options
+from dataflow.cli.engines import DEFAULT_KEY_VARIABLE, EngineChoice
+from dataflow.cli.show import show_summary, shown
+from dataflow.core.errors import UsageError
+from dataflow.engine.job import Output, Plan
+from dataflow.engine.progress import Summary
+from dataflow.engine.runner import run
+from dataflow.formats.registry import open_reader, writer_for
+from dataflow.images.limits import Limits
+from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.serving.conversation import DEFAULT_QUESTION
+
+FAILED_ROWS = 3
+
+
+def caption(
+    source: options.Source,
+    output: options.OutputFile = None,
+    model: options.Model = None,
+    mmproj: options.Mmproj = None,
+    vllm: options.Vllm = None,
+    api_url: options.ApiUrl = None,
+    key_env: options.KeyEnv = DEFAULT_KEY_VARIABLE,
+    image_key: options.ImageKey = "image",
+    output_key: options.OutputKey = "caption",
+    system_prompt: options.SystemPrompt = "",
+    prompt: options.Prompt = None,
+    concurrency: options.Concurrency = None,
+    limit: options.Limit = None,
+    max_tokens: options.MaxTokens = None,
+    temperature: options.Temperature = None,
+    seed: options.Seed = None,
+    max_side: options.MaxSide = 1024,
+    fresh: options.Fresh = False,
+    retry_failed: options.RetryFailed = False,
+    durable: options.Durable = False,
+    give_up_after: options.GiveUpAfter = 600.0,
+    allow_private_urls: options.PrivateUrls = False,
+    image_root: options.ImageRoot = None,
+    show: options.Show = False,
+) -> None:
+    """Give every picture of INPUT a caption.
+
+    Run the same command again to go on where it stopped: nothing is asked twice.
+    """
+    reader = open_reader(source, picture_key=image_key)
+    target = _target(source, output, fresh=fresh)
+    requests = RowRequests(
+        folders=[reader.folder(), os.curdir],
+        system_prompt=system_prompt,
+        image_key=image_key,
+        conversation_key=None if prompt else "conversation",
+        question=prompt or DEFAULT_QUESTION,
+        image_root=image_root,
+    )
+    sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
+    choice = EngineChoice(model, mmproj, vllm, api_url, key_env, concurrency, sampling)
+    plan = Plan(
+        reader=reader,
+        request_of=requests,
+        serving=choice.serving(),
+        output=Output(target, output_key, writer_for(target, reader, [output_key])),
+        checks=[empty],
+        limits=Limits(max_side=max_side, allow_private_urls=allow_private_urls),
+        concurrency=concurrency,
+        limit=limit,
+        fresh=fresh,
+        retry_failed=retry_failed,
+        durable=durable,
+        give_up_after=give_up_after,
+    )
+    summary = _run(plan)
+    if show:
+        _print_captions(summary, image_key, output_key)
+    if summary.failed:
+        raise typer.Exit(FAILED_ROWS)
+
+
+def _run(plan: Plan) -> Summary:
+    console = Console(stderr=True)
+    try:
+        with shown(plan.progress, console):
+            summary = run(plan)
+    finally:
+        plan.serving.cleanup()
+    show_summary(summary, console)
+    return summary
+
+
+def _target(source: str, output: str | None, *, fresh: bool) -> Path:
+    given = Path(source)
+    if output is None:
+        whole = given.resolve()
+        stem = whole.name if whole.is_dir() else whole.stem
+        target = given.parent if given.name not in ("", ".", "..") else whole.parent
+        target = target / f"{stem}.captions.jsonl"
+    else:
+        target = Path(output)
+    if target.exists() and target.samefile(given):
+        raise UsageError(f"{target} is the input itself; choose another output")
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; give a file name with -o")
+    is_ours = target.with_name(target.name + ".journal").exists()
+    if target.exists() and not is_ours and not fresh:
+        raise UsageError(
+            f"{target} exists and no former run made it; choose another output with -o, or "
+            "overwrite it with --fresh"
+        )
+    return target
+
+
+def _print_captions(summary: Summary, image_key: str, output_key: str) -> None:
+    if summary.output is None:
+        return
+    for row in open_reader(summary.output, picture_key=image_key).rows():
+        name: Any = row.fields.get(image_key, row.place)
+        text = row.fields.get(output_key)
+        line = f"{name}\t{text or '(no caption)'}\n"
+        sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace"))
+    sys.stdout.flush()

@@ -1,0 +1,87 @@
+"""The engine that the arguments ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dataflow.core.errors import UsageError
+from dataflow.core.serving import EngineServing
+
+DEFAULT_MODEL = "ggml-org/SmolVLM-500M-Instruct-GGUF"
+DEFAULT_KEY_VARIABLE = "DF_API_KEY"
+API_CONCURRENCY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class EngineChoice:
+    """The engine's part of the arguments, as given; None where an argument was left out.
+
+    Attributes:
+        model: For the embedded engine or the API.
+        mmproj: The picture encoder of a local .gguf.
+        vllm: The model for local vLLM.
+        api_url: The API's address.
+        key_env: The environment variable with the API's key.
+        concurrency: Requests in flight at most.
+        sampling: ``max_tokens``, ``temperature`` and ``seed``.
+    """
+
+    model: str | None
+    mmproj: str | None
+    vllm: str | None
+    api_url: str | None
+    key_env: str
+    concurrency: int | None
+    sampling: Mapping[str, Any]
+
+    def serving(self) -> EngineServing:
+        """The serving; nothing is started or fetched yet.
+
+        Raises:
+            UsageError: the arguments contradict each other.
+            StopRunError: the engine cannot be had: no key, no package, no such model.
+        """
+        if self.api_url is not None and self.vllm is not None:
+            raise UsageError("--api-url and --vllm are two engines; give one of them")
+        if self.mmproj is not None and (self.api_url or self.vllm):
+            raise UsageError("--mmproj belongs to a local .gguf given by --model")
+        if self.api_url is not None:
+            return self._api(self.api_url)
+        if self.vllm is not None:
+            return self._vllm(self.vllm)
+        return self._llamacpp()
+
+    def _api(self, url: str) -> EngineServing:
+        from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+
+        if self.model is None:
+            raise UsageError("--api-url needs --model: the model's name at that server")
+        return APIVLMServing_openai(
+            api_url=url,
+            key_name_of_api_key=self.key_env,
+            model_name=self.model,
+            max_workers=self.concurrency or API_CONCURRENCY,
+            **self.sampling,
+        )
+
+    def _vllm(self, model: str) -> EngineServing:
+        from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_vllm
+
+        if self.model is not None:
+            raise UsageError("--vllm MODEL names the model already; leave --model out")
+        given = {f"vllm_{name}": value for name, value in self.sampling.items()}
+        return LocalModelVLMServing_vllm(
+            model, **_without_none({**given, "max_workers": self.concurrency})
+        )
+
+    def _llamacpp(self) -> EngineServing:
+        from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
+
+        given = {"mmproj": self.mmproj, "max_workers": self.concurrency, **self.sampling}
+        return LocalModelVLMServing_llamacpp(self.model or DEFAULT_MODEL, **_without_none(given))
+
+
+def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}

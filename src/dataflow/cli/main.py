@@ -1,0 +1,96 @@
+"""`dataflow`: the commands, and what each kind of end means to the shell.
+
+Exit codes: 0 every row captioned; 3 finished, some rows failed; 2 wrong usage; 1 the run stopped;
+130 Ctrl-C (143 SIGTERM, 129 SIGHUP).
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+import sys
+from types import FrameType
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+
+from dataflow import __version__
+from dataflow.cli.caption import caption
+from dataflow.core.errors import InputError, StopRunError, UsageError
+
+STOPPED, USAGE = 1, 2
+
+app = typer.Typer(
+    name="dataflow",
+    help="A true caption for every picture of a dataset, from a vision-language model.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.command("caption")(caption)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"dataflow {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
+    ),
+) -> None:
+    """A true caption for every picture of a dataset, from a vision-language model."""
+
+
+def main() -> None:
+    """Run the command line and leave with its exit code."""
+    console = Console(stderr=True)
+    logging.basicConfig(
+        level=logging.WARNING,
+        format="%(message)s",
+        handlers=[RichHandler(console=console, show_path=False, show_time=False)],
+    )
+    ended_by: list[int] = []
+
+    def interrupt(number: int, _frame: FrameType | None) -> None:
+        ended_by.append(number)
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, interrupt)
+    try:
+        code = app(standalone_mode=False)
+    except KeyboardInterrupt:
+        console.print(
+            "Stopped. Every answer is kept; run the same command again to go on.",
+            style="yellow",
+            highlight=False,
+        )
+        code = 128 + (ended_by[0] if ended_by else signal.SIGINT)
+    except StopRunError as error:
+        console.print(f"error: {error.message}", style="red", highlight=False, markup=False)
+        wrong_usage = isinstance(error, UsageError)
+        if not wrong_usage and not isinstance(error, InputError):
+            console.print("What is done is kept; run the same command again to go on.")
+        code = USAGE if wrong_usage else STOPPED
+    except typer.Abort:
+        code = 128 + signal.SIGINT
+    except Exception as error:
+        code = _usage_code(error)
+        if code is None:
+            raise
+    sys.exit(code)
+
+
+def _usage_code(error: Exception) -> int | None:
+    """Show a mistake on the command line as typer does; None for any other error."""
+    show = getattr(error, "show", None)
+    if show is None:
+        return None
+    show()
+    return int(getattr(error, "exit_code", USAGE))

@@ -1,0 +1,94 @@
+"""The options of `dataflow caption`, each with its help."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+Source = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT",
+        help="A folder of pictures, one picture, or a .json, .jsonl, .csv or .parquet dataset.",
+    ),
+]
+OutputFile = Annotated[
+    str | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="Where the rows go; the ending decides the format.",
+        show_default="NAME.captions.jsonl beside INPUT",
+    ),
+]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        help="For the embedded llama.cpp: demo, a local .gguf (with --mmproj) or a repository of "
+        "the Hugging Face hub. With --api-url: the model's name there.",
+        show_default="ggml-org/SmolVLM-500M-Instruct-GGUF",
+    ),
+]
+Mmproj = Annotated[
+    str | None, typer.Option(help="The picture encoder's .gguf that belongs to --model.")
+]
+Vllm = Annotated[
+    str | None,
+    typer.Option(metavar="MODEL", help="Use local vLLM with this hub repository or folder."),
+]
+ApiUrl = Annotated[
+    str | None,
+    typer.Option(metavar="URL", help="Use an OpenAI-compatible API; it may cost money."),
+]
+KeyEnv = Annotated[
+    str, typer.Option(metavar="VAR", help="The environment variable that holds the API key.")
+]
+ImageKey = Annotated[str, typer.Option(help="The column with the pictures.")]
+OutputKey = Annotated[str, typer.Option(help="The column to add.")]
+SystemPrompt = Annotated[str, typer.Option(help="Sent as the system message; none when empty.")]
+Prompt = Annotated[
+    str | None,
+    typer.Option(
+        help="The question for every picture, instead of the dataset's own conversations.",
+        show_default="the row's conversation, else: Please describe the image in detail.",
+    ),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=4096, help="Requests in flight at most.", show_default="the engine's own"
+    ),
+]
+Limit = Annotated[int | None, typer.Option(min=1, help="Take only so many rows.")]
+MaxTokens = Annotated[int | None, typer.Option(min=1, help="Tokens of one caption at most.")]
+Temperature = Annotated[
+    float | None, typer.Option(min=0.0, max=2.0, help="0 for the likeliest words.")
+]
+Seed = Annotated[int | None, typer.Option(help="Of the engine's sampling.")]
+MaxSide = Annotated[
+    int, typer.Option(min=28, max=16384, help="Shrink pictures to this side, in pixels.")
+]
+Fresh = Annotated[
+    bool, typer.Option("--fresh", help="Ask everything again; a former journal is set aside.")
+]
+RetryFailed = Annotated[
+    bool, typer.Option("--retry-failed", help="Ask again for rows the engine turned down.")
+]
+Durable = Annotated[
+    bool, typer.Option("--durable", help="Survive a power cut, not only a crash; slower.")
+]
+GiveUpAfter = Annotated[
+    float, typer.Option(min=0.0, help="Seconds a server may be down before the run stops.")
+]
+PrivateUrls = Annotated[
+    bool,
+    typer.Option("--allow-private-urls", help="Let picture URLs point into private networks."),
+]
+ImageRoot = Annotated[
+    str | None,
+    typer.Option(metavar="FOLDER", help="Picture paths may not leave this folder."),
+]
+Show = Annotated[
+    bool, typer.Option("--show", help="Print each picture's name and caption at the end.")
+]

@@ -1,0 +1,107 @@
+"""What the command line shows while it runs and when it ends."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
+
+from dataflow.engine.progress import Progress, Summary
+
+LIVE_SECONDS = 0.25
+"""Between two looks at the counters where a person watches."""
+
+LINE_SECONDS = 10.0
+"""Between two lines where stderr goes to a file."""
+
+
+@contextlib.contextmanager
+def shown(progress: Progress, console: Console) -> Iterator[None]:
+    """Show `progress` on `console` while the block runs: a live bar, or plain lines."""
+    over = threading.Event()
+    show = _show_bar if console.is_terminal else _show_lines
+    thread = threading.Thread(target=show, args=(progress, console, over), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(timeout=2)
+
+
+def _show_bar(progress: Progress, console: Console, over: threading.Event) -> None:
+    columns: list[ProgressColumn] = [
+        BarColumn(bar_width=30),
+        TaskProgressColumn(),
+        TextColumn("{task.description}"),
+    ]
+    with Bar(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(progress.phase, total=None)
+        while not over.wait(LIVE_SECONDS):
+            bar.update(
+                task, description=state_of(progress), total=progress.rows, completed=done(progress)
+            )
+
+
+def _show_lines(progress: Progress, console: Console, over: threading.Event) -> None:
+    while not over.wait(LINE_SECONDS):
+        console.print(state_of(progress), highlight=False, markup=False, soft_wrap=True)
+
+
+def done(progress: Progress) -> int:
+    """Rows that have their outcome."""
+    return progress.captioned + progress.failed + progress.reused
+
+
+def state_of(progress: Progress) -> str:
+    """One line: done, failed, captions/s, tokens/s, time left."""
+    if progress.phase != "captioning":
+        return progress.phase
+    parts = [f"{done(progress):,} of {progress.rows or 0:,} done", f"{progress.failed:,} failed"]
+    seconds = progress.seconds
+    if seconds > 0 and progress.captioned:
+        speed = (progress.captioned + progress.failed) / seconds
+        left = max(0, (progress.rows or 0) - done(progress)) / speed
+        parts += [
+            f"{progress.captioned / seconds:.1f} captions/s",
+            f"{progress.completion_tokens / seconds:.0f} tokens/s",
+            f"{duration(left)} left",
+        ]
+    if progress.paused:
+        parts.append(f"waiting for the engine ({progress.paused})")
+    return ", ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: ``"3 h 05 min"``, ``"2 min 10 s"``, ``"12 s"``."""
+    whole = round(seconds)
+    if whole >= 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole >= 60:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole} s" if seconds >= 10 else f"{seconds:.1f} s"
+
+
+def show_summary(summary: Summary, console: Console) -> None:
+    """The run's outcome as a small table."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_row("rows", f"{summary.rows:,}")
+    table.add_row("captioned", f"{summary.captioned:,}")
+    for kind, rows in summary.failed.items():
+        table.add_row(f"failed: {kind}", f"{rows:,}")
+    if summary.reused:
+        table.add_row("answered before", f"{summary.reused:,}")
+    table.add_row("requests", f"{summary.requests:,}")
+    table.add_row("time", duration(summary.seconds))
+    table.add_row(
+        "tokens", f"{summary.prompt_tokens:,} read, {summary.completion_tokens:,} written"
+    )
+    table.add_row("output", str(summary.output))
+    if summary.errors is not None:
+        table.add_row("errors", str(summary.errors))
+    console.print(table, highlight=False, soft_wrap=True)

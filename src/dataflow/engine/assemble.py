@@ -1,0 +1,123 @@
+"""The end of the road: the output and the errors file, from the dataset and the journal.
+
+Both are written beside their places and moved into them when they are whole, so that no reader ever
+meets half a file. A caption is written only beside a row that still makes the very request that was
+answered: a row or picture that changed since is failed, not mislabelled.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from dataflow.core.dataset import Writer
+from dataflow.core.errors import OutputError
+from dataflow.core.row import Row
+from dataflow.engine.intake import JobMaker, taken_rows
+from dataflow.engine.job import Job, Output, Plan
+from dataflow.engine.journal import Entry, Journal
+
+CHANGED = "changed"
+"""The kind of error of a row that is not the row that was asked about."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the output holds."""
+
+    rows: int = 0
+    captioned: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+
+
+def assemble(plan: Plan, journal: Journal) -> Tally:
+    """Write the output, and the errors file where rows failed.
+
+    Raises:
+        InputError: the dataset cannot be read again.
+        OutputError: a file cannot be written; what was there before is untouched.
+    """
+    output = plan.output
+    part, errors_part = output.beside(".part"), output.beside(".errors.part")
+    try:
+        with open(errors_part, "w", encoding="utf-8") as errors:
+            tally = _write_rows(plan, journal, output.open_writer(part), errors)
+            errors.flush()
+            os.fsync(errors.fileno())
+        _move_in(output, part, errors_part, has_errors=bool(tally.failed))
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {output.path}: {error.strerror or error}; every answer is kept in "
+            f"{journal.path}: make room or choose another output, then run the same command again"
+        ) from error
+    finally:
+        for leftover in (part, errors_part):
+            leftover.unlink(missing_ok=True)
+    return tally
+
+
+def outcomes(plan: Plan, journal: Journal) -> Iterator[tuple[Row, Job, Entry]]:
+    """Each row with its job and what came of it, in the dataset's order."""
+    maker = JobMaker(plan)
+    planned = itertools.chain(journal.outcomes(), itertools.repeat((-1, None)))
+    # the rows lead: the endless right side only fills up
+    for row, (index, entry) in zip(taken_rows(plan), planned, strict=False):
+        job = maker.job(row)
+        if entry is None or index != row.index or entry.key != job.key:
+            entry = Entry(
+                job.key,
+                error_kind=CHANGED,
+                error="the row or its picture changed while the run was under way; run the same "
+                "command again to caption it",
+            )
+        yield row, job, entry
+
+
+def _write_rows(plan: Plan, journal: Journal, writer: Writer, errors: IO[str]) -> Tally:
+    tally = Tally()
+    try:
+        for row, job, entry in outcomes(plan, journal):
+            tally.rows += 1
+            writer.write(row, {plan.output.key: entry.caption})
+            if entry.caption is not None:
+                tally.captioned += 1
+            else:
+                tally.failed[entry.error_kind or "error"] += 1
+                errors.write(json.dumps(_error_line(row, job, entry)) + "\n")
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
+    return tally
+
+
+def _error_line(row: Row, job: Job, entry: Entry) -> dict[str, Any]:
+    return {
+        "row": row.index,
+        "place": row.place,
+        "picture": [ref.name for ref in job.request.pictures] if job.request else [],
+        "kind": entry.error_kind,
+        "message": entry.error,
+        "attempts": entry.attempts,
+    }
+
+
+def _move_in(output: Output, part: Path, errors_part: Path, *, has_errors: bool) -> None:
+    errors = output.beside(".errors.jsonl")
+    if has_errors:
+        errors_part.replace(errors)
+    else:
+        errors.unlink(missing_ok=True)
+    part.replace(output.path)
+    # the names, too, must be on disk before we say that they are
+    folder = os.open(output.path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

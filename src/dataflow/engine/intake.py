@@ -1,0 +1,120 @@
+"""The start of the road: rows → jobs, leaving out what the journal already answers.
+
+Runs in a thread of its own, a chunk at a time, so that reading never stalls the event loop.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+from dataflow.core.errors import RowError
+from dataflow.core.row import Row
+from dataflow.engine.job import Job, Plan
+from dataflow.engine.journal import Journal
+from dataflow.engine.keys import KeyMaker, row_key
+from dataflow.images.identity import identify
+
+CHUNK_ROWS = 256
+"""Rows looked up in the journal at once."""
+
+CHUNK_BYTES = 16 * 1024 * 1024
+"""Pictures that stand in the data itself end a chunk early."""
+
+
+class JobMaker:
+    """Makes a row's job; the same row and pictures make the same key.
+
+    Args:
+        plan: The run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._request_of = plan.request_of
+        self._keys = KeyMaker(
+            {
+                "serving": dict(plan.serving.settings()),
+                "pictures": [plan.limits.max_side, plan.limits.jpeg_quality],
+            },
+            identify,
+        )
+
+    def job(self, row: Row) -> Job:
+        """The row's job; one that only holds an error where the row makes no request."""
+        try:
+            request = self._request_of(row)
+            return Job(self._keys.key(request), request)
+        except RowError as error:
+            return Job(row_key(row.index), error=error)
+
+
+class Intake:
+    """The rows of one run, as jobs.
+
+    Args:
+        plan: The run.
+        journal: Asked for what is known, told each row's key.
+    """
+
+    def __init__(self, plan: Plan, journal: Journal) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._maker = JobMaker(plan)
+        self._rows = taken_rows(plan)
+        self._under_way: set[bytes] = set()
+
+    def next_jobs(self) -> list[Job] | None:
+        """The jobs of the next chunk of rows (may be none), or None at the end of the data.
+
+        Raises:
+            InputError: the dataset cannot be read.
+            JournalError: the journal cannot be read or written.
+        """
+        jobs, keys_by_row, size = [], [], 0
+        for row in itertools.islice(self._rows, CHUNK_ROWS):
+            job = self._maker.job(row)
+            jobs.append(job)
+            keys_by_row.append((row.index, job.key))
+            size += job.weight
+            if size > CHUNK_BYTES:
+                break
+        if not jobs:
+            return None
+        self._journal.plan(keys_by_row)
+        return self._unanswered(jobs)
+
+    def finished(self, key: bytes) -> None:
+        """A job's outcome is in the journal now."""
+        self._under_way.discard(key)
+
+    def _unanswered(self, jobs: list[Job]) -> list[Job]:
+        # in this order: a job that ends in between then shows in one of the two
+        under_way = self._under_way.copy()
+        known = self._journal.known([job.key for job in jobs], retry_failed=self._plan.retry_failed)
+        fresh = []
+        for job in jobs:
+            if job.key in known or job.key in under_way or job.key in self._under_way:
+                self._plan.progress.reused += 1
+            else:
+                self._under_way.add(job.key)
+                fresh.append(job)
+        return fresh
+
+
+def taken_rows(plan: Plan) -> Iterator[Row]:
+    """The rows the run takes: all, or the first `plan.limit`."""
+    return itertools.islice(plan.reader.rows(), plan.limit)
+
+
+def count_rows(plan: Plan) -> int:
+    """How many rows the run takes; reads the whole dataset where the reader does not know.
+
+    So a dataset that breaks off in the middle is found before anything is spent.
+
+    Raises:
+        InputError: the dataset cannot be read.
+    """
+    rows = plan.reader.count()
+    if rows is None:
+        return sum(1 for _ in taken_rows(plan))
+    return rows if plan.limit is None else min(rows, plan.limit)

@@ -1,0 +1,99 @@
+"""A request on its way, and the plan of a whole run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataflow.core.check import Check
+from dataflow.core.dataset import Reader, Writer
+from dataflow.core.errors import RowError
+from dataflow.core.picture import Picture
+from dataflow.core.request import Request
+from dataflow.core.row import Row
+from dataflow.core.serving import EngineServing
+from dataflow.engine import policy
+from dataflow.engine.progress import Progress
+from dataflow.images.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a run's rows go.
+
+    Attributes:
+        path: The output file; journal, lock and errors file lie beside it under its name.
+        key: The name under which the caption is added to each row.
+        open_writer: Given a path to write to, a writer in the output's format.
+    """
+
+    path: Path
+    key: str
+    open_writer: Callable[[Path], Writer]
+
+    def beside(self, ending: str) -> Path:
+        """The file beside the output that is called like it, with `ending` appended."""
+        return self.path.with_name(self.path.name + ending)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a run is handed.
+
+    Attributes:
+        reader: The dataset.
+        request_of: A row → its request; raises `RowError` for a row that makes none.
+        serving: The engine.
+        output: Where the rows go.
+        checks: Run over each reply; the first error found is the row's.
+        limits: For pictures.
+        concurrency: Requests in flight at most; None for the serving's own number.
+        limit: Take only so many rows from the start; None for all.
+        fresh: Set the journal aside and ask everything again.
+        retry_failed: Ask again for rows whose failure a former run took as final.
+        durable: Wait for the disk at each commit (survives a power cut).
+        give_up_after: Seconds a server that answered before may be down before the run stops.
+        progress: Counters to keep up to date.
+    """
+
+    reader: Reader
+    request_of: Callable[[Row], Request]
+    serving: EngineServing
+    output: Output
+    checks: Sequence[Check] = ()
+    limits: Limits = field(default_factory=Limits)
+    concurrency: int | None = None
+    limit: int | None = None
+    fresh: bool = False
+    retry_failed: bool = False
+    durable: bool = False
+    give_up_after: float = policy.GIVE_UP_SECONDS
+    progress: Progress = field(default_factory=Progress)
+
+
+@dataclass(slots=True)
+class Job:
+    """One request on its way.
+
+    Attributes:
+        key: The request's key.
+        request: What is asked; None for a row that makes none.
+        error: Why there is no request, for such a row.
+        pictures: The loaded pictures, once they are.
+        attempts: Requests made so far.
+        first_asked: `time.monotonic()` at the first attempt.
+    """
+
+    key: bytes
+    request: Request | None = None
+    error: RowError | None = None
+    pictures: tuple[Picture, ...] = ()
+    attempts: int = 0
+    first_asked: float = 0.0
+
+    @property
+    def weight(self) -> int:
+        """Bytes this job holds in memory: the pictures as given and as loaded."""
+        given = 0 if self.request is None else sum(len(r.data) for r in self.request.pictures)
+        return given + sum(len(p.data) for p in self.pictures)

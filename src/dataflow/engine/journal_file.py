@@ -1,0 +1,106 @@
+"""Opening the journal's file: made where it is missing, set aside where it cannot be trusted."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from pathlib import Path
+
+from dataflow.core.errors import JournalError
+
+APPLICATION_ID = 0x44464A4C
+"""Marks a SQLite file as ours ("DFJL"); see https://sqlite.org/pragma.html#pragma_application_id."""
+
+SCHEMA_VERSION = 1
+
+_SCHEMA = f"""
+BEGIN;
+CREATE TABLE replies (
+    key BLOB PRIMARY KEY, caption TEXT, error_kind TEXT, error TEXT, is_final INTEGER NOT NULL,
+    finish_reason TEXT, prompt_tokens INTEGER, completion_tokens INTEGER,
+    attempts INTEGER NOT NULL, seconds REAL NOT NULL, model TEXT NOT NULL,
+    checksum INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL);
+CREATE TABLE runs (run INTEGER PRIMARY KEY, started REAL NOT NULL);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+
+_log = logging.getLogger("dataflow")
+
+
+def open_database(path: Path | None, *, durable: bool) -> sqlite3.Connection:
+    """Open or make the journal at `path`; in memory where it is None.
+
+    A file that is damaged, older, or another program's is set aside under a new name beside it,
+    with a warning, and a new one is begun; nothing is deleted.
+
+    Raises:
+        JournalError: the folder cannot be written.
+    """
+    if path is None:
+        return _prepare(_connect(":memory:"), durable=False)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        reason = _distrust(path) if path.exists() else None
+        if reason:
+            aside = set_aside(path)
+            _log.warning("the journal %s %s: set aside as %s; beginning anew", path, reason, aside)
+        return _prepare(_connect(str(path)), durable=durable)
+    except (OSError, sqlite3.Error) as error:
+        raise JournalError(
+            f"cannot open the journal {path}: {error}; choose an output in a folder that can be "
+            "written, on a disk with space"
+        ) from error
+
+
+def set_aside(path: Path) -> Path:
+    """Rename the journal, with its write-ahead files, to a free name beside it; returns that."""
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    aside = path.with_name(f"{path.name}.{stamp}")
+    number = 1
+    while aside.exists():
+        aside = path.with_name(f"{path.name}.{stamp}-{number}")
+        number += 1
+    for ending in ("-wal", "-shm", ""):
+        part = path.with_name(path.name + ending)
+        if part.exists():
+            part.rename(aside.with_name(aside.name + ending))
+    return aside
+
+
+def _connect(name: str) -> sqlite3.Connection:
+    # used by one thread at a time; the journal sees to that
+    return sqlite3.connect(name, timeout=30, check_same_thread=False)
+
+
+def _prepare(db: sqlite3.Connection, *, durable: bool) -> sqlite3.Connection:
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+    if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        db.executescript(_SCHEMA)
+    return db
+
+
+def _distrust(path: Path) -> str | None:
+    """Why the file at `path` cannot be trusted, or None."""
+    if path.stat().st_size == 0 and not path.with_name(path.name + "-wal").exists():
+        return None
+    db = _connect(str(path))
+    try:
+        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return None  # made, and killed before its first table
+        if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+            return "belongs to another program"
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version != SCHEMA_VERSION:
+            return f"has another layout (version {version}, not {SCHEMA_VERSION})"
+        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        return None if verdict == "ok" else f"is damaged ({verdict})"
+    except sqlite3.DatabaseError as error:
+        return f"is damaged ({error})"
+    finally:
+        db.close()

@@ -1,0 +1,95 @@
+"""Lists in, lists out: the same road for requests that stand in memory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from dataflow.core.check import Check
+from dataflow.core.errors import BadRowError, DataflowError, RowError
+from dataflow.core.request import Reply, Request, Usage
+from dataflow.core.row import Row
+from dataflow.core.serving import EngineServing
+from dataflow.engine.assemble import outcomes
+from dataflow.engine.job import Output, Plan
+from dataflow.engine.journal import Entry, Journal
+from dataflow.engine.runner import drive
+
+
+def answer_all(
+    serving: EngineServing,
+    requests: Sequence[Request | RowError],
+    *,
+    checks: Sequence[Check] = (),
+) -> list[Reply | DataflowError]:
+    """Ask every request and return what came of each, in order.
+
+    Args:
+        serving: The engine.
+        requests: A `RowError` in place of a request comes back as it is.
+        checks: Run over each reply; the first error found takes its place.
+
+    Raises:
+        StopRunError: the run could not go on.
+        RunInterruptedError: Ctrl-C.
+    """
+    plan = Plan(
+        reader=_ListReader(requests),
+        request_of=_request_of,
+        serving=serving,
+        output=Output(Path(os.devnull), "", _no_writer),
+        checks=checks,
+    )
+    journal = Journal(None)
+    try:
+        return drive(
+            plan, journal, then=lambda: [_outcome(e) for _, _, e in outcomes(plan, journal)]
+        )
+    finally:
+        journal.close()
+
+
+class _ListReader:
+    def __init__(self, requests: Sequence[Request | RowError]) -> None:
+        self._requests = requests
+
+    def rows(self) -> Iterator[Row]:
+        for index, request in enumerate(self._requests):
+            yield Row(index, {}, f"item {index}", request)
+
+    def count(self) -> int:
+        return len(self._requests)
+
+    def folder(self) -> str:
+        return "."
+
+
+def _request_of(row: Row) -> Request:
+    if isinstance(row.raw, RowError):
+        raise row.raw
+    request: Request = row.raw
+    return request
+
+
+def _no_writer(path: Path) -> NoReturn:
+    raise AssertionError(f"lists are not written to {path}")
+
+
+def _outcome(entry: Entry) -> Reply | DataflowError:
+    if entry.caption is not None:
+        usage = Usage(entry.prompt_tokens, entry.completion_tokens)
+        return Reply(entry.caption, entry.finish_reason, usage, entry.model)
+    return error_of(entry)
+
+
+def error_of(entry: Entry) -> DataflowError:
+    """The typed error that a journal entry tells of."""
+    pending: list[type[DataflowError]] = [DataflowError]
+    while pending:
+        kind = pending.pop()
+        if kind.kind == entry.error_kind:
+            return kind(entry.error or "")
+        pending += kind.__subclasses__()
+    return BadRowError(entry.error or "")

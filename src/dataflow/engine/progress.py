@@ -1,0 +1,72 @@
+"""How far a run is, and what came of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(slots=True)
+class Progress:
+    """A run's counters, written by the run and read by whoever shows them.
+
+    Attributes:
+        phase: ``"reading"``, ``"starting engine"``, ``"captioning"`` or ``"writing"``.
+        rows: Rows in the dataset, or None while they are being counted.
+        reused: Rows whose answer was in the journal already, or that repeat another's request.
+        captioned: Rows captioned in this run.
+        failed: Rows failed in this run.
+        in_flight: Requests under way.
+        requests: Requests made in this run, every attempt counted.
+        prompt_tokens: Tokens, as the server counted them.
+        completion_tokens: Tokens, as the server counted them.
+        paused: Why the run waits for the server, or None.
+        started: `time.monotonic()` at the first request, or None before it.
+    """
+
+    phase: str = "reading"
+    rows: int | None = None
+    reused: int = 0
+    captioned: int = 0
+    failed: int = 0
+    in_flight: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    paused: str | None = None
+    started: float | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Since the first request."""
+        return 0.0 if self.started is None else time.monotonic() - self.started
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came of a run.
+
+    Attributes:
+        rows: Rows in the output.
+        captioned: Rows with a caption.
+        failed: Kind of error → rows without a caption for that reason.
+        requests: Requests made in this run, every attempt counted.
+        reused: Rows answered without a request of their own.
+        seconds: The whole run.
+        prompt_tokens: In this run.
+        completion_tokens: In this run.
+        output: The output file, or None where the rows stayed in memory.
+        errors: The errors file, or None where no row failed.
+    """
+
+    rows: int
+    captioned: int
+    failed: dict[str, int] = field(default_factory=dict)
+    requests: int = 0
+    reused: int = 0
+    seconds: float = 0.0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    output: Path | None = None
+    errors: Path | None = None

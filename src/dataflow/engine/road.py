@@ -1,0 +1,275 @@
+"""The road: every job from the intake through loading, asking and checking into the journal.
+
+Bounded in every direction, so that memory does not grow with the dataset: `Room` bounds what lies
+between loading and outcome, and no stage runs ahead of it. Rows finish in any order; the journal
+keeps what came of each, and the output is assembled from it in the dataset's order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, cast
+
+from dataflow.core.errors import DataflowError, RowError, TryAgainError
+from dataflow.core.request import Reply, Request
+from dataflow.core.serving import Asker
+from dataflow.engine import policy
+from dataflow.engine.gate import Gate
+from dataflow.engine.intake import Intake
+from dataflow.engine.job import Job, Plan
+from dataflow.engine.journal import Entry, Journal
+from dataflow.engine.room import Room
+from dataflow.images.loader import Loader
+
+AHEAD = 64
+"""Jobs loaded or loading beyond those in flight."""
+
+AHEAD_BYTES = 128 * 1024 * 1024
+"""Bytes of pictures on the road at most."""
+
+LOADERS = 32
+"""Jobs loading at once; decoding itself is bounded by the loader's threads."""
+
+
+class Road:
+    """One run's way through the engine; lives in one event loop.
+
+    Args:
+        plan: The run.
+        journal: Where outcomes go.
+    """
+
+    def __init__(self, plan: Plan, journal: Journal) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._progress = plan.progress
+        self._concurrency = plan.concurrency or plan.serving.max_workers
+        self._intake = Intake(plan, journal)
+        self._gate = Gate(plan.give_up_after)
+        self._room = Room(self._concurrency + AHEAD, AHEAD_BYTES)
+        self._inbox: asyncio.Queue[Job] = asyncio.Queue(maxsize=2 * LOADERS)
+        self._ready: asyncio.Queue[Job] = asyncio.Queue()
+        self._first_ready = asyncio.Event()
+        self._outstanding = 0
+        self._fed = False
+        self._all_done = asyncio.Event()
+        self._rng = random.Random()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._busy: set[asyncio.Task[None]] = set()
+        self._draining = asyncio.Event()
+        self._error: BaseException | None = None
+
+    async def drive(self) -> None:
+        """Take every row to its outcome.
+
+        Raises:
+            StopRunError: the run had to stop; every answer so far is in the journal.
+        """
+        async with Loader(self._plan.limits) as loader:
+            self._start(self._feed())
+            for _ in range(LOADERS):
+                self._start(self._load_jobs(loader))
+            try:
+                await self._until(self._first_ready.wait(), self._all_done.wait())
+                if self._first_ready.is_set() and not self._draining.is_set():
+                    await self._ask_all()
+            finally:
+                await self._end_tasks()
+        if self._error is not None:
+            raise self._error
+
+    def drain(self) -> None:
+        """Ask nothing more; what is in flight is finished and kept. Call from the loop."""
+        self._draining.set()
+
+    @property
+    def is_draining(self) -> bool:
+        """Whether the road ends before its rows do."""
+        return self._draining.is_set()
+
+    # --- feeding -------------------------------------------------------------------------------
+
+    async def _feed(self) -> None:
+        loop = asyncio.get_running_loop()
+        with ThreadPoolExecutor(1, thread_name_prefix="dataflow-reader") as thread:
+            while (jobs := await loop.run_in_executor(thread, self._intake.next_jobs)) is not None:
+                for job in jobs:
+                    self._outstanding += 1
+                    await self._inbox.put(job)
+        self._fed = True
+        self._mark_if_done()
+
+    async def _load_jobs(self, loader: Loader) -> None:
+        while True:
+            job = await self._inbox.get()
+            weight = job.weight
+            await self._room.enter(weight)
+            try:
+                await self._load(job, loader)
+            except RowError as error:
+                await self._settle(job, error=error, weight=weight)
+            else:
+                self._room.grow(job.weight - weight)
+                self._ready.put_nowait(job)
+                self._first_ready.set()
+
+    async def _load(self, job: Job, loader: Loader) -> None:
+        if job.request is None:
+            raise job.error or RowError("the row makes no request")
+        job.pictures = tuple([await loader.load(ref) for ref in job.request.pictures])
+
+    # --- asking --------------------------------------------------------------------------------
+
+    async def _ask_all(self) -> None:
+        self._progress.phase = "starting engine"
+        async with self._plan.serving.connect() as asker:
+            self._progress.phase = "captioning"
+            self._progress.started = time.monotonic()
+            askers = [asyncio.create_task(self._ask_jobs(asker)) for _ in range(self._concurrency)]
+            ending = set(askers)
+            try:
+                await self._until(self._all_done.wait())
+                # a drain lets each asker end the request it is at; one that waits just ends
+                ending -= self._busy
+            finally:
+                for task in ending:
+                    task.cancel()
+                await asyncio.gather(*askers, return_exceptions=True)
+
+    async def _ask_jobs(self, asker: Asker) -> None:
+        me = cast("asyncio.Task[None]", asyncio.current_task())
+        try:
+            while not self._draining.is_set():
+                job = await self._ready.get()
+                await self._gate.enter()
+                self._busy.add(me)
+                await self._ask_once(job, asker)
+                self._busy.discard(me)
+        except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
+            self._fail(error)
+
+    async def _ask_once(self, job: Job, asker: Asker) -> None:
+        request = cast("Request", job.request)
+        job.first_asked = job.first_asked or time.monotonic()
+        job.attempts += 1
+        self._progress.requests += 1
+        self._progress.in_flight += 1
+        try:
+            reply = await asker.ask(request, job.pictures)
+        except RowError as error:
+            self._answered()
+            await self._settle(job, error=error)
+        except TryAgainError as error:
+            await self._try_again(job, error)
+        else:
+            self._answered()
+            await self._settle(job, reply=reply)
+        finally:
+            self._progress.in_flight -= 1
+
+    def _answered(self) -> None:
+        self._gate.answered()
+        self._progress.paused = None
+
+    async def _try_again(self, job: Job, error: TryAgainError) -> None:
+        if not self._gate.failed(error):
+            job.attempts -= 1
+        self._progress.paused = self._gate.closed_because
+        elapsed = time.monotonic() - job.first_asked
+        wait = policy.wait_before_next(error, max(1, job.attempts), elapsed, rng=self._rng)
+        if wait is None:
+            await self._settle(job, error=error)
+        else:
+            # the asker is free for another row meanwhile
+            asyncio.get_running_loop().call_later(wait, self._ready.put_nowait, job)
+
+    # --- outcomes ------------------------------------------------------------------------------
+
+    async def _settle(
+        self,
+        job: Job,
+        *,
+        reply: Reply | None = None,
+        error: DataflowError | None = None,
+        weight: int | None = None,
+    ) -> None:
+        if reply is not None and job.request is not None:
+            error = next(
+                (e for check in self._plan.checks if (e := check(reply, job.request))), None
+            )
+        await self._journal.put(_entry(job, reply, error))
+        self._count(reply, error)
+        self._intake.finished(job.key)
+        self._room.leave(job.weight if weight is None else weight)
+        self._outstanding -= 1
+        self._mark_if_done()
+
+    def _count(self, reply: Reply | None, error: DataflowError | None) -> None:
+        if error is None:
+            self._progress.captioned += 1
+        else:
+            self._progress.failed += 1
+        if reply is not None:
+            self._progress.prompt_tokens += reply.usage.prompt_tokens or 0
+            self._progress.completion_tokens += reply.usage.completion_tokens or 0
+
+    def _mark_if_done(self) -> None:
+        if self._fed and self._outstanding == 0:
+            self._all_done.set()
+
+    # --- tasks ---------------------------------------------------------------------------------
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        if self._error is None:
+            self._error = error
+        self._draining.set()
+
+    async def _until(self, *events: Coroutine[Any, Any, Any]) -> None:
+        """Wait for the first of `events`, or for the drain."""
+        tasks = [asyncio.create_task(e) for e in (*events, self._draining.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    async def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _entry(job: Job, reply: Reply | None, error: DataflowError | None) -> Entry:
+    usage = reply.usage if reply is not None else None
+    return Entry(
+        key=job.key,
+        caption=_utf8(reply.text) if reply is not None and error is None else None,
+        error_kind=error.kind if error is not None else None,
+        error=_utf8(error.message) if error is not None else None,
+        # a failure that cost no request, or that time may cure, is looked at again by a later run
+        is_final=error is None or (isinstance(error, RowError) and job.attempts > 0),
+        finish_reason=reply.finish_reason if reply is not None else None,
+        prompt_tokens=usage.prompt_tokens if usage is not None else None,
+        completion_tokens=usage.completion_tokens if usage is not None else None,
+        attempts=job.attempts,
+        seconds=time.monotonic() - job.first_asked if job.first_asked else 0.0,
+        model=reply.model if reply is not None else "",
+    )
+
+
+def _utf8(text: str) -> str:
+    """`text` with lone surrogates, which no file can hold, spelled out (``\\udcff``)."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,55 @@
+"""How much may be on the road at once, in jobs and in bytes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+
+
+class Room:
+    """A bound on the jobs between loading and their outcome.
+
+    A job that is bigger than the whole bound is let in when it is alone.
+
+    Args:
+        jobs: Jobs at most.
+        size: Bytes at most.
+    """
+
+    def __init__(self, jobs: int, size: int) -> None:
+        self._jobs_left = jobs
+        self._size_left = size
+        self._inside = 0
+        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+
+    async def enter(self, size: int) -> None:
+        """Wait, first come first served, until a job of `size` bytes fits in."""
+        if not self._waiting and self._fits(size):
+            self._take(size)
+            return
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.append((size, turn))
+        await turn
+
+    def grow(self, size: int) -> None:
+        """A job inside has become `size` bytes bigger."""
+        self._size_left -= size
+
+    def leave(self, size: int) -> None:
+        """A job of `size` bytes has left."""
+        self._jobs_left += 1
+        self._size_left += size
+        self._inside -= 1
+        while self._waiting and self._fits(self._waiting[0][0]):
+            waiting_size, turn = self._waiting.popleft()
+            if not turn.cancelled():
+                self._take(waiting_size)
+                turn.set_result(None)
+
+    def _fits(self, size: int) -> bool:
+        return self._inside == 0 or (self._jobs_left > 0 and size <= self._size_left)
+
+    def _take(self, size: int) -> None:
+        self._jobs_left -= 1
+        self._size_left -= size
+        self._inside += 1

@@ -1,0 +1,144 @@
+"""Runs the road in a thread with an event loop of its own.
+
+So it works under a notebook's running loop, and the caller's thread stays free to hear Ctrl-C: the
+first one ends the run gently (nothing more is asked, what is in flight is finished and kept), the
+second at once (what was answered is still kept).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from dataflow.engine.assemble import Tally, assemble
+from dataflow.engine.intake import count_rows
+from dataflow.engine.job import Plan
+from dataflow.engine.journal import Journal
+from dataflow.engine.journal_file import set_aside
+from dataflow.engine.lock import RunLock
+from dataflow.engine.progress import Summary
+from dataflow.engine.road import Road
+
+T = TypeVar("T")
+
+_log = logging.getLogger("dataflow")
+
+
+class RunInterruptedError(KeyboardInterrupt):
+    """The run was ended by Ctrl-C; everything answered is in the journal."""
+
+
+def run(plan: Plan) -> Summary:
+    """Caption the dataset of `plan` into its output.
+
+    Returns:
+        What came of it; rows that failed are in it, and in the errors file.
+
+    Raises:
+        StopRunError: the run could not go on; what is done is kept, no output file is written.
+        RunInterruptedError: Ctrl-C; likewise.
+    """
+    lock = RunLock(plan.output.beside(".lock"))
+    try:
+        journal_path = plan.output.beside(".journal")
+        if plan.fresh and journal_path.exists():
+            _log.warning("the former journal is kept as %s", set_aside(journal_path))
+        journal = Journal(journal_path, durable=plan.durable)
+        try:
+            started = time.monotonic()
+            tally = drive(plan, journal, then=lambda: assemble(plan, journal))
+            return _summary(plan, tally, time.monotonic() - started)
+        finally:
+            journal.close()
+    finally:
+        lock.release()
+
+
+def _summary(plan: Plan, tally: Tally, seconds: float) -> Summary:
+    progress = plan.progress
+    return Summary(
+        rows=tally.rows,
+        captioned=tally.captioned,
+        failed=dict(tally.failed.most_common()),
+        requests=progress.requests,
+        reused=progress.reused,
+        seconds=seconds,
+        prompt_tokens=progress.prompt_tokens,
+        completion_tokens=progress.completion_tokens,
+        output=plan.output.path,
+        errors=plan.output.beside(".errors.jsonl") if tally.failed else None,
+    )
+
+
+def drive(plan: Plan, journal: Journal, *, then: Callable[[], T]) -> T:
+    """Take every row to its outcome in `journal`, then do and return `then()`.
+
+    Raises:
+        StopRunError: the run could not go on.
+        RunInterruptedError: Ctrl-C.
+    """
+    return _Driver(plan, journal, then).result()
+
+
+class _Driver(Generic[T]):
+    def __init__(self, plan: Plan, journal: Journal, then: Callable[[], T]) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._then = then
+        self._result: T | None = None
+        self._error: BaseException | None = None
+        self._interrupts = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._road: Road | None = None
+        self._thread = threading.Thread(target=self._work, name="dataflow-run", daemon=True)
+
+    def result(self) -> T:
+        self._thread.start()
+        while self._thread.is_alive():
+            self._wait()
+        if self._interrupts:
+            raise RunInterruptedError from self._error
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value] # set where there is no error
+
+    def _wait(self) -> None:
+        try:
+            # in slices: a bare join cannot be woken by a signal everywhere
+            self._thread.join(0.2)
+        except KeyboardInterrupt:
+            self._interrupt()
+
+    def _interrupt(self) -> None:
+        self._interrupts += 1
+        loop, road, task = self._loop, self._road, self._task
+        if loop is None or road is None or task is None:
+            return
+        at_once = self._interrupts > 1 or self._plan.progress.phase == "starting engine"
+        with contextlib.suppress(RuntimeError):  # the loop may just have ended by itself
+            loop.call_soon_threadsafe(task.cancel if at_once else road.drain)
+
+    def _work(self) -> None:
+        try:
+            self._plan.progress.phase = "reading"
+            self._plan.progress.rows = count_rows(self._plan)
+            if not self._interrupts:
+                asyncio.run(self._drive())
+            if not self._interrupts:
+                self._plan.progress.phase = "writing"
+                self._result = self._then()
+        except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
+            self._error = error
+
+    async def _drive(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._task = asyncio.current_task()
+        self._road = Road(self._plan, self._journal)
+        if not self._interrupts:
+            await self._road.drive()

@@ -1,0 +1,160 @@
+"""A pipeline's steps as files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from dataflow.core.dataset import Reader
+from dataflow.core.errors import InputError, MissingPackageError, OutputError, UsageError
+from dataflow.core.row import Row
+from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
+from dataflow.formats.registry import open_reader, writer_for
+
+__all__ = ["DataFlowStorage", "FileStorage"]
+
+CACHE_TYPES = ("json", "jsonl", "csv", "parquet", "pickle")
+
+
+class FileStorage(StreamingStorage):
+    """Step 0 is the given file; step n is ``{cache_path}/{file_name_prefix}_step{n}.{cache_type}``.
+
+    An operator reads the current step and writes the next; `step()` moves on by one and must be
+    called before the first operator.
+
+    Args:
+        first_entry_file_name: A dataset file (.json, .jsonl, .csv, .parquet) or folder of pictures.
+        cache_path: The folder for the steps; made when the first is written.
+        file_name_prefix: The start of each step's file name.
+        cache_type: The steps' format. ``"pickle"`` also lets a .pkl file be the first entry;
+            reading a pickle runs the code in it, so use it only for files of your own.
+
+    Raises:
+        UsageError: an unknown `cache_type`.
+    """
+
+    def __init__(
+        self,
+        first_entry_file_name: str,
+        cache_path: str = "./cache",
+        file_name_prefix: str = "dataflow_cache",
+        cache_type: str = "jsonl",
+    ) -> None:
+        if cache_type not in CACHE_TYPES:
+            raise UsageError(f"cache_type {cache_type!r} is none of {', '.join(CACHE_TYPES)}")
+        self.first_entry_file_name = first_entry_file_name
+        self.cache_path = cache_path
+        self.file_name_prefix = file_name_prefix
+        self.cache_type = cache_type
+        self.operator_step = -1
+
+    def step(self) -> FileStorage:
+        """Move on to the next step; returns the storage itself."""
+        self.operator_step += 1
+        return self
+
+    def reset(self) -> FileStorage:
+        """Go back to before the first step; returns the storage itself."""
+        self.operator_step = -1
+        return self
+
+    def open_step(self, *, picture_key: str, columns: Sequence[str]) -> StepFiles:
+        """The current step's reader and the next step's writer; see `StreamingStorage`."""
+        reader = self._reader(picture_key)
+        output = self._path(self.operator_step + 1)
+        return StepFiles(reader, output, writer_for(output, reader, columns))
+
+    def read(self, output_type: str = "dataframe") -> Any:
+        """All rows of the current step.
+
+        Args:
+            output_type: ``"dataframe"`` for a pandas DataFrame, ``"dict"`` for a list of dicts.
+
+        Raises:
+            UsageError: before the first `step()`, or another `output_type`.
+            InputError: the step's file cannot be read.
+            MissingPackageError: pandas is not installed and a DataFrame was asked for.
+        """
+        if output_type not in ("dataframe", "dict"):
+            raise UsageError(f"output_type {output_type!r} is neither 'dataframe' nor 'dict'")
+        rows = [dict(row.fields) for row in self._reader("image").rows()]
+        return _pandas().DataFrame(rows) if output_type == "dataframe" else rows
+
+    def write(self, data: Any) -> str:
+        """Write `data` as the next step; a reader meets the whole file or none.
+
+        Args:
+            data: A list of dicts or a pandas DataFrame; a frame's missing values become null.
+
+        Returns:
+            The file's path.
+
+        Raises:
+            UsageError: before the first `step()`, or `data` is neither.
+            OutputError: the file cannot be written.
+        """
+        path = self._path(self.operator_step + 1)
+        rows = _records(data)
+        part = path.with_name(path.name + ".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _write_rows(rows, path, part)
+            part.replace(path)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+        finally:
+            part.unlink(missing_ok=True)
+        return str(path)
+
+    def _reader(self, picture_key: str) -> Reader:
+        path = self._path(self.operator_step)
+        if not path.exists():
+            cure = (
+                "check first_entry_file_name"
+                if self.operator_step == 0
+                else "run the operator before this step first"
+            )
+            raise InputError(f"step {self.operator_step} reads {path}, which is not there; {cure}")
+        named = "pickle" if self.cache_type == "pickle" and path.suffix != "" else None
+        is_pickle = path.suffix.lower() in (".pkl", ".pickle")
+        return open_reader(path, picture_key=picture_key, format_name=named if is_pickle else None)
+
+    def _path(self, step: int) -> Path:
+        if self.operator_step < 0:
+            raise UsageError("call storage.step() before reading or writing")
+        if step == 0:
+            return Path(self.first_entry_file_name)
+        return Path(self.cache_path) / f"{self.file_name_prefix}_step{step}.{self.cache_type}"
+
+
+def _write_rows(rows: list[dict[str, Any]], path: Path, part: Path) -> None:
+    writer = writer_for(path, None, [])(part)
+    try:
+        for index, fields in enumerate(rows):
+            writer.write(Row(index, fields, f"row {index}"), {})
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
+
+
+def _records(data: Any) -> list[dict[str, Any]]:
+    if isinstance(data, list) and all(isinstance(row, dict) for row in data):
+        return data
+    if hasattr(data, "to_dict") and hasattr(data, "notna"):
+        # pandas marks a missing value by NaN in any column; null is what it means
+        frame = data.astype(object).where(data.notna(), None)
+        records: list[dict[str, Any]] = frame.to_dict("records")
+        return records
+    raise UsageError(f"write() takes a list of dicts or a DataFrame, not {type(data).__name__}")
+
+
+def _pandas() -> Any:
+    try:
+        import pandas
+    except ImportError as error:
+        raise MissingPackageError(
+            "a DataFrame needs pandas: pip install 'dataflow-caption[dataframe]', or read('dict')"
+        ) from error
+    return pandas

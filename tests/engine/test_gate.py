@@ -1,0 +1,109 @@
+"""The pause while a server is down."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from dataflow.core.errors import (
+    AskTimeoutError,
+    ConnectionLostError,
+    RateLimitedError,
+    UnreachableError,
+)
+from dataflow.engine import policy
+from dataflow.engine.gate import Gate
+
+DOWN = ConnectionLostError("refused")
+
+
+@pytest.fixture(autouse=True)
+def _fast(monkeypatch):
+    monkeypatch.setattr(policy, "PROBE_WAITS", (0.02,))
+
+
+def closed_gate(**more) -> Gate:
+    gate = Gate(**more)
+    gate.answered()
+    for _ in range(policy.BREAKER_FAILURES):
+        gate.failed(DOWN)
+    return gate
+
+
+def test_a_few_failures_leave_it_open_and_count_for_their_rows():
+    async def scene():
+        gate = Gate()
+        gate.answered()
+        counted = [gate.failed(DOWN) for _ in range(policy.BREAKER_FAILURES - 1)]
+        return counted, gate.is_closed
+
+    assert asyncio.run(scene()) == ([True] * (policy.BREAKER_FAILURES - 1), False)
+
+
+def test_many_in_a_row_close_it_and_cost_no_attempt_from_then_on():
+    async def scene():
+        gate = closed_gate()
+        return gate.is_closed, gate.closed_because, gate.failed(DOWN)
+
+    assert asyncio.run(scene()) == (True, "refused", False)
+
+
+def test_while_closed_one_request_at_a_time_probes():
+    async def scene():
+        gate, passed = closed_gate(), []
+
+        async def request(name):
+            await gate.enter()
+            passed.append(name)
+
+        tasks = [asyncio.create_task(request(n)) for n in range(5)]
+        await asyncio.sleep(0.1)
+        probing = list(passed)
+        gate.answered()
+        await asyncio.gather(*tasks)
+        return len(probing), len(passed), gate.is_closed
+
+    assert asyncio.run(scene()) == (1, 5, False)
+
+
+def test_a_probe_that_times_out_lets_the_next_one_out():
+    async def scene():
+        gate = closed_gate()
+        await gate.enter()
+        gate.failed(AskTimeoutError("slow"))
+        await asyncio.wait_for(gate.enter(), 1)
+
+    asyncio.run(scene())
+
+
+def test_an_answer_of_any_kind_opens_it():
+    async def scene():
+        gate = closed_gate()
+        gate.failed(RateLimitedError("slow down"))
+        return gate.is_closed
+
+    assert asyncio.run(scene()) is False
+
+
+def test_a_server_down_too_long_ends_the_run():
+    async def scene():
+        gate = closed_gate(give_up_after=0.05)
+        await asyncio.sleep(0.06)
+        with pytest.raises(UnreachableError, match="refused"):
+            gate.failed(DOWN)
+
+    asyncio.run(scene())
+
+
+def test_a_server_never_reached_is_given_up_sooner(monkeypatch):
+    monkeypatch.setattr(policy, "FIRST_CONTACT_SECONDS", 0.05)
+
+    async def scene():
+        gate = Gate(give_up_after=600)
+        gate.failed(DOWN)
+        await asyncio.sleep(0.06)
+        with pytest.raises(UnreachableError):
+            gate.failed(DOWN)
+
+    asyncio.run(scene())

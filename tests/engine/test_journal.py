@@ -1,0 +1,172 @@
+"""Answers on disk: kept, found again, never trusted when damaged."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+
+import pytest
+
+from dataflow.core.errors import JournalError
+from dataflow.engine.journal import Entry, Journal
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(16, "big")
+
+
+def put(journal: Journal, *entries: Entry) -> None:
+    async def all_at_once():
+        await asyncio.gather(*(journal.put(e) for e in entries))
+
+    asyncio.run(all_at_once())
+
+
+def with_answers(path, count=3) -> None:
+    journal = Journal(path)
+    put(journal, *(Entry(key(n), f"caption {n}", is_final=True) for n in range(count)))
+    journal.close()
+
+
+def test_what_was_put_is_known_to_the_next_run(tmp_path):
+    path = tmp_path / "j"
+    with_answers(path)
+    journal = Journal(path)
+    assert journal.known([key(n) for n in range(5)]) == {key(0), key(1), key(2)}
+    journal.close()
+
+
+def test_outcomes_come_in_the_rows_order_with_gaps_told(tmp_path):
+    journal = Journal(tmp_path / "j")
+    put(journal, Entry(key(1), "one"), Entry(key(2), "two"))
+    journal.plan([(2, key(1)), (0, key(2)), (1, key(9)), (3, key(1))])
+    outcomes = [(row, entry and entry.caption) for row, entry in journal.outcomes()]
+    journal.close()
+    assert outcomes == [(0, "two"), (1, None), (2, "one"), (3, "one")]
+
+
+def test_a_failure_that_is_final_is_known_one_that_may_pass_is_not(tmp_path):
+    path = tmp_path / "j"
+    journal = Journal(path)
+    put(
+        journal,
+        Entry(key(1), error_kind="refused", error="x", is_final=True),
+        Entry(key(2), error_kind="overloaded", error="x"),
+    )
+    assert journal.known([key(1), key(2)]) == {key(1), key(2)}, "both were tried in this run"
+    journal.close()
+    journal = Journal(path)
+    assert journal.known([key(1), key(2)]) == {key(1)}
+    assert journal.known([key(1), key(2)], retry_failed=True) == set()
+    journal.close()
+
+
+@pytest.mark.parametrize("text", ["", "\x00", "🦜\u2028", "x" * 1_000_000])
+def test_any_text_comes_back_as_it_was(tmp_path, text):
+    journal = Journal(tmp_path / "j")
+    put(journal, Entry(key(1), text, is_final=True))
+    journal.plan([(0, key(1))])
+    ((_, entry),) = journal.outcomes()
+    journal.close()
+    assert entry is not None
+    assert entry.caption == text
+
+
+def test_what_was_put_survives_kill_9(tmp_path):
+    script = (
+        "import asyncio, os, sys\n"
+        "from pathlib import Path\n"
+        "from dataflow.engine.journal import Entry, Journal\n"
+        "async def main():\n"
+        "    journal = Journal(Path(sys.argv[1]))\n"
+        "    for n in range(50):\n"
+        "        await journal.put(Entry(n.to_bytes(16, 'big'), 'c', is_final=True))\n"
+        "        print(n, flush=True)\n"
+        "        if n == 30: os.kill(os.getpid(), 9)\n"
+        "asyncio.run(main())\n"
+    )
+    path = tmp_path / "j"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == -signal.SIGKILL
+    told = len(done.stdout.split())
+    journal = Journal(path)
+    assert journal.known([key(n) for n in range(50)]) >= {key(n) for n in range(told)}
+    assert told == 31
+    journal.close()
+
+
+def damage_tail(path):
+    os.truncate(path, os.path.getsize(path) * 2 // 3)
+
+
+def damage_head(path):
+    with path.open("r+b") as file:
+        file.write(b"not a database at all")
+
+
+def other_program(path):
+    path.unlink()
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE theirs (x)")
+    db.commit()
+    db.close()
+
+
+def older_layout(path):
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 0")
+    db.commit()
+    db.close()
+
+
+@pytest.mark.parametrize("damage", [damage_tail, damage_head, other_program, older_layout])
+def test_a_file_that_cannot_be_trusted_is_set_aside_with_a_warning(tmp_path, caplog, damage):
+    path = tmp_path / "out.journal"
+    with_answers(path, 300)
+    damage(path)
+    before = path.read_bytes()
+    journal = Journal(path)
+    assert journal.known([key(n) for n in range(300)]) == set()
+    journal.close()
+    (aside,) = tmp_path.glob("out.journal.2*")
+    assert aside.read_bytes() == before
+    assert str(aside) in caplog.text
+
+
+def test_an_answer_flipped_on_disk_is_not_trusted(tmp_path):
+    path = tmp_path / "j"
+    with_answers(path)
+    raw = path.read_bytes()
+    assert raw.count(b"caption 1") == 1
+    path.write_bytes(raw.replace(b"caption 1", b"captiom 1"))
+    journal = Journal(path)
+    journal.plan([(n, key(n)) for n in range(3)])
+    assert journal.known([key(n) for n in range(3)]) == {key(0), key(2)}
+    assert [e and e.caption for _, e in journal.outcomes()] == ["caption 0", None, "caption 2"]
+    journal.close()
+
+
+def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="cannot open the journal"):
+        Journal(tmp_path / "file" / "j")
+
+
+def test_a_full_disk_is_told_and_the_answer_saved_once_there_is_room(tmp_path):
+    path = tmp_path / "j"
+    journal = Journal(path)
+    pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
+    journal._db.execute(f"PRAGMA max_page_count = {pages}")
+    with pytest.raises(JournalError, match="full"):
+        put(journal, Entry(key(1), "x" * 100_000, is_final=True))
+    journal._db.execute("PRAGMA max_page_count = 100000")
+    journal.close()
+    journal = Journal(path)
+    assert journal.known([key(1)]) == {key(1)}
+    journal.close()

@@ -1,0 +1,375 @@
+"""A run from rows to output, on a scripted engine."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+import time
+
+import pytest
+
+from dataflow.core.errors import (
+    InputError,
+    OutputError,
+    OverloadedError,
+    RefusedError,
+    WrongKeyError,
+)
+from dataflow.engine import policy
+from dataflow.engine.job import Output
+from dataflow.engine.journal import Journal
+from dataflow.engine.runner import RunInterruptedError, run
+from dataflow.serving.fake import FakeServing
+
+
+@pytest.fixture(autouse=True)
+def _short_waits(monkeypatch):
+    rules = {
+        kind: policy.Rule(rule.attempts, rule.seconds, base=0.001, cap=0.002)
+        for kind, rule in policy.RULES.items()
+    }
+    monkeypatch.setattr(policy, "RULES", rules)
+    monkeypatch.setattr(policy, "PROBE_WAITS", (0.01,))
+
+
+def widths(count, start=0):
+    return [f"width {32 + n % 200}" for n in range(start, start + count)]
+
+
+def test_every_caption_stands_beside_the_picture_that_was_sent_for_it(dataset, width_of):
+    serving = FakeServing(width_of, delay=lambda r, p: (p[0].width % 7) / 500, max_workers=16)
+    summary = run(dataset.add(100).plan(serving))
+    assert dataset.captions() == widths(100)
+    assert [row["id"] for row in dataset.rows()] == [f"{i:05d}" for i in range(100)]
+    assert (summary.rows, summary.captioned, summary.failed) == (100, 100, {})
+
+
+def test_the_same_run_again_asks_nothing(dataset, width_of):
+    run(dataset.add(20).plan(FakeServing(width_of)))
+    again = FakeServing(width_of)
+    summary = run(dataset.plan(again))
+    assert again.asked == 0
+    assert summary.reused == 20
+    assert dataset.captions() == widths(20)
+
+
+def test_a_finished_run_does_not_even_start_the_engine(dataset, width_of):
+    class NeverStarted(FakeServing):
+        def connect(self):
+            raise AssertionError("started")
+
+    run(dataset.add(3).plan(FakeServing(width_of)))
+    run(dataset.plan(NeverStarted()))
+
+
+def test_added_rows_alone_are_asked(dataset, width_of):
+    run(dataset.add(10).plan(FakeServing(width_of)))
+    dataset.add(5)
+    dataset.names.reverse()
+    again = FakeServing(width_of)
+    run(dataset.write().plan(again))
+    assert again.asked == 5
+    assert dataset.captions() == widths(15)[::-1]
+
+
+def test_a_replaced_picture_is_asked_again(dataset, width_of):
+    run(dataset.add(5).plan(FakeServing(width_of)))
+    (dataset.folder / "0000.jpg").write_bytes((dataset.folder / "0004.jpg").read_bytes())
+    again = FakeServing(width_of)
+    run(dataset.plan(again))
+    assert again.asked == 1
+    assert dataset.captions() == ["width 36", *widths(4, 1)]
+
+
+def test_another_prompt_or_model_asks_again(dataset, width_of):
+    run(dataset.add(4).plan(FakeServing(width_of)))
+    other_prompt, other_model = FakeServing(width_of), FakeServing(width_of, model="other")
+    run(dataset.plan(other_prompt, system_prompt="Be brief."))
+    run(dataset.plan(other_model))
+    assert (other_prompt.asked, other_model.asked) == (4, 4)
+
+
+def test_equal_requests_are_asked_once(dataset, width_of):
+    dataset.add(3)
+    dataset.names = dataset.names * 50
+    serving = FakeServing(width_of, delay=0.01)
+    run(dataset.write().plan(serving))
+    assert serving.asked == 3
+    assert dataset.captions() == widths(3) * 50
+
+
+def test_a_failed_row_has_null_and_its_error_in_the_errors_file(dataset):
+    def answer(request, pictures):
+        return RefusedError("policy") if pictures[0].width == 33 else "fine"
+
+    summary = run(dataset.add(3).plan(FakeServing(answer)))
+    assert dataset.captions() == ["fine", None, "fine"]
+    assert summary.failed == {"refused": 1}
+    (error,) = dataset.errors()
+    assert (error["row"], error["picture"], error["kind"]) == (1, ["0001.jpg"], "refused")
+    assert error["message"] == "policy"
+
+
+def test_an_errors_file_of_a_former_run_goes_when_all_is_well(dataset, width_of):
+    run(
+        dataset.add(2).plan(FakeServing(RefusedError("no") for _ in "ab"))
+        if False
+        else dataset.add(2).plan(FakeServing([RefusedError("no"), RefusedError("no"), "x", "x"]))
+    )
+    summary = run(dataset.plan(FakeServing(width_of), retry_failed=True))
+    assert summary.errors is None
+    assert not (dataset.folder / "out.jsonl.errors.jsonl").exists()
+
+
+def test_a_refusal_is_not_paid_for_twice(dataset):
+    run(dataset.add(2).plan(FakeServing([RefusedError("no"), "fine"], max_workers=1)))
+    again = FakeServing([])
+    assert run(dataset.plan(again)).failed == {"refused": 1}
+    assert again.asked == 0
+
+
+def test_an_unreadable_picture_spends_no_request(dataset, width_of):
+    dataset.add(3)
+    (dataset.folder / "0001.jpg").write_bytes(b"no picture")
+    (dataset.folder / "0002.jpg").unlink()
+    serving = FakeServing(width_of)
+    summary = run(dataset.plan(serving))
+    assert serving.asked == 1
+    assert sum(summary.failed.values()) == 2
+    assert dataset.captions() == ["width 32", None, None]
+
+
+def test_a_mended_picture_is_asked_on_the_next_run(dataset, width_of):
+    dataset.add(2)
+    whole = (dataset.folder / "0001.jpg").read_bytes()
+    (dataset.folder / "0001.jpg").unlink()
+    run(dataset.plan(FakeServing(width_of)))
+    (dataset.folder / "0001.jpg").write_bytes(whole)
+    assert run(dataset.plan(FakeServing(width_of))).failed == {}
+    assert dataset.captions() == widths(2)
+
+
+def test_a_passing_fault_is_tried_again(dataset):
+    tries: dict[int, int] = {}
+
+    def answer(request, pictures):
+        width = pictures[0].width
+        tries[width] = tries.get(width, 0) + 1
+        return OverloadedError("busy") if tries[width] < 3 else f"width {width}"
+
+    summary = run(dataset.add(10).plan(FakeServing(answer, max_workers=4)))
+    assert dataset.captions() == widths(10)
+    assert summary.requests == 30
+
+
+def test_a_row_whose_faults_do_not_pass_fails_alone_and_is_asked_again_later(dataset):
+    def answer(request, pictures):
+        return OverloadedError("busy") if pictures[0].width == 32 else "fine"
+
+    # one asker, so that the bad row's failures never stand many in a row
+    summary = run(dataset.add(40).plan(FakeServing(answer, delay=0.001, max_workers=2)))
+    assert summary.failed == {"overloaded": 1}
+    again = FakeServing("now")
+    run(dataset.plan(again))
+    assert again.asked == 1
+    assert dataset.captions()[0] == "now"
+
+
+def test_an_empty_answer_is_an_error_not_a_caption(dataset):
+    summary = run(dataset.add(1).plan(FakeServing("  ")))
+    assert summary.failed == {"empty": 1}
+    assert dataset.captions() == [None]
+
+
+def test_a_wrong_key_stops_the_run_and_writes_no_output(dataset):
+    answers = ["one", "two", WrongKeyError("no such key")] + ["never"] * 97
+    serving = FakeServing(answers, max_workers=1)
+    with pytest.raises(WrongKeyError):
+        run(dataset.add(100).plan(serving))
+    assert serving.asked == 3
+    assert not dataset.output.exists()
+    again = FakeServing("later")
+    run(dataset.plan(again))
+    assert again.asked == 98
+
+
+def test_no_more_requests_are_in_flight_than_allowed(dataset, width_of):
+    serving = FakeServing(width_of, delay=0.01, max_workers=50)
+    run(dataset.add(60).plan(serving, concurrency=7))
+    assert serving.most_in_flight == 7
+
+
+def test_limit_takes_the_first_rows(dataset, width_of):
+    serving = FakeServing(width_of)
+    assert run(dataset.add(10).plan(serving, limit=4)).rows == 4
+    assert dataset.captions() == widths(4)
+
+
+def test_fresh_asks_everything_again_and_keeps_the_old_journal(dataset, width_of, caplog):
+    run(dataset.add(3).plan(FakeServing(width_of)))
+    again = FakeServing("new")
+    run(dataset.plan(again, fresh=True))
+    assert again.asked == 3
+    assert dataset.captions() == ["new"] * 3
+    assert "kept as" in caplog.text
+    assert len(list(dataset.folder.glob("out.jsonl.journal.2*"))) == 1
+
+
+def test_an_empty_dataset_gives_an_empty_output(dataset, width_of):
+    assert run(dataset.write().plan(FakeServing(width_of))).rows == 0
+    assert dataset.output.read_text() == ""
+
+
+def test_a_broken_line_stops_the_run_before_anything_is_spent(dataset, width_of):
+    dataset.add(5)
+    with dataset.path.open("a") as file:
+        file.write('{"image": \n')
+    serving = FakeServing(width_of)
+    with pytest.raises(InputError, match="line 6"):
+        run(dataset.plan(serving))
+    assert serving.asked == 0
+
+
+def test_a_second_run_on_one_output_is_told_who_holds_it(dataset, width_of):
+    dataset.add(1)
+    started, go_on = threading.Event(), threading.Event()
+
+    def answer(request, pictures):
+        started.set()
+        go_on.wait(10)
+        return "done"
+
+    first = threading.Thread(target=run, args=(dataset.plan(FakeServing(answer)),))
+    first.start()
+    started.wait(10)
+    with pytest.raises(OutputError, match=f"process {os.getpid()}"):
+        run(dataset.plan(FakeServing(width_of)))
+    go_on.set()
+    first.join()
+
+
+def test_a_picture_changed_during_the_run_is_failed_not_mislabelled(dataset, width_of):
+    dataset.add(2)
+
+    def answer(request, pictures):
+        other = (dataset.folder / "0001.jpg").read_bytes()
+        (dataset.folder / "0000.jpg").write_bytes(other)
+        return "the old picture"
+
+    summary = run(dataset.plan(FakeServing(answer, max_workers=1)))
+    assert summary.failed == {"changed": 1}
+    assert dataset.captions()[0] is None
+
+
+def test_a_full_disk_at_the_output_keeps_what_was_there_and_every_answer(dataset, width_of):
+    run(dataset.add(2).plan(FakeServing(width_of)))
+    before = dataset.output.read_bytes()
+    dataset.add(1)
+    plan = dataset.plan(FakeServing(width_of))
+
+    def full(path):
+        raise OSError(28, "No space left on device")
+
+    object.__setattr__(plan, "output", Output(dataset.output, "caption", full))
+    with pytest.raises(OutputError, match="No space left"):
+        run(plan)
+    assert dataset.output.read_bytes() == before
+    again = FakeServing([])
+    run(dataset.plan(again))
+    assert again.asked == 0
+
+
+def _interrupt_when(condition, times=1):
+    def wait():
+        for _ in range(times):
+            deadline = time.monotonic() + 10
+            while not condition() and time.monotonic() < deadline:
+                time.sleep(0.005)
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    return thread
+
+
+def test_one_ctrl_c_finishes_what_is_in_flight(dataset, width_of):
+    serving = FakeServing(width_of, delay=0.4, max_workers=5)
+    thread = _interrupt_when(lambda: serving.asked == 5)
+    with pytest.raises(RunInterruptedError):
+        run(dataset.add(30).plan(serving))
+    thread.join()
+    assert serving.asked == 5
+    again = FakeServing(width_of)
+    run(dataset.plan(again))
+    assert again.asked == 25
+    assert dataset.captions() == widths(30)
+
+
+def test_two_ctrl_c_end_at_once_and_keep_what_was_answered(dataset, width_of):
+    serving = FakeServing(
+        width_of, delay=lambda r, p: 0.0 if p[0].width < 36 else 60.0, max_workers=8
+    )
+    thread = _interrupt_when(lambda: serving.asked >= 12, times=2)
+    started = time.monotonic()
+    with pytest.raises(RunInterruptedError):
+        run(dataset.add(30).plan(serving))
+    thread.join()
+    assert time.monotonic() - started < 10
+    again = FakeServing(width_of)
+    run(dataset.plan(again))
+    assert again.asked == 26
+
+
+def test_it_works_inside_a_running_event_loop(dataset, width_of):
+    async def notebook_cell():
+        return run(dataset.add(3).plan(FakeServing(width_of)))
+
+    assert asyncio.run(notebook_cell()).captioned == 3
+
+
+def test_reading_does_not_run_ahead_without_bound(dataset, width_of):
+    """With the engine stuck, only a bounded part of the dataset has been taken up."""
+    dataset.add(3)
+    taken = 0
+
+    class Endless:
+        def rows(self):
+            nonlocal taken
+            for row in open_rows():
+                taken += 1
+                yield row
+
+        def count(self):
+            return 100_000
+
+        def folder(self):
+            return str(dataset.folder)
+
+    def open_rows():
+        from dataflow.core.row import Row
+
+        for i in range(100_000):
+            turns = [{"from": "human", "value": f"Question {i}?"}]
+            yield Row(i, {"image": "0000.jpg", "conversation": turns}, f"row {i}")
+
+    serving = FakeServing(width_of, delay=60, max_workers=4)
+    plan = dataset.plan(serving)
+    object.__setattr__(plan, "reader", Endless())
+    thread = _interrupt_when(lambda: serving.asked == 4 and time.sleep(0.5) is None, times=2)
+    with pytest.raises(RunInterruptedError):
+        run(plan)
+    thread.join()
+    assert taken < 2_000
+
+
+def test_the_journal_holds_tokens_and_attempts(dataset, width_of):
+    run(dataset.add(1).plan(FakeServing(width_of)))
+    journal = Journal(dataset.folder / "out.jsonl.journal")
+    try:
+        known = journal._db.execute("SELECT attempts, model, finish_reason FROM replies").fetchall()
+    finally:
+        journal.close()
+    assert known == [(1, "fake", "stop")]
