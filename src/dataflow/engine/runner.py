@@ -96,12 +96,14 @@ class _Driver(Generic[T]):
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._road: Road | None = None
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="dataflow-run", daemon=True)
 
     def result(self) -> T:
         self._thread.start()
-        while self._thread.is_alive():
+        while not self._over.is_set():
             self._wait()
+        self._thread.join()
         if self._interrupts:
             raise RunInterruptedError from self._error
         if self._error is not None:
@@ -110,8 +112,9 @@ class _Driver(Generic[T]):
 
     def _wait(self) -> None:
         try:
-            # in slices: a bare join cannot be woken by a signal everywhere
-            self._thread.join(0.2)
+            # an event, not join(): a join that Ctrl-C breaks off takes the thread for ended
+            # (https://github.com/python/cpython/issues/89437); in slices, so that signals wake it
+            self._over.wait(0.2)
         except KeyboardInterrupt:
             self._interrupt()
 
@@ -135,6 +138,8 @@ class _Driver(Generic[T]):
                 self._result = self._then()
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             self._error = error
+        finally:
+            self._over.set()
 
     async def _drive(self) -> None:
         self._loop = asyncio.get_running_loop()
