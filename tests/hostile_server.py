@@ -385,7 +385,10 @@ class HostileServer:
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while not writer.is_closing():
-                head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+                start = await reader.readexactly(1)
+                if start == b"\x16":
+                    break  # somebody speaks TLS
+                head = (start + await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
                 first, *lines = head.split("\r\n")
                 pairs = (line.partition(":") for line in lines if line)
                 headers = {name.lower(): value.strip() for name, _, value in pairs}

@@ -20,7 +20,7 @@ def encode(number: int) -> bytes:
     from PIL import Image
 
     buffer = io.BytesIO()
-    Image.new("RGB", (24, 16), (number * 7 % 256, number * 31 % 256, 90)).save(buffer, "JPEG")
+    Image.new("RGB", (64, 48), (number * 7 % 256, number * 31 % 256, 90)).save(buffer, "JPEG")
     return buffer.getvalue()
 
 
@@ -43,7 +43,7 @@ def question() -> Callable[[int], tuple[Request, list[Picture]]]:
             Turn("system", ("You describe pictures.",)),
             Turn("user", (ref, f"What is in picture {number}?")),
         )
-        return Request(turns), [Picture(encode(number), "image/jpeg", 24, 16)]
+        return Request(turns), [Picture(encode(number), "image/jpeg", 64, 48)]
 
     return make
 
