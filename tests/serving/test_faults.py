@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 import traceback
 
+import aiohttp
 import pytest
 
 from dataflow.core import errors
 from dataflow.core.request import Reply
 from dataflow.serving.answers import read_answer
+from dataflow.serving.faults import fault_of
 from dataflow.serving.wire import Wire
 from tests.hostile_server import FAULTS, KEY, caption_of
 
@@ -228,3 +231,26 @@ def test_models(hostile):
     with pytest.raises(errors.WrongKeyError):
         asyncio.run(run(server, "sk-wrong"))
     assert server.asked == 0
+
+
+def test_a_server_that_cannot_be_trusted_stops_the_run():
+    refused = ssl.SSLCertVerificationError(1, f"certificate verify failed {KEY}")
+    connection = aiohttp.client_reqrep.ConnectionKey("host", 443, True, True, None, None, None)
+    for error in (refused, aiohttp.ClientConnectorCertificateError(connection, refused)):
+        found = fault_of(error, host="host", timeout=1, secrets=(KEY,))
+        assert type(found) is errors.StopRunError
+        assert KEY not in str(found)
+
+
+def test_the_environments_proxy_is_taken_but_not_for_this_machine(monkeypatch, hostile, question):
+    proxy = hostile()
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+    monkeypatch.setenv("no_proxy", "direct.invalid")
+    with pytest.raises(errors.StopRunError, match="HTTP 404"):  # it knows no absolute paths
+        ask("http://far.invalid/v1", question(1))
+    assert proxy.asked == 1
+    with pytest.raises(errors.ConnectionLostError):
+        ask("http://direct.invalid/v1", question(1))
+    assert ask(hostile().url, question(1)).text
+    assert proxy.asked == 1

@@ -12,7 +12,6 @@ import io
 from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies, proxy_bypass
 
 import orjson
 
@@ -223,6 +222,8 @@ async def _run_out(answer: aiohttp.ClientResponse) -> None:
 
 def _proxy_for(url: str) -> str | None:
     """The proxy that the environment names for `url` (``HTTPS_PROXY``, ``NO_PROXY`` …)."""
+    from urllib.request import getproxies, proxy_bypass
+
     scheme, _, rest = url.partition("://")
     host = rest.partition("/")[0]
     proxies = getproxies()
