@@ -66,12 +66,13 @@ class JsonWindow:
             found = self._decoded()
             if not isinstance(found, json.JSONDecodeError):
                 return found
+            ahead = found.pos - self.at  # stays true when the window moves
             left = len(self.text) - found.pos
             open_string = found.msg.startswith("Unterminated string")
             if (left < _LONGEST_TOKEN or open_string) and self._more():
                 continue
-            at_end = open_string or not self.text[found.pos :].strip()
-            self.move(found.pos)
+            at_end = open_string or not self.text[self.at + ahead :].strip()
+            self.move(self.at + ahead)
             ends = "; the file ends inside this row" if at_end else ""
             raise self.error(f"invalid JSON ({found.msg}{ends})") from found
 

@@ -15,7 +15,14 @@ from typing import Any, Protocol
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import OutputError
 from dataflow.core.row import Row
-from dataflow.formats.arrow_rows import infer_schema, to_table, weight, widened
+from dataflow.formats.arrow_rows import (
+    CHUNK_BYTES,
+    CHUNK_ROWS,
+    infer_schema,
+    to_table,
+    weight,
+    widened,
+)
 from dataflow.formats.columns import known_columns
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.parquet_file import ArrowRow, ParquetReader
@@ -142,6 +149,8 @@ class ParquetWriter:
             compression={path: _CODECS.get(name, name) for path, name in self._codecs.items()}
             or "SNAPPY",
             write_batch_size=max(1, min(1024, page_rows)),
+            # True would rename the items of a source's lists.
+            use_compliant_nested_type=not isinstance(self._gather, _Slices),
         )
 
 
@@ -185,25 +194,41 @@ class _Slices:
 
 
 class _Dicts:
-    """Rows of Python values, gathered until they become one table."""
+    """Rows of Python values; Arrow holds them in a tenth of the memory, so they go there soon.
+
+    Args:
+        schema: Their types, or None: they are inferred from the rows before the first `take`.
+    """
 
     def __init__(self, schema: Any) -> None:
         self.size = 0
         self._schema = schema
         self._rows: list[Row] = []
+        self._chunk_size = 0
+        self._done: list[Any] = []
 
     def add(self, row: Row) -> None:
+        row_size = weight(row)
         self._rows.append(row)
-        self.size += weight(row)
+        self.size += row_size
+        self._chunk_size += row_size
+        full = len(self._rows) >= CHUNK_ROWS or self._chunk_size >= CHUNK_BYTES
+        if full and self._schema is not None:
+            self._convert()
 
     def take(self) -> Any:
         import pyarrow as pa
 
         if self._schema is None:
             self._schema = widened(pa.schema([]), self._rows)
-        table = to_table(self._rows, self._schema)
-        self._rows, self.size = [], 0
+        self._convert()
+        table = pa.concat_tables(self._done)
+        self._done, self.size = [], 0
         return table
+
+    def _convert(self) -> None:
+        self._done.append(to_table(self._rows, self._schema))
+        self._rows, self._chunk_size = [], 0
 
 
 def _schema_of(source: Reader) -> Any:

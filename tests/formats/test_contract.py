@@ -1,0 +1,280 @@
+"""What every dataset format promises; each format joins in `conftest.py`."""
+
+from __future__ import annotations
+
+import os
+import tracemalloc
+
+import pytest
+
+from dataflow.core.errors import InputError, OutputError
+from dataflow.core.row import Row
+from dataflow.formats.registry import open_reader, writer_for
+
+ROWS = [
+    {"id": "00123", "image": "a/1.jpg", "note": "first"},
+    {"id": "1.10", "image": "a/2.jpg", "note": ""},
+    {"id": "-0", "image": "ü/3.jpg", "note": "third"},
+]
+ODD_TEXTS = [
+    "line\nbreak",
+    "carriage\rreturn",
+    "both\r\nof them",
+    "tab\tcomma,quote\"'",
+    ' " ',
+    "U+2028 \u2028 U+2029 \u2029 U+0085 \x85",
+    "emoji 👩‍👩‍👧‍👦 é vs e\u0301",
+    "\\backslash\\n \\u0041 {} [] }",
+    "control \x01 \x1f",
+    "=1+1",
+    "null",
+    "NaN",
+]
+
+
+def with_caption(index):
+    return {"caption": f"caption {index}"}
+
+
+def texts_of(rows):
+    return [dict(row.fields) for row in rows]
+
+
+def test_rows_come_in_order_and_are_numbered_from_0(save, ending):
+    rows = list(open_reader(save(ending, ROWS)).rows())
+    assert [row.index for row in rows] == [0, 1, 2]
+    assert texts_of(rows) == ROWS
+
+
+def test_each_row_has_its_own_place_which_names_the_file(save, ending):
+    path = save(ending, ROWS)
+    places = [row.place for row in open_reader(path).rows()]
+    assert len(set(places)) == 3
+    assert all(place.startswith(str(path)) for place in places)
+
+
+def test_rows_start_again_at_row_0_at_each_call(save, ending):
+    reader = open_reader(save(ending, ROWS))
+    half_read = reader.rows()
+    next(half_read)
+    assert texts_of(reader.rows()) == texts_of(reader.rows()) == ROWS
+    assert next(half_read).index == 1
+
+
+def test_untouched_values_come_out_as_they_went_in(save, ending, caption, load):
+    output = caption(save(ending, ROWS), ending, with_caption)
+    assert load(output) == [{**row, **with_caption(i)} for i, row in enumerate(ROWS)]
+
+
+def test_a_written_file_can_be_read_and_captioned_again(save, ending, caption, load):
+    once = caption(save(ending, ROWS), ending, with_caption, name="once")
+    twice = caption(once, ending, lambda index: {"more": "x"}, name="twice")
+    assert load(twice) == [{**row, "more": "x"} for row in load(once)]
+
+
+def test_an_added_name_comes_last(save, ending, caption, load):
+    output = caption(save(ending, ROWS), ending, with_caption)
+    assert list(load(output)[0]) == ["id", "image", "note", "caption"]
+
+
+def test_an_added_name_that_exists_is_replaced_where_it_stands(save, ending, caption, load):
+    output = caption(save(ending, ROWS), ending, lambda index: {"image": "new"})
+    assert [list(row.items())[1] for row in load(output)] == [("image", "new")] * 3
+    assert [row["id"] for row in load(output)] == [row["id"] for row in ROWS]
+
+
+def test_an_added_null_is_null_or_an_empty_cell(save, ending, caption, load):
+    output = caption(save(ending, ROWS), ending, lambda index: {"caption": None})
+    expected = "" if ending in {".csv", ".tsv"} else None
+    assert [row["caption"] for row in load(output)] == [expected] * 3
+
+
+@pytest.mark.parametrize("text", ODD_TEXTS)
+def test_odd_text_survives_in_a_field_and_in_a_caption(save, ending, caption, load, text):
+    source = save(ending, [{"image": text, "note": text}])
+    output = caption(source, ending, lambda index: {"caption": text})
+    assert load(output) == [{"image": text, "note": text, "caption": text}]
+
+
+def test_a_half_surrogate_in_a_caption_stops_nothing(save, ending, caption, load):
+    output = caption(save(ending, ROWS), ending, lambda index: {"caption": "x\udcffy"})
+    exact = ending in {".json", ".jsonl", ".ndjson"}
+    assert load(output)[0]["caption"] == ("x\udcffy" if exact else "x\\udcffy")
+
+
+def test_a_row_of_megabytes_survives(save, ending, caption, load):
+    huge = 'x"\n' * 1_000_000
+    output = caption(save(ending, [{"a": huge}, {"a": "b"}]), ending, with_caption)
+    assert [row["a"] for row in load(output)] == [huge, "b"]
+
+
+def test_no_rows_in_no_rows_out(save, ending, caption, load):
+    output = caption(save(ending, []), ending, with_caption)
+    assert load(output) == []
+    assert texts_of(open_reader(output).rows()) == []
+
+
+def test_a_file_without_bytes_has_no_rows_save_parquet(tmp_path, ending):
+    path = tmp_path / f"empty{ending}"
+    path.write_bytes(b"")
+    if ending == ".parquet":
+        with pytest.raises(InputError, match=r"empty\.parquet"):
+            list(open_reader(path).rows())
+    else:
+        assert list(open_reader(path).rows()) == []
+
+
+def test_a_cut_short_file_is_an_error_that_names_it(save, ending):
+    path = save(ending, ROWS)
+    path.write_bytes(path.read_bytes()[:-4])
+    with pytest.raises(InputError, match="data"):
+        list(open_reader(path).rows())
+
+
+def test_the_rows_before_a_broken_end_are_read(save, ending):
+    """Text formats only: Parquet's index stands at its end."""
+    if ending == ".parquet":
+        return
+    path = save(ending, ROWS)
+    path.write_bytes(path.read_bytes()[:-4])
+    rows = open_reader(path).rows()
+    assert [next(rows).fields, next(rows).fields] == ROWS[:2]
+
+
+def test_text_that_is_not_utf8_is_an_error_that_names_the_line(tmp_path, save, ending):
+    if ending == ".parquet":
+        return
+    path = save(ending, ROWS)
+    path.write_bytes(path.read_bytes().replace("ü".encode(), "ü".encode("latin-1")))
+    line = {".json": 1, ".csv": 4, ".tsv": 4}.get(ending, 3)
+    with pytest.raises(InputError, match=rf"line {line}: the text is not UTF-8"):
+        list(open_reader(path).rows())
+
+
+def test_a_byte_order_mark_is_no_content(save, ending):
+    if ending == ".parquet":
+        return
+    path = save(ending, ROWS)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert texts_of(open_reader(path).rows()) == ROWS
+
+
+def test_the_case_of_an_ending_does_not_matter(save, ending, caption, load):
+    output = caption(save(ending.upper(), ROWS), ending.upper(), with_caption)
+    assert [row["id"] for row in load(output)] == [row["id"] for row in ROWS]
+
+
+def test_the_folder_of_a_dataset_file_is_where_it_lies(save, tmp_path, ending):
+    assert open_reader(save(ending, ROWS)).folder() == str(tmp_path)
+
+
+def test_the_folder_of_a_bare_file_name_is_the_working_folder(save, tmp_path, ending, monkeypatch):
+    save(ending, ROWS)
+    monkeypatch.chdir(tmp_path)
+    assert open_reader(f"data{ending}").folder() == "."
+
+
+def test_a_file_that_vanishes_is_an_error_that_names_it(save, ending):
+    path = save(ending, ROWS)
+    reader = open_reader(path)
+    path.unlink()
+    with pytest.raises(InputError, match="data"):
+        list(reader.rows())
+
+
+def test_reading_and_writing_hold_a_few_rows_only(save, ending, caption):
+    """16 MB of rows pass through less than 8 MB of Python's memory."""
+    source = save(ending, [{"id": str(i), "text": f"{i:05}" * 16_000} for i in range(200)])
+    assert source.stat().st_size > 15_000_000 or ending == ".parquet"
+    open_reader(source)
+    tracemalloc.start()
+    try:
+        caption(source, ending, with_caption)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8_000_000
+
+
+def test_a_full_disk_is_an_output_error_that_names_the_file(save, ending, tmp_path):
+    reader = open_reader(save(ending, ROWS))
+    full = tmp_path / "full"
+    full.symlink_to("/dev/full")
+    writer = writer_for(f"out{ending}", reader, ["caption"])(full)
+
+    def write_all():
+        for row in reader.rows():
+            writer.write(row, {"caption": "x" * 2_000_000})
+        writer.close()
+
+    with pytest.raises(OutputError, match=r"full.*No space left"):
+        write_all()
+    writer.abandon()
+
+
+def test_a_missing_output_folder_is_an_output_error(save, ending, tmp_path):
+    reader = open_reader(save(ending, ROWS))
+    open_writer = writer_for(f"out{ending}", reader, ["caption"])
+    with pytest.raises(OutputError, match="nowhere"):
+        open_writer(tmp_path / "nowhere" / "out")
+
+
+def test_abandoning_raises_nothing_at_any_time(save, ending, tmp_path):
+    reader = open_reader(save(ending, ROWS))
+    for count in range(3):
+        writer = writer_for(f"out{ending}", reader, ["caption"])(tmp_path / "out")
+        for row in list(reader.rows())[:count]:
+            writer.write(row, {"caption": "x"})
+        writer.abandon()
+        writer.abandon()
+
+
+def test_a_closed_file_is_on_the_disk(save, ending, caption, monkeypatch):
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda number: (synced.append(number), real(number)))
+    caption(save(ending, ROWS), ending, with_caption)
+    assert len(synced) == 1
+
+
+def test_rows_that_come_from_no_file_can_be_written(tmp_path, ending, load):
+    path = tmp_path / f"out{ending}"
+    writer = writer_for(path, None, ["caption"])(path)
+    for index, fields in enumerate(ROWS):
+        writer.write(Row(index, fields, f"row {index}"), {"caption": f"c{index}"})
+    writer.close()
+    assert load(path) == [{**row, "caption": f"c{i}"} for i, row in enumerate(ROWS)]
+
+
+def test_no_rows_from_no_file_can_be_written(tmp_path, ending, load):
+    path = tmp_path / f"out{ending}"
+    writer_for(path, None, ["caption"])(path).close()
+    assert load(path) == []
+
+
+def test_a_value_that_has_no_place_is_an_output_error_that_names_the_row(tmp_path, ending):
+    path = tmp_path / f"out{ending}"
+    writer = writer_for(path, None, ["caption"])(path)
+
+    def write():
+        writer.write(Row(0, {"a": object()}, "row 0"), {"caption": "c"})
+        writer.close()
+
+    with pytest.raises(OutputError, match="row 0"):
+        write()
+    writer.abandon()
+
+
+def test_captions_and_texts_are_the_same_in_whatever_format(
+    save, ending, other_ending, caption, load
+):
+    output = caption(save(ending, ROWS), other_ending, with_caption)
+    assert load(output) == [{**row, **with_caption(i)} for i, row in enumerate(ROWS)]
+
+
+def test_there_and_back_again_changes_no_text(save, ending, other_ending, caption, load):
+    rows = [{"image": text, "note": text} for text in ODD_TEXTS]
+    there = caption(save(ending, rows), other_ending, with_caption, name="there")
+    back = caption(there, ending, lambda index: {"again": "y"}, name="back")
+    expected = [{**row, **with_caption(i), "again": "y"} for i, row in enumerate(rows)]
+    assert load(back) == expected
