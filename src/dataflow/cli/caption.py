@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
 
 from dataflow.checks.empty import empty
 from dataflow.cli import options
+from dataflow.cli.console import console
 from dataflow.cli.engines import DEFAULT_KEY_VARIABLE, EngineChoice
-from dataflow.cli.show import show_summary, shown
-from dataflow.core.errors import UsageError
+from dataflow.cli.show import fetch_shown_in, show_summary, shown
+from dataflow.core.dataset import Reader
+from dataflow.core.errors import InputError, UsageError
 from dataflow.engine.job import Output, Plan
-from dataflow.engine.progress import Summary
+from dataflow.engine.progress import Progress, Summary
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.images.limits import Limits
@@ -56,7 +57,7 @@ def caption(
 
     Run the same command again to go on where it stopped: nothing is asked twice.
     """
-    reader = open_reader(source, picture_key=image_key)
+    reader = _reader(source, image_key)
     target = _target(source, output, fresh=fresh)
     requests = RowRequests(
         folders=[reader.folder(), os.curdir],
@@ -67,7 +68,10 @@ def caption(
         image_root=image_root,
     )
     sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-    choice = EngineChoice(model, mmproj, vllm, api_url, key_env, concurrency, sampling)
+    progress = Progress()
+    choice = EngineChoice(
+        model, mmproj, vllm, api_url, key_env, concurrency, sampling, fetch_shown_in(progress)
+    )
     plan = Plan(
         reader=reader,
         request_of=requests,
@@ -81,6 +85,7 @@ def caption(
         retry_failed=retry_failed,
         durable=durable,
         give_up_after=give_up_after,
+        progress=progress,
     )
     summary = _run(plan)
     if show:
@@ -90,7 +95,6 @@ def caption(
 
 
 def _run(plan: Plan) -> Summary:
-    console = Console(stderr=True)
     try:
         with shown(plan.progress, console):
             summary = run(plan)
@@ -98,6 +102,14 @@ def _run(plan: Plan) -> Summary:
         plan.serving.cleanup()
     show_summary(summary, console)
     return summary
+
+
+def _reader(source: str, image_key: str) -> Reader:
+    try:
+        return open_reader(source, picture_key=image_key)
+    except InputError as error:
+        # nothing has begun yet: what was named on the command line is wrong
+        raise UsageError(error.message) from error
 
 
 def _target(source: str, output: str | None, *, fresh: bool) -> Path:
@@ -109,10 +121,10 @@ def _target(source: str, output: str | None, *, fresh: bool) -> Path:
         target = target / f"{stem}.captions.jsonl"
     else:
         target = Path(output)
-    if target.exists() and target.samefile(given):
-        raise UsageError(f"{target} is the input itself; choose another output")
     if target.is_dir():
         raise UsageError(f"{target} is a folder; give a file name with -o")
+    if target.exists() and target.samefile(given):
+        raise UsageError(f"{target} is the input itself; choose another output")
     is_ours = target.with_name(target.name + ".journal").exists()
     if target.exists() and not is_ours and not fresh:
         raise UsageError(

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
 
-DEFAULT_MODEL = "ggml-org/SmolVLM-500M-Instruct-GGUF"
 DEFAULT_KEY_VARIABLE = "DF_API_KEY"
 API_CONCURRENCY = 16
 
@@ -26,6 +25,8 @@ class EngineChoice:
         key_env: The environment variable with the API's key.
         concurrency: Requests in flight at most.
         sampling: ``max_tokens``, ``temperature`` and ``seed``.
+        on_fetch: Told a file's name, the bytes that are here and all its bytes, while a model is
+            fetched from the hub.
     """
 
     model: str | None
@@ -35,6 +36,7 @@ class EngineChoice:
     key_env: str
     concurrency: int | None
     sampling: Mapping[str, Any]
+    on_fetch: Callable[[str, int, int], None]
 
     def serving(self) -> EngineServing:
         """The serving; nothing is started or fetched yet.
@@ -79,8 +81,14 @@ class EngineChoice:
     def _llamacpp(self) -> EngineServing:
         from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
 
-        given = {"mmproj": self.mmproj, "max_workers": self.concurrency, **self.sampling}
-        return LocalModelVLMServing_llamacpp(self.model or DEFAULT_MODEL, **_without_none(given))
+        given = {
+            "model": self.model,
+            "mmproj": self.mmproj,
+            "max_workers": self.concurrency,
+            "progress": self.on_fetch,
+            **self.sampling,
+        }
+        return LocalModelVLMServing_llamacpp(**_without_none(given))
 
 
 def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,11 +12,11 @@ import sys
 from types import FrameType
 
 import typer
-from rich.console import Console
 from rich.logging import RichHandler
 
 from dataflow import __version__
 from dataflow.cli.caption import caption
+from dataflow.cli.console import console
 from dataflow.core.errors import InputError, StopRunError, UsageError
 
 STOPPED, USAGE = 1, 2
@@ -49,7 +49,6 @@ def _root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    console = Console(stderr=True)
     logging.basicConfig(
         level=logging.WARNING,
         format="%(message)s",
@@ -65,25 +64,21 @@ def main() -> None:
         signal.signal(number, interrupt)
     try:
         code = app(standalone_mode=False)
-    except KeyboardInterrupt:
-        console.print(
-            "Stopped. Every answer is kept; run the same command again to go on.",
-            style="yellow",
-            highlight=False,
-        )
-        code = 128 + (ended_by[0] if ended_by else signal.SIGINT)
+    except (KeyboardInterrupt, typer.Abort):
+        code = 128 + signal.SIGINT
     except StopRunError as error:
         console.print(f"error: {error.message}", style="red", highlight=False, markup=False)
         wrong_usage = isinstance(error, UsageError)
         if not wrong_usage and not isinstance(error, InputError):
             console.print("What is done is kept; run the same command again to go on.")
         code = USAGE if wrong_usage else STOPPED
-    except typer.Abort:
-        code = 128 + signal.SIGINT
     except Exception as error:
         code = _usage_code(error)
         if code is None:
             raise
+    if ended_by:  # whatever typer made of it
+        console.print("Stopped; every answer is kept. Run the same command again to go on.")
+        code = 128 + ended_by[0]
     sys.exit(code)
 
 

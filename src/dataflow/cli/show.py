@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn
@@ -43,14 +43,23 @@ def _show_bar(progress: Progress, console: Console, over: threading.Event) -> No
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(progress.phase, total=None)
         while not over.wait(LIVE_SECONDS):
-            bar.update(
-                task, description=state_of(progress), total=progress.rows, completed=done(progress)
-            )
+            here, total = progress.fetched or (done(progress), progress.rows)
+            bar.update(task, description=state_of(progress), total=total, completed=here)
 
 
 def _show_lines(progress: Progress, console: Console, over: threading.Event) -> None:
     while not over.wait(LINE_SECONDS):
         console.print(state_of(progress), highlight=False, markup=False, soft_wrap=True)
+
+
+def fetch_shown_in(progress: Progress) -> Callable[[str, int, int], None]:
+    """What a model's download is told to, so that `progress` shows it as its phase."""
+
+    def tell(name: str, here: int, size: int) -> None:
+        progress.phase = f"fetching {name}, {here / 1e6:,.0f} of {size / 1e6:,.0f} MB"
+        progress.fetched = (here, size)
+
+    return tell
 
 
 def done(progress: Progress) -> int:

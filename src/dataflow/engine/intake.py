@@ -6,7 +6,7 @@ Runs in a thread of its own, a chunk at a time, so that reading never stalls the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from dataflow.core.errors import RowError
 from dataflow.core.row import Row
@@ -106,15 +106,19 @@ def taken_rows(plan: Plan) -> Iterator[Row]:
     return itertools.islice(plan.reader.rows(), plan.limit)
 
 
-def count_rows(plan: Plan) -> int:
+def count_rows(plan: Plan, stop: Callable[[], bool]) -> int:
     """How many rows the run takes; reads the whole dataset where the reader does not know.
 
     So a dataset that breaks off in the middle is found before anything is spent.
+
+    Args:
+        plan: The run.
+        stop: Asked at every row; counting ends early where it says so.
 
     Raises:
         InputError: the dataset cannot be read.
     """
     rows = plan.reader.count()
     if rows is None:
-        return sum(1 for _ in taken_rows(plan))
+        return sum(1 for _ in itertools.takewhile(lambda _: not stop(), taken_rows(plan)))
     return rows if plan.limit is None else min(rows, plan.limit)

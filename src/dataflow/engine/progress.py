@@ -13,6 +13,7 @@ class Progress:
 
     Attributes:
         phase: ``"reading"``, ``"starting engine"``, ``"captioning"`` or ``"writing"``.
+        fetched: While a model is fetched: its bytes that are here, and all its bytes.
         rows: Rows in the dataset, or None while they are being counted.
         reused: Rows whose answer was in the journal already, or that repeat another's request.
         captioned: Rows captioned in this run.
@@ -26,6 +27,7 @@ class Progress:
     """
 
     phase: str = "reading"
+    fetched: tuple[int, int] | None = None
     rows: int | None = None
     reused: int = 0
     captioned: int = 0

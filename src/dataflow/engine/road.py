@@ -127,7 +127,7 @@ class Road:
     async def _ask_all(self) -> None:
         self._progress.phase = "starting engine"
         async with self._plan.serving.connect() as asker:
-            self._progress.phase = "captioning"
+            self._progress.phase, self._progress.fetched = "captioning", None
             self._progress.started = time.monotonic()
             askers = [asyncio.create_task(self._ask_jobs(asker)) for _ in range(self._concurrency)]
             ending = set(askers)
@@ -271,5 +271,5 @@ def _entry(job: Job, reply: Reply | None, error: DataflowError | None) -> Entry:
 
 
 def _utf8(text: str) -> str:
-    """`text` with lone surrogates, which no file can hold, spelled out (``\\udcff``)."""
+    """`text` with lone surrogates, which no file can hold, spelled out as escapes."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -123,14 +123,19 @@ class _Driver(Generic[T]):
         loop, road, task = self._loop, self._road, self._task
         if loop is None or road is None or task is None:
             return
-        at_once = self._interrupts > 1 or self._plan.progress.phase == "starting engine"
+        if self._interrupts == 1:
+            _log.warning(
+                "stopping; %d requests in flight are finished first (Ctrl-C again: at once)",
+                self._plan.progress.in_flight,
+            )
+        at_once = self._interrupts > 1 or self._plan.progress.phase != "captioning"
         with contextlib.suppress(RuntimeError):  # the loop may just have ended by itself
             loop.call_soon_threadsafe(task.cancel if at_once else road.drain)
 
     def _work(self) -> None:
         try:
             self._plan.progress.phase = "reading"
-            self._plan.progress.rows = count_rows(self._plan)
+            self._plan.progress.rows = count_rows(self._plan, stop=lambda: self._interrupts > 0)
             if not self._interrupts:
                 asyncio.run(self._drive())
             if not self._interrupts:

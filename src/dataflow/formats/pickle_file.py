@@ -1,4 +1,4 @@
-"""Pickle: a pandas DataFrame or a list of dicts.
+"""Pickle: a pandas DataFrame or a list of dicts in, a list of dicts out.
 
 Reading a pickle runs the code inside it: read only files that you made yourself. That is why this
 format is never guessed from a file's ending; it must be asked for by name. The whole dataset is
@@ -8,12 +8,15 @@ held in memory.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import InputError, MissingPackageError
+from dataflow.core.dataset import Reader
+from dataflow.core.errors import InputError, MissingPackageError, OutputError
 from dataflow.core.row import Row
 from dataflow.formats.input_file import FileReader, open_input
+from dataflow.formats.output_file import OutputFile
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, EOFError, OSError, MemoryError),
@@ -73,6 +76,46 @@ class PickleReader(FileReader):
                 )
             self._data = data
         return self._data
+
+
+class PickleWriter:
+    """Writes a list of dicts when it is closed; until then the rows are held in memory.
+
+    Args:
+        path: The file to write.
+        source: Not needed.
+        columns: Not needed.
+
+    Raises:
+        OutputError: the file cannot be created.
+    """
+
+    def __init__(
+        self, path: Path, source: Reader | None = None, columns: Sequence[str] = ()
+    ) -> None:
+        self._file = OutputFile(path)
+        self._rows: list[dict[str, Any]] = []
+
+    def write(self, row: Row, added: Mapping[str, Any]) -> None:
+        """Append `row` with `added` at its end."""
+        self._rows.append({**row.fields, **added})
+
+    def close(self) -> None:
+        """Write the rows and finish the file.
+
+        Raises:
+            OutputError: a value cannot be pickled, or the disk is full or fails.
+        """
+        try:
+            data = pickle.dumps(self._rows, protocol=pickle.HIGHEST_PROTOCOL)
+        except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
+            raise OutputError(f"a value cannot be pickled: {error}") from error
+        self._file.write(data)
+        self._file.close()
+
+    def abandon(self) -> None:
+        """Let go of the file after a failure."""
+        self._file.abandon()
 
 
 def _missing(name: str, error: ModuleNotFoundError) -> MissingPackageError:

@@ -24,13 +24,13 @@ class Format:
         description: For people.
         reader: ``"module:class"`` of the reader, called with the file's path.
         writer: ``"module:class"`` of the writer, called with the path, the rows' reader (or None)
-            and the names of the columns that will be added; empty: the format is only read.
+            and the names of the columns that will be added.
     """
 
     endings: tuple[str, ...]
     description: str
     reader: str
-    writer: str = ""
+    writer: str
 
 
 _HERE = "dataflow.formats"
@@ -70,6 +70,7 @@ FORMATS = {
         endings=(),
         description="a pickled DataFrame or list of dicts; runs the code inside it",
         reader=f"{_HERE}.pickle_file:PickleReader",
+        writer=f"{_HERE}.pickle_file:PickleWriter",
     ),
 }
 """Name → format. A new format is one entry here, one module, and one line in the contract tests."""
@@ -121,7 +122,11 @@ def open_reader(
 
 
 def writer_for(
-    output: str | Path, reader: Reader | None, columns: Sequence[str]
+    output: str | Path,
+    reader: Reader | None,
+    columns: Sequence[str],
+    *,
+    format_name: str | None = None,
 ) -> Callable[[Path], Writer]:
     """What opens a writer in the format of `output`'s ending, at the (temporary) path it is given.
 
@@ -130,13 +135,14 @@ def writer_for(
         reader: The dataset that the rows come from, so that CSV and Parquet know its columns and
             types; None for rows that come from nowhere else.
         columns: The names that will be added to each row.
+        format_name: A name in `FORMATS`, where the ending does not tell the format.
 
     Raises:
         UsageError: the ending is none of the known ones.
     """
     ending = ending_of(output)
-    chosen = _by_ending(ending)
-    if chosen is None or not chosen.writer:
+    chosen = FORMATS[format_name] if format_name in FORMATS else _by_ending(ending)
+    if chosen is None:
         raise UsageError(
             f"{shown(output)}: the ending {ending!r} is no format that can be written; known are "
             f"{_known()}"

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Reader
+from dataflow.core.dataset import Reader, Writer
 from dataflow.core.errors import InputError, MissingPackageError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
@@ -63,7 +63,7 @@ class FileStorage(StreamingStorage):
         """The current step's reader and the next step's writer; see `StreamingStorage`."""
         reader = self._reader(picture_key)
         output = self._path(self.operator_step + 1)
-        return StepFiles(reader, output, writer_for(output, reader, columns))
+        return StepFiles(reader, output, self._writer(output, reader, columns))
 
     def read(self, output_type: str = "dataframe") -> Any:
         """All rows of the current step.
@@ -95,11 +95,11 @@ class FileStorage(StreamingStorage):
             OutputError: the file cannot be written.
         """
         path = self._path(self.operator_step + 1)
-        rows = _records(data)
+        rows = _Rows(_records(data))
         part = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_rows(rows, path, part)
+            _write_rows(rows, self._writer(path, rows, [])(part))
             part.replace(path)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
@@ -116,9 +116,17 @@ class FileStorage(StreamingStorage):
                 else "run the operator before this step first"
             )
             raise InputError(f"step {self.operator_step} reads {path}, which is not there; {cure}")
-        named = "pickle" if self.cache_type == "pickle" and path.suffix != "" else None
+        return open_reader(path, picture_key=picture_key, format_name=self._named(path))
+
+    def _writer(
+        self, path: Path, reader: Reader, columns: Sequence[str]
+    ) -> Callable[[Path], Writer]:
+        return writer_for(path, reader, columns, format_name=self._named(path))
+
+    def _named(self, path: Path) -> str | None:
+        """Pickle only by name, and the name is `cache_type`."""
         is_pickle = path.suffix.lower() in (".pkl", ".pickle")
-        return open_reader(path, picture_key=picture_key, format_name=named if is_pickle else None)
+        return "pickle" if is_pickle and self.cache_type == "pickle" else None
 
     def _path(self, step: int) -> Path:
         if self.operator_step < 0:
@@ -128,11 +136,27 @@ class FileStorage(StreamingStorage):
         return Path(self.cache_path) / f"{self.file_name_prefix}_step{step}.{self.cache_type}"
 
 
-def _write_rows(rows: list[dict[str, Any]], path: Path, part: Path) -> None:
-    writer = writer_for(path, None, [])(part)
+class _Rows:
+    """Rows in memory as a dataset, so that formats with a header see all columns first."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        self._rows = rows
+
+    def rows(self) -> Iterator[Row]:
+        for index, fields in enumerate(self._rows):
+            yield Row(index, fields, f"row {index}")
+
+    def count(self) -> int:
+        return len(self._rows)
+
+    def folder(self) -> str:
+        return "."
+
+
+def _write_rows(rows: _Rows, writer: Writer) -> None:
     try:
-        for index, fields in enumerate(rows):
-            writer.write(Row(index, fields, f"row {index}"), {})
+        for row in rows.rows():
+            writer.write(row, {})
         writer.close()
     except BaseException:
         writer.abandon()

@@ -1,0 +1,55 @@
+"""The command as a user runs it: a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+COMMAND = str(Path(sys.executable).with_name("dataflow"))
+
+
+class Command:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}
+
+    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [COMMAND, *map(str, arguments)],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
+        out, err = process.communicate(timeout=100)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+@pytest.fixture
+def dataflow(tmp_path: Path) -> Command:
+    return Command(tmp_path)
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Callable[[int], Path]:
+    """Makes a folder of so many different pictures."""
+    from PIL import Image
+
+    def make(count: int) -> Path:
+        folder = tmp_path / "photos"
+        folder.mkdir(exist_ok=True)
+        for number in range(count):
+            colour = (number % 256, number // 256 * 40 % 256, 90)
+            Image.new("RGB", (64, 48), colour).save(folder / f"{number:05d}.jpg")
+        return folder
+
+    return make
