@@ -94,6 +94,7 @@ def _start(command: list[str]) -> int:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != guard:  # the guard died before the line above
             os._exit(1)
+        os.write(1, b"engine %d\n" % os.getpid())  # here, so that it is the first line
 
     _prctl(_PR_SET_PDEATHSIG, 0)  # warms ctypes: nothing may be imported between fork and exec
     process = subprocess.Popen(  # noqa: S603 - the command comes from our own serving
@@ -101,7 +102,6 @@ def _start(command: list[str]) -> int:
     )
     # Its exit status is gathered below, together with those of what it leaves behind.
     process.returncode = 0
-    os.write(1, b"engine %d\n" % process.pid)
     return process.pid
 
 
