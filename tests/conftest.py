@@ -1,0 +1,33 @@
+"""At the end of a run: what was left out of it, and how to run that too."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import pytest
+
+LEFT_OUT = {
+    "vllm": "need vLLM: make test-vllm",
+    "slow": "take many minutes: make soak",
+}
+_counts: Counter[str] = Counter()
+
+
+def pytest_deselected(items: Sequence[pytest.Item]) -> None:
+    """Count what the mark expression takes out."""
+    for item in items:
+        for mark in LEFT_OUT:
+            if item.get_closest_marker(mark):
+                _counts[mark] += 1
+                break
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say what was left out, unless only those were asked for."""
+    expression = str(config.getoption("-m"))
+    for mark, cure in LEFT_OUT.items():
+        if _counts[mark] and f"not {mark}" in expression:
+            terminalreporter.write_line(f"left out: {_counts[mark]} tests that {cure}")

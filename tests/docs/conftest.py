@@ -1,0 +1,67 @@
+"""A folder in which a reader of the pages could be, and the server that stands in for an API."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sysconfig
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
+from tests.docs.blocks import ROOT, blocks
+
+DEMO_MODEL = ROOT / "src" / "dataflow" / "serving" / "demo_model"
+
+
+@pytest.fixture
+def reader_folder(tmp_path: Path) -> Path:
+    """What the pages take to be in the working directory: photos, a dataset, a model of one's own.
+
+    The photos are drawn scenes: they are what the demo model knows.
+    """
+    scenes = ROOT / "examples" / "scenes"
+    shutil.copytree(scenes, tmp_path / "photos")
+    (tmp_path / "pictures").mkdir()
+    shutil.copy(scenes / "001.png", tmp_path / "pictures" / "0.png")
+    [rows] = [block.text for block in blocks("json") if block.page.name == "README.md"]
+    (tmp_path / "capsbench_captions.json").write_text(rows)
+    lines = [json.dumps({"image": f"photos/00{n}.png", "id": n}) for n in (1, 2, 4, 6, 8)]
+    (tmp_path / "data.jsonl").write_text("\n".join(lines))
+    (tmp_path / "my-model.gguf").symlink_to(DEMO_MODEL / "scenes-demo.gguf")
+    (tmp_path / "mmproj-my-model.gguf").symlink_to(DEMO_MODEL / "scenes-demo-mmproj.gguf")
+    return tmp_path
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[dict[str, str]]:
+    """An OpenAI-compatible server that needs a key: llama.cpp's own, with the demo model."""
+    serving = LocalModelVLMServing_llamacpp("demo", threads=1)
+    try:
+        yield {"api": f"{serving.child().ensure()}/v1", "key": serving.key()}
+    finally:
+        serving.cleanup()
+
+
+@pytest.fixture
+def names(api: Mapping[str, str]) -> dict[str, str]:
+    """What the stand-ins are filled in with."""
+    return {**api, "checkpoint": str(ROOT / "demo" / "checkpoint")}
+
+
+@pytest.fixture
+def environment(api: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a reader's shell: this environment's commands, a key, no hub."""
+    path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+    return {
+        **os.environ,
+        "PATH": path,
+        "DF_API_KEY": api["key"],
+        "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "100",
+        "NO_COLOR": "1",
+        "PYTHONWARNINGS": "error",
+    }
