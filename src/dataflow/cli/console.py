@@ -5,3 +5,8 @@ from __future__ import annotations
 from rich.console import Console
 
 console = Console(stderr=True)
+
+
+def say(text: str, style: str | None = None) -> None:
+    """Print `text` as it is: no markup, no colouring of its parts, lines broken by the terminal."""
+    console.print(text, style=style, highlight=False, markup=False, soft_wrap=True)

@@ -16,7 +16,7 @@ from rich.logging import RichHandler
 
 from dataflow import __version__
 from dataflow.cli.caption import caption
-from dataflow.cli.console import console
+from dataflow.cli.console import console, say
 from dataflow.core.errors import InputError, StopRunError, UsageError
 
 STOPPED, USAGE = 1, 2
@@ -49,11 +49,10 @@ def _root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
-    logging.basicConfig(
-        level=logging.WARNING,
-        format="%(message)s",
-        handlers=[RichHandler(console=console, show_path=False, show_time=False)],
-    )
+    # ours alone: other libraries' words about a picture are in its row's error already
+    logger = logging.getLogger("dataflow")
+    logger.addHandler(RichHandler(console=console, show_path=False, show_time=False))
+    logger.propagate = False
     ended_by: list[int] = []
 
     def interrupt(number: int, _frame: FrameType | None) -> None:
@@ -67,17 +66,17 @@ def main() -> None:
     except (KeyboardInterrupt, typer.Abort):
         code = 128 + signal.SIGINT
     except StopRunError as error:
-        console.print(f"error: {error.message}", style="red", highlight=False, markup=False)
+        say(f"error: {error.message}", style="red")
         wrong_usage = isinstance(error, UsageError)
         if not wrong_usage and not isinstance(error, InputError):
-            console.print("What is done is kept; run the same command again to go on.")
+            say("What is done is kept; run the same command again to go on.")
         code = USAGE if wrong_usage else STOPPED
     except Exception as error:
         code = _usage_code(error)
         if code is None:
             raise
     if ended_by:  # whatever typer made of it
-        console.print("Stopped; every answer is kept. Run the same command again to go on.")
+        say("Stopped; every answer is kept. Run the same command again to go on.")
         code = 128 + ended_by[0]
     sys.exit(code)
 
