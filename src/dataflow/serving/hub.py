@@ -44,8 +44,8 @@ def fetch(
 ) -> list[Path]:
     """The files of `repo` that `choose` picks, on this disk.
 
-    Nothing is asked of the hub when they are in its cache. A download that was broken off goes on
-    where it stopped.
+    Nothing is asked of the hub when they are in its cache. A connection that breaks is taken up
+    again where it broke.
 
     Args:
         repo: ``"owner/name"``.
@@ -71,16 +71,16 @@ def fetch(
     if found := _cached(repo, choose, cache):
         return found
     check_reachable(f"the model {repo}")
-    bars: dict[str, Any] = {}
-    if "tqdm_class" in inspect.signature(huggingface_hub.hf_hub_download).parameters:
-        bars["tqdm_class"] = _bar(progress, stop)
+    known = inspect.signature(huggingface_hub.hf_hub_download).parameters
+
+    def download_one(name: str) -> Path:
+        # Older versions of the library draw their own bar and no other.
+        bar = {"tqdm_class": _bar(name, progress, stop)} if "tqdm_class" in known else {}
+        return Path(huggingface_hub.hf_hub_download(repo, name, cache_dir=cache, **bar))
 
     def download() -> list[Path]:
         names = choose(huggingface_hub.HfApi().list_repo_files(repo))
-        return [
-            Path(huggingface_hub.hf_hub_download(repo, name, cache_dir=cache, **bars))
-            for name in names
-        ]
+        return [download_one(name) for name in names]
 
     return _with_our_errors(repo, download)
 
@@ -102,7 +102,7 @@ def fetch_all(repo: str, folder: Path, *, stop: Callable[[], bool] = lambda: Fal
             repo,
             local_dir=folder,
             ignore_patterns=_OTHER_WEIGHTS,
-            tqdm_class=_bar(None, stop),
+            tqdm_class=_bar(repo, None, stop),
         )
         return []
 
@@ -219,7 +219,7 @@ def _with_our_errors(repo: str, download: Callable[[], list[Path]]) -> list[Path
         raise EngineFailedError(f"{repo} cannot be kept on this disk: {error}") from None
 
 
-def _bar(progress: Progress | None, stop: Callable[[], bool]) -> Any:
+def _bar(name: str, progress: Progress | None, stop: Callable[[], bool]) -> Any:
     """The class of progress bar that the hub library is to use."""
     from huggingface_hub.utils.tqdm import tqdm
 
@@ -229,16 +229,15 @@ def _bar(progress: Progress | None, stop: Callable[[], bool]) -> Any:
 
     class Bar(base):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            self._about = kwargs.get("desc") or ""
             if not draws:  # it counts all the same
                 kwargs |= {"file": _Nowhere(), "disable": False}
             super().__init__(*args, **kwargs)
 
         def update(self, n: float | None = 1) -> Any:
             if stop():
-                raise EngineFailedError("the download was broken off; it goes on where it stopped")
+                raise EngineFailedError(f"fetching {name} was given up")
             drawn = super().update(n)
-            tell(self._about, int(self.n), int(self.total or 0))
+            tell(name, int(self.n), int(self.total or 0))
             return drawn
 
     return Bar
@@ -267,4 +266,4 @@ class _Teller:
         if now - self._said >= _SAY_EVERY or (total and done >= total):
             self._said = now
             share = f" of {total / 1e6:.0f}" if total else ""
-            _log.info("fetching %s: %.0f%s MB", Path(name).name, done / 1e6, share)
+            _log.info("fetching %s: %.0f%s MB", name, done / 1e6, share)
