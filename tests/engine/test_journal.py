@@ -170,3 +170,12 @@ def test_a_full_disk_is_told_and_the_answer_saved_once_there_is_room(tmp_path):
     journal = Journal(path)
     assert journal.known([key(1)]) == {key(1)}
     journal.close()
+
+
+def test_a_caption_that_is_no_text_any_more_does_not_stop_the_others_from_being_read(tmp_path):
+    path = tmp_path / "j"
+    with_answers(path)
+    path.write_bytes(path.read_bytes().replace(b"caption 1", b"caption\xff1"))
+    journal = Journal(path)
+    assert journal.known([key(n) for n in range(3)]) == {key(0), key(2)}
+    journal.close()

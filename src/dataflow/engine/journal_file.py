@@ -74,7 +74,14 @@ def set_aside(path: Path) -> Path:
 
 def _connect(name: str) -> sqlite3.Connection:
     # used by one thread at a time; the journal sees to that
-    return sqlite3.connect(name, timeout=30, check_same_thread=False)
+    db = sqlite3.connect(name, timeout=30, check_same_thread=False)
+    # a text damaged on disk is caught by its checksum; it must not stop the reading of the others
+    db.text_factory = _text
+    return db
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "replace")
 
 
 def _prepare(db: sqlite3.Connection, *, durable: bool) -> sqlite3.Connection:
