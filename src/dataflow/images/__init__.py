@@ -1,1 +1,1 @@
-"""A picture's reference → safe bytes."""
+"""A picture's reference → safe bytes: fetch, sniff, limit, orient, shrink, encode."""

@@ -1,0 +1,230 @@
+"""A dataset's value → the pictures it stands for."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+from urllib.parse import unquote_to_bytes, urlsplit
+
+from dataflow.core.errors import BadRowError, PictureForbiddenError
+from dataflow.core.picture import ImageRef
+from dataflow.images.confine import confined
+from dataflow.images.shown import shown, shown_url
+from dataflow.images.sniff import PICTURES, sniff
+
+_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
+_BARE_SCHEME = re.compile(r"\s*(file|ftp|ftps|sftp|blob|javascript):", re.IGNORECASE)
+_DATA_URI = re.compile(r"\s*data:(image/[\w.+-]+)?((?:;[^;,]*)*),", re.IGNORECASE)
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
+_SHORTEST_BASE64 = 40  # a 1×1 GIF is 56 characters
+_LONGEST_PATH = 4096  # PATH_MAX on Linux
+_ACCEPTED = (
+    "a path, an http(s) URL, a data URI, base64 text, bytes, "
+    '{"bytes": …, "path": …}, or a list of these'
+)
+
+
+def parse_reference(
+    value: object, folders: Sequence[str], *, image_root: str | None = None
+) -> list[ImageRef]:
+    """The pictures that `value`, from a dataset's picture column, stands for, in order.
+
+    Args:
+        value: A path, an http(s) URL, a data URI, base64 text of a picture, bytes, a mapping with
+            ``bytes`` or ``path`` (the bytes win), or a sequence of these; None, NaN and empty
+            values stand for no picture.
+        folders: Where a relative path is looked up; the first that has it wins.
+        image_root: Folder that paths may not leave, links and ``..`` resolved.
+
+    Raises:
+        BadRowError: the value is none of these, or a text or data URI does not hold a picture.
+        PictureForbiddenError: a scheme other than http(s), a URL with a password, or a path
+            outside `image_root`.
+    """
+    parser = _Parser(folders, image_root)
+    if _is_nothing(value):
+        return []
+    items = _items(value)
+    if items is None:
+        return [parser.parse(value)]
+    for number, item in enumerate(items, 1):
+        if _is_nothing(item):
+            raise BadRowError(f"picture {number} of {len(items)} is empty")
+        if _items(item) is not None:
+            raise BadRowError("the list of pictures holds a list; a flat list is expected")
+    return [parser.parse(item) for item in items]
+
+
+class _Parser:
+    def __init__(self, folders: Sequence[str], image_root: str | None) -> None:
+        self._folders = folders
+        self._image_root = image_root
+
+    def parse(self, value: object) -> ImageRef:
+        if isinstance(value, str):
+            return self._text(value)
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return _bytes_ref(bytes(value))
+        if isinstance(value, os.PathLike):
+            return self._path(os.fsdecode(value))
+        if isinstance(value, Mapping):
+            return self._mapping(value)
+        raise BadRowError(f"a picture cannot be a {type(value).__name__}; it can be {_ACCEPTED}")
+
+    def _mapping(self, value: Mapping[Any, Any]) -> ImageRef:
+        data, path = value.get("bytes"), value.get("path")
+        if not _is_nothing(data):
+            if isinstance(data, str):
+                decoded = _from_base64(data)
+                if decoded is None:
+                    raise BadRowError('the text under "bytes" is not base64 of a picture')
+                data = decoded
+            if not isinstance(data, (bytes, bytearray, memoryview)):
+                raise BadRowError(f'"bytes" of a picture cannot be a {type(data).__name__}')
+            return _bytes_ref(bytes(data), _name_of(path))
+        if isinstance(path, (str, os.PathLike)) and not _is_nothing(path):
+            return self.parse(path)
+        raise BadRowError('a picture given as a mapping needs "bytes" or "path"')
+
+    def _text(self, text: str) -> ImageRef:
+        if text[:64].lstrip()[:5].lower() == "data:":
+            return _data_uri(text)
+        scheme = _SCHEME.match(text) or _BARE_SCHEME.match(text)
+        if scheme is not None:
+            return _url(text.strip(), scheme[1].lower())
+        if _looks_like_picture(text) and not self._exists(text):
+            data = _from_base64(text)
+            if data is not None:
+                return _bytes_ref(data, f"base64 text, {len(data)} bytes")
+        if len(text) > _LONGEST_PATH:
+            raise BadRowError(f"a text of {len(text)} characters is no picture; give {_ACCEPTED}")
+        return self._path(text)
+
+    def _exists(self, text: str) -> bool:
+        return len(text) <= _LONGEST_PATH and _is_there(self._locate(text))
+
+    def _locate(self, path: str) -> str:
+        # as text, not as Path: the name is opened exactly as it stands in the data
+        candidates = [os.path.join(folder, path) for folder in self._folders]  # noqa: PTH118
+        candidates = candidates or [path]
+        return next((place for place in candidates if _is_there(place)), candidates[0])
+
+    def _path(self, path: str) -> ImageRef:
+        name = shown(path)
+        try:
+            valid = b"\0" not in os.fsencode(path)
+        except UnicodeEncodeError:
+            valid = False
+        if not valid:
+            raise BadRowError(f"{name}: no file can have this name")
+        location = self._locate(path)
+        if self._image_root is not None:
+            confined(location, self._image_root, name)
+        return ImageRef("path", name, location, key=path)
+
+
+def _is_there(path: str) -> bool:
+    return os.path.exists(path)  # noqa: PTH110 - Path.exists raises where this says no
+
+
+def _is_nothing(value: object) -> bool:
+    if value is None or type(value).__name__ in {"NAType", "NaTType"}:  # pandas' missing values
+        return True
+    if isinstance(value, float):
+        return value != value  # NaN, a missing value in a dataframe
+    if isinstance(value, str):
+        return not value or value.isspace()
+    if isinstance(value, Mapping):
+        return all(item is None for item in value.values())
+    if isinstance(value, memoryview):
+        return value.nbytes == 0
+    return _sized(value) and len(value) == 0  # type: ignore[arg-type]
+
+
+def _sized(value: object) -> bool:
+    try:
+        len(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return True
+
+
+def _items(value: object) -> list[Any] | None:
+    """The items of a list, tuple, array or other sequence; None for anything else."""
+    if isinstance(value, (str, bytes, bytearray, memoryview, Mapping, os.PathLike)):
+        return None
+    if not (_sized(value) and isinstance(value, Iterable) and hasattr(value, "__getitem__")):
+        return None
+    return list(value)
+
+
+def _name_of(path: object) -> str:
+    if not isinstance(path, str):
+        return ""
+    return shown_url(path) if _SCHEME.match(path) else shown(path)
+
+
+def _bytes_ref(data: bytes, name: str = "") -> ImageRef:
+    return ImageRef("bytes", name or f"{len(data)} bytes", data=data)
+
+
+def _url(url: str, scheme: str) -> ImageRef:
+    if scheme not in {"http", "https"}:
+        raise PictureForbiddenError(
+            f"{shown_url(url)}: {shown(scheme, 40)}: is not fetched; only http and https are"
+        )
+    name = shown_url(url)
+    try:
+        parts = urlsplit(url)
+        valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        valid = False
+    if not valid or any(ord(character) < 32 for character in url):
+        raise BadRowError(f"{name}: is no valid URL")
+    if "@" in parts.netloc:
+        raise PictureForbiddenError(f"{name}: the URL holds a user name or a password")
+    return ImageRef("url", name, url.partition("#")[0], key=url)
+
+
+def _data_uri(text: str) -> ImageRef:
+    head = _DATA_URI.match(text)
+    if head is None:
+        raise BadRowError("a data URI that does not begin with data:image/…")
+    payload = text[head.end() :]
+    if ";base64" in head[2].lower():
+        data = _decoded(unquote_to_bytes(payload) if "%" in payload else payload)
+    else:
+        data = unquote_to_bytes(payload)
+    if not data:
+        raise BadRowError("a data URI whose base64 text is empty or broken")
+    return _bytes_ref(data, f"data URI, {len(data)} bytes")
+
+
+def _looks_like_picture(text: str) -> bool:
+    """Whether `text` begins like base64 of a picture; costs the same for any length."""
+    if len(text) < _SHORTEST_BASE64:
+        return False
+    start = "".join(text[:128].split())[:44]
+    data = _decoded(start[: len(start) // 4 * 4])
+    return data is not None and sniff(data) in PICTURES
+
+
+def _from_base64(text: str) -> bytes | None:
+    if not _looks_like_picture(text) or _BASE64.fullmatch(text) is None:
+        return None
+    return _decoded(text)
+
+
+def _decoded(text: str | bytes) -> bytes | None:
+    """What the base64 `text` holds, white space ignored and missing padding added."""
+    if isinstance(text, str):
+        text = text.encode("ascii", "replace")
+    text = b"".join(text.split()).rstrip(b"=")
+    try:
+        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except (binascii.Error, ValueError):
+        return None
