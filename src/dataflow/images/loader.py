@@ -1,0 +1,105 @@
+"""Loads pictures: references in, pictures that are safe to send out, many at a time."""
+
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import TYPE_CHECKING, BinaryIO
+
+from dataflow.core.errors import UsageError
+from dataflow.core.picture import ImageRef, Picture
+from dataflow.images.gate import MemoryGate
+from dataflow.images.limits import Limits
+from dataflow.images.pool import Job, Pool
+from dataflow.images.source import check_size, open_source
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from dataflow.images.fetch import Fetcher
+
+
+class Loader:
+    """Loads pictures within limits; an async context manager, for one event loop.
+
+    Files are read and decoded in threads, URLs are fetched in the event loop. Any number of loads
+    may be awaited at once; memory stays within `Limits.max_memory`, and small encoded pictures
+    besides.
+
+    Args:
+        limits: What a picture may cost, and how large it is sent.
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        self._limits = limits or Limits()
+        self._pool: Pool | None = None
+        self._fetcher: Fetcher | None = None
+
+    async def __aenter__(self) -> Self:
+        """Start the threads."""
+        from dataflow.images import formats  # Pillow, at first use
+
+        formats.prepare(self._limits.max_pixels)
+        threads = self._limits.threads or os.cpu_count() or 1
+        self._pool = Pool(threads, self._limits.max_seconds, MemoryGate(self._limits.max_memory))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Let the threads go and close the connections; waits for no decode."""
+        if self._pool is not None:
+            self._pool.close()
+            self._pool = None
+        if self._fetcher is not None:
+            await self._fetcher.close()
+            self._fetcher = None
+
+    async def load(self, ref: ImageRef) -> Picture:
+        """Load one picture.
+
+        Raises:
+            PictureMissingError: there is no such file, or the server says so.
+            PictureTooLargeError: it passes a limit on pixels, bytes, memory or seconds.
+            PictureForbiddenError: it points where data may not point.
+            PictureError: it cannot be had or decoded for another reason.
+            UsageError: the loader is not entered.
+        """
+        if self._pool is None:
+            raise UsageError("a Loader loads only inside `async with`")
+        fetched = await self._fetched(ref) if ref.kind == "url" else None
+
+        def work(job: Job[Picture]) -> Picture:
+            source = self._source(ref) if fetched is None else fetched
+            return self._picture(source, ref, job)
+
+        try:
+            return await self._pool.run(work, ref.name)
+        finally:
+            if not (fetched is None or isinstance(fetched, bytes)):
+                fetched.close()  # here too, since a cancelled job may never have begun
+
+    async def _fetched(self, ref: ImageRef) -> bytes | BinaryIO:
+        if self._fetcher is None:
+            from dataflow.images.fetch import Fetcher  # aiohttp, at first use
+
+            self._fetcher = Fetcher(self._limits)
+        return await self._fetcher.fetch(ref)
+
+    def _source(self, ref: ImageRef) -> bytes | BinaryIO:
+        if ref.kind == "path":
+            return open_source(ref, self._limits)
+        check_size(len(ref.data), ref, self._limits)
+        return ref.data
+
+    def _picture(self, source: bytes | BinaryIO, ref: ImageRef, job: Job[Picture]) -> Picture:
+        from dataflow.images.decode import to_picture  # Pillow, at first use
+
+        try:
+            return to_picture(source, name=ref.name, limits=self._limits, reserve=job.reserve)
+        finally:
+            if not isinstance(source, bytes):
+                source.close()
