@@ -9,6 +9,7 @@ import pytest
 from dataflow.core.errors import (
     AskTimeoutError,
     ConnectionLostError,
+    OverloadedError,
     RateLimitedError,
     UnreachableError,
 )
@@ -70,8 +71,8 @@ def test_while_closed_one_request_at_a_time_probes():
 def test_a_probe_that_times_out_lets_the_next_one_out():
     async def scene():
         gate = closed_gate()
-        await gate.enter()
-        gate.failed(AskTimeoutError("slow"))
+        assert await gate.enter()
+        gate.failed(AskTimeoutError("slow"), probe=True)
         await asyncio.wait_for(gate.enter(), 1)
 
     asyncio.run(scene())
@@ -107,3 +108,72 @@ def test_a_server_never_reached_is_given_up_sooner(monkeypatch):
             gate.failed(DOWN)
 
     asyncio.run(scene())
+
+
+def test_a_server_that_says_it_is_busy_is_there_and_is_not_given_up_at_first_contact(monkeypatch):
+    monkeypatch.setattr(policy, "FIRST_CONTACT_SECONDS", 0.0)
+
+    async def scene():
+        gate = Gate(give_up_after=600)
+        for _ in range(policy.BREAKER_FAILURES + 3):
+            gate.failed(OverloadedError("loading"))
+        return gate.is_closed
+
+    assert asyncio.run(scene()) is True
+
+
+def test_late_failures_of_requests_sent_before_it_closed_let_no_second_probe_out(monkeypatch):
+    monkeypatch.setattr(policy, "PROBE_WAITS", (0.02, 60.0))
+
+    async def scene():
+        gate = closed_gate()
+        probe = await gate.enter()
+        for _ in range(50):
+            gate.failed(DOWN)
+        second = asyncio.create_task(gate.enter())
+        await asyncio.sleep(0.1)
+        waits = not second.done()
+        gate.answered()
+        return probe, waits, await asyncio.wait_for(second, 1)
+
+    assert asyncio.run(scene()) == (True, True, False)
+
+
+def test_late_failures_do_not_put_off_the_next_probe(monkeypatch):
+    monkeypatch.setattr(policy, "PROBE_WAITS", (0.02, 60.0))
+
+    async def scene():
+        gate = closed_gate()
+        for _ in range(50):
+            gate.failed(DOWN)
+        return await asyncio.wait_for(gate.enter(), 2)
+
+    assert asyncio.run(scene()) is True
+
+
+def test_the_last_probe_comes_no_later_than_the_end_of_patience(monkeypatch):
+    monkeypatch.setattr(policy, "PROBE_WAITS", (60.0,))
+
+    async def scene():
+        gate = closed_gate(give_up_after=0.05)
+        probe = await asyncio.wait_for(gate.enter(), 2)
+        await asyncio.sleep(0.01)
+        with pytest.raises(UnreachableError):
+            gate.failed(DOWN, probe=probe)
+
+    asyncio.run(scene())
+
+
+def test_its_clock_stands_still_while_it_is_closed():
+    async def scene():
+        gate = closed_gate()
+        at = gate.clock()
+        await asyncio.sleep(0.05)
+        stood = gate.clock() - at
+        gate.answered()
+        await asyncio.sleep(0.05)
+        return stood, gate.clock() - at
+
+    stood, ran = asyncio.run(scene())
+    assert stood == 0
+    assert 0.03 < ran < 5

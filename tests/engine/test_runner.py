@@ -11,6 +11,9 @@ import time
 import pytest
 
 from dataflow.core.errors import (
+    AskTimeoutError,
+    ConnectionLostError,
+    GarbledReplyError,
     InputError,
     OutputError,
     OverloadedError,
@@ -345,6 +348,9 @@ def test_reading_does_not_run_ahead_without_bound(dataset, width_of):
         def count(self):
             return 100_000
 
+        def column_names(self):
+            return ["id", "image"]
+
         def folder(self):
             return str(dataset.folder)
 
@@ -373,3 +379,25 @@ def test_the_journal_holds_tokens_and_attempts(dataset, width_of):
     finally:
         journal.close()
     assert known == [(1, "fake", "stop")]
+
+
+def test_each_kind_of_passing_fault_counts_by_itself(dataset):
+    """A row that meets several kinds on a bad day is not given up before any of them says so."""
+    faults = [GarbledReplyError("html"), ConnectionLostError("reset"), AskTimeoutError("slow")] * 3
+    plan = dataset.add(1).plan(FakeServing([*faults, "at last"], max_workers=1))
+    assert run(plan).requests == 10
+    assert dataset.captions() == ["at last"]
+
+
+def test_a_row_that_waits_for_its_next_attempt_when_the_run_stops_is_asked_by_the_next(dataset):
+    def answer(request, pictures):
+        return {32: OverloadedError("busy", retry_after=300), 33: WrongKeyError("no")}[
+            pictures[0].width
+        ]
+
+    with pytest.raises(WrongKeyError):
+        run(dataset.add(2).plan(FakeServing(answer, max_workers=1)))
+    again = FakeServing("fine")
+    run(dataset.plan(again))
+    assert again.asked == 2
+    assert dataset.captions() == ["fine", "fine"]

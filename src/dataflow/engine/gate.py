@@ -10,7 +10,12 @@ from __future__ import annotations
 import asyncio
 import time
 
-from dataflow.core.errors import AskTimeoutError, TryAgainError, UnreachableError
+from dataflow.core.errors import (
+    AskTimeoutError,
+    OverloadedError,
+    TryAgainError,
+    UnreachableError,
+)
 from dataflow.engine import policy
 
 
@@ -31,10 +36,16 @@ class Gate:
         self._probes = 0
         self._probe_out = False
         self._next_probe = 0.0
+        self._closed_at: float | None = None
+        self._closed_seconds = 0.0
         self.closed_because: str | None = None
 
-    async def enter(self) -> None:
-        """Wait until a request may be sent; while closed, only the next probe gets through."""
+    async def enter(self) -> bool:
+        """Wait until a request may be sent; while closed, only the next probe gets through.
+
+        Returns:
+            Whether the request is the probe.
+        """
         while not self._open.is_set():
             if not self._probe_out:
                 self._probe_out = True
@@ -43,8 +54,9 @@ class Gate:
                 except asyncio.CancelledError:
                     self._probe_out = False
                     raise
-                return
+                return self.is_closed
             await self._open.wait()
+        return False
 
     def answered(self) -> None:
         """A request was answered, be it with an error about its row."""
@@ -54,18 +66,27 @@ class Gate:
         self._probes = 0
         self._probe_out = False
         self.closed_because = None
+        if self._closed_at is not None:
+            self._closed_seconds += time.monotonic() - self._closed_at
+            self._closed_at = None
         self._open.set()
 
-    def failed(self, error: TryAgainError) -> bool:
+    def failed(self, error: TryAgainError, *, probe: bool = False) -> bool:
         """A request failed; returns whether that says something about its row.
 
-        While the gate is closed, failures are the server's and cost no row an attempt.
+        While the gate is closed, failures are the server's and cost no row an attempt. Those of
+        requests that were sent before it closed say nothing new: only the probe's count.
+
+        Args:
+            error: How it failed.
+            probe: What `enter` said of this request.
 
         Raises:
             UnreachableError: the server has been down too long.
         """
         if isinstance(error, AskTimeoutError):
-            self._probe_out = False  # says nothing either way
+            if probe:
+                self._probe_out = False  # says nothing either way
             return True
         if not isinstance(error, policy.BREAKER_ERRORS):
             self.answered()
@@ -74,33 +95,51 @@ class Gate:
         self._failures += 1
         if self._down_since is None:
             self._down_since = now
-        patience = self._give_up_after if self._ever_answered else policy.FIRST_CONTACT_SECONDS
         down = now - self._down_since
-        limit = min(patience, self._give_up_after)
-        if self.is_closed and down > limit:
+        if self.is_closed and down >= self._patience(error):
             raise UnreachableError(
                 f"the engine has not answered for {down:.0f} s: {error.message}; check the address "
                 "and that the server runs, then run the same command again"
             ) from error
         was_closed = self.is_closed
-        if self._failures >= self._tolerance():
-            self._close(now, error)
+        if was_closed:
+            self.closed_because = error.message
+            if probe:
+                self._wait_for_next_probe(now, error)
+        elif self._failures >= self._tolerance(error):
+            self._open.clear()
+            self._closed_at = now
+            self.closed_because = error.message
+            self._wait_for_next_probe(now, error)
         return not was_closed
 
-    def _tolerance(self) -> int:
-        return policy.BREAKER_FAILURES if self._ever_answered else 1
+    def _is_at_work(self, error: TryAgainError) -> bool:
+        """Whether there is a server at all: it answered before, or says that it is busy."""
+        return self._ever_answered or isinstance(error, OverloadedError)
 
-    def _close(self, now: float, error: TryAgainError) -> None:
+    def _patience(self, error: TryAgainError) -> float:
+        if self._is_at_work(error):
+            return self._give_up_after
+        return min(policy.FIRST_CONTACT_SECONDS, self._give_up_after)
+
+    def _tolerance(self, error: TryAgainError) -> int:
+        return policy.BREAKER_FAILURES if self._is_at_work(error) else 1
+
+    def _wait_for_next_probe(self, now: float, error: TryAgainError) -> None:
         waits = policy.PROBE_WAITS
         wait = waits[min(self._probes, len(waits) - 1)]
         if error.retry_after is not None:
             wait = max(wait, min(error.retry_after, policy.MAX_RETRY_AFTER))
-        if not self.is_closed or self._probe_out:
-            self._probes += 1
-            self._next_probe = now + wait
+        self._probes += 1
+        # not past the moment at which the server is given up
+        end = (self._down_since or now) + self._patience(error)
+        self._next_probe = min(now + wait, end)
         self._probe_out = False
-        self._open.clear()
-        self.closed_because = error.message
+
+    def clock(self) -> float:
+        """Seconds of a clock that stands still while the gate is closed."""
+        now = time.monotonic() if self._closed_at is None else self._closed_at
+        return now - self._closed_seconds
 
     @property
     def is_closed(self) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from dataflow.core.check import Check
 from dataflow.core.dataset import Reader, Writer
-from dataflow.core.errors import RowError
+from dataflow.core.errors import RowError, TryAgainError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Request
 from dataflow.core.row import Row
@@ -73,6 +73,19 @@ class Plan:
 
 
 @dataclass(slots=True)
+class Tries:
+    """How often a job has failed in one way.
+
+    Attributes:
+        since: When it first did, in seconds of the gate's clock.
+        count: Failures.
+    """
+
+    since: float
+    count: int = 0
+
+
+@dataclass(slots=True)
 class Job:
     """One request on its way.
 
@@ -83,6 +96,7 @@ class Job:
         pictures: The loaded pictures, once they are.
         attempts: Requests made so far.
         first_asked: `time.monotonic()` at the first attempt.
+        tries: The failures that may pass, by kind.
     """
 
     key: bytes
@@ -91,6 +105,7 @@ class Job:
     pictures: tuple[Picture, ...] = ()
     attempts: int = 0
     first_asked: float = 0.0
+    tries: dict[type[TryAgainError], Tries] = field(default_factory=dict)
 
     @property
     def weight(self) -> int:

@@ -1,5 +1,8 @@
 """What is tried again, how often, how long, with what waits: one table.
 
+Each kind of failure counts by itself: on a bad day a row meets several, and a reset should not use
+up what is granted to a rate limit.
+
 Errors that are not in the table are not tried again: a `RowError` fails its row, a `StopRunError`
 stops the run.
 """
@@ -24,8 +27,9 @@ class Rule:
     """How one kind of failure is tried again.
 
     Attributes:
-        attempts: Requests for one row at most, the first included.
-        seconds: From a row's first attempt, no attempt starts later than this.
+        attempts: Requests of one row that may end so.
+        seconds: From the first of them, no attempt starts later than this; the time in which the
+            run pauses is not counted.
         base: Seconds; the first wait lies between 0 and this, each later bound is twice the last.
         cap: Seconds; no bound grows past this.
     """
@@ -38,10 +42,10 @@ class Rule:
 
 RULES: dict[type[TryAgainError], Rule] = {
     RateLimitedError: Rule(attempts=30, seconds=1800, base=1.0, cap=60),
-    OverloadedError: Rule(attempts=8, seconds=900, base=0.5, cap=60),
+    OverloadedError: Rule(attempts=10, seconds=900, base=0.5, cap=60),
     ConnectionLostError: Rule(attempts=8, seconds=900, base=0.5, cap=30),
-    GarbledReplyError: Rule(attempts=4, seconds=300, base=0.5, cap=10),
-    AskTimeoutError: Rule(attempts=3, seconds=7200, base=0.5, cap=10),
+    GarbledReplyError: Rule(attempts=6, seconds=300, base=0.5, cap=10),
+    AskTimeoutError: Rule(attempts=4, seconds=7200, base=0.5, cap=10),
     TryAgainError: Rule(attempts=4, seconds=300, base=0.5, cap=10),
 }
 
@@ -58,18 +62,20 @@ PROBE_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds before each probe of a paused run; the last one repeats."""
 
 FIRST_CONTACT_SECONDS = 5.0
-"""A server that has not answered once is given up after this."""
+"""An address at which nobody has answered yet, be it to say "busy", is given up after this."""
 
 GIVE_UP_SECONDS = 600.0
 """A server that answered before and is down now is given up after this (`--give-up-after`)."""
 
 
+def kind_of(error: TryAgainError) -> type[TryAgainError]:
+    """The kind in `RULES` that this failure counts as."""
+    return next((kind for kind in type(error).__mro__ if kind in RULES), TryAgainError)
+
+
 def rule_for(error: TryAgainError) -> Rule:
     """The rule for this kind of error."""
-    for kind in type(error).__mro__:
-        if kind in RULES:
-            return RULES[kind]
-    return RULES[TryAgainError]
+    return RULES[kind_of(error)]
 
 
 def wait_before_next(
@@ -83,8 +89,8 @@ def wait_before_next(
 
     Args:
         error: The latest failure.
-        attempts: Requests made for the row so far.
-        elapsed: Seconds since the row's first attempt.
+        attempts: The row's failures of this kind so far.
+        elapsed: Seconds since the first of them.
         rng: Where the jitter comes from.
     """
     rule = rule_for(error)

@@ -20,7 +20,7 @@ from dataflow.core.serving import Asker
 from dataflow.engine import policy
 from dataflow.engine.gate import Gate
 from dataflow.engine.intake import Intake
-from dataflow.engine.job import Job, Plan
+from dataflow.engine.job import Job, Plan, Tries
 from dataflow.engine.journal import Entry, Journal
 from dataflow.engine.room import Room
 from dataflow.images.loader import Loader
@@ -145,14 +145,16 @@ class Road:
         try:
             while not self._draining.is_set():
                 job = await self._ready.get()
-                await self._gate.enter()
+                probe = await self._gate.enter()
+                if self._draining.is_set():
+                    return
                 self._busy.add(me)
-                await self._ask_once(job, asker)
+                await self._ask_once(job, asker, probe=probe)
                 self._busy.discard(me)
         except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
             self._fail(error)
 
-    async def _ask_once(self, job: Job, asker: Asker) -> None:
+    async def _ask_once(self, job: Job, asker: Asker, *, probe: bool) -> None:
         request = cast("Request", job.request)
         job.first_asked = job.first_asked or time.monotonic()
         job.attempts += 1
@@ -164,7 +166,7 @@ class Road:
             self._answered()
             await self._settle(job, error=error)
         except TryAgainError as error:
-            await self._try_again(job, error)
+            await self._try_again(job, error, probe=probe)
         else:
             self._answered()
             await self._settle(job, reply=reply)
@@ -175,16 +177,18 @@ class Road:
         self._gate.answered()
         self._progress.paused = None
 
-    async def _try_again(self, job: Job, error: TryAgainError) -> None:
-        if not self._gate.failed(error):
-            job.attempts -= 1
+    async def _try_again(self, job: Job, error: TryAgainError, *, probe: bool) -> None:
+        says_something = self._gate.failed(error, probe=probe)
         self._progress.paused = self._gate.closed_because
-        elapsed = time.monotonic() - job.first_asked
-        wait = policy.wait_before_next(error, max(1, job.attempts), elapsed, rng=self._rng)
+        now = self._gate.clock()
+        tries = job.tries.setdefault(policy.kind_of(error), Tries(now))
+        tries.count += says_something
+        wait = policy.wait_before_next(error, max(1, tries.count), now - tries.since, rng=self._rng)
         if wait is None:
             await self._settle(job, error=error)
         else:
-            # the asker is free for another row meanwhile
+            # the asker is free for another row meanwhile; where the run ends before the wait does,
+            # the row has no outcome in the journal and is asked by the next run
             asyncio.get_running_loop().call_later(wait, self._ready.put_nowait, job)
 
     # --- outcomes ------------------------------------------------------------------------------
