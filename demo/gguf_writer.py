@@ -172,6 +172,10 @@ def write_vision_tower(source: Path, target: Path) -> None:
     writer.add_vision_spatial_merge_size(vision["spatial_merge_size"])
     writer.add_vision_n_wa_pattern(_window_pattern(vision))
     writer.add_uint32("clip.vision.window_size", vision["window_size"])
+    # llama.cpp reads these two for other projectors only: set image_min_tokens and
+    # image_max_tokens to them, divided by the pixels of a cell.
+    writer.add_uint32(gguf.Keys.ClipVision.IMAGE_MIN_PIXELS, images["min_pixels"])
+    writer.add_uint32(gguf.Keys.ClipVision.IMAGE_MAX_PIXELS, images["max_pixels"])
     writer.add_vision_image_mean(images["image_mean"])
     writer.add_vision_image_std(images["image_std"])
     frames = tensors["visual.patch_embed.proj.weight"]

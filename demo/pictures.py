@@ -20,7 +20,8 @@ from PIL import Image, ImageEnhance
 import scenes
 
 CELL = 28
-PIXELS = 112 * 112
+LEAST, MOST = 16 * CELL**2, 20 * CELL**2
+"""Pixels of the resized picture. As 20 is no square number, all square pictures get 4 x 4 cells."""
 MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32) * 255
 STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32) * 255
 
@@ -31,20 +32,20 @@ Box = tuple[int, int, int, int]
 
 
 def grid_of(width: int, height: int, *, single: bool) -> Grid:
-    """Return rows and columns of cells: Qwen's ``smart_resize`` with min = max = `PIXELS`.
+    """Return rows and columns of cells, by Qwen's ``smart_resize``.
 
-    Rounding decides for square pictures of some sizes, so that single precision
-    (llama.cpp) and double precision (transformers, vLLM) differ.
+    For a few sizes rounding decides, so that single precision (llama.cpp) and double
+    precision (transformers, vLLM) differ.
     """
     number = np.float32 if single else np.float64
     size = [number(height), number(width)]
     cells = [max(1, round(float(length) / CELL)) for length in size]
     area = number(height * width)
-    if cells[0] * cells[1] * CELL**2 > PIXELS:
-        beta = np.sqrt(area / number(PIXELS))
+    if cells[0] * cells[1] * CELL**2 > MOST:
+        beta = np.sqrt(area / number(MOST))
         cells = [max(1, math.floor(length / beta / number(CELL))) for length in size]
-    elif cells[0] * cells[1] * CELL**2 < PIXELS:
-        beta = np.sqrt(number(PIXELS) / area)
+    elif cells[0] * cells[1] * CELL**2 < LEAST:
+        beta = np.sqrt(number(LEAST) / area)
         cells = [math.ceil(length * beta / number(CELL)) for length in size]
     return cells[0], cells[1]
 

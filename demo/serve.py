@@ -13,8 +13,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-CELLS = 16
-"""Picture tokens: the geometry of the checkpoint's own processor (112 x 112 = 4 x 4 cells)."""
+CELLS = (16, 20)
+"""Least and most picture tokens: the geometry of the checkpoint's own processor."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     params.mmproj.path = str(args.model.with_name(f"{args.model.stem}-mmproj.gguf"))
     params.n_parallel, params.n_ctx = args.slots, 2048 * args.slots
     params.cpuparams.n_threads = params.cpuparams_batch.n_threads = args.threads
-    params.image_min_tokens = params.image_max_tokens = CELLS
+    params.image_min_tokens, params.image_max_tokens = CELLS
     params.ui, params.fit_params, params.verbosity, params.cache_ram_mib = False, False, 1, 0
     server = xllamacpp.Server(params)
     print(server.listening_address, flush=True)

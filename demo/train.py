@@ -34,7 +34,7 @@ import scenes
 
 SAVE_EVERY = 300.0
 """Seconds between two saved checkpoints."""
-WARM_UP = 100
+WARM_UP = 50
 AUXILIARY = 0.3
 RANK = int(os.environ.get("RANK", "0"))
 WORLD = int(os.environ.get("WORLD_SIZE", "1"))
@@ -149,6 +149,7 @@ class Trainer:
         """Write the checkpoint in bf16, with the configuration files of the one started from."""
         folder.mkdir(parents=True, exist_ok=True)
         state = {n: t.to(torch.bfloat16) for n, t in self.model.state_dict().items()}
+        del state["lm_head.weight"]  # it is the embedding's
         self.model.save_pretrained(folder, state_dict=state)
         for file in start.iterdir():
             if file.suffix != ".safetensors" and file.resolve().parent != folder.resolve():
