@@ -1,9 +1,12 @@
 """Addresses and keys as people give them."""
 
+import os
+import threading
+
 import pytest
 
 from dataflow.core.errors import UsageError
-from dataflow.serving.address import check_key, read_address
+from dataflow.serving.address import check_key, read_address, read_key_file
 
 
 @pytest.mark.parametrize(
@@ -43,6 +46,24 @@ def test_a_password_in_an_address_is_not_shown():
 
 
 @pytest.mark.parametrize(
+    "name", ["key", "api-key", "api_key", "apikey", "X-Goog-Api-Key", "access_token", "sig"]
+)
+def test_a_key_in_an_address_is_refused_and_not_shown(name):
+    with pytest.raises(UsageError, match="a file instead") as caught:
+        read_address(f"https://host/v1?api-version=1&{name}=hunter2")
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["host/v1?key=hunter2", "https://ho st/v1?key=hunter2", "https://h:0/?key=hunter2"]
+)
+def test_what_an_address_asks_for_is_not_shown(wrong):
+    with pytest.raises(UsageError) as caught:
+        read_address(wrong)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("url", "loopback"),
     [
         ("http://localhost:1/v1", True),
@@ -66,3 +87,32 @@ def test_a_wrong_key_is_not_shown(wrong):
 
 def test_no_key():
     assert check_key(None) is check_key("") is None
+
+
+@pytest.mark.parametrize(
+    "content", [b"sk-1", b"sk-1\n", b" sk-1 \r\nmore\n", b"\xef\xbb\xbfsk-1\n"]
+)
+def test_the_first_line_of_a_key_file_is_the_key(tmp_path, content):
+    file = tmp_path / "key"
+    file.write_bytes(content)
+    assert read_key_file(file) == "sk-1"
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o400, False), (0o640, True)])
+def test_a_key_file_that_others_may_read_is_warned_of(tmp_path, caplog, mode, warned):
+    file = tmp_path / "key"
+    file.write_text("sk-1")
+    file.chmod(mode)
+    read_key_file(file)
+    assert ("chmod 600" in caplog.text) is warned
+    assert "sk-1" not in caplog.text
+
+
+def test_a_pipe_may_bring_the_key(tmp_path, caplog):
+    file = tmp_path / "key"
+    os.mkfifo(file, 0o666)
+    writer = threading.Thread(target=file.write_text, args=("sk-1\n",))
+    writer.start()
+    assert read_key_file(file) == "sk-1"
+    writer.join()
+    assert caplog.text == ""

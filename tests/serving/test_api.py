@@ -54,6 +54,36 @@ def test_a_missing_key_names_variable_and_cure(monkeypatch):
     assert APIVLMServing_openai("http://localhost:1/v1", key_name_of_api_key="MY_KEY").model
 
 
+def test_a_key_file_is_read_instead_of_the_variable(hostile, tmp_path, monkeypatch):
+    monkeypatch.setenv("DF_API_KEY", "sk-another")
+    file = tmp_path / "key"
+    file.write_text(KEY + "\n")
+    file.chmod(0o600)
+    serving = APIVLMServing_openai(hostile(key=KEY).url, model_name="m", api_key_file=file)
+    assert serving.generate_from_input(["What is it?"]) == [caption_of()]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read: No such file"), ("", "is empty"), (f"\n{KEY}\n", "is empty")],
+)
+def test_a_key_file_without_a_key_is_named(tmp_path, key, content, said):
+    file = tmp_path / "key"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(MissingKeyError, match=rf"{file}.* {said}") as caught:
+        APIVLMServing_openai("http://localhost/v1", api_key_file=file)
+    assert KEY not in str(caught.value)
+
+
+def test_a_key_file_that_holds_something_else_is_not_shown(tmp_path):
+    file = tmp_path / "key"
+    file.write_text('{"key": "sk-secret"}')
+    with pytest.raises(errors.UsageError) as caught:
+        APIVLMServing_openai("http://localhost/v1", api_key_file=file)
+    assert "sk-secret" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
+import os
+import re
+import stat
 from dataclasses import dataclass
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
 
 from dataflow.core.errors import UsageError
 
+_log = logging.getLogger("dataflow")
+
 _ENDPOINT = "/chat/completions"
+_ELSEWHERE = "put the key into an environment variable or a file instead"
+_LONGEST_KEY = 65_536  # bytes, so that a wrong file is not read whole
+_SECRET_NAME = re.compile(
+    r"(^|[_-])(api)?(key|token|secret|password|sig|signature)$", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +60,7 @@ def read_address(base_url: str) -> Address:
             ``"https://host/v1/chat/completions"``. A query (``?api-version=…``) is kept.
 
     Raises:
-        UsageError: `base_url` is no http or https URL, or holds a name and password.
+        UsageError: `base_url` is no http or https URL, or holds a key, or a name and password.
     """
     url = _split(base_url)
     path = url.path.rstrip("/")
@@ -65,11 +76,10 @@ def _split(base_url: str) -> SplitResult:
     if not isinstance(base_url, str):
         raise UsageError(f"the API's URL must be text, not {type(base_url).__name__}")
     if "@" in base_url.partition("?")[0]:
-        raise UsageError(
-            "the API's URL holds a name or password before '@': "
-            "put the key into an environment variable instead"
-        )
-    wrong = f"{base_url[:200]!r} is no API address; it looks like 'https://host/v1'"
+        raise UsageError(f"the API's URL holds a name or password before '@': {_ELSEWHERE}")
+    # what stands behind "?" may be a key, so it is not shown
+    shown = base_url.partition("?")[0]
+    wrong = f"{shown[:200]!r} is no API address; it looks like 'https://host/v1'"
     if any(char.isspace() or not char.isprintable() for char in base_url):
         raise UsageError(f"{wrong} (it holds a space or a control character)")
     try:
@@ -81,7 +91,25 @@ def _split(base_url: str) -> SplitResult:
         raise UsageError(f"{wrong} (it does not begin with http:// or https://)")
     if not url.hostname or port == 0:
         raise UsageError(f"{wrong} (it names no host)")
+    for name, _ in parse_qsl(url.query, keep_blank_values=True):
+        if _SECRET_NAME.search(name):
+            raise UsageError(f"the API's URL holds a key in its query (?{name}=): {_ELSEWHERE}")
     return url
+
+
+def read_key_file(path: str | os.PathLike[str]) -> str:
+    """The first line of the file at `path`; a file that others may read is warned of.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with open(path, "rb") as file:
+        status = os.fstat(file.fileno())
+        line = file.readline(_LONGEST_KEY)
+    others = stat.S_IMODE(status.st_mode) & 0o077
+    if others and stat.S_ISREG(status.st_mode):
+        _log.warning("the key file %s is open to others: chmod 600 it", path)
+    return line.decode("utf-8-sig", "replace").strip()
 
 
 def check_key(key: str | None) -> str | None:

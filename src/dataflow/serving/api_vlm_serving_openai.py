@@ -10,7 +10,7 @@ from typing import Any
 
 from dataflow.core.errors import UsageError, WrongKeyError
 from dataflow.core.serving import Asker
-from dataflow.serving.address import check_key, read_address
+from dataflow.serving.address import check_key, read_address, read_key_file
 from dataflow.serving.body import merge_sampling
 from dataflow.serving.one_image import OneImageMethods
 from dataflow.serving.wire import Wire
@@ -19,7 +19,7 @@ _log = logging.getLogger("dataflow")
 
 
 class MissingKeyError(WrongKeyError, EnvironmentError):
-    """The environment variable that should hold the API key is not set."""
+    """There is no API key where one should be."""
 
 
 class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users' code holds
@@ -41,9 +41,11 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         max_tokens: The longest answer, in tokens; None leaves the server's own.
         seed: The seed of sampling; None leaves the server's own.
         extra_body: More fields of the request, by their names in the protocol.
+        api_key_file: A file whose first line is the key, instead of the variable; read now.
 
     Raises:
-        MissingKeyError: the variable is not set and the server is not on this machine.
+        MissingKeyError: there is no key in the file, or, for a server that is not on this
+            machine, the variable is not set.
         UsageError: an argument cannot be used.
     """
 
@@ -62,6 +64,7 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         max_tokens: int | None = None,
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
+        api_key_file: str | os.PathLike[str] | None = None,
     ) -> None:
         address = read_address(api_url)
         self.api_url = api_url
@@ -69,13 +72,17 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         self.max_workers = _positive("max_workers", max_workers)
         self.timeout = _positive("timeout", timeout)
         self.send_request_stream = bool(send_request_stream)
-        self._key = check_key(os.environ.get(key_name_of_api_key, "").strip())
+        self._key = (
+            check_key(os.environ.get(key_name_of_api_key, "").strip())
+            if api_key_file is None
+            else _key_in(api_key_file)
+        )
         own = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
         self._sampling = merge_sampling(own, extra_body or {})
         if self._key is None and not address.is_loopback:
             raise MissingKeyError(
                 f"no API key: the environment variable {key_name_of_api_key} is not set "
-                f"(export {key_name_of_api_key}=…)"
+                f"(export {key_name_of_api_key}=…), and no key file is given"
             )
         if self._key is not None and not (address.is_encrypted or address.is_loopback):
             _log.warning("the API key travels to %s unencrypted: prefer https", address.host)
@@ -103,6 +110,17 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
 
     def cleanup(self) -> None:
         """Nothing is held between calls; may be called any number of times."""
+
+
+def _key_in(file: str | os.PathLike[str]) -> str:
+    try:
+        key = check_key(read_key_file(file))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise MissingKeyError(f"no API key: the key file {file} cannot be read: {reason}") from None
+    if key is None:
+        raise MissingKeyError(f"no API key: the first line of the key file {file} is empty")
+    return key
 
 
 def _name(model: str) -> str:
