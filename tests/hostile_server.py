@@ -2,285 +2,88 @@
 
 Its caption is derived from the very picture bytes it was sent, so that every mix-up shows. It runs
 in a thread of its own, so that plain functions and child processes can use it. Its errors repeat
-the key and the picture they were sent, as careless servers do.
+the key and the picture they were sent, as careless servers do. Chance comes from a seed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import random
-import socket
-import struct
 import threading
 import time
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, final
 
-KEY = "sk-test-Zq8vKx31nTmP0wLr"
-MODEL = "hostile-vlm"
+from tests.hostile_faults import FAULTS, KEY, MODEL, TRANSIENT, Exchange, caption_of
+
+__all__ = ["FAULTS", "KEY", "MODEL", "TRANSIENT", "HostileServer", "RateLimit", "caption_of"]
 
 
-def caption_of(*pictures: bytes) -> str:
-    """What the server says about these pictures."""
-    digests = " ".join(hashlib.sha256(data).hexdigest()[:16] for data in pictures)
-    return f"A picture with the mark {digests}."
+def transient(rate: float) -> dict[str, float]:
+    """Every fault that passes, at `rate` each."""
+    return dict.fromkeys(TRANSIENT, rate)
 
 
 @dataclass
-class Exchange:
-    """One request, and the means to answer it well or badly."""
+class RateLimit:
+    """So many requests and tokens in each window; the others get a 429.
 
-    writer: asyncio.StreamWriter
-    headers: Mapping[str, str]
-    body: dict[str, Any]
-    number: int
-    pictures: list[bytes] = field(default_factory=list)
-    base64: str = ""
-    caption: str = ""
+    The refusals say when to come back in turn as ``Retry-After`` in seconds and as a date, as
+    ``retry-after-ms``, and not at all; every reply has OpenAI's ``x-ratelimit-…`` headers.
 
-    async def send(
-        self, status: int, body: bytes | dict[str, Any], headers: Mapping[str, str] | None = None
-    ) -> None:
-        if isinstance(body, dict):
-            body = json.dumps(body).encode()
-        lines = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-        await self.write(self.head(status, {**lines, **(headers or {})}) + body)
+    Attributes:
+        requests: In a window.
+        tokens: In a window, `per_request` each.
+        seconds: How long a window is.
+        per_request: Tokens of one request.
+        refused: How many requests got a 429.
+    """
 
-    def head(self, status: int, headers: Mapping[str, str]) -> bytes:
-        lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"HTTP/1.1 {status} Whatever\r\n{lines}\r\n".encode()
+    requests: int = 10**9
+    tokens: int = 10**9
+    seconds: float = 1.0
+    per_request: int = 109
+    refused: int = 0
+    _window: int = -1
+    _used: int = 0
 
-    async def write(self, data: bytes) -> None:
-        self.writer.write(data)
-        await self.writer.drain()
+    def take(self) -> bool:
+        """Whether one more request may be answered now."""
+        window = int(time.monotonic() / self.seconds)
+        if window != self._window:
+            self._window, self._used = window, 0
+        if self._used >= min(self.requests, self.tokens // self.per_request):
+            self.refused += 1
+            return False
+        self._used += 1
+        return True
 
-    def reset(self) -> None:
-        """Close with a TCP reset."""
-        sock = self.writer.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.writer.transport.abort()
-
-    async def error(
-        self, status: int, message: str, headers: Mapping[str, str] | None = None, /, **more: Any
-    ) -> None:
-        leak = f" (you sent {self.headers.get('authorization', '')} and {self.base64[:200]})"
-        await self.send(status, {"error": {"message": message + leak, **more}}, headers)
-
-    def completion(self, content: Any, finish_reason: str | None = "stop") -> dict[str, Any]:
-        message = {"role": "assistant", "content": content}
+    def headers(self) -> dict[str, str]:
+        left = self.seconds * (self._window + 1) - time.monotonic()
         return {
-            "id": "chatcmpl-1",
-            "object": "chat.completion",
-            "model": self.body.get("model", MODEL),
-            "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
-            "usage": {"prompt_tokens": 100, "completion_tokens": 9, "total_tokens": 109},
+            "x-ratelimit-limit-requests": str(self.requests),
+            "x-ratelimit-remaining-requests": str(self.requests - self._used),
+            "x-ratelimit-reset-requests": f"{left * 1000:.0f}ms",
+            "x-ratelimit-limit-tokens": str(self.tokens),
+            "x-ratelimit-remaining-tokens": str(self.tokens - self._used * self.per_request),
+            "x-ratelimit-reset-tokens": f"{left:.3f}s",
         }
 
-    async def start_stream(self) -> None:
-        head = {"Content-Type": "text/event-stream; charset=utf-8", "Connection": "close"}
-        await self.write(self.head(200, head))
-
-    async def event(self, data: dict[str, Any] | str) -> None:
-        text = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
-        await self.write(f"data: {text}\n\n".encode())
-
-    async def delta(self, text: str, finish_reason: str | None = None) -> None:
-        choice = {"index": 0, "delta": {"content": text}, "finish_reason": finish_reason}
-        await self.event({"model": MODEL, "choices": [choice]})
-
-    async def answer(self) -> None:
-        """The right answer, in one body or as a stream, as it was asked for."""
-        if not self.body.get("stream"):
-            await self.send(200, self.completion(self.caption))
-            return
-        await self.start_stream()
-        await self.write(b": a comment\r\n\r\n")
-        for start in range(0, len(self.caption), 7):
-            await self.delta(self.caption[start : start + 7])
-        await self.delta("", "stop")
-        usage = {"prompt_tokens": 100, "completion_tokens": 9}
-        await self.event({"model": MODEL, "choices": [], "usage": usage})
-        await self.event("[DONE]")
-        self.writer.close()
-
-
-Fault = Callable[[Exchange], Awaitable[None]]
-
-
-def _error(status: int, message: str, headers: Any = None, /, **more: Any) -> Fault:
-    async def fault(exchange: Exchange) -> None:
-        extra = headers() if callable(headers) else headers
-        await exchange.error(status, message, extra, **more)
-
-    return fault
-
-
-def _body(body: bytes | Callable[[Exchange], Any], status: int = 200, **headers: str) -> Fault:
-    async def fault(exchange: Exchange) -> None:
-        lines = {name.replace("_", "-"): value for name, value in headers.items()}
-        await exchange.send(status, body(exchange) if callable(body) else body, lines)
-
-    return fault
-
-
-def _later(seconds: float) -> dict[str, str]:
-    return {"Retry-After": formatdate(time.time() + seconds, usegmt=True)}
-
-
-async def _reset_before(exchange: Exchange) -> None:
-    exchange.reset()
-
-
-async def _reset_in_headers(exchange: Exchange) -> None:
-    await exchange.write(b"HTTP/1.1 200 OK\r\nContent-Ty")
-    exchange.reset()
-
-
-async def _reset_after_headers(exchange: Exchange) -> None:
-    await exchange.write(exchange.head(200, {"Content-Length": "500"}))
-    exchange.reset()
-
-
-async def _cut_body(exchange: Exchange) -> None:
-    whole = json.dumps(exchange.completion(exchange.caption)).encode()
-    await exchange.write(exchange.head(200, {"Content-Length": str(len(whole))}) + whole[:-40])
-    exchange.writer.close()
-
-
-async def _garbage(exchange: Exchange) -> None:
-    await exchange.write(b"\x00\x01\x02 this is no HTTP \xff\xfe\r\n\r\n")
-    exchange.writer.close()
-
-
-async def _hang(exchange: Exchange) -> None:
-    await asyncio.sleep(3600)
-
-
-async def _gigantic(exchange: Exchange) -> None:
-    await exchange.write(exchange.head(200, {"Content-Type": "application/json"}))
-    for _ in range(400):
-        await exchange.write(b" " * 2**17)
-    exchange.writer.close()
-
-
-async def _drip(exchange: Exchange) -> None:
-    await exchange.write(exchange.head(200, {"Content-Length": "4000"}))
-    for _ in range(4000):
-        await exchange.write(b" ")
-        await asyncio.sleep(0.05)
-
-
-async def _stream_stops(exchange: Exchange) -> None:
-    await exchange.start_stream()
-    await exchange.delta(exchange.caption[:9])
-    exchange.writer.close()
-
-
-async def _stream_resets(exchange: Exchange) -> None:
-    await exchange.start_stream()
-    await exchange.delta(exchange.caption[:9])
-    await asyncio.sleep(0.02)
-    exchange.reset()
-
-
-async def _stream_endless(exchange: Exchange) -> None:
-    await exchange.start_stream()
-    while True:
-        await exchange.delta("and on ")
-        await asyncio.sleep(0.02)
-
-
-async def _stream_error(exchange: Exchange) -> None:
-    await exchange.start_stream()
-    await exchange.delta(exchange.caption[:9])
-    await exchange.event({"error": {"message": "engine died", "code": 500}})
-    exchange.writer.close()
-
-
-async def _stream_garbled(exchange: Exchange) -> None:
-    await exchange.start_stream()
-    await exchange.event('{"choices": [')
-    exchange.writer.close()
-
-
-async def _stream_lost_end(exchange: Exchange) -> None:
-    """The answer is whole; only the stream's own end is lost."""
-    await exchange.start_stream()
-    await exchange.delta(exchange.caption, "stop")
-    await asyncio.sleep(0.02)
-    exchange.reset()
-
-
-_LIMIT = "This model's maximum context length is 4096 tokens"
-FAULTS: dict[str, Fault] = {
-    "too_long_openai": _error(400, "Too long", code="context_length_exceeded"),
-    "too_long_vllm": _error(400, _LIMIT, type="BadRequestError", code=400),
-    "too_long_llamacpp": _error(400, "exceeds", type="exceed_context_size_error", code=400),
-    "bad_picture": _error(400, "Failed to load image: cannot identify image file", code=400),
-    "policy_openai": _error(400, "Rejected", code="content_policy_violation"),
-    "policy_azure": _error(400, "Filtered", code="content_filter", status=400),
-    "policy_dashscope": _error(400, "Unsafe input", code="data_inspection_failed"),
-    "bad_request": _error(400, "Something else is wrong", code=None),
-    "401": _error(401, "Incorrect API key provided", code="invalid_api_key"),
-    "402": _error(402, "Insufficient Balance"),
-    "403": _error(403, "Forbidden"),
-    "403_policy": _error(403, "Your input was flagged by moderation", code=403),
-    "404_model": _error(404, "The model `nope` does not exist.", code="model_not_found"),
-    "404_path": _body(b"<html><body>Not Found</body></html>", 404, Content_Type="text/html"),
-    "408": _error(408, "Timeout"),
-    "409": _error(409, "Conflict"),
-    "413": _error(413, "Entity too large"),
-    "422": _body(b'{"detail":[{"msg":"Field required","input":{"x":"secret"}}]}', 422),
-    "425": _error(425, "Too early"),
-    "429_seconds": _error(429, "Slow down", {"Retry-After": "0.02"}, type="rate_limit_exceeded"),
-    "429_date": _error(429, "Slow down", lambda: _later(2)),
-    "429_ms": _error(429, "Slow down", {"retry-after-ms": "20"}),
-    "429_bare": _error(429, "Slow down"),
-    "429_no_money": _error(429, "You exceeded your current quota", code="insufficient_quota"),
-    "500": _error(500, "Boom"),
-    "502": _body(b"<html>Bad Gateway</html>", 502, Content_Type="text/html"),
-    "503": _error(503, "Loading model", {"Retry-After": "0.02"}),
-    "504": _body(b"", 504),
-    "529": _error(529, "Overloaded", type="overloaded_error"),
-    "reset_before": _reset_before,
-    "reset_in_headers": _reset_in_headers,
-    "reset_after_headers": _reset_after_headers,
-    "cut_body": _cut_body,
-    "garbage": _garbage,
-    "html_200": _body(b"<html><body>Welcome to the proxy</body></html>", Content_Type="text/html"),
-    "empty_200": _body(b""),
-    "no_choices": _body(b'{"id":"1","choices":[]}'),
-    "null_content": _body(lambda x: x.completion(None)),
-    "length_no_text": _body(lambda x: x.completion(None, "length")),
-    "length": _body(lambda x: x.completion(x.caption[:12], "length")),
-    "filter": _body(lambda x: x.completion("", "content_filter")),
-    "error_429_in_200": _body(b'{"error":{"message":"Slow down","code":429}}'),
-    "error_in_200": _body(b'{"error":{"message":"Hm"}}'),
-    "redirect": _body(b"", 307, Location="http://127.0.0.1:9/elsewhere"),
-    "gigantic": _gigantic,
-    "hang": _hang,
-    "drip": _drip,
-    "stream_stops": _stream_stops,
-    "stream_resets": _stream_resets,
-    "stream_endless": _stream_endless,
-    "stream_error": _stream_error,
-    "stream_garbled": _stream_garbled,
-    "stream_lost_end": _stream_lost_end,
-}
-TRANSIENT = (
-    "408", "409", "425", "429_seconds", "429_ms", "429_bare", "500", "502", "503", "504", "529",
-    "reset_before", "reset_in_headers", "reset_after_headers", "cut_body", "garbage", "html_200",
-    "empty_200", "no_choices", "error_429_in_200", "error_in_200",
-)  # fmt: skip
-"""Faults that are over when the same request is sent again."""
+    def refusal(self) -> dict[str, str]:
+        left = max(0.0, self.seconds * (self._window + 1) - time.monotonic())
+        words = (
+            {"Retry-After": f"{left:.2f}"},
+            {"Retry-After": formatdate(time.time() + left + 1, usegmt=True)},
+            {"retry-after-ms": f"{left * 1000:.0f}"},
+            {},
+        )
+        return {**self.headers(), **words[self.refused % len(words)]}
 
 
 @final
@@ -295,7 +98,9 @@ class HostileServer:
         delay: Seconds before each answer.
         key: The bearer token that is wanted; None takes any and none.
         model: The one model that is known; None takes any.
-        per_second: Requests answered in each second; the others get a 429.
+        limit: How many requests and tokens it takes in a time.
+        accept_delay: Seconds before a new connection is listened to.
+        asks_too: Whether the caption tells the question, too, by a mark.
 
     Attributes:
         asked: Captions asked for.
@@ -314,7 +119,9 @@ class HostileServer:
         delay: float = 0.0,
         key: str | None = None,
         model: str | None = None,
-        per_second: int | None = None,
+        limit: RateLimit | None = None,
+        accept_delay: float = 0.0,
+        asks_too: bool = False,
     ) -> None:
         self.fault = fault
         self.rates = dict(rates or {})
@@ -322,14 +129,15 @@ class HostileServer:
         self.delay = delay
         self.key = key
         self.model = model
-        self.per_second = per_second
+        self.limit = limit
+        self.accept_delay = accept_delay
+        self.asks_too = asks_too
         self.asked = 0
         self.faults: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
         self.bodies: list[dict[str, Any]] = []
         self.most_in_flight = 0
         self._in_flight = 0
-        self._window = (0, 0)
         self._port = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -384,6 +192,7 @@ class HostileServer:
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
+            await asyncio.sleep(self.accept_delay)
             while not writer.is_closing():
                 start = await reader.readexactly(1)
                 if start == b"\x16":
@@ -422,7 +231,10 @@ class HostileServer:
             name = self._choose(first, exchange)
             if name is not None:
                 self.faults[name] += 1
-                await FAULTS[name](exchange)
+                await FAULTS[name].serve(exchange)
+            elif self.limit is not None and not self.limit.take():
+                headers = self.limit.refusal()
+                await exchange.error(429, "Slow down", headers, type="rate_limit_exceeded")
             else:
                 self.seen[exchange.caption] += 1
                 await exchange.answer()
@@ -436,8 +248,6 @@ class HostileServer:
             return "404_path"
         if self.model is not None and exchange.body.get("model") != self.model:
             return "404_model"
-        if self._is_over_limit():
-            return "429_seconds"
         if callable(self.fault):
             return self.fault(exchange.number)
         if self.fault is not None:
@@ -452,18 +262,14 @@ class HostileServer:
     def _knows_key(self, headers: Mapping[str, str]) -> bool:
         return self.key is None or headers.get("authorization") == f"Bearer {self.key}"
 
-    def _is_over_limit(self) -> bool:
-        if self.per_second is None:
-            return False
-        second, count = self._window
-        now = int(time.monotonic())
-        self._window = (now, count + 1 if now == second else 1)
-        return self._window[1] > self.per_second
-
     def _look_at_pictures(self, exchange: Exchange) -> None:
         for message in exchange.body.get("messages", ()):
             for part in message["content"]:
                 if part["type"] == "image_url":
                     exchange.base64 = part["image_url"]["url"].partition("base64,")[2]
                     exchange.pictures.append(b64decode(exchange.base64, validate=True))
-        exchange.caption = caption_of(*exchange.pictures)
+                elif self.asks_too:
+                    exchange.question = part["text"]
+        exchange.caption = caption_of(*exchange.pictures, question=exchange.question)
+        if self.limit is not None:
+            exchange.more_headers = self.limit.headers()

@@ -14,7 +14,7 @@ from dataflow.core.request import Reply
 from dataflow.serving.answers import read_answer
 from dataflow.serving.faults import fault_of
 from dataflow.serving.wire import Wire
-from tests.hostile_server import FAULTS, KEY, caption_of
+from tests.hostile_faults import FAULTS, KEY, Fault, caption_of
 
 OUTCOMES = {
     "too_long_openai": errors.TooLongError,
@@ -70,6 +70,7 @@ OUTCOMES = {
     "stream_error": errors.OverloadedError,
     "stream_garbled": errors.GarbledReplyError,
     "stream_lost_end": Reply,
+    "stream_drip": errors.AskTimeoutError,
 }
 RETRY_AFTER = {"429_seconds": 0.02, "429_ms": 0.02, "503": 0.02, "429_date": 2.0}
 
@@ -191,7 +192,8 @@ def test_max_tokens_is_renamed_once_for_all(hostile, question, monkeypatch):
         return "max_tokens_name" if "max_tokens" in server.bodies[-1] else None
 
     server.fault = fault
-    monkeypatch.setitem(FAULTS, "max_tokens_name", _refuse_max_tokens)
+    fault_there = Fault("it knows another name", _refuse_max_tokens)
+    monkeypatch.setitem(FAULTS, "max_tokens_name", fault_there)
 
     async def run():
         wire = Wire(
