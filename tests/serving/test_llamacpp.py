@@ -183,7 +183,7 @@ def test_the_key_is_no_part_of_command_settings_or_repr(llamacpp):
 
 def test_what_the_engine_is_started_with(llamacpp):
     settings = LlamaCppSettings(**json.loads(llamacpp().launch().command[-1]))
-    assert (settings.image_min_tokens, settings.image_max_tokens) == (16, 16)
+    assert (settings.image_min_tokens, settings.image_max_tokens) == (16, 20)
     assert (settings.slots, settings.context, settings.threads) == (4, 4096, 1)
     assert llamacpp().settings()["temperature"] == 0
     smolvlm = llamacpp("ggml-org/SmolVLM-500M-Instruct-GGUF", repetition_penalty=1.1, seed=3)
