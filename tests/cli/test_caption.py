@@ -222,3 +222,32 @@ def test_names_that_are_no_utf8_are_captioned_all_the_same(dataflow, pictures, s
     assert done.returncode == 0, done.stderr
     (row,) = rows_of(folder.with_name("photos.captions.jsonl"))
     assert os.fsencode(row["image"]).endswith(b"odd\xff\n\xe2\x80\xa8.jpg")
+
+
+def test_the_key_may_come_from_a_file_and_is_nowhere_shown(dataflow, pictures, server):
+    folder = pictures(1)
+    file = dataflow.folder / "key"
+    file.write_text(KEY + "\n")
+    file.chmod(0o644)
+    done = dataflow("caption", "photos", *api(server), "--key-file", "key", DF_API_KEY="sk-not")
+    assert done.returncode == 0, done.stderr
+    assert "chmod 600" in done.stderr
+    assert KEY not in done.stderr + done.stdout
+    beside = folder.parent.glob("photos.captions.jsonl*")
+    assert not [path for path in beside if KEY.encode() in path.read_bytes()]
+
+
+def test_a_key_file_that_is_not_there_is_named(dataflow, pictures, server):
+    pictures(1)
+    done = dataflow("caption", "photos", *api(server), "--key-file", "nokey", DF_API_KEY=KEY)
+    assert done.returncode == 1
+    assert "key file nokey cannot be read" in done.stderr
+    assert server.asked == 0
+
+
+def test_a_key_in_the_address_is_refused_and_not_shown(dataflow, pictures):
+    pictures(1)
+    for address in ("http://me:hunter2@127.0.0.1/v1", "http://127.0.0.1/v1?key=hunter2"):
+        done = dataflow("caption", "photos", "--api-url", address, "--model", "m")
+        assert done.returncode == 2
+        assert "hunter2" not in done.stderr + done.stdout

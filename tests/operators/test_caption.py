@@ -207,6 +207,32 @@ def test_a_template_makes_the_question_of_the_rows_fields(folder, serving, seen)
     assert said_to(seen)[-1][1][-1] == "Title: Moon. What is it?"
 
 
+def test_a_column_that_exists_is_kept_and_refused(folder, serving, seen):
+    rows = [{"image": "pictures/0.png"}, {"image": "pictures/1.png", "caption": "old"}]
+    with pytest.raises(UsageError, match=r"'caption' already.*overwrite=True"):
+        ImageCaptionGenerator(serving, SYSTEM).run(dataset(folder, rows), output_key="caption")
+    assert seen == []
+    assert not (folder / "cache_local" / "caption_task_step1.json").exists()
+
+
+def test_a_column_that_exists_is_replaced_where_that_is_asked_for(folder, serving):
+    storage = dataset(folder, [{"image": "pictures/0.png", "caption": "old", "id": 1}])
+    ImageCaptionGenerator(serving, SYSTEM).run(storage, output_key="caption", overwrite=True)
+    assert list(result(folder)[0].items())[1:] == [("caption", "1 pictures, 40 wide"), ("id", 1)]
+
+
+@pytest.mark.parametrize("kind", [list, pandas.DataFrame])
+def test_in_somebodys_own_storage_a_column_is_kept_and_refused_too(folder, serving, seen, kind):
+    rows = kind([{"image": str(folder / "pictures/0.png"), "answer": "old"}])
+    storage = OwnStorage(rows)
+    with pytest.raises(UsageError, match="'answer' already"):
+        PromptedVQAGenerator(serving).run(storage, input_image_key="image")
+    assert (seen, storage.written) == ([], None)
+    PromptedVQAGenerator(serving).run(storage, input_image_key="image", overwrite=True)
+    written = pandas.DataFrame(storage.written).to_dict("records")
+    assert [row["answer"] for row in written] == ["1 pictures, 40 wide"]
+
+
 def test_videos_are_refused_at_once(folder, serving):
     with pytest.raises(UsageError, match="videos"):
         PromptedVQAGenerator(serving).run(

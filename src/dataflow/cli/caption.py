@@ -35,12 +35,15 @@ def caption(
     vllm: options.Vllm = None,
     api_url: options.ApiUrl = None,
     key_env: options.KeyEnv = DEFAULT_KEY_VARIABLE,
+    key_file: options.KeyFile = None,
     image_key: options.ImageKey = "image",
     output_key: options.OutputKey = "caption",
+    overwrite_column: options.OverwriteColumn = False,
     system_prompt: options.SystemPrompt = "",
     prompt: options.Prompt = None,
     concurrency: options.Concurrency = None,
     limit: options.Limit = None,
+    on_bad_row: options.BadRows = options.OnBadRow.fail,
     max_tokens: options.MaxTokens = None,
     temperature: options.Temperature = None,
     seed: options.Seed = None,
@@ -57,7 +60,8 @@ def caption(
 
     Run the same command again to go on where it stopped: nothing is asked twice.
     """
-    reader = _reader(source, image_key)
+    _check_folder(image_root)
+    reader = _reader(source, image_key, skip_bad_rows=on_bad_row is options.OnBadRow.skip)
     target = _target(source, output, fresh=fresh)
     requests = RowRequests(
         folders=[reader.folder(), os.curdir],
@@ -70,15 +74,19 @@ def caption(
     sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     progress = Progress()
     choice = EngineChoice(
-        model, mmproj, vllm, api_url, key_env, concurrency, sampling, fetch_shown_in(progress)
+        *(model, mmproj, vllm, api_url, key_env, key_file, concurrency, sampling),
+        fetch_shown_in(progress),
     )
+    open_writer = writer_for(target, reader, [output_key])
     plan = Plan(
         reader=reader,
         request_of=requests,
         serving=choice.serving(),
-        output=Output(target, output_key, writer_for(target, reader, [output_key])),
+        output=Output(target, output_key, open_writer, overwrite_column),
         checks=[empty],
-        limits=Limits(max_side=max_side, allow_private_urls=allow_private_urls),
+        limits=Limits(
+            max_side=max_side, allow_private_urls=allow_private_urls, image_root=image_root
+        ),
         concurrency=concurrency,
         limit=limit,
         fresh=fresh,
@@ -90,7 +98,7 @@ def caption(
     summary = _run(plan)
     if show:
         _print_captions(summary, image_key, output_key)
-    if summary.failed:
+    if summary.failed or summary.skipped:
         raise typer.Exit(FAILED_ROWS)
 
 
@@ -104,9 +112,14 @@ def _run(plan: Plan) -> Summary:
     return summary
 
 
-def _reader(source: str, image_key: str) -> Reader:
+def _check_folder(image_root: str | None) -> None:
+    if image_root is not None and not Path(image_root).is_dir():
+        raise UsageError(f"--image-root {image_root} is no folder")
+
+
+def _reader(source: str, image_key: str, *, skip_bad_rows: bool) -> Reader:
     try:
-        return open_reader(source, picture_key=image_key)
+        return open_reader(source, picture_key=image_key, skip_bad_rows=skip_bad_rows)
     except InputError as error:
         # nothing has begun yet: what was named on the command line is wrong
         raise UsageError(error.message) from error

@@ -23,6 +23,7 @@ class EngineChoice:
         vllm: The model for local vLLM.
         api_url: The API's address.
         key_env: The environment variable with the API's key.
+        key_file: The file with the API's key, instead.
         concurrency: Requests in flight at most.
         sampling: ``max_tokens``, ``temperature`` and ``seed``.
         on_fetch: Told a file's name, the bytes that are here and all its bytes, while a model is
@@ -34,6 +35,7 @@ class EngineChoice:
     vllm: str | None
     api_url: str | None
     key_env: str
+    key_file: str | None
     concurrency: int | None
     sampling: Mapping[str, Any]
     on_fetch: Callable[[str, int, int], None]
@@ -65,6 +67,7 @@ class EngineChoice:
             key_name_of_api_key=self.key_env,
             model_name=self.model,
             max_workers=self.concurrency or API_CONCURRENCY,
+            api_key_file=self.key_file,
             **self.sampling,
         )
 

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Annotated
 
 import typer
+
+
+class OnBadRow(str, Enum):
+    """What to do about a row of INPUT that cannot be read."""
+
+    fail = "fail"
+    skip = "skip"
+
 
 Source = Annotated[
     str,
@@ -44,8 +53,18 @@ ApiUrl = Annotated[
 KeyEnv = Annotated[
     str, typer.Option(metavar="VAR", help="The environment variable that holds the API key.")
 ]
+KeyFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="A file whose first line is the API key, instead of the variable."
+    ),
+]
 ImageKey = Annotated[str, typer.Option(help="The column with the pictures.")]
 OutputKey = Annotated[str, typer.Option(help="The column to add.")]
+OverwriteColumn = Annotated[
+    bool,
+    typer.Option("--overwrite-column", help="Replace that column where INPUT has it already."),
+]
 SystemPrompt = Annotated[str, typer.Option(help="Sent as the system message; none when empty.")]
 Prompt = Annotated[
     str | None,
@@ -61,6 +80,14 @@ Concurrency = Annotated[
     ),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take only so many rows.")]
+BadRows = Annotated[
+    OnBadRow,
+    typer.Option(
+        "--on-bad-row",
+        help="A row that cannot be read stops the run before anything is spent, or is left out "
+        "and listed in the errors file.",
+    ),
+]
 MaxTokens = Annotated[int | None, typer.Option(min=1, help="Tokens of one caption at most.")]
 Temperature = Annotated[
     float | None, typer.Option(min=0.0, max=2.0, help="0 for the likeliest words.")

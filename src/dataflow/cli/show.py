@@ -103,6 +103,8 @@ def show_summary(summary: Summary, console: Console) -> None:
     table.add_row("captioned", f"{summary.captioned:,}")
     for kind, rows in summary.failed.items():
         table.add_row(f"failed: {kind}", f"{rows:,}")
+    if summary.skipped:
+        table.add_row("left out: bad_line", f"{summary.skipped:,}")
     if summary.reused:
         table.add_row("answered before", f"{summary.reused:,}")
     table.add_row("requests", f"{summary.requests:,}")

@@ -3,13 +3,55 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from dataflow.core.errors import InputError
 from dataflow.core.row import Row
+
+MOST_LISTED = 10_000
+"""So many bad rows are kept by name; the others are only counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class BadRow:
+    """A row that cannot be read and was left out.
+
+    Attributes:
+        place: Where it stands: ``"data.jsonl, line 12, column 3"``.
+        message: What is wrong with it.
+    """
+
+    place: str
+    message: str
+
+
+@dataclass(slots=True)
+class Skipped:
+    """The rows that one pass over a dataset left out.
+
+    Attributes:
+        listed: The first `MOST_LISTED` of them.
+        count: All of them.
+    """
+
+    listed: list[BadRow] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, error: InputError) -> None:
+        """Note the row that `error` tells of."""
+        self.count += 1
+        if len(self.listed) < MOST_LISTED:
+            self.listed.append(BadRow(error.place, error.message))
 
 
 class Reader(Protocol):
     """A dataset that can be read from the start, as often as needed, in constant memory."""
+
+    @property
+    def skipped(self) -> Skipped:
+        """What the latest call of `rows` left out so far."""
+        ...
 
     def rows(self) -> Iterator[Row]:
         """The rows in order; each call starts again at row 0.
@@ -21,6 +63,10 @@ class Reader(Protocol):
 
     def count(self) -> int | None:
         """The number of rows where it is known without reading the data, else None."""
+        ...
+
+    def column_names(self) -> list[str] | None:
+        """The columns where they are known without reading the data, else None."""
         ...
 
     def folder(self) -> str:

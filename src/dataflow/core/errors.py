@@ -192,9 +192,15 @@ class ServingContractError(StopRunError):
 
 
 class InputError(StopRunError):
-    """The dataset cannot be read; the message names file and line or row."""
+    """The dataset cannot be read; the message names file and line or row.
+
+    Args:
+        message: As in `DataflowError`.
+        place: Where the message begins: ``"data.jsonl, line 12, column 3"``; or empty.
+    """
 
     kind = "input"
+    place: str = ""
 
 
 class OutputError(StopRunError):

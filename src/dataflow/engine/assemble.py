@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from dataflow.core.dataset import Writer
+from dataflow.core.dataset import BadRow, Skipped, Writer
 from dataflow.core.errors import OutputError
 from dataflow.core.row import Row
 from dataflow.engine.intake import JobMaker, taken_rows
@@ -26,6 +26,9 @@ from dataflow.engine.journal import Entry, Journal
 CHANGED = "changed"
 """The kind of error of a row that is not the row that was asked about."""
 
+BAD_LINE = "bad_line"
+"""The kind of error of a row that cannot be read and is not in the output."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -34,10 +37,16 @@ class Tally:
     rows: int = 0
     captioned: int = 0
     failed: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether there is anything for the errors file."""
+        return bool(self.failed) or self.skipped > 0
 
 
 def assemble(plan: Plan, journal: Journal) -> Tally:
-    """Write the output, and the errors file where rows failed.
+    """Write the output, and the errors file where rows failed or were left out.
 
     Raises:
         InputError: the dataset cannot be read again.
@@ -50,7 +59,7 @@ def assemble(plan: Plan, journal: Journal) -> Tally:
             tally = _write_rows(plan, journal, output.open_writer(part), errors)
             errors.flush()
             os.fsync(errors.fileno())
-        _move_in(output, part, errors_part, has_errors=bool(tally.failed))
+        _move_in(output, part, errors_part, has_errors=tally.has_errors)
     except OSError as error:
         raise OutputError(
             f"cannot write {output.path}: {error.strerror or error}; every answer is kept in "
@@ -94,6 +103,9 @@ def _write_rows(plan: Plan, journal: Journal, writer: Writer, errors: IO[str]) -
     except BaseException:
         writer.abandon()
         raise
+    skipped = plan.reader.skipped
+    errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
+    tally.skipped = skipped.count
     return tally
 
 
@@ -106,6 +118,21 @@ def _error_line(row: Row, job: Job, entry: Entry) -> dict[str, Any]:
         "message": entry.error,
         "attempts": entry.attempts,
     }
+
+
+def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
+    """The rows that were left out; they have no place in the output, so their row is null."""
+    unlisted = skipped.count - len(skipped.listed)
+    rest = [BadRow("", f"{unlisted} more rows cannot be read and were left out")]
+    for bad in itertools.chain(skipped.listed, rest if unlisted else []):
+        yield {
+            "row": None,
+            "place": bad.place,
+            "picture": [],
+            "kind": BAD_LINE,
+            "message": bad.message,
+            "attempts": 0,
+        }
 
 
 def _move_in(output: Output, part: Path, errors_part: Path, *, has_errors: bool) -> None:

@@ -6,9 +6,9 @@ Runs in a thread of its own, a chunk at a time, so that reading never stalls the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 
-from dataflow.core.errors import RowError
+from dataflow.core.errors import RowError, UsageError
 from dataflow.core.row import Row
 from dataflow.engine.job import Job, Plan
 from dataflow.engine.journal import Journal
@@ -106,19 +106,42 @@ def taken_rows(plan: Plan) -> Iterator[Row]:
     return itertools.islice(plan.reader.rows(), plan.limit)
 
 
-def count_rows(plan: Plan, stop: Callable[[], bool]) -> int:
-    """How many rows the run takes; reads the whole dataset where the reader does not know.
+def survey(plan: Plan, stop: Callable[[], bool]) -> int:
+    """How many rows the run takes; makes sure that none has the output's column already.
 
-    So a dataset that breaks off in the middle is found before anything is spent.
+    Reads the whole dataset where the reader does not know both without, so that a dataset that
+    breaks off in the middle is found before anything is spent.
 
     Args:
         plan: The run.
-        stop: Asked at every row; counting ends early where it says so.
+        stop: Asked at every row; the reading ends early where it says so.
 
     Raises:
         InputError: the dataset cannot be read.
+        UsageError: the rows have a column of the output's name, and it may not be replaced.
     """
-    rows = plan.reader.count()
-    if rows is None:
-        return sum(1 for _ in itertools.takewhile(lambda _: not stop(), taken_rows(plan)))
-    return rows if plan.limit is None else min(rows, plan.limit)
+    rows, columns = plan.reader.count(), plan.reader.column_names()
+    if columns is not None and not plan.output.overwrite:
+        refuse_column(plan.output.key, columns, "the dataset")
+    if rows is not None and (columns is not None or plan.output.overwrite):
+        return rows if plan.limit is None else min(rows, plan.limit)
+    taken = 0
+    for row in itertools.takewhile(lambda _: not stop(), taken_rows(plan)):
+        if not plan.output.overwrite:
+            refuse_column(plan.output.key, row.fields, row.place)
+        taken += 1
+    return taken
+
+
+def refuse_column(key: str, columns: Container[str], place: str) -> None:
+    """Stop where a column called `key` that is to be added is among `columns` already.
+
+    Raises:
+        UsageError: it is.
+    """
+    if key in columns:
+        raise UsageError(
+            f"{place} has a column {key!r} already; choose another name for the new one "
+            "(--output-key; in Python the operator's output key), or let it be replaced "
+            "(--overwrite-column; in Python overwrite=True)"
+        )

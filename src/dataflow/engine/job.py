@@ -26,11 +26,13 @@ class Output:
         path: The output file; journal, lock and errors file lie beside it under its name.
         key: The name under which the caption is added to each row.
         open_writer: Given a path to write to, a writer in the output's format.
+        overwrite: Whether a column that the rows have under this name already may be replaced.
     """
 
     path: Path
     key: str
     open_writer: Callable[[Path], Writer]
+    overwrite: bool = False
 
     def beside(self, ending: str) -> Path:
         """The file beside the output that is called like it, with `ending` appended."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dataflow.core.check import Check
+from dataflow.core.dataset import Skipped
 from dataflow.core.errors import BadRowError, DataflowError, RowError
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.core.row import Row
@@ -54,6 +55,7 @@ def answer_all(
 class _ListReader:
     def __init__(self, requests: Sequence[Request | RowError]) -> None:
         self._requests = requests
+        self.skipped = Skipped()
 
     def rows(self) -> Iterator[Row]:
         for index, request in enumerate(self._requests):
@@ -61,6 +63,9 @@ class _ListReader:
 
     def count(self) -> int:
         return len(self._requests)
+
+    def column_names(self) -> list[str]:
+        return []
 
     def folder(self) -> str:
         return "."

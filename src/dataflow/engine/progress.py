@@ -53,18 +53,20 @@ class Summary:
         rows: Rows in the output.
         captioned: Rows with a caption.
         failed: Kind of error → rows without a caption for that reason.
+        skipped: Rows of the input that cannot be read and were left out of the output.
         requests: Requests made in this run, every attempt counted.
         reused: Rows answered without a request of their own.
         seconds: The whole run.
         prompt_tokens: In this run.
         completion_tokens: In this run.
         output: The output file, or None where the rows stayed in memory.
-        errors: The errors file, or None where no row failed.
+        errors: The errors file, or None where no row failed or was left out.
     """
 
     rows: int
     captioned: int
     failed: dict[str, int] = field(default_factory=dict)
+    skipped: int = 0
     requests: int = 0
     reused: int = 0
     seconds: float = 0.0

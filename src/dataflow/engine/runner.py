@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from dataflow.engine.assemble import Tally, assemble
-from dataflow.engine.intake import count_rows
+from dataflow.engine.intake import survey
 from dataflow.engine.job import Plan
 from dataflow.engine.journal import Journal
 from dataflow.engine.journal_file import set_aside
@@ -65,13 +65,14 @@ def _summary(plan: Plan, tally: Tally, seconds: float) -> Summary:
         rows=tally.rows,
         captioned=tally.captioned,
         failed=dict(tally.failed.most_common()),
+        skipped=tally.skipped,
         requests=progress.requests,
         reused=progress.reused,
         seconds=seconds,
         prompt_tokens=progress.prompt_tokens,
         completion_tokens=progress.completion_tokens,
         output=plan.output.path,
-        errors=plan.output.beside(".errors.jsonl") if tally.failed else None,
+        errors=plan.output.beside(".errors.jsonl") if tally.has_errors else None,
     )
 
 
@@ -135,7 +136,7 @@ class _Driver(Generic[T]):
     def _work(self) -> None:
         try:
             self._plan.progress.phase = "reading"
-            self._plan.progress.rows = count_rows(self._plan, stop=lambda: self._interrupts > 0)
+            self._plan.progress.rows = survey(self._plan, stop=lambda: self._interrupts > 0)
             if not self._interrupts:
                 asyncio.run(self._drive())
             if not self._interrupts:

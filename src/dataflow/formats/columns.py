@@ -7,19 +7,13 @@ from collections.abc import Sequence
 from dataflow.core.dataset import Reader
 
 
-def known_columns(reader: Reader) -> list[str] | None:
-    """The column names where the reader can tell them cheaply, else None."""
-    tell = getattr(reader, "column_names", None)
-    return None if tell is None else tell()
-
-
 def all_columns(reader: Reader) -> list[str]:
     """The column names of all rows, each where it first appears.
 
     Reads the whole dataset where only the rows know (JSON), so that a name that first appears in
     the last row has its column too.
     """
-    names = known_columns(reader)
+    names = reader.column_names()
     if names is not None:
         return names
     seen: dict[str, None] = {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -15,7 +16,14 @@ from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
 from dataflow.formats.columns import all_columns, with_new
-from dataflow.formats.input_file import UTF8_MARK, FileReader, not_utf8, open_input, unreadable
+from dataflow.formats.input_file import (
+    UTF8_MARK,
+    FileReader,
+    not_utf8,
+    open_text,
+    unreadable,
+    wrong_at,
+)
 from dataflow.formats.json_text import members
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.plain_value import cell, utf8_safe
@@ -32,20 +40,23 @@ class CsvReader(FileReader):
         """The rows in order, every value a string.
 
         Raises:
-            InputError: a row has more or fewer fields than the header, quotes are not closed, or
-                the header names a column twice; the message names the line.
+            InputError: quotes are not closed, the header names a column twice, or, where such rows
+                are not to be skipped, a row has more or fewer fields than the header or is not
+                UTF-8; the message names the line.
         """
-        with open_input(self.path) as file:
+        tell = self._begin()
+        with open_text(self.path) as file:
             records = self._records(file)
             header = self._header(records)
-            for index, (line, values) in enumerate(records):
-                place = f"{self.name}, line {line}"
-                if len(values) != len(header):
-                    raise InputError(
-                        f"{place}: {len(values)} fields, but the header names {len(header)}; "
-                        "put quotes around a value that holds a separator or a line break"
-                    )
-                yield Row(index=index, fields=dict(zip(header, values, strict=True)), place=place)
+            index = 0
+            for record in records:
+                try:
+                    fields = dict(zip(header, self._values(record, header), strict=True))
+                except InputError as error:
+                    tell(error)
+                    continue
+                yield Row(index=index, fields=fields, place=record.place)
+                index += 1
 
     def column_names(self) -> list[str]:
         """The names in the header line.
@@ -53,43 +64,68 @@ class CsvReader(FileReader):
         Raises:
             InputError: the header cannot be read.
         """
-        with open_input(self.path) as file:
+        with open_text(self.path) as file:
             return self._header(self._records(file))
 
-    def _records(self, file: BinaryIO) -> Iterator[tuple[int, list[str]]]:
-        """Each record that is not a blank line, with the line on which it starts."""
+    def _records(self, file: BinaryIO) -> Iterator[_Record]:
+        """Each record that is not a blank line."""
         csv.field_size_limit(_LARGEST_FIELD)
-        reader = csv.reader(self._lines(file), delimiter=self.delimiter, strict=True)
+        wrong: list[int] = []
+        lines = self._lines(file, wrong)
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
         while True:
-            line = reader.line_num + 1
+            place = f"{self.name}, line {reader.line_num + 1}"
             try:
                 values = next(reader, None)
             except csv.Error as error:
-                raise InputError(f"{self.name}, line {line}: invalid CSV ({error})") from error
+                raise wrong_at(place, f"invalid CSV ({error})") from error
             if values is None:
                 return
             if values:
-                yield line, values
+                yield _Record(place, values, wrong[0] if wrong else None)
+            wrong.clear()
 
-    def _lines(self, file: BinaryIO) -> Iterator[str]:
-        # Lines are decoded one by one, because an error must name its line.
-        number = 0
+    def _lines(self, file: BinaryIO, wrong: list[int]) -> Iterator[str]:
+        """The lines; the numbers of those that are not UTF-8 are appended to `wrong`."""
         try:
             for number, line in enumerate(file, start=1):
-                yield (line.removeprefix(UTF8_MARK) if number == 1 else line).decode("utf-8")
-        except UnicodeDecodeError as error:
-            raise not_utf8(f"{self.name}, line {number}") from error
+                data = line.removeprefix(UTF8_MARK) if number == 1 else line
+                try:
+                    text = data.decode("utf-8")
+                except UnicodeDecodeError:
+                    wrong.append(number)
+                    text = data.decode("utf-8", "replace")  # separators and quotes stay
+                yield text
         except OSError as error:
             raise unreadable(self.path, error) from error
 
-    def _header(self, records: Iterator[tuple[int, list[str]]]) -> list[str]:
-        line, header = next(records, (1, []))
+    def _values(self, record: _Record, header: Sequence[str]) -> list[str]:
+        if record.not_utf8 is not None:
+            raise not_utf8(f"{self.name}, line {record.not_utf8}")
+        if len(record.values) != len(header):
+            raise wrong_at(
+                record.place,
+                f"{len(record.values)} fields, but the header names {len(header)}; "
+                "put quotes around a value that holds a separator or a line break",
+            )
+        return record.values
+
+    def _header(self, records: Iterator[_Record]) -> list[str]:
+        record = next(records, _Record(self.name, []))
+        header = self._values(record, record.values)
         twice = [name for name in header if header.count(name) > 1]
         if twice:
-            raise InputError(
-                f"{self.name}, line {line}: two columns are named {twice[0]!r}; rename one"
-            )
+            raise wrong_at(record.place, f"two columns are named {twice[0]!r}; rename one")
         return header
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """A line of the table as it was read; `not_utf8` is the line that is not, or None."""
+
+    place: str
+    values: list[str]
+    not_utf8: int | None = None
 
 
 class TsvReader(CsvReader):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from dataflow.core.dataset import Skipped
 from dataflow.core.row import Row
 from dataflow.formats.input_file import shown, unreadable
 
@@ -39,6 +40,7 @@ class FolderReader:
     """
 
     def __init__(self, folder: str, picture_key: str) -> None:
+        self.skipped = Skipped()
         self._folder = folder
         self._picture_key = picture_key
 
@@ -74,6 +76,7 @@ class PictureReader:
     """
 
     def __init__(self, path: str, picture_key: str) -> None:
+        self.skipped = Skipped()
         self._path = path
         self._picture_key = picture_key
 

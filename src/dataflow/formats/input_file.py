@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
+from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
 
 UTF8_MARK = b"\xef\xbb\xbf"
@@ -17,7 +19,7 @@ def shown(path: str | Path) -> str:
     return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def open_input(path: Path) -> BinaryIO:
+def open_input(path: Path) -> BufferedReader:
     """Open `path` for reading bytes.
 
     Raises:
@@ -29,15 +31,48 @@ def open_input(path: Path) -> BinaryIO:
         raise unreadable(path, error) from error
 
 
+def open_text(path: Path) -> BufferedReader:
+    """Open `path` for reading the bytes of UTF-8 text.
+
+    Raises:
+        InputError: it cannot be opened, or is UTF-16 or UTF-32 by its first bytes.
+    """
+    file = open_input(path)
+    try:
+        head = file.peek(4)[:4]
+    except OSError as error:
+        file.close()
+        raise unreadable(path, error) from error
+    # no JSON and no CSV begins with a NUL character, so a NUL here is half of another one
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
+        file.close()
+        raise not_utf8(shown(path), "UTF-32" if b"\0\0" in head else "UTF-16")
+    return file
+
+
 def unreadable(path: str | Path, error: OSError) -> InputError:
     """The error that says that `path` cannot be opened or read, and what to check."""
     reason = error.strerror or str(error)
     return InputError(f"{shown(path)}: cannot be read ({reason}); check its path, rights and disk")
 
 
-def not_utf8(place: str) -> InputError:
-    """The error that says that the text at `place` is not UTF-8, and the cure."""
-    return InputError(f"{place}: the text is not UTF-8; save the file as UTF-8")
+def not_utf8(place: str, encoding: str = "LATIN1") -> InputError:
+    """The error that says that the text at `place` is not UTF-8, and the cure.
+
+    Args:
+        place: The file, with its line where that is known.
+        encoding: What the file may be instead, as ``iconv`` calls it.
+    """
+    return wrong_at(
+        place,
+        f"the text is not UTF-8; save the file as UTF-8 (if it is {encoding}: "
+        f"iconv -f {encoding} -t UTF-8 OLD > NEW)",
+    )
+
+
+def wrong_at(place: str, problem: str) -> InputError:
+    """The error that says that there is `problem` at `place`."""
+    return InputError(f"{place}: {problem}", place=place)
 
 
 class FileReader:
@@ -45,16 +80,33 @@ class FileReader:
 
     Args:
         path: The file.
+        skip_bad_rows: Leave out each row that cannot be read, where the next one is found again,
+            and note it in `skipped`; otherwise it is an error.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, skip_bad_rows: bool = False) -> None:
         self.path = path
         self.name = shown(path)
+        self.skipped = Skipped()
+        self._skip_bad_rows = skip_bad_rows
 
     def count(self) -> int | None:
         """None: counting rows would mean reading the file."""
         return None
 
+    def column_names(self) -> list[str] | None:
+        """None: only the rows know their columns."""
+        return None
+
     def folder(self) -> str:
         """The folder that holds the file."""
         return str(self.path.parent)
+
+    def _begin(self) -> Callable[[InputError], None]:
+        """A pass over the rows begins; returns what each bad row's error is handed to."""
+        self.skipped = Skipped()
+        return self.skipped.add if self._skip_bad_rows else _raised
+
+
+def _raised(error: InputError) -> None:
+    raise error

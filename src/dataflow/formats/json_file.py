@@ -6,15 +6,16 @@ spaces, ``]``; an element that spreads over lines stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dataflow.core.dataset import Reader
+from dataflow.core.errors import InputError
 from dataflow.core.row import Row
-from dataflow.formats.input_file import FileReader, open_input
+from dataflow.formats.input_file import FileReader, open_text
 from dataflow.formats.json_scan import JsonWindow
-from dataflow.formats.json_text import row_object
+from dataflow.formats.json_text import no_object, row_object
 from dataflow.formats.output_file import OutputFile
 
 
@@ -25,28 +26,30 @@ class JsonReader(FileReader):
         """The rows in order.
 
         Raises:
-            InputError: the file is no array of objects; the message names line and column.
+            InputError: the file is no array, or an element is no object and not to be skipped; the
+                message names line and column.
         """
-        with open_input(self.path) as file:
+        tell = self._begin()
+        with open_text(self.path) as file:
             window = JsonWindow(file, self.name)
             if _enter(window):
-                yield from self._elements(window)
+                yield from self._elements(window, tell)
                 if window.peek():
                     raise window.error("there is more text after the end of the array")
 
-    def _elements(self, window: JsonWindow) -> Iterator[Row]:
-        index = 0
+    def _elements(self, window: JsonWindow, tell: Callable[[InputError], None]) -> Iterator[Row]:
+        index = number = 0
         while True:
             fields, end = window.value()
-            if not isinstance(fields, dict):
-                raise window.error(
-                    f"row {index} must be a JSON object {{…}}, this is a {type(fields).__name__}"
-                )
-            raw = window.text[window.at : end].encode("utf-8")
-            place = f"{self.name}, row {index} (line {window.line})"
-            yield Row(index=index, fields=fields, place=place, raw=raw)
+            if isinstance(fields, dict):
+                raw = window.text[window.at : end].encode("utf-8")
+                place = f"{self.name}, row {number} (line {window.line})"
+                yield Row(index=index, fields=fields, place=place, raw=raw)
+                index += 1
+            else:
+                tell(window.error(no_object(fields)))
             window.move(end)
-            index += 1
+            number += 1
             if not _next(window):
                 return
 

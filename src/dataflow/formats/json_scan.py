@@ -14,7 +14,7 @@ import re
 from typing import Any, BinaryIO
 
 from dataflow.core.errors import InputError
-from dataflow.formats.input_file import not_utf8, unreadable
+from dataflow.formats.input_file import not_utf8, unreadable, wrong_at
 from dataflow.formats.json_text import decode_at
 
 _WINDOW = 1 << 20  # bytes read at a time, at least
@@ -93,7 +93,7 @@ class JsonWindow:
     def error(self, problem: str) -> InputError:
         """An error at the current position."""
         column = self._dropped + self.at - self._line_start + 1
-        return InputError(f"{self._name}, line {self.line}, column {column}: {problem}")
+        return wrong_at(f"{self._name}, line {self.line}, column {column}", problem)
 
     def _more(self) -> bool:
         """Drop what is behind, read on; False at the file's end."""

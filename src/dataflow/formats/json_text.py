@@ -74,6 +74,11 @@ def parse(raw: bytes) -> Any:
     return value
 
 
+def no_object(value: Any) -> str:
+    """What is wrong with a row that is `value`."""
+    return f"a row must be a JSON object {{…}}, this is a {type(value).__name__}"
+
+
 def _has_rounded(value: Any) -> bool:
     waiting = [value]
     while waiting:

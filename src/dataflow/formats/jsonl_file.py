@@ -13,8 +13,15 @@ from typing import Any, BinaryIO
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
-from dataflow.formats.input_file import UTF8_MARK, FileReader, not_utf8, open_input, unreadable
-from dataflow.formats.json_text import one_line, parse, row_object
+from dataflow.formats.input_file import (
+    UTF8_MARK,
+    FileReader,
+    not_utf8,
+    open_text,
+    unreadable,
+    wrong_at,
+)
+from dataflow.formats.json_text import no_object, one_line, parse, row_object
 from dataflow.formats.output_file import OutputFile
 
 
@@ -25,15 +32,22 @@ class JsonlReader(FileReader):
         """The rows in order.
 
         Raises:
-            InputError: a line is no JSON object; the message names line and column.
+            InputError: a line is no JSON object and not to be skipped; the message names line and
+                column.
         """
-        with open_input(self.path) as file:
+        tell = self._begin()
+        with open_text(self.path) as file:
             index = 0
             for number, line in enumerate(self._lines(file), start=1):
                 raw = line.strip(b" \t\r\n")
                 if not raw:
                     continue
-                yield self._row(index, number, raw, line.find(raw[:1]))
+                try:
+                    row = self._row(index, number, raw, line.find(raw[:1]))
+                except InputError as error:
+                    tell(error)
+                    continue
+                yield row
                 index += 1
 
     def _lines(self, file: BinaryIO) -> Iterator[bytes]:
@@ -52,14 +66,12 @@ class JsonlReader(FileReader):
         except UnicodeDecodeError as error:
             raise not_utf8(place) from error
         except json.JSONDecodeError as error:
-            raise InputError(
-                f"{place}, column {indent + error.pos + 1}: invalid JSON ({error.msg}); "
-                "each line must be one whole JSON object"
+            raise wrong_at(
+                f"{place}, column {indent + error.pos + 1}",
+                f"invalid JSON ({error.msg}); each line must be one whole JSON object",
             ) from error
         if not isinstance(fields, dict):
-            raise InputError(
-                f"{place}: a row must be a JSON object {{…}}, this is a {type(fields).__name__}"
-            )
+            raise wrong_at(place, no_object(fields))
         return Row(index=index, fields=fields, place=place, raw=raw)
 
 

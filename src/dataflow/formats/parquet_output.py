@@ -23,7 +23,6 @@ from dataflow.formats.arrow_rows import (
     weight,
     widened,
 )
-from dataflow.formats.columns import known_columns
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.parquet_file import ArrowRow, ParquetReader
 from dataflow.formats.plain_value import cell, utf8_safe
@@ -235,7 +234,7 @@ def _schema_of(source: Reader) -> Any:
     import pyarrow as pa
 
     schema = infer_schema(source)
-    for name in known_columns(source) or []:
+    for name in source.column_names() or []:
         if name not in schema.names:  # no rows: the header alone tells the columns
             schema = schema.append(pa.field(name, pa.string()))
     return schema

@@ -51,12 +51,21 @@ class PickleReader(FileReader):
         """
         return len(self._load())
 
-    def _records(self) -> Iterator[Any]:
+    def column_names(self) -> list[str] | None:
+        """The columns of a DataFrame; None for a list, whose dicts may differ.
+
+        Raises:
+            InputError: as for `rows`.
+            MissingPackageError: as for `rows`.
+        """
         data = self._load()
-        if isinstance(data, list):
+        return None if isinstance(data, list) else [str(name) for name in data.columns]
+
+    def _records(self) -> Iterator[Any]:
+        data, names = self._load(), self.column_names()
+        if names is None:
             yield from data
             return
-        names = [str(name) for name in data.columns]
         for values in data.itertuples(index=False, name=None):
             yield dict(zip(names, values, strict=True))
 

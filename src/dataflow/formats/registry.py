@@ -22,7 +22,8 @@ class Format:
     Attributes:
         endings: The file endings that mean it, in lower case; none: only by name.
         description: For people.
-        reader: ``"module:class"`` of the reader, called with the file's path.
+        reader: ``"module:class"`` of the reader, called with the file's path and
+            ``skip_bad_rows``.
         writer: ``"module:class"`` of the writer, called with the path, the rows' reader (or None)
             and the names of the columns that will be added.
     """
@@ -82,7 +83,11 @@ def ending_of(path: str | Path) -> str:
 
 
 def open_reader(
-    path: str | Path, *, picture_key: str = "image", format_name: str | None = None
+    path: str | Path,
+    *,
+    picture_key: str = "image",
+    format_name: str | None = None,
+    skip_bad_rows: bool = False,
 ) -> Reader:
     """The dataset at `path`: a dataset file, a folder of pictures, or one picture.
 
@@ -91,6 +96,9 @@ def open_reader(
         picture_key: The column that holds the pictures' paths, for a folder or a picture.
         format_name: A name in `FORMATS`, where the ending does not tell the format; the only way
             to read a pickle.
+        skip_bad_rows: Leave out each row that cannot be read, where the next one is found again
+            (a line of JSON Lines or CSV, an element of a JSON array), and note it in the reader's
+            `skipped`; otherwise it is an error.
 
     Raises:
         InputError: there is nothing at `path`, or its ending is none of the known ones.
@@ -105,7 +113,7 @@ def open_reader(
             f"at {shown(Path.cwd())})"
         )
     if format_name is not None:
-        return _opened(FORMATS[format_name].reader, Path(path))
+        return _opened(FORMATS[format_name], Path(path), skip_bad_rows)
     if os.path.isdir(name):  # noqa: PTH112
         return FolderReader(name, picture_key)
     ending = ending_of(path)
@@ -118,7 +126,7 @@ def open_reader(
             f"folder of pictures, and single pictures ({' '.join(sorted(PICTURE_ENDINGS))})"
             + (_PICKLE_CURE if ending in {".pkl", ".pickle"} else "")
         )
-    return _opened(chosen.reader, Path(path))
+    return _opened(chosen, Path(path), skip_bad_rows)
 
 
 def writer_for(
@@ -167,8 +175,8 @@ def _known() -> str:
     return " ".join(ending for known in FORMATS.values() for ending in known.endings)
 
 
-def _opened(where: str, path: Path) -> Reader:
-    reader: Reader = _imported(where)(path)
+def _opened(known: Format, path: Path, skip_bad_rows: bool) -> Reader:
+    reader: Reader = _imported(known.reader)(path, skip_bad_rows=skip_bad_rows)
     return reader
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Reader, Writer
+from dataflow.core.dataset import Reader, Skipped, Writer
 from dataflow.core.errors import InputError, MissingPackageError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
@@ -141,6 +141,7 @@ class _Rows:
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
         self._rows = rows
+        self.skipped = Skipped()
 
     def rows(self) -> Iterator[Row]:
         for index, fields in enumerate(self._rows):
@@ -148,6 +149,9 @@ class _Rows:
 
     def count(self) -> int:
         return len(self._rows)
+
+    def column_names(self) -> None:
+        return None
 
     def folder(self) -> str:
         return "."

@@ -32,6 +32,8 @@ class ImageCaptionGenerator(OperatorABC):
         storage: DataFlowStorage,
         input_modal_key: str = "image",
         output_key: str = "output",
+        *,
+        overwrite: bool = False,
     ) -> list[str]:
         """Caption the storage's current step into its next.
 
@@ -39,11 +41,13 @@ class ImageCaptionGenerator(OperatorABC):
             storage: A `FileStorage` streams and can be resumed; others are read and written whole.
             input_modal_key: The column with the row's picture or pictures.
             output_key: The name of the column that is added; null where a row failed.
+            overwrite: Whether a column of that name may be replaced; otherwise it is an error.
 
         Returns:
             ``[output_key]``.
 
         Raises:
+            UsageError: the rows have a column called `output_key` already.
             StopRunError: the run could not go on; what is done is kept, no output is written.
         """
         generator = PromptedVQAGenerator(self.llm_serving, self.system_prompt)
@@ -52,5 +56,6 @@ class ImageCaptionGenerator(OperatorABC):
             input_conversation_key="conversation",
             input_image_key=input_modal_key,
             output_answer_key=output_key,
+            overwrite=overwrite,
         )
         return [answer_key]

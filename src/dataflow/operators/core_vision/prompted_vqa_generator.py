@@ -14,6 +14,7 @@ from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing, LLMServingABC
 from dataflow.core.storage import DataFlowStorage, StreamingStorage
+from dataflow.engine.intake import refuse_column
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.lists import answer_all
 from dataflow.engine.runner import run
@@ -58,6 +59,8 @@ class PromptedVQAGenerator(OperatorABC):
         input_image_key: str | None = None,
         input_video_key: str | None = None,
         output_answer_key: str = "answer",
+        *,
+        overwrite: bool = False,
     ) -> str:
         """Answer the storage's current step into its next.
 
@@ -68,11 +71,14 @@ class PromptedVQAGenerator(OperatorABC):
             input_image_key: The column with the row's picture or pictures; None for text only.
             input_video_key: Not supported; must be None.
             output_answer_key: The name of the column that is added; null where a row failed.
+            overwrite: Whether a column of that name may be replaced; otherwise it is an error.
 
         Returns:
             `output_answer_key`.
 
         Raises:
+            UsageError: an argument is wrong, or the rows have a column called
+                `output_answer_key` already.
             StopRunError: the run could not go on; what is done is kept, no output is written.
         """
         if input_video_key is not None:
@@ -90,21 +96,25 @@ class PromptedVQAGenerator(OperatorABC):
             "image_key": input_image_key,
         }
         if isinstance(storage, StreamingStorage):
-            _run_stream(storage, serving, keys, output_answer_key)
+            _run_stream(storage, serving, keys, output_answer_key, overwrite)
         else:
-            _run_lists(storage, serving, keys, output_answer_key)
+            _run_lists(storage, serving, keys, output_answer_key, overwrite)
         return output_answer_key
 
 
 def _run_stream(
-    storage: StreamingStorage, serving: EngineServing, keys: dict[str, Any], answer_key: str
+    storage: StreamingStorage,
+    serving: EngineServing,
+    keys: dict[str, Any],
+    answer_key: str,
+    overwrite: bool,
 ) -> None:
     step = storage.open_step(picture_key=keys["image_key"] or "image", columns=[answer_key])
     plan = Plan(
         reader=step.reader,
         request_of=RowRequests(folders=[step.reader.folder(), os.curdir], **keys),
         serving=serving,
-        output=Output(step.output, answer_key, step.open_writer),
+        output=Output(step.output, answer_key, step.open_writer, overwrite),
         checks=[empty],
     )
     summary = run(plan)
@@ -114,7 +124,11 @@ def _run_stream(
 
 
 def _run_lists(
-    storage: DataFlowStorage, serving: EngineServing, keys: dict[str, Any], answer_key: str
+    storage: DataFlowStorage,
+    serving: EngineServing,
+    keys: dict[str, Any],
+    answer_key: str,
+    overwrite: bool,
 ) -> None:
     data = storage.read("dict")
     rows: list[dict[str, Any]] = data.to_dict("records") if hasattr(data, "to_dict") else data
@@ -123,6 +137,8 @@ def _run_lists(
             f"{type(storage).__name__}.read('dict') gave {type(data).__name__}; a list of dicts "
             "or a DataFrame is needed"
         )
+    for index, fields in enumerate(rows if not overwrite else ()):
+        refuse_column(answer_key, fields, f"row {index}")
     requests = _requests(rows, RowRequests(folders=[os.curdir], **keys))
     outcomes = answer_all(serving, requests, checks=[empty])
     answers = [None if isinstance(o, DataflowError) else o.text for o in outcomes]
