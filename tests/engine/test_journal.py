@@ -179,3 +179,16 @@ def test_a_caption_that_is_no_text_any_more_does_not_stop_the_others_from_being_
     journal = Journal(path)
     assert journal.known([key(n) for n in range(3)]) == {key(0), key(2)}
     journal.close()
+
+
+def test_a_header_that_would_make_it_read_only_is_damage(tmp_path):
+    path = tmp_path / "j"
+    with_answers(path)
+    with path.open("r+b") as file:
+        file.seek(18)
+        file.write(b"\x07")
+    journal = Journal(path)
+    put(journal, Entry(key(9), "new", is_final=True))
+    assert journal.known([key(0), key(9)]) == {key(9)}
+    journal.close()
+    assert len(list(tmp_path.glob("j.2*"))) == 1

@@ -12,7 +12,7 @@ from dataflow.core import errors
 from dataflow.core.request import Reply
 from dataflow.serving.answers import read_answer
 from dataflow.serving.scrub import scrub
-from dataflow.serving.stream import StreamedReply
+from dataflow.serving.stream import EventLines, StreamedReply
 from tests.hostile_server import KEY
 
 SAID = [
@@ -202,3 +202,10 @@ def read_in_pieces(data, cuts):
         position += cut
     reply.feed(data[position:])
     return reply.finish()
+
+
+def test_a_lone_cr_at_the_end_of_a_piece_ends_its_line():
+    cut, whole = EventLines(), EventLines()
+    pieces = [b'data: {"id": 1}\r', b" more", b" and more"]
+    in_pieces = [data for piece in pieces for data in cut.feed(piece)] + list(cut.close())
+    assert in_pieces == [*whole.feed(b"".join(pieces)), *whole.close()] == [b'{"id": 1}']

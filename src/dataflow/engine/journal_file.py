@@ -14,6 +14,9 @@ APPLICATION_ID = 0x44464A4C
 
 SCHEMA_VERSION = 1
 
+_FILE_VERSIONS = {1, 2}
+"""Bytes 18 and 19 of a SQLite file that can be written (https://sqlite.org/fileformat.html)."""
+
 _SCHEMA = f"""
 BEGIN;
 CREATE TABLE replies (
@@ -94,8 +97,12 @@ def _prepare(db: sqlite3.Connection, *, durable: bool) -> sqlite3.Connection:
 
 def _distrust(path: Path) -> str | None:
     """Why the file at `path` cannot be trusted, or None."""
-    if path.stat().st_size == 0 and not path.with_name(path.name + "-wal").exists():
+    with open(path, "rb") as file:
+        head = file.read(20)
+    if not head and not path.with_name(path.name + "-wal").exists():
         return None
+    if head and not set(head[18:20]) <= _FILE_VERSIONS:
+        return "is damaged (its header)"  # SQLite would open it for reading only
     db = _connect(str(path))
     try:
         if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
@@ -105,7 +112,7 @@ def _distrust(path: Path) -> str | None:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             return f"has another layout (version {version}, not {SCHEMA_VERSION})"
-        verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         return None if verdict == "ok" else f"is damaged ({verdict})"
     except sqlite3.DatabaseError as error:
         return f"is damaged ({error})"

@@ -34,7 +34,8 @@ class EventLines:
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The data of each event that `piece` completes."""
-        if b"\n" not in piece and b"\r" not in piece:
+        waits_for_lf = bool(self._rest) and self._rest[-1].endswith(b"\r")
+        if b"\n" not in piece and b"\r" not in piece and not waits_for_lf:
             self._rest.append(piece)
             return
         buffer = b"".join((*self._rest, piece))
@@ -47,9 +48,7 @@ class EventLines:
 
     def close(self) -> Iterator[bytes]:
         """The data of a last event whose empty line the server left out."""
-        rest = b"".join(self._rest).rstrip(b"\r")
-        self._rest = []
-        yield from self._line(rest)
+        yield from self.feed(b"\n")
         yield from self._line(b"")
 
     def _line(self, line: bytes) -> Iterator[bytes]:
