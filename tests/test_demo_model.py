@@ -49,7 +49,7 @@ def test_at_least_97_of_100_held_out_scenes_are_described_exactly(scenes):
     assert right >= 0.97 * SCENES, f"{right} of {SCENES}"
 
 
-ROW = {"id": "00123", "size": 1.0, "missing": None, "nested": {"b": [1, {"a": "ü"}], "a": 2}}
+ROW = {"id": "00123", "size": 1.0, "missing": None, "nested": {"b": [{"a": "ü"}], "a": 2}}
 
 
 def write_jsonl(path: Path, rows: list[dict]) -> None:
