@@ -9,7 +9,7 @@ PYTHON := $(shell for p in python3 python3.13 python3.12 python3.11 python3.10 p
 endif
 VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
-PIP_INSTALL := -m pip --quiet --disable-pip-version-check install
+PIP_INSTALL := -m pip --quiet --quiet --disable-pip-version-check install
 PYTEST := -m pytest
 
 .DEFAULT_GOAL := help

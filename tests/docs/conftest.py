@@ -36,7 +36,7 @@ def reader_folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def api() -> Iterator[dict[str, str]]:
     """An OpenAI-compatible server that needs a key: llama.cpp's own, with the demo model."""
     serving = LocalModelVLMServing_llamacpp("demo", threads=1)
@@ -63,5 +63,4 @@ def environment(api: Mapping[str, str]) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "COLUMNS": "100",
         "NO_COLOR": "1",
-        "PYTHONWARNINGS": "error",
     }

@@ -18,13 +18,19 @@ SECONDS, SECONDS_VLLM = 100, 900
 LANGUAGES = {"console", "python", "json", "text"}
 
 
+EXAMPLES = {
+    path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "examples").glob("*.py")
+}
+"""The scripts that the README shows; they are run as files, once each."""
+
+
 def runnable(language: str) -> list[object]:
     """The blocks that are run, those for vLLM marked so."""
     vllm = (pytest.mark.vllm, pytest.mark.timeout(SECONDS_VLLM))
     return [
         pytest.param(block, id=block.name, marks=vllm if block.needs_vllm else ())
         for block in blocks(language)
-        if block.page.name not in NOT_RUN_PAGES
+        if block.page.name not in NOT_RUN_PAGES and block.text not in EXAMPLES.values()
     ]
 
 
@@ -49,7 +55,7 @@ def test_a_console_block_does_what_it_says(block: Block, reader_folder, names, e
 @pytest.mark.parametrize("block", runnable("python"))
 def test_a_python_block_runs(block: Block, reader_folder, names, environment):
     done = subprocess.run(
-        [sys.executable, "-c", with_stand_ins(block.text, names)],
+        [sys.executable, "-W", "error", "-c", with_stand_ins(block.text, names)],
         cwd=reader_folder,
         env=environment,
         timeout=SECONDS_VLLM if block.needs_vllm else SECONDS,
@@ -59,16 +65,18 @@ def test_a_python_block_runs(block: Block, reader_folder, names, environment):
 
 
 @pytest.mark.parametrize(
-    "name", ["caption_api", pytest.param("caption_local", marks=pytest.mark.vllm)]
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.vllm if "vllm" in script else ())
+        for name, script in EXAMPLES.items()
+    ],
 )
 @pytest.mark.timeout(SECONDS_VLLM)
 def test_an_example_script_adds_the_caption_and_nothing_else(
     name: str, reader_folder: Path, names, environment
 ):
     script = reader_folder / f"{name}.py"
-    script.write_text(
-        with_stand_ins((ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8"), names)
-    )
+    script.write_text(with_stand_ins(EXAMPLES[name], names))
     subprocess.run([sys.executable, script], cwd=reader_folder, env=environment, check=True)
     given = json.loads((reader_folder / "capsbench_captions.json").read_text())
     output = (reader_folder / "cache_local" / "caption_task_step1.json").read_text()
@@ -78,10 +86,9 @@ def test_an_example_script_adds_the_caption_and_nothing_else(
     assert written[0]["caption"].startswith("A small purple square")
 
 
-@pytest.mark.parametrize("name", ["caption_local", "caption_api"])
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_the_readme_shows_the_example_scripts_as_they_are(name: str):
-    script = (ROOT / "examples" / f"{name}.py").read_text(encoding="utf-8")
-    assert script in [block.text for block in blocks("python")]
+    assert EXAMPLES[name] in [block.text for block in blocks("python")]
 
 
 def test_the_readme_shows_what_the_demo_shows(reader_folder, environment):
