@@ -56,7 +56,7 @@ $(VENV)/.made:
 		echo "'$(PYTHON)' comes without venv. On Debian and Ubuntu: apt install python3-venv" >&2; \
 		exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) -V) …"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@touch $@
 
 $(VENV)/.installed-demo: $(VENV)/.made pyproject.toml
