@@ -227,8 +227,8 @@ class HostileServer:
         self._in_flight += 1
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
-            await asyncio.sleep(self.delay)
             name = self._choose(first, exchange)
+            await asyncio.sleep(self.delay)
             if name is not None:
                 self.faults[name] += 1
                 await FAULTS[name].serve(exchange)

@@ -10,9 +10,15 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
+from dataflow.checks.empty import empty
+from dataflow.core.serving import EngineServing
+from dataflow.engine.job import Output, Plan
+from dataflow.formats.registry import open_reader, writer_for
+from dataflow.operators.core_vision.row_requests import RowRequests
 from tests.hostile_server import KEY, MODEL, HostileServer, caption_of
 
 COMMAND = str(Path(sys.executable).with_name("dataflow"))
@@ -121,6 +127,18 @@ class Scene:
     def run(self, server: HostileServer, *more: object, timeout: float = 110) -> int:
         """The command over this dataset; returns its exit status."""
         return self.end(self.start(server, *more), timeout)
+
+    def plan(self, serving: EngineServing, **more: Any) -> Plan:
+        """The same run, for `engine.runner.run` in this process."""
+        reader = open_reader(self.data)
+        return Plan(
+            reader=reader,
+            request_of=RowRequests(folders=[str(self.folder)]),
+            serving=serving,
+            output=Output(self.output, "caption", writer_for(self.output, reader, ["caption"])),
+            checks=[empty],
+            **more,
+        )
 
     def rows(self) -> list[dict]:
         return [json.loads(line) for line in self.output.read_text().splitlines()]

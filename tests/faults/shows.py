@@ -8,13 +8,17 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import signal
 import subprocess
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from dataflow.engine.runner import run
+from tests.faults.child_engine import ChildServing
 from tests.faults.scene import Scene, leaks
 from tests.hostile_server import TRANSIENT, HostileServer, transient
 
@@ -84,7 +88,7 @@ def show_killed_command(
                 code = scene.end(process)
                 here += code != 0 or not ended
             assert scene.run(server, "--concurrency", concurrency) == 0, scene.log
-        _check(scene, server, kills=here, in_flight=concurrency)
+        _check(scene, server.asked, kills=here, in_flight=concurrency)
         kills += here
         beyond.append(server.asked - rows)
         shutil.rmtree(place)
@@ -95,9 +99,9 @@ def show_killed_command(
     )
 
 
-def _check(scene: Scene, server: HostileServer, *, kills: int, in_flight: int) -> None:
+def _check(scene: Scene, asked: int, *, kills: int, in_flight: int) -> None:
     assert scene.judge() == scene.all_right(), (scene.judge(), scene.errors()[:3])
-    assert len(scene.right) <= server.asked <= len(scene.right) + kills * in_flight
+    assert len(scene.right) <= asked <= len(scene.right) + kills * in_flight
     assert leaks(scene.folder, scene.log) == []
     assert not list(scene.folder.glob("*.part"))
 
@@ -109,6 +113,61 @@ def _wait(process: subprocess.Popen[str], condition) -> bool:
             return True
         time.sleep(0.002)
     return False
+
+
+# --- kill -9 of a local engine -------------------------------------------------------------------
+
+
+def show_killed_engine(
+    folder: Path, *, runs: int, rows: int, concurrency: int = 16, seed: int = 4
+) -> str:
+    """The engine's own process is killed with -9 while it answers; it comes back by itself."""
+    rng = random.Random(seed)
+    kills, beyond = 0, []
+    for number in range(runs):
+        place = folder / f"engine-{number}"
+        place.mkdir()
+        scene = Scene(place, rows, 40)
+        serving = ChildServing(place / "asked", concurrency)
+        stops = sorted(rng.sample(range(rows - 50), k=rng.randint(1, 2)))
+        killer = _EngineKiller(serving, stops)
+        try:
+            summary = run(scene.plan(serving))
+        finally:
+            killer.join()
+            serving.cleanup()
+        assert summary.failed == {}
+        _check(scene, serving.asked(), kills=killer.kills, in_flight=concurrency)
+        kills += killer.kills
+        beyond.append(serving.asked() - rows)
+        shutil.rmtree(place)
+    return (
+        f"{runs} runs of {rows:,} rows, {kills} kills of the engine's process: union exact {runs} "
+        f"of {runs}, requests beyond the rows per kill {sum(beyond) / max(kills, 1):.1f} on average"
+        f" (in flight: {concurrency})"
+    )
+
+
+class _EngineKiller(threading.Thread):
+    """Kills the engine with -9 when it has been asked so often."""
+
+    def __init__(self, serving: ChildServing, stops: list[int]) -> None:
+        super().__init__(daemon=True)
+        self.kills = 0
+        self._serving = serving
+        self._stops = stops
+        self.start()
+
+    def run(self) -> None:
+        for stop in self._stops:
+            deadline = time.monotonic() + 60
+            while self._serving.asked() < stop and time.monotonic() < deadline:
+                time.sleep(0.002)
+            pid = self._serving.child().engine_pid
+            if pid is not None and self._serving.child().running:
+                os.kill(pid, signal.SIGKILL)
+                self.kills += 1
+                time.sleep(0.5)
 
 
 # --- a full disk ---------------------------------------------------------------------------------
@@ -164,7 +223,7 @@ def show_full_disk(
                 assert (code == 0) == scene.output.exists()
                 filler.unlink()
                 assert scene.run(server, "--concurrency", concurrency) == 0, scene.log
-            _check(scene, server, kills=1, in_flight=concurrency)
+            _check(scene, server.asked, kills=1, in_flight=concurrency)
             beyond.append(server.asked - rows)
         shutil.rmtree(place)
     return (

@@ -23,6 +23,10 @@ def test_a_command_killed_at_random_instants_loses_nothing(tmp_path):
     print(shows.show_killed_command(tmp_path, runs=2, rows=300))
 
 
+def test_an_engine_killed_at_random_instants_loses_nothing(tmp_path):
+    print(shows.show_killed_engine(tmp_path, runs=1, rows=300))
+
+
 @needs_mount
 def test_a_disk_that_fills_up_loses_nothing(tmp_path):
     print(shows.show_full_disk(tmp_path, runs=2, rows=300))
@@ -40,6 +44,12 @@ def test_10_000_rows_through_every_transient_fault(tmp_path):
 @pytest.mark.timeout(7200)
 def test_40_runs_of_2_000_rows_killed(tmp_path):
     print(shows.show_killed_command(tmp_path, runs=size_of("KILLED", 40), rows=2000))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(7200)
+def test_10_runs_of_2_000_rows_whose_engine_is_killed(tmp_path):
+    print(shows.show_killed_engine(tmp_path, runs=size_of("ENGINE", 10), rows=2000))
 
 
 @needs_mount

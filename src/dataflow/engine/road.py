@@ -8,6 +8,7 @@ keeps what came of each, and the output is assembled from it in the dataset's or
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 import time
 from collections.abc import Coroutine
@@ -33,6 +34,8 @@ AHEAD_BYTES = 128 * 1024 * 1024
 
 LOADERS = 32
 """Jobs loading at once; decoding itself is bounded by the loader's threads."""
+
+_log = logging.getLogger("dataflow")
 
 
 class Road:
@@ -175,11 +178,23 @@ class Road:
 
     def _answered(self) -> None:
         self._gate.answered()
-        self._progress.paused = None
+        self._say_pause()
+
+    def _say_pause(self) -> None:
+        """Tell the person who watches when the gate closes and when it opens again."""
+        reason = self._gate.closed_because
+        if (reason is None) != (self._progress.paused is None):
+            if reason is None:
+                _log.warning("the engine answers again")
+            else:
+                _log.warning(
+                    "waiting for the engine, for %g s at most: %s", self._plan.give_up_after, reason
+                )
+        self._progress.paused = reason
 
     async def _try_again(self, job: Job, error: TryAgainError, *, probe: bool) -> None:
         says_something = self._gate.failed(error, probe=probe)
-        self._progress.paused = self._gate.closed_because
+        self._say_pause()
         now = self._gate.clock()
         tries = job.tries.setdefault(policy.kind_of(error), Tries(now))
         tries.count += says_something
