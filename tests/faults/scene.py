@@ -58,7 +58,7 @@ plan = Plan(
     checks=[empty],
 )
 summary = run(plan)
-print(summary.requests, summary.seconds, sum(summary.failed.values()))
+print(f"took {summary.seconds} seconds")
 """
 
 
