@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 
 import pytest
 
@@ -18,6 +19,13 @@ from dataflow.engine.gate import Gate
 
 DOWN = ConnectionLostError("refused")
 
+_rows = itertools.count()
+
+
+def fail(gate: Gate, error=DOWN, *, probe=False) -> bool:
+    """Another row's request fails."""
+    return gate.failed(error, row=next(_rows).to_bytes(8, "big"), probe=probe)
+
 
 @pytest.fixture(autouse=True)
 def _fast(monkeypatch):
@@ -27,8 +35,8 @@ def _fast(monkeypatch):
 def closed_gate(**more) -> Gate:
     gate = Gate(**more)
     gate.answered()
-    for _ in range(policy.BREAKER_FAILURES):
-        gate.failed(DOWN)
+    for _ in range(policy.BREAKER_ROWS):
+        fail(gate)
     return gate
 
 
@@ -36,18 +44,28 @@ def test_a_few_failures_leave_it_open_and_count_for_their_rows():
     async def scene():
         gate = Gate()
         gate.answered()
-        counted = [gate.failed(DOWN) for _ in range(policy.BREAKER_FAILURES - 1)]
+        counted = [fail(gate) for _ in range(policy.BREAKER_ROWS - 1)]
         return counted, gate.is_closed
 
-    assert asyncio.run(scene()) == ([True] * (policy.BREAKER_FAILURES - 1), False)
+    assert asyncio.run(scene()) == ([True] * (policy.BREAKER_ROWS - 1), False)
 
 
 def test_many_in_a_row_close_it_and_cost_no_attempt_from_then_on():
     async def scene():
         gate = closed_gate()
-        return gate.is_closed, gate.closed_because, gate.failed(DOWN)
+        return gate.is_closed, gate.closed_because, fail(gate)
 
     assert asyncio.run(scene()) == (True, "refused", False)
+
+
+def test_one_row_that_fails_for_ever_closes_nothing():
+    async def scene():
+        gate = Gate()
+        gate.answered()
+        counted = [gate.failed(DOWN, row=b"bad") for _ in range(3 * policy.BREAKER_ROWS)]
+        return all(counted), gate.is_closed
+
+    assert asyncio.run(scene()) == (True, False)
 
 
 def test_while_closed_one_request_at_a_time_probes():
@@ -72,7 +90,7 @@ def test_a_probe_that_times_out_lets_the_next_one_out():
     async def scene():
         gate = closed_gate()
         assert await gate.enter()
-        gate.failed(AskTimeoutError("slow"), probe=True)
+        fail(gate, AskTimeoutError("slow"), probe=True)
         await asyncio.wait_for(gate.enter(), 1)
 
     asyncio.run(scene())
@@ -81,7 +99,7 @@ def test_a_probe_that_times_out_lets_the_next_one_out():
 def test_an_answer_of_any_kind_opens_it():
     async def scene():
         gate = closed_gate()
-        gate.failed(RateLimitedError("slow down"))
+        fail(gate, RateLimitedError("slow down"))
         return gate.is_closed
 
     assert asyncio.run(scene()) is False
@@ -92,7 +110,7 @@ def test_a_server_down_too_long_ends_the_run():
         gate = closed_gate(give_up_after=0.05)
         await asyncio.sleep(0.06)
         with pytest.raises(UnreachableError, match="refused"):
-            gate.failed(DOWN)
+            fail(gate)
 
     asyncio.run(scene())
 
@@ -102,10 +120,10 @@ def test_a_server_never_reached_is_given_up_sooner(monkeypatch):
 
     async def scene():
         gate = Gate(give_up_after=600)
-        gate.failed(DOWN)
+        fail(gate)
         await asyncio.sleep(0.06)
         with pytest.raises(UnreachableError):
-            gate.failed(DOWN)
+            fail(gate)
 
     asyncio.run(scene())
 
@@ -115,8 +133,8 @@ def test_a_server_that_says_it_is_busy_is_there_and_is_not_given_up_at_first_con
 
     async def scene():
         gate = Gate(give_up_after=600)
-        for _ in range(policy.BREAKER_FAILURES + 3):
-            gate.failed(OverloadedError("loading"))
+        for _ in range(policy.BREAKER_ROWS + 3):
+            fail(gate, OverloadedError("loading"))
         return gate.is_closed
 
     assert asyncio.run(scene()) is True
@@ -129,7 +147,7 @@ def test_late_failures_of_requests_sent_before_it_closed_let_no_second_probe_out
         gate = closed_gate()
         probe = await gate.enter()
         for _ in range(50):
-            gate.failed(DOWN)
+            fail(gate)
         second = asyncio.create_task(gate.enter())
         await asyncio.sleep(0.1)
         waits = not second.done()
@@ -145,7 +163,7 @@ def test_late_failures_do_not_put_off_the_next_probe(monkeypatch):
     async def scene():
         gate = closed_gate()
         for _ in range(50):
-            gate.failed(DOWN)
+            fail(gate)
         return await asyncio.wait_for(gate.enter(), 2)
 
     assert asyncio.run(scene()) is True
@@ -159,7 +177,7 @@ def test_the_last_probe_comes_no_later_than_the_end_of_patience(monkeypatch):
         probe = await asyncio.wait_for(gate.enter(), 2)
         await asyncio.sleep(0.01)
         with pytest.raises(UnreachableError):
-            gate.failed(DOWN, probe=probe)
+            fail(gate, probe=probe)
 
     asyncio.run(scene())
 

@@ -171,7 +171,6 @@ def test_a_row_whose_faults_do_not_pass_fails_alone_and_is_asked_again_later(dat
     def answer(request, pictures):
         return OverloadedError("busy") if pictures[0].width == 32 else "fine"
 
-    # one asker, so that the bad row's failures never stand many in a row
     summary = run(dataset.add(40).plan(FakeServing(answer, delay=0.001, max_workers=2)))
     assert summary.failed == {"overloaded": 1}
     again = FakeServing("now")

@@ -10,7 +10,8 @@ from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
 
 DEFAULT_KEY_VARIABLE = "DF_API_KEY"
-API_CONCURRENCY = 16
+MOST_AT_AN_API = 256
+"""Requests in flight at most where the best number is found out while running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,7 @@ class EngineChoice:
             api_url=url,
             key_name_of_api_key=self.key_env,
             model_name=self.model,
-            max_workers=self.concurrency or API_CONCURRENCY,
+            max_workers=self.concurrency or MOST_AT_AN_API,
             api_key_file=self.key_file,
             **self.sampling,
         )

@@ -75,9 +75,7 @@ Prompt = Annotated[
 ]
 Concurrency = Annotated[
     int | None,
-    typer.Option(
-        min=1, max=4096, help="Requests in flight at most.", show_default="the engine's own"
-    ),
+    typer.Option(min=1, max=4096, help="Requests in flight.", show_default="found while it runs"),
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take only so many rows.")]
 BadRows = Annotated[

@@ -64,11 +64,14 @@ class EngineServing(VLMServingABC):
         model: The model's name, as sent to the engine.
         max_workers: Requests in flight at most.
         is_local: Whether the engine is our own child process (it costs no money).
+        seeks_level: Whether the best number in flight, up to `max_workers`, is to be found out
+            while running; otherwise it is `max_workers`.
     """
 
     model: str
     max_workers: int
     is_local: bool = False
+    seeks_level: bool = False
 
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:

@@ -31,7 +31,7 @@ class Gate:
         self._open = asyncio.Event()
         self._open.set()
         self._ever_answered = False
-        self._failures = 0
+        self._failing: set[bytes] = set()
         self._down_since: float | None = None
         self._probes = 0
         self._probe_out = False
@@ -61,7 +61,7 @@ class Gate:
     def answered(self) -> None:
         """A request was answered, be it with an error about its row."""
         self._ever_answered = True
-        self._failures = 0
+        self._failing.clear()
         self._down_since = None
         self._probes = 0
         self._probe_out = False
@@ -71,14 +71,16 @@ class Gate:
             self._closed_at = None
         self._open.set()
 
-    def failed(self, error: TryAgainError, *, probe: bool = False) -> bool:
+    def failed(self, error: TryAgainError, *, row: bytes, probe: bool = False) -> bool:
         """A request failed; returns whether that says something about its row.
 
-        While the gate is closed, failures are the server's and cost no row an attempt. Those of
-        requests that were sent before it closed say nothing new: only the probe's count.
+        Only failures of several rows mean that the server is down: one row may fail for ever by
+        itself. While the gate is closed, failures are the server's and cost no row an attempt.
+        Those of requests that were sent before it closed say nothing new: only the probe's count.
 
         Args:
             error: How it failed.
+            row: The key of the row's request.
             probe: What `enter` said of this request.
 
         Raises:
@@ -92,7 +94,7 @@ class Gate:
             self.answered()
             return True
         now = time.monotonic()
-        self._failures += 1
+        self._failing.add(row)
         if self._down_since is None:
             self._down_since = now
         down = now - self._down_since
@@ -106,7 +108,7 @@ class Gate:
             self.closed_because = error.message
             if probe:
                 self._wait_for_next_probe(now, error)
-        elif self._failures >= self._tolerance(error):
+        elif len(self._failing) >= self._tolerance(error):
             self._open.clear()
             self._closed_at = now
             self.closed_because = error.message
@@ -123,7 +125,7 @@ class Gate:
         return min(policy.FIRST_CONTACT_SECONDS, self._give_up_after)
 
     def _tolerance(self, error: TryAgainError) -> int:
-        return policy.BREAKER_FAILURES if self._is_at_work(error) else 1
+        return policy.BREAKER_ROWS if self._is_at_work(error) else 1
 
     def _wait_for_next_probe(self, now: float, error: TryAgainError) -> None:
         waits = policy.PROBE_WAITS

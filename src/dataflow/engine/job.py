@@ -50,7 +50,7 @@ class Plan:
         output: Where the rows go.
         checks: Run over each reply; the first error found is the row's.
         limits: For pictures.
-        concurrency: Requests in flight at most; None for the serving's own number.
+        concurrency: Requests in flight; None to leave it to the serving.
         limit: Take only so many rows from the start; None for all.
         fresh: Set the journal aside and ask everything again.
         retry_failed: Ask again for rows whose failure a former run took as final.

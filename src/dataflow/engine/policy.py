@@ -55,8 +55,8 @@ MAX_RETRY_AFTER = 600.0
 BREAKER_ERRORS = (ConnectionLostError, OverloadedError)
 """Failures that, many in a row, mean that the server itself is down."""
 
-BREAKER_FAILURES = 8
-"""So many failures without one answer between them pause the run; one request then probes."""
+BREAKER_ROWS = 8
+"""So many rows that fail without one answer between them pause the run; one request then probes."""
 
 PROBE_WAITS = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """Seconds before each probe of a paused run; the last one repeats."""

@@ -23,6 +23,9 @@ from dataflow.engine.gate import Gate
 from dataflow.engine.intake import Intake
 from dataflow.engine.job import Job, Plan, Tries
 from dataflow.engine.journal import Entry, Journal
+from dataflow.engine.level import Level
+from dataflow.engine.limiter import Limiter
+from dataflow.engine.pace import Pace
 from dataflow.engine.room import Room
 from dataflow.images.loader import Loader
 
@@ -31,6 +34,9 @@ AHEAD = 64
 
 AHEAD_BYTES = 128 * 1024 * 1024
 """Bytes of pictures on the road at most."""
+
+FIRST_LEVEL = 16
+"""Requests in flight at the start where the best number is to be found out."""
 
 LOADERS = 32
 """Jobs loading at once; decoding itself is bounded by the loader's threads."""
@@ -53,6 +59,7 @@ class Road:
         self._concurrency = plan.concurrency or plan.serving.max_workers
         self._intake = Intake(plan, journal)
         self._gate = Gate(plan.give_up_after)
+        self._limiter = Limiter(Level(self._concurrency, start=_first_level(plan)), Pace())
         self._room = Room(self._concurrency + AHEAD, AHEAD_BYTES)
         self._inbox: asyncio.Queue[Job] = asyncio.Queue(maxsize=2 * LOADERS)
         self._ready: asyncio.Queue[Job] = asyncio.Queue()
@@ -148,16 +155,18 @@ class Road:
         try:
             while not self._draining.is_set():
                 job = await self._ready.get()
+                given = await self._limiter.enter()
                 probe = await self._gate.enter()
                 if self._draining.is_set():
                     return
                 self._busy.add(me)
-                await self._ask_once(job, asker, probe=probe)
+                self._limiter.leave(given, await self._ask_once(job, asker, probe=probe))
                 self._busy.discard(me)
         except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
             self._fail(error)
 
-    async def _ask_once(self, job: Job, asker: Asker, *, probe: bool) -> None:
+    async def _ask_once(self, job: Job, asker: Asker, *, probe: bool) -> TryAgainError | None:
+        """Make one attempt; returns why it is to be made again, or None."""
         request = cast("Request", job.request)
         job.first_asked = job.first_asked or time.monotonic()
         job.attempts += 1
@@ -170,11 +179,13 @@ class Road:
             await self._settle(job, error=error)
         except TryAgainError as error:
             await self._try_again(job, error, probe=probe)
+            return error
         else:
             self._answered()
             await self._settle(job, reply=reply)
         finally:
             self._progress.in_flight -= 1
+        return None
 
     def _answered(self) -> None:
         self._gate.answered()
@@ -193,7 +204,7 @@ class Road:
         self._progress.paused = reason
 
     async def _try_again(self, job: Job, error: TryAgainError, *, probe: bool) -> None:
-        says_something = self._gate.failed(error, probe=probe)
+        says_something = self._gate.failed(error, row=job.key, probe=probe)
         self._say_pause()
         now = self._gate.clock()
         tries = job.tries.setdefault(policy.kind_of(error), Tries(now))
@@ -269,6 +280,12 @@ class Road:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _first_level(plan: Plan) -> int:
+    if plan.concurrency is None and plan.serving.seeks_level:
+        return FIRST_LEVEL
+    return plan.concurrency or plan.serving.max_workers
 
 
 def _entry(job: Job, reply: Reply | None, error: DataflowError | None) -> Entry:

@@ -34,7 +34,7 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         model_name: The model's name at the server.
         image_io: Without effect; pictures are read by this package itself.
         send_request_stream: Whether replies come as a stream; the answers are the same.
-        max_workers: Requests in flight at most.
+        max_workers: Requests in flight at most; the best number up to it is found while running.
         timeout: Seconds for one attempt at one request.
         temperature: Sampling temperature; None leaves the server's own.
         top_p: Nucleus sampling's share; None leaves the server's own.
@@ -48,6 +48,8 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
             machine, the variable is not set.
         UsageError: an argument cannot be used.
     """
+
+    seeks_level = True
 
     def __init__(
         self,

@@ -1,0 +1,99 @@
+"""How many requests to keep in flight: as many as still bring more answers per second.
+
+Latency alone does not tell: a batching engine answers each request more slowly the more it has, and
+yet all of them faster. So the level rises while a rise is worth it in answers per second, goes back
+to the last level that was, and looks again from time to time. Arithmetic on given times only.
+"""
+
+from __future__ import annotations
+
+FAST_RISE, SLOW_RISE = 2.0, 1.25
+"""The next level, as a multiple; the slow one looks more closely where the fast one overshot."""
+
+WORTH = 0.4
+"""A rise pays when it brings at least this share of what a perfect engine would give."""
+
+HOLD_SECONDS = 30.0
+"""From a level that was found to the next look above it."""
+
+MIN_EPOCH_SECONDS = 0.5
+"""A level is judged over at least this, two answers for each place, and two latencies."""
+
+MANY = 0.1
+"""This share of overloads lowers the level; single ones have reasons of their own."""
+
+FALL = 0.7
+"""The level after the server was overloaded, as a multiple."""
+
+
+class Level:
+    """The level of one run.
+
+    Args:
+        most: Requests in flight at most.
+        start: The first level; `most` where the level is not to be searched.
+    """
+
+    def __init__(self, most: int, start: int) -> None:
+        self._most = most
+        self.limit = min(start, most)
+        self._ratio = FAST_RISE
+        self._below: tuple[int, float] | None = None
+        self._hold_until = 0.0
+        self._since = 0.0
+        self._answers = self._full = self._too_much = 0
+        self._settling = True
+
+    def finished(self, now: float, seconds: float, *, was_full: bool, too_much: bool) -> None:
+        """A request was answered.
+
+        Args:
+            now: Seconds on a clock that never goes back.
+            seconds: How long it took.
+            was_full: Whether the level was reached when it was sent.
+            too_much: Whether the server was overloaded by it, or did not answer in time.
+        """
+        if self._settling:
+            # what was sent at the former level must come back first
+            if now - self._since >= 1.5 * seconds:
+                self._since, self._settling = now, False
+            return
+        self._answers += 1
+        self._full += was_full
+        self._too_much += too_much
+        long_enough = now - self._since >= max(MIN_EPOCH_SECONDS, 2 * seconds)
+        if long_enough and self._answers >= 2 * self.limit:
+            if self._too_much >= MANY * self._answers:
+                self._fall(now)
+            elif self._full >= 0.8 * self._answers:
+                self._judge(now, self._answers / (now - self._since))
+            self._restart(now)
+
+    def _judge(self, now: float, rate: float) -> None:
+        if self._below is not None and self.limit > self._below[0]:
+            level, before = self._below
+            if rate / before - 1 < WORTH * (self.limit / level - 1):
+                self._step_back(now, level)
+                return
+        if self.limit < self._most and now >= self._hold_until:
+            self._below = (self.limit, rate)
+            self.limit = min(self._most, max(self.limit + 1, int(self.limit * self._ratio)))
+
+    def _fall(self, now: float) -> None:
+        self.limit = max(1, int(self.limit * FALL))
+        self._below = None
+        self._ratio = SLOW_RISE
+        self._hold_until = now + HOLD_SECONDS
+
+    def _step_back(self, now: float, level: int) -> None:
+        self.limit = level
+        self._below = None
+        if self._ratio > SLOW_RISE:
+            self._ratio = SLOW_RISE
+        else:
+            self._hold_until = now + HOLD_SECONDS
+
+    def _restart(self, now: float) -> None:
+        self._since = now
+        self._answers = self._full = self._too_much = 0
+        self._settling = True

@@ -1,0 +1,122 @@
+"""The pace of requests: as fast as the server's rate limit allows, and hardly any beyond.
+
+A server tells its rate limit only by turning requests down (HTTP 429). At the first of those
+nothing is sent for a second, which shows how many are taken; from then on requests are spaced out
+at that rate, at first growing fast to find the limit, then as CUBIC does for TCP (RFC 9438,
+section 4.2): a little under the known limit, a plateau at it, then faster and faster in case it was
+lifted. Arithmetic on given times only; `limiter` does the waiting.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+CUT = 0.97
+"""The pace after a request was turned down, as a share of the rate at which they were taken."""
+
+DOUBLING_SECONDS = 8.0
+"""So long after the plateau the pace is twice the known limit."""
+
+PLATEAU_SECONDS = DOUBLING_SECONDS * (1 - CUT) ** (1 / 3)
+"""From a cut to the plateau: the cubic that begins at `CUT`."""
+
+START_DOUBLING_SECONDS = 2.0
+"""Before the limit was met a second time, the pace doubles in this."""
+
+CUT_SECONDS = 1.0
+"""Refusals within this time are one sign, not many."""
+
+MANY = 0.1
+"""This share of refusals means the rate at any time; fewer do only where the pace has passed the
+known limit, since servers also turn down single requests for reasons of their own."""
+
+LATENESS_SECONDS = 0.1
+"""What timers were late by is made up, up to this."""
+
+SLOWEST = 0.1
+"""Requests per second that are always tried."""
+
+
+class Pace:
+    """The pace of one run.
+
+    Args:
+        ceiling: Requests per second never to be passed, stated by the user; None for none.
+    """
+
+    def __init__(self, ceiling: float | None = None) -> None:
+        self._ceiling = ceiling
+        self._sent: deque[float] = deque()
+        self._refused: deque[float] = deque()
+        self._first: float | None = None
+        self._learn_at: float | None = None
+        self._known: float | None = None
+        self._starting = False
+        self._cut_at = 0.0
+        self._next = float("-inf")
+
+    def rate(self, now: float) -> float | None:
+        """Requests per second at `now`; None for no limit."""
+        if self._known is None:
+            return self._ceiling
+        since = now - self._cut_at
+        if self._starting:
+            grown = 2 ** min(since / START_DOUBLING_SECONDS, 30)  # 30: as good as no limit
+        else:
+            grown = 1 + ((since - PLATEAU_SECONDS) / DOUBLING_SECONDS) ** 3
+        rate = self._known * grown
+        return rate if self._ceiling is None else min(rate, self._ceiling)
+
+    def wait(self, now: float) -> float:
+        """Seconds until the next request may be sent."""
+        if self._known is None and self._learn_at is not None:
+            if now < self._learn_at:
+                return self._learn_at - now
+            self._cut(now)
+        return max(0.0, self._next - now)
+
+    def sent(self, now: float) -> None:
+        """A request is sent."""
+        if self._first is None:
+            self._first = now
+        self._sent.append(now)
+        self._forget(now)
+        rate = self.rate(now)
+        if rate is not None:
+            self._next = max(self._next, now - LATENESS_SECONDS) + 1 / rate
+
+    def turned_down(self, now: float, sent_at: float) -> None:
+        """The request sent at `sent_at` was turned down because of its rate."""
+        self._refused.append(sent_at)
+        self._forget(now)
+        many = len(self._refused) >= max(2, MANY * len(self._sent))
+        if self._known is None:
+            if many and self._learn_at is None:
+                self._learn_at = now + CUT_SECONDS
+        elif now - self._cut_at >= CUT_SECONDS and sent_at > self._cut_at:
+            is_past_plateau = not self._starting and now - self._cut_at >= PLATEAU_SECONDS
+            if many or is_past_plateau:
+                self._cut(now)
+
+    def hold(self, until: float) -> None:
+        """Send nothing before `until`: the server said that nothing is left until then."""
+        self._next = max(self._next, until)
+
+    def _cut(self, now: float) -> None:
+        self._forget(now)
+        first = now if self._first is None else self._first
+        seconds = min(self._window(), max(1.0, now - first))
+        taken = (len(self._sent) - len(self._refused)) / seconds
+        rate = self.rate(now)
+        self._starting = self._known is None
+        self._known = max(SLOWEST, taken if rate is None else min(taken, rate))
+        self._cut_at = now
+
+    def _window(self) -> float:
+        """Seconds over which what was taken is counted: enough for twenty requests."""
+        return 2.0 if self._known is None else min(10.0, max(1.0, 20 / self._known))
+
+    def _forget(self, now: float) -> None:
+        for times in (self._sent, self._refused):
+            while times and times[0] <= now - self._window():
+                times.popleft()

@@ -1,0 +1,76 @@
+"""Waiting for level and pace, in real time."""
+
+from __future__ import annotations
+
+import asyncio
+
+from dataflow.core.errors import RateLimitedError
+from dataflow.engine.level import Level
+from dataflow.engine.limiter import Limiter
+from dataflow.engine.pace import Pace
+
+
+def limiter(most: int, ceiling: float | None = None) -> Limiter:
+    return Limiter(Level(most, most), Pace(ceiling))
+
+
+def test_no_more_are_inside_than_the_level_allows_and_they_come_in_order():
+    async def scene():
+        gate, order = limiter(2), []
+
+        async def request(name):
+            given = await gate.enter()
+            order.append(name)
+            await asyncio.sleep(0.01)
+            gate.leave(given)
+
+        tasks = [asyncio.create_task(request(n)) for n in range(6)]
+        await asyncio.sleep(0.005)
+        inside = len(order)
+        await asyncio.gather(*tasks)
+        return inside, order
+
+    assert asyncio.run(scene()) == (2, list(range(6)))
+
+
+def test_one_that_gave_up_waiting_takes_no_place():
+    async def scene():
+        gate = limiter(1)
+        given = await gate.enter()
+        gone, stays = (asyncio.create_task(gate.enter()) for _ in "ab")
+        await asyncio.sleep(0.01)
+        gone.cancel()
+        await asyncio.sleep(0)
+        gate.leave(given)
+        gate.leave(await asyncio.wait_for(stays, 1))
+        await asyncio.wait_for(gate.enter(), 1)
+
+    asyncio.run(scene())
+
+
+def test_one_that_gave_up_waiting_for_its_pace_takes_no_place():
+    async def scene():
+        gate = limiter(1, ceiling=0.01)
+        gate.leave(await gate.enter())
+        late = asyncio.create_task(gate.enter())
+        await asyncio.sleep(0.01)
+        late.cancel()
+        await asyncio.gather(late, return_exceptions=True)
+        return gate._in_flight
+
+    assert asyncio.run(scene()) == 0
+
+
+def test_many_refusals_pause_everybody():
+    async def scene():
+        gate = limiter(8)
+        passes = [await gate.enter() for _ in range(8)]
+        for given in passes:
+            gate.leave(given, RateLimitedError("slow down"))
+        next_one = asyncio.create_task(gate.enter())
+        await asyncio.sleep(0.2)
+        waited = not next_one.done()
+        await asyncio.wait_for(next_one, 30)
+        return waited
+
+    assert asyncio.run(scene())
