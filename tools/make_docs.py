@@ -2,6 +2,7 @@
 
 * ``docs/cli.md``: what ``dataflow --help`` and ``dataflow caption --help`` print.
 * ``docs/architecture.md``: one line per file of ``src/dataflow``, the first of its docstring.
+* ``docs/errors.md``: who must act, from the same and from the hostile server of the tests.
 * ``docs/failures.md``: the kinds of failure, from the classes in ``core/errors.py``, and how often
   each is tried again, from ``engine/policy.py``.
 """
@@ -18,10 +19,14 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataflow.core import errors
-from dataflow.engine.policy import RULES
-
 ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # the tests tell what a server can do
+
+import errors_table  # noqa: E402
+
+from dataflow.core import errors  # noqa: E402
+from dataflow.engine.policy import RULES  # noqa: E402
+
 PACKAGE = ROOT / "src" / "dataflow"
 DOCS = ROOT / "docs"
 FLOORS = (
@@ -57,6 +62,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     """Each page with generated parts, and its whole text as it should be."""
     yield DOCS / "cli.md", cli_page()
     yield DOCS / "architecture.md", filled(read(DOCS / "architecture.md"), "files", file_lines())
+    mistakes = filled(read(DOCS / "errors.md"), "errors", errors_table.kind_table())
+    yield DOCS / "errors.md", filled(mistakes, "faults", errors_table.fault_table())
     failures = filled(read(DOCS / "failures.md"), "kinds", kind_tables())
     yield DOCS / "failures.md", filled(failures, "retries", retry_table())
 

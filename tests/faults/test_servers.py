@@ -13,7 +13,7 @@ from dataflow.engine.runner import run
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.faults.scene import leaks
 from tests.hostile_server import FAULTS, KEY, MODEL, HostileServer, RateLimit
-from tests.serving.test_faults import OUTCOMES
+from tests.serving.outcomes import OUTCOMES
 
 EVERY = 5
 """Each fault is met by one request of so many."""

@@ -10,68 +10,12 @@ import aiohttp
 import pytest
 
 from dataflow.core import errors
-from dataflow.core.request import Reply
 from dataflow.serving.answers import read_answer
 from dataflow.serving.faults import fault_of
 from dataflow.serving.wire import Wire
 from tests.hostile_faults import FAULTS, KEY, Fault, caption_of
+from tests.serving.outcomes import OUTCOMES
 
-OUTCOMES = {
-    "too_long_openai": errors.TooLongError,
-    "too_long_vllm": errors.TooLongError,
-    "too_long_llamacpp": errors.TooLongError,
-    "bad_picture": errors.PictureError,
-    "policy_openai": errors.RefusedError,
-    "policy_azure": errors.RefusedError,
-    "policy_dashscope": errors.RefusedError,
-    "bad_request": errors.BadRequestError,
-    "401": errors.WrongKeyError,
-    "402": errors.OutOfMoneyError,
-    "403": errors.WrongKeyError,
-    "403_policy": errors.RefusedError,
-    "404_model": errors.UnknownModelError,
-    "404_path": errors.StopRunError,
-    "408": errors.OverloadedError,
-    "409": errors.OverloadedError,
-    "413": errors.TooLongError,
-    "422": errors.BadRequestError,
-    "425": errors.OverloadedError,
-    "429_seconds": errors.RateLimitedError,
-    "429_date": errors.RateLimitedError,
-    "429_ms": errors.RateLimitedError,
-    "429_bare": errors.RateLimitedError,
-    "429_no_money": errors.OutOfMoneyError,
-    "500": errors.OverloadedError,
-    "502": errors.OverloadedError,
-    "503": errors.OverloadedError,
-    "504": errors.OverloadedError,
-    "529": errors.OverloadedError,
-    "reset_before": errors.ConnectionLostError,
-    "reset_in_headers": errors.ConnectionLostError,
-    "reset_after_headers": errors.ConnectionLostError,
-    "cut_body": errors.ConnectionLostError,
-    "garbage": errors.ConnectionLostError,
-    "html_200": errors.GarbledReplyError,
-    "empty_200": errors.GarbledReplyError,
-    "no_choices": errors.GarbledReplyError,
-    "null_content": Reply,
-    "length_no_text": errors.EmptyCaptionError,
-    "length": Reply,
-    "filter": errors.RefusedError,
-    "error_429_in_200": errors.RateLimitedError,
-    "error_in_200": errors.GarbledReplyError,
-    "redirect": errors.StopRunError,
-    "gigantic": errors.GarbledReplyError,
-    "hang": errors.AskTimeoutError,
-    "drip": errors.AskTimeoutError,
-    "stream_stops": errors.ConnectionLostError,
-    "stream_resets": errors.ConnectionLostError,
-    "stream_endless": errors.AskTimeoutError,
-    "stream_error": errors.OverloadedError,
-    "stream_garbled": errors.GarbledReplyError,
-    "stream_lost_end": Reply,
-    "stream_drip": errors.AskTimeoutError,
-}
 RETRY_AFTER = {"429_seconds": 0.02, "429_ms": 0.02, "503": 0.02, "429_date": 2.0}
 
 

@@ -43,7 +43,7 @@ class Rule:
 RULES: dict[type[TryAgainError], Rule] = {
     RateLimitedError: Rule(attempts=30, seconds=1800, base=1.0, cap=60),
     OverloadedError: Rule(attempts=10, seconds=900, base=0.5, cap=60),
-    ConnectionLostError: Rule(attempts=8, seconds=900, base=0.5, cap=30),
+    ConnectionLostError: Rule(attempts=12, seconds=900, base=0.5, cap=30),
     GarbledReplyError: Rule(attempts=6, seconds=300, base=0.5, cap=10),
     AskTimeoutError: Rule(attempts=4, seconds=7200, base=0.5, cap=10),
     TryAgainError: Rule(attempts=4, seconds=300, base=0.5, cap=10),

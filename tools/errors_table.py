@@ -1,0 +1,103 @@
+"""The tables of `docs/errors.md`: from the errors' classes, the policy, and the hostile server.
+
+What a person can do about each kind stands here; everything else comes from the code.
+"""
+
+from __future__ import annotations
+
+from tests.hostile_faults import FAULTS
+from tests.serving.outcomes import OUTCOMES
+
+from dataflow.core import errors
+from dataflow.core.request import Reply
+from dataflow.engine import policy
+
+WHO = ((errors.RowError, "the row"), (errors.TryAgainError, "time"), (errors.StopRunError, "you"))
+
+CURES: dict[type[errors.DataflowError], str] = {
+    errors.BadRowError: "mend the row, or leave it out",
+    errors.PictureError: "mend or replace the picture",
+    errors.PictureMissingError: "put the file where the row says, or mend the path or URL",
+    errors.PictureTooLargeError: "shrink the picture",
+    errors.PictureForbiddenError: "`--allow-private-urls`, or another `--image-root`, if you trust "
+    "the data",
+    errors.RefusedError: "another prompt or another model, then `--retry-failed`",
+    errors.TooLongError: "a smaller `--max-side`, a shorter conversation, or a model with a longer "
+    "context; then `--retry-failed`",
+    errors.BadRequestError: "read the message: the server says what it does not take",
+    errors.EmptyCaptionError: "more `--max-tokens`, or another prompt; then `--retry-failed`",
+    errors.RateLimitedError: "nothing; a smaller `--concurrency` wastes fewer requests",
+    errors.OverloadedError: "nothing; a smaller `--concurrency` is kinder to the server",
+    errors.AskTimeoutError: "a faster server, fewer `--max-tokens` or a smaller `--concurrency`",
+    errors.ConnectionLostError: "look at the network and the server's log if it stays",
+    errors.GarbledReplyError: "is the URL that of the API, and not of a web page or a proxy?",
+    errors.StopRunError: "read the message: it names the cure",
+    errors.WrongKeyError: "set the right key",
+    errors.UnknownModelError: "give a name that the server, the hub or the disk knows",
+    errors.OutOfMoneyError: "top up the account",
+    errors.UnreachableError: "start the server, or give its right address",
+    errors.EngineFailedError: "read the engine's own reason in the message",
+    errors.ServingContractError: "mend the serving",
+    errors.InputError: "mend the dataset at the place that the message names",
+    errors.OutputError: "make room, or choose a folder that can be written",
+    errors.JournalError: "make room, or choose a folder that can be written",
+    errors.UsageError: "mend the command",
+    errors.MissingPackageError: "run the command that the message names",
+}
+
+
+def kind_table() -> str:
+    """One line for each kind of error."""
+    lines = ["| kind | meaning | who must act | the tool | you |", "|---|---|---|---|---|"]
+    for branch, who in WHO:
+        for kind in vars(errors).values():
+            is_named = kind is not branch or kind is errors.StopRunError
+            if isinstance(kind, type) and issubclass(kind, branch) and is_named:
+                meaning = (kind.__doc__ or "").strip().partition("\n")[0]
+                cells = (f"`{kind.kind}`", meaning, who, does(kind), CURES[kind])
+                lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def does(kind: type[errors.DataflowError]) -> str:
+    """What the tool does about this kind of error."""
+    if issubclass(kind, errors.UsageError):
+        return "does not start, exit status 2"
+    if issubclass(kind, errors.StopRunError):
+        return "stops, exit status 1; what is done is kept"
+    if issubclass(kind, errors.TryAgainError):
+        return retries(kind)
+    if issubclass(kind, (errors.PictureError, errors.BadRowError)):
+        return "fails the row, goes on; a later run looks again where no request was spent"
+    return "fails the row, goes on; asks again only with `--retry-failed`"
+
+
+def retries(kind: type[errors.TryAgainError]) -> str:
+    """How often a passing failure is tried again, from the policy."""
+    rule = policy.rule_for(kind("", retry_after=None))
+    text = (
+        f"asks up to {rule.attempts} times within {rule.seconds / 60:.0f} min, waits up to "
+        f"{rule.cap:g} s between"
+    )
+    if issubclass(kind, policy.BREAKER_ERRORS):
+        text += f"; {policy.BREAKER_ROWS} rows without an answer between them pause the run"
+    return f"{text}; then fails the row, and a later run asks again"
+
+
+def fault_table() -> str:
+    """One line for each thing that the hostile server does, and what comes of it."""
+    lines = ["| the server sends | kind | who must act |", "|---|---|---|"]
+    for name, fault in FAULTS.items():
+        lines.append(f"| {fault.what} | {' | '.join(outcome(name))} |")
+    return "\n".join(lines)
+
+
+def outcome(name: str) -> tuple[str, str]:
+    """The kind of the fault called `name`, and who must act."""
+    kind = OUTCOMES[name]
+    if name == "null_content":  # a reply, and no caption: the check of empty captions
+        kind = errors.EmptyCaptionError
+    if kind is Reply:
+        return "a caption", "–"
+    assert issubclass(kind, errors.DataflowError)  # noqa: S101 - there are two branches
+    return f"`{kind.kind}`", next(who for branch, who in WHO if issubclass(kind, branch))
