@@ -11,9 +11,10 @@ VENV ?= .venv
 VENV_VLLM ?= .venv-vllm
 PIP_INSTALL := -m pip --quiet --quiet --disable-pip-version-check install
 PYTEST := -m pytest
+MINUTES ?= 30
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm soak check docs clean
+.PHONY: help demo test test-vllm soak fuzz check docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -31,6 +32,9 @@ test-vllm: $(VENV_VLLM)/.installed ## the tests that need vLLM, with its CPU bui
 
 soak: $(VENV)/.installed-dev ## the tests that take many minutes
 	$(VENV)/bin/python $(PYTEST) -m "slow and not vllm"
+
+fuzz: $(VENV)/.installed-dev ## feed the parsers nonsense, MINUTES=30 each, TARGET=journals only that
+	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES) $(TARGET)
 
 check: $(VENV)/.installed-dev ## style, types, the floors of the house, generated docs
 	$(VENV)/bin/ruff check

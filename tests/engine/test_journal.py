@@ -192,3 +192,28 @@ def test_a_header_that_would_make_it_read_only_is_damage(tmp_path):
     assert journal.known([key(0), key(9)]) == {key(9)}
     journal.close()
     assert len(list(tmp_path.glob("j.2*"))) == 1
+
+
+def test_cut_at_any_place_it_knows_nothing_wrong_and_takes_new_answers(tmp_path):
+    count = 120
+    journal = Journal(tmp_path / "whole")
+    put(journal, *(Entry(key(n), f"caption {n} " * (n % 9), is_final=True) for n in range(count)))
+    log = (tmp_path / "whole-wal").read_bytes()
+    main = (tmp_path / "whole").read_bytes()
+    journal.close()
+    closed = (tmp_path / "whole").read_bytes()
+    cuts = [(closed[:at], b"") for at in range(0, len(closed), 500)]
+    cuts += [(main, log[:at]) for at in range(0, len(log), 500)]
+    for number, (head, tail) in enumerate(cuts):
+        path = tmp_path / f"cut-{number}"
+        path.write_bytes(head)
+        if tail:
+            path.with_name(path.name + "-wal").write_bytes(tail)
+        journal = Journal(path)
+        journal.plan([(n, key(n)) for n in range(count)])
+        known = journal.known([key(n) for n in range(count)])
+        put(journal, Entry(key(count), "new", is_final=True))
+        for row, entry in journal.outcomes():
+            assert entry is None or entry.caption == f"caption {row} " * (row % 9)
+            assert (entry is not None) == (key(row) in known)
+        journal.close()

@@ -173,13 +173,12 @@ class Scene:
 _BASE64 = re.compile(rb"[A-Za-z0-9+/=]{80,}")
 
 
-def leaks(folder: Path, *texts: str, key: str = KEY) -> list[str]:
-    """Where, in `texts` and the files of `folder` but the data, the key or base64 stands."""
+def leaks(place: Path, *texts: str, key: str = KEY) -> list[str]:
+    """Where the key or base64 stands: in `texts`, in a file, in a folder's files but its data."""
     found = []
-    for path in sorted(folder.rglob("*")):
+    for path in sorted(place.rglob("*")) if place.is_dir() else [place]:
         if path.is_file() and path.suffix not in {".jpg", ".gguf"} and path.name != "data.jsonl":
-            texts_and_name = (path.read_bytes(), path.name)
-            found += _leaks_in(*texts_and_name, key)
+            found += _leaks_in(path.read_bytes(), str(path), key)
     for text in texts:
         found += _leaks_in(text.encode("utf-8", "surrogateescape"), "a text", key)
     return found
