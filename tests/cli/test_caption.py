@@ -251,3 +251,15 @@ def test_a_key_in_the_address_is_refused_and_not_shown(dataflow, pictures):
         done = dataflow("caption", "photos", "--api-url", address, "--model", "m")
         assert done.returncode == 2
         assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_several_endpoints_share_the_rows(dataflow, pictures):
+    folder = pictures(40)
+    with HostileServer(key=KEY, delay=0.02) as one, HostileServer(key="other", delay=0.02) as two:
+        urls = ["--api-url", one.url, "--api-url", two.url, "--model", MODEL]
+        keys = ["--key-env", "KEY_ONE", "--key-env", "KEY_TWO"]
+        done = dataflow("caption", "photos", *urls, *keys, KEY_ONE=KEY, KEY_TWO="other")
+        assert done.returncode == 0, done.stderr
+        assert (one.asked + two.asked, min(one.asked, two.asked) > 5) == (40, True)
+    captions = [row["caption"] for row in rows_of(folder.with_name("photos.captions.jsonl"))]
+    assert captions == right_captions(folder)

@@ -5,6 +5,7 @@ import pytest
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
 from dataflow.serving.foreign import ForeignServing
+from dataflow.serving.spread import SpreadServing
 from tests.hostile_server import caption_of
 from tests.serving.contract import ServingContract
 
@@ -25,3 +26,9 @@ class TestAPI(ServingContract):
     @pytest.fixture(params=[False, True], ids=["whole", "stream"])
     def serving(self, request, hostile):
         return APIVLMServing_openai(hostile().url, send_request_stream=request.param)
+
+
+class TestSpread(ServingContract):
+    @pytest.fixture
+    def serving(self, hostile):
+        return SpreadServing([APIVLMServing_openai(hostile().url) for _ in range(3)])

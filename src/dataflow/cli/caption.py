@@ -12,7 +12,7 @@ import typer
 from dataflow.checks.empty import empty
 from dataflow.cli import options
 from dataflow.cli.console import console
-from dataflow.cli.engines import DEFAULT_KEY_VARIABLE, EngineChoice
+from dataflow.cli.engines import EngineChoice
 from dataflow.cli.show import fetch_shown_in, show_summary, shown
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError, UsageError
@@ -34,7 +34,7 @@ def caption(
     mmproj: options.Mmproj = None,
     vllm: options.Vllm = None,
     api_url: options.ApiUrl = None,
-    key_env: options.KeyEnv = DEFAULT_KEY_VARIABLE,
+    key_env: options.KeyEnv = None,
     key_file: options.KeyFile = None,
     image_key: options.ImageKey = "image",
     output_key: options.OutputKey = "caption",
@@ -74,7 +74,7 @@ def caption(
     sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     progress = Progress()
     choice = EngineChoice(
-        *(model, mmproj, vllm, api_url, key_env, key_file, concurrency, sampling),
+        *(model, mmproj, vllm, api_url or [], key_env or [], key_file, concurrency, sampling),
         fetch_shown_in(progress),
     )
     open_writer = writer_for(target, reader, [output_key])

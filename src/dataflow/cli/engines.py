@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,8 @@ class EngineChoice:
         model: For the embedded engine or the API.
         mmproj: The picture encoder of a local .gguf.
         vllm: The model for local vLLM.
-        api_url: The API's address.
-        key_env: The environment variable with the API's key.
+        api_urls: The addresses of the API's endpoints.
+        key_envs: The environment variable with the key: one for each endpoint, or one for all.
         key_file: The file with the API's key, instead.
         concurrency: Requests in flight at most.
         sampling: ``max_tokens``, ``temperature`` and ``seed``.
@@ -34,8 +34,8 @@ class EngineChoice:
     model: str | None
     mmproj: str | None
     vllm: str | None
-    api_url: str | None
-    key_env: str
+    api_urls: Sequence[str]
+    key_envs: Sequence[str]
     key_file: str | None
     concurrency: int | None
     sampling: Mapping[str, Any]
@@ -48,24 +48,40 @@ class EngineChoice:
             UsageError: the arguments contradict each other.
             StopRunError: the engine cannot be had: no key, no package, no such model.
         """
-        if self.api_url is not None and self.vllm is not None:
+        if self.api_urls and self.vllm is not None:
             raise UsageError("--api-url and --vllm are two engines; give one of them")
-        if self.mmproj is not None and (self.api_url or self.vllm):
+        if self.mmproj is not None and (self.api_urls or self.vllm):
             raise UsageError("--mmproj belongs to a local .gguf given by --model")
-        if self.api_url is not None:
-            return self._api(self.api_url)
+        if self.api_urls:
+            return self._apis()
         if self.vllm is not None:
             return self._vllm(self.vllm)
         return self._llamacpp()
 
-    def _api(self, url: str) -> EngineServing:
+    def _apis(self) -> EngineServing:
+        keys = self.key_envs or [DEFAULT_KEY_VARIABLE]
+        if len(keys) == 1:
+            keys = [*keys] * len(self.api_urls)
+        if len(keys) != len(self.api_urls):
+            raise UsageError(
+                f"{len(self.api_urls)} times --api-url and {len(keys)} times --key-env: give one "
+                "--key-env for each, in their order, or one for all"
+            )
+        endpoints = [self._api(url, key) for url, key in zip(self.api_urls, keys, strict=True)]
+        if len(endpoints) == 1:
+            return endpoints[0]
+        from dataflow.serving.spread import SpreadServing
+
+        return SpreadServing(endpoints)
+
+    def _api(self, url: str, key_env: str) -> EngineServing:
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
         if self.model is None:
             raise UsageError("--api-url needs --model: the model's name at that server")
         return APIVLMServing_openai(
             api_url=url,
-            key_name_of_api_key=self.key_env,
+            key_name_of_api_key=key_env,
             model_name=self.model,
             max_workers=self.concurrency or MOST_AT_AN_API,
             api_key_file=self.key_file,

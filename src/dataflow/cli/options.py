@@ -47,11 +47,20 @@ Vllm = Annotated[
     typer.Option(metavar="MODEL", help="Use local vLLM with this hub repository or folder."),
 ]
 ApiUrl = Annotated[
-    str | None,
-    typer.Option(metavar="URL", help="Use an OpenAI-compatible API; it may cost money."),
+    list[str] | None,
+    typer.Option(
+        metavar="URL",
+        help="Use an OpenAI-compatible API; it may cost money. Several times: spread over them.",
+    ),
 ]
 KeyEnv = Annotated[
-    str, typer.Option(metavar="VAR", help="The environment variable that holds the API key.")
+    list[str] | None,
+    typer.Option(
+        metavar="VAR",
+        help="The environment variable that holds the API key; one for all, or one for each "
+        "--api-url in their order.",
+        show_default="DF_API_KEY",
+    ),
 ]
 KeyFile = Annotated[
     str | None,
