@@ -11,7 +11,7 @@ import pytest
 from dataflow.engine.level import Level
 
 
-def run(latency_at, seconds, *, most=256, start=8, too_much_over=10**9):
+def run(latency_at, seconds, *, most=256, start=8, too_much_over=10**9, by_chance=0.0):
     """The times of the answers, and the level at each of them."""
     level, rng, now = Level(most, start), random.Random(2), 0.0
     events: list[tuple[float, float, bool, bool]] = []
@@ -20,7 +20,7 @@ def run(latency_at, seconds, *, most=256, start=8, too_much_over=10**9):
         while len(events) < level.limit:
             number = len(events) + 1
             after = latency_at(number) * rng.lognormvariate(0, 0.3)
-            bad = number > too_much_over
+            bad = number > too_much_over or rng.random() < by_chance
             heapq.heappush(events, (now + after, now, number >= level.limit, bad))
         now, sent, _, bad = heapq.heappop(events)
         answers.append((now, level.limit))
@@ -63,3 +63,14 @@ def test_many_overloads_lower_it():
 
 def test_it_starts_where_it_is_told_and_stays_there_without_room_above():
     assert {level for _, level in run(lambda n: 0.05, 20, most=12, start=12)} == {12}
+
+
+@pytest.mark.parametrize("by_chance", [0.12, 0.2, 0.4])
+def test_overloads_that_come_at_any_level_do_not_lower_it_for_long(by_chance):
+    answers = run(lambda n: 1.0, 300, most=64, start=64, by_chance=by_chance)
+    assert rate(answers, 60, 300) >= 0.75 * 64 / 1.046
+
+
+def test_an_engine_far_too_small_is_found_out_though_most_of_its_answers_are_overloads():
+    answers = run(lambda n: 1.0, 200, most=64, start=64, too_much_over=8)
+    assert max(level for t, level in answers if t > 100) <= 16

@@ -89,6 +89,23 @@ def test_refusals_that_do_not_mean_the_rate_slow_nothing_down():
     assert len(taken) >= 0.95 * 30 * 16 / 0.05 * 0.98
 
 
+@pytest.mark.parametrize(("noise", "in_flight"), [(0.08, 4), (0.08, 64), (0.15, 64), (0.3, 64)])
+def test_even_many_refusals_at_random_slow_it_for_some_seconds_only(noise, in_flight):
+    server = Server(lambda now: 1e9, bucket=False, noise=noise)
+    taken, _ = run(server, 90, in_flight=in_flight)
+    full = in_flight / (0.05 + 0.005 * noise / (1 - noise))
+    assert between(taken, 40, 90) >= 0.7 * 50 * full
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.15])
+def test_a_limit_is_kept_beside_refusals_at_random(noise):
+    server = Server(lambda now: 50, bucket=False, noise=noise)
+    taken, refused = run(server, 120, in_flight=256)
+    used, wasted = between(taken, 40, 120), between(refused, 40, 120)
+    assert used >= 0.85 * 50 * 80
+    assert wasted <= (noise + 0.1) * (used + wasted)
+
+
 def test_a_stated_ceiling_is_never_passed():
     pace, now, sent = Pace(ceiling=10), 0.0, 0
     while now < 10:

@@ -2,7 +2,9 @@
 
 Latency alone does not tell: a batching engine answers each request more slowly the more it has, and
 yet all of them faster. So the level rises while a rise is worth it in answers per second, goes back
-to the last level that was, and looks again from time to time. Arithmetic on given times only.
+to the last level that was, and looks again from time to time. Overloads lower the level; where that
+only brings fewer answers and no fewer overloads, they have another reason. Arithmetic on given
+times only.
 """
 
 from __future__ import annotations
@@ -43,6 +45,8 @@ class Level:
         self._since = 0.0
         self._answers = self._full = self._too_much = 0
         self._settling = True
+        self._fallen: tuple[int, float, float] | None = None
+        self._noise = 0.0
 
     def finished(self, now: float, seconds: float, *, was_full: bool, too_much: bool) -> None:
         """A request was answered.
@@ -63,11 +67,27 @@ class Level:
         self._too_much += too_much
         long_enough = now - self._since >= max(MIN_EPOCH_SECONDS, 2 * seconds)
         if long_enough and self._answers >= 2 * self.limit:
-            if self._too_much >= MANY * self._answers:
+            share = self._too_much / self._answers
+            good = (self._answers - self._too_much) / (now - self._since)
+            self._noise = min(self._noise, share)
+            if self._fallen is not None and self._fell_in_vain(share, good):
+                self.limit, self._noise = self._fallen[0], share
+                self._fallen = None
+            elif share >= MANY + 1.5 * self._noise:
+                self._fallen = (self.limit, share, good)
                 self._fall(now)
-            elif self._full >= 0.8 * self._answers:
-                self._judge(now, self._answers / (now - self._since))
+            else:
+                self._fallen = None
+                if self._full >= 0.8 * self._answers:
+                    self._judge(now, self._answers / (now - self._since))
             self._restart(now)
+
+    def _fell_in_vain(self, share: float, good: float) -> bool:
+        assert self._fallen is not None  # noqa: S101 - `finished` looked
+        level, share_before, good_before = self._fallen
+        expected = (1 + self.limit / level) / 2  # halfway between no loss and a loss in full
+        is_as_bad = 0.8 * share_before <= share < 0.5
+        return is_as_bad and good < expected * good_before
 
     def _judge(self, now: float, rate: float) -> None:
         if self._below is not None and self.limit > self._below[0]:

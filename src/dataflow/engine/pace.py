@@ -4,7 +4,9 @@ A server tells its rate limit only by turning requests down (HTTP 429). At the f
 nothing is sent for a second, which shows how many are taken; from then on requests are spaced out
 at that rate, at first growing fast to find the limit, then as CUBIC does for TCP (RFC 9438,
 section 4.2): a little under the known limit, a plateau at it, then faster and faster in case it was
-lifted. Arithmetic on given times only; `limiter` does the waiting.
+lifted. Some servers also turn requests down at random. The share of those is seen just under the
+known limit, where a rate limit turns down none, and is not taken for a sign. Arithmetic on given
+times only; `limiter` does the waiting.
 """
 
 from __future__ import annotations
@@ -30,6 +32,12 @@ MANY = 0.1
 """This share of refusals means the rate at any time; fewer do only where the pace has passed the
 known limit, since servers also turn down single requests for reasons of their own."""
 
+ENOUGH = 60
+"""Requests that tell a share."""
+
+NOISE = 0.04
+"""A share of refusals below the known limit that is more than what a limit met unluckily gives."""
+
 LATENESS_SECONDS = 0.1
 """What timers were late by is made up, up to this."""
 
@@ -54,6 +62,8 @@ class Pace:
         self._starting = False
         self._cut_at = 0.0
         self._next = float("-inf")
+        self._below_sent = self._below_refused = 0
+        self._shares_below: deque[float] = deque(maxlen=3)
 
     def rate(self, now: float) -> float | None:
         """Requests per second at `now`; None for no limit."""
@@ -80,6 +90,7 @@ class Pace:
         if self._first is None:
             self._first = now
         self._sent.append(now)
+        self._below_sent += self._is_below(now)
         self._forget(now)
         rate = self.rate(now)
         if rate is not None:
@@ -88,25 +99,41 @@ class Pace:
     def turned_down(self, now: float, sent_at: float) -> None:
         """The request sent at `sent_at` was turned down because of its rate."""
         self._refused.append(sent_at)
+        self._below_refused += self._is_below(sent_at)
         self._forget(now)
-        many = len(self._refused) >= max(2, MANY * len(self._sent))
+        by_chance = self._noise * len(self._sent)
+        beyond = len(self._refused) - by_chance - 4 * by_chance**0.5
+        many = beyond >= max(2, MANY * len(self._sent))
         if self._known is None:
             if many and self._learn_at is None:
                 self._learn_at = now + CUT_SECONDS
         elif now - self._cut_at >= CUT_SECONDS and sent_at > self._cut_at:
             is_past_plateau = not self._starting and now - self._cut_at >= PLATEAU_SECONDS
-            if many or is_past_plateau:
+            if many or (is_past_plateau and beyond > 0):
                 self._cut(now)
 
     def hold(self, until: float) -> None:
         """Send nothing before `until`: the server said that nothing is left until then."""
         self._next = max(self._next, until)
 
+    @property
+    def _noise(self) -> float:
+        """The share that is turned down at any rate: the least of the latest ones seen."""
+        share = min(self._shares_below) if len(self._shares_below) > 1 else 0.0
+        return share if share >= NOISE else 0.0
+
+    def _is_below(self, at: float) -> bool:
+        """Whether the pace was under the known limit at this time."""
+        return not self._starting and 0 < self._cut_at <= at < self._cut_at + PLATEAU_SECONDS
+
     def _cut(self, now: float) -> None:
         self._forget(now)
+        if self._below_sent >= ENOUGH:
+            self._shares_below.append(min(0.9, self._below_refused / self._below_sent))
+            self._below_sent = self._below_refused = 0
         first = now if self._first is None else self._first
         seconds = min(self._window(), max(1.0, now - first))
-        taken = (len(self._sent) - len(self._refused)) / seconds
+        taken = (len(self._sent) - len(self._refused)) / seconds / (1 - self._noise)
         rate = self.rate(now)
         self._starting = self._known is None
         self._known = max(SLOWEST, taken if rate is None else min(taken, rate))
