@@ -30,6 +30,7 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.OverloadedError: "nothing; a smaller `--concurrency` is kinder to the server",
     errors.AskTimeoutError: "a faster server, fewer `--max-tokens` or a smaller `--concurrency`",
     errors.ConnectionLostError: "look at the network and the server's log if it stays",
+    errors.EngineDiedError: "look at this picture; if rows fail so at random, free memory",
     errors.GarbledReplyError: "is the URL that of the API, and not of a web page or a proxy?",
     errors.StopRunError: "read the message: it names the cure",
     errors.WrongKeyError: "set the right key",

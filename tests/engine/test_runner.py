@@ -13,6 +13,7 @@ import pytest
 from dataflow.core.errors import (
     AskTimeoutError,
     ConnectionLostError,
+    EngineDiedError,
     GarbledReplyError,
     InputError,
     OutputError,
@@ -177,6 +178,15 @@ def test_a_row_whose_faults_do_not_pass_fails_alone_and_is_asked_again_later(dat
     run(dataset.plan(again))
     assert again.asked == 1
     assert dataset.captions()[0] == "now"
+
+
+def test_a_row_that_kills_the_engine_every_time_fails_alone(dataset):
+    def answer(request, pictures):
+        return EngineDiedError("it died") if pictures[0].width == 34 else "fine"
+
+    summary = run(dataset.add(20).plan(FakeServing(answer, max_workers=4)))
+    assert summary.failed == {"engine_died": 1}
+    assert summary.captioned == 19
 
 
 def test_an_empty_answer_is_an_error_not_a_caption(dataset):

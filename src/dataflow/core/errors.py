@@ -140,6 +140,12 @@ class ConnectionLostError(TryAgainError):
     kind = "connection"
 
 
+class EngineDiedError(ConnectionLostError):
+    """Our own engine died while it was asked; it is back, and the row may have been the cause."""
+
+    kind = "engine_died"
+
+
 class GarbledReplyError(TryAgainError):
     """The reply is whole but is not a chat completion."""
 

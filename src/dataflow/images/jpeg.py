@@ -25,8 +25,9 @@ def without_metadata(data: bytes) -> bytes | None:
     """
     if data[:2] != _SOI or data[-2:] != _EOI:
         return None
-    kept = [_SOI]
-    at, has_frame = 2, False
+    whole = memoryview(data)  # its slices are no copies
+    kept: list[bytes | memoryview] = [_SOI]
+    at, has_frame, is_bare = 2, False, True
     while True:
         if at + 4 > len(data) or data[at] != 0xFF:
             return None
@@ -35,13 +36,16 @@ def without_metadata(data: bytes) -> bytes | None:
         if length < 2 or end > len(data) or marker in _OTHER_FRAMES:
             return None
         if marker == _SOS:
-            kept.append(data[at:])
-            return b"".join(kept) if has_frame else None
+            if not has_frame:
+                return None
+            return data if is_bare else b"".join([*kept, whole[at:]])
         if marker in _FRAMES:
             has_frame = data[at + 4 : at + 5] == b"\x08"  # bits per sample
-            kept.append(data[at:end])
+            kept.append(whole[at:end])
         elif marker in _TABLES or marker in _KEPT:
-            kept.append(data[at:end])
-        elif marker not in _METADATA:
+            kept.append(whole[at:end])
+        elif marker in _METADATA:
+            is_bare = False
+        else:
             return None
         at = end

@@ -68,16 +68,24 @@ def build_body(
     rest: dict[str, Any] = {"model": model, **sampling}
     if stream:
         rest |= {"stream": True, "stream_options": {"include_usage": True}}
+    pieces = [orjson.dumps(rest)[:-1], b',"messages":[']
     left = iter(pictures)
-    messages = b",".join(_message(turn, left) for turn in request.turns)
-    return b"".join((orjson.dumps(rest)[:-1], b',"messages":[', messages, b"]}"))
+    for turn in request.turns:
+        pieces += _message(turn, left)
+    pieces[-1] = b"]}]}"  # in place of the last turn's end
+    return b"".join(pieces)  # the one copy of the base64
 
 
-def _message(turn: Turn, pictures: Iterator[Picture]) -> bytes:
-    parts = b",".join(
-        _text(part) if isinstance(part, str) else _picture(next(pictures)) for part in turn.parts
-    )
-    return b'{"role":"%b","content":[%b]}' % (turn.role.encode("ascii"), parts)
+def _message(turn: Turn, pictures: Iterator[Picture]) -> Iterator[bytes]:
+    yield b'{"role":"%b","content":[' % turn.role.encode("ascii")
+    for number, part in enumerate(turn.parts):
+        if number:
+            yield b","
+        if isinstance(part, str):
+            yield _text(part)
+        else:
+            yield from _picture(next(pictures))
+    yield b"]},"
 
 
 def _text(text: str) -> bytes:
@@ -87,10 +95,10 @@ def _text(text: str) -> bytes:
         raise BadRowError("the question holds half of a surrogate pair: no valid text") from None
 
 
-def _picture(picture: Picture) -> bytes:
+def _picture(picture: Picture) -> Iterator[bytes]:
     if not _MEDIA_TYPE.fullmatch(picture.media_type):
         raise ValueError(f"{picture.media_type!r} is no picture's media type")
-    return b'{"type":"image_url","image_url":{"url":"data:%b;base64,%b"}}' % (
-        picture.media_type.encode("ascii"),
-        b2a_base64(picture.data, newline=False),
-    )
+    media_type = picture.media_type.encode("ascii")
+    yield b'{"type":"image_url","image_url":{"url":"data:%b;base64,' % media_type
+    yield b2a_base64(picture.data, newline=False)
+    yield b'"}}'

@@ -52,7 +52,7 @@ class EngineChild:
         launch: Makes the command afresh for every start (a new port, say).
         find_reason: Picks from the output's lines why the engine failed, or None.
         start_timeout: Seconds until it must answer.
-        max_restarts: How often a dead engine is started again within this object's life.
+        max_restarts: How often a dead engine is started again without having worked between.
         stop_signal: What the engine is asked to end with: ``"TERM"`` or ``"INT"``.
         grace: Seconds it has for that before it is killed.
     """
@@ -70,7 +70,9 @@ class EngineChild:
     ) -> None:
         self.name = name
         self.start_timeout = start_timeout
+        self.restarts = 0
         self.restarts_left = max_restarts
+        self._max_restarts = max_restarts
         self._launch = launch
         self._find_reason = find_reason
         self._guarding = ["--grace", str(grace), "--signal", stop_signal]
@@ -140,6 +142,10 @@ class EngineChild:
         last = output.last()
         return last if last != self._process.ready_line else "it gave no reason"
 
+    def has_worked(self) -> None:
+        """It has done its work since it was started: what killed it before has passed."""
+        self.restarts_left = self._max_restarts
+
     def _restart(self) -> str:
         """Start a dead engine again, as long as that is allowed."""
         while True:
@@ -152,6 +158,7 @@ class EngineChild:
                     reason=reason,
                 )
             self.restarts_left -= 1
+            self.restarts += 1
             _log.warning("%s died (%s): %s; starting it again", self.name, how, reason)
             try:
                 return self._start()

@@ -52,7 +52,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             None takes 64 for SmolVLM, 512 for others.
         max_workers: Requests in flight; None takes twice the slots, so that no slot ever waits.
         start_timeout: Seconds until the engine must answer, fetching the model not counted.
-        max_restarts: How often a dead engine is started again.
+        max_restarts: How often a dead engine is started again without having worked between.
         hub_cache: The folder of the hub's cache; None takes the hub library's own.
         progress: Told how the model's download goes; see `hub.Progress`.
 

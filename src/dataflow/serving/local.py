@@ -14,6 +14,7 @@ from typing import Any
 
 from dataflow.core.errors import (
     ConnectionLostError,
+    EngineDiedError,
     EngineFailedError,
     GarbledReplyError,
     OverloadedError,
@@ -130,20 +131,23 @@ class _LocalAsker:
         """Make one attempt; see `core.serving.Asker`.
 
         Raises:
-            ConnectionLostError: the engine died; by now it is back.
+            EngineDiedError: the engine died; by now it is back.
             EngineFailedError: it died and cannot be brought back.
         """
         line = self._line
         assert line is not None  # noqa: S101 - `open` made it
         try:
-            return await line.wire.ask(request, pictures)
+            reply = await line.wire.ask(request, pictures)
         except (ConnectionLostError, UnreachableError):
             if await self._revived(line, patience=_DYING_SECONDS):
-                raise ConnectionLostError(f"{self._child.name} died; it is back") from None
+                raise EngineDiedError(f"{self._child.name} died; it is back") from None
             raise
         except (OverloadedError, GarbledReplyError):
             await self._revived(line, patience=0)
             raise
+        if self._line is line:
+            self._child.has_worked()
+        return reply
 
     async def _revived(self, line: _Line, *, patience: float) -> bool:
         """Whether the engine behind `line` died; when it did, there is a new line by now."""

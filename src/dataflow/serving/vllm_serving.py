@@ -80,7 +80,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         vllm_gpu_memory_utilization: The share of a GPU's memory that vLLM may take, 0 to 1.
         max_workers: Requests in flight; None takes 256, with vLLM's build for CPUs 32.
         start_timeout: Seconds until the server must answer; it may fetch the weights in them.
-        max_restarts: How often a dead server is started again.
+        max_restarts: How often a dead server is started again without having worked between.
         vllm_args: Further arguments of vLLM's server; they win over ours.
 
     Raises:
