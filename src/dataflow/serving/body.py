@@ -70,9 +70,10 @@ def build_body(
         rest |= {"stream": True, "stream_options": {"include_usage": True}}
     pieces = [orjson.dumps(rest)[:-1], b',"messages":[']
     left = iter(pictures)
-    for turn in request.turns:
+    for number, turn in enumerate(request.turns):
+        pieces += [b","] if number else []
         pieces += _message(turn, left)
-    pieces[-1] = b"]}]}"  # in place of the last turn's end
+    pieces.append(b"]}")
     return b"".join(pieces)  # the one copy of the base64
 
 
@@ -85,7 +86,7 @@ def _message(turn: Turn, pictures: Iterator[Picture]) -> Iterator[bytes]:
             yield _text(part)
         else:
             yield from _picture(next(pictures))
-    yield b"]},"
+    yield b"]}"
 
 
 def _text(text: str) -> bytes:
