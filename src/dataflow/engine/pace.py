@@ -32,7 +32,7 @@ MANY = 0.1
 """This share of refusals means the rate at any time; fewer do only where the pace has passed the
 known limit, since servers also turn down single requests for reasons of their own."""
 
-ENOUGH = 60
+ENOUGH = 20
 """Requests that tell a share."""
 
 NOISE = 0.04
