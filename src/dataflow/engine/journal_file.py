@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import sqlite3
 import time
@@ -88,11 +89,31 @@ def _text(raw: bytes) -> str:
 
 
 def _prepare(db: sqlite3.Connection, *, durable: bool) -> sqlite3.Connection:
-    db.execute("PRAGMA journal_mode = WAL")
-    db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
-    if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-        db.executescript(_SCHEMA)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+        if not _tables(db):
+            db.executescript(_SCHEMA)
+    except BaseException:
+        db.close()
+        raise
     return db
+
+
+def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
+    """The tables, as they were created."""
+    return db.execute(
+        "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL ORDER BY 1"
+    ).fetchall()
+
+
+@functools.cache
+def _own_tables() -> list[tuple[str, str]]:
+    db = _prepare(_connect(":memory:"), durable=False)
+    try:
+        return _tables(db)
+    finally:
+        db.close()
 
 
 def _distrust(path: Path) -> str | None:
@@ -105,16 +126,19 @@ def _distrust(path: Path) -> str | None:
         return "is damaged (its header)"  # SQLite would open it for reading only
     db = _connect(str(path))
     try:
-        if not db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        if verdict != "ok":
+            return f"is damaged ({verdict})"
+        tables = _tables(db)
+        if not tables:
             return None  # made, and killed before its first table
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             return "belongs to another program"
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             return f"has another layout (version {version}, not {SCHEMA_VERSION})"
-        verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
-        return None if verdict == "ok" else f"is damaged ({verdict})"
-    except sqlite3.DatabaseError as error:
+        return None if tables == _own_tables() else "is damaged (its tables)"
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in SQLite's messages
         return f"is damaged ({error})"
     finally:
         db.close()

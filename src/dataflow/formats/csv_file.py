@@ -116,6 +116,8 @@ class CsvReader(FileReader):
         twice = [name for name in header if header.count(name) > 1]
         if twice:
             raise wrong_at(record.place, f"two columns are named {twice[0]!r}; rename one")
+        if any("\0" in name for name in header):
+            raise wrong_at(record.place, "a column's name holds a NUL character; this is no CSV")
         return header
 
 

@@ -117,7 +117,10 @@ class ParquetReader(FileReader):
                 return {}
             group = metadata.row_group(0)
             columns = [group.column(place) for place in range(group.num_columns)]
-            return {column.path_in_schema: column.compression for column in columns}
+            try:
+                return {column.path_in_schema: column.compression for column in columns}
+            except UnicodeDecodeError as error:
+                raise self._unreadable(error) from error
 
     def _open(self, stream: Any) -> Any:
         import pyarrow as pa
@@ -127,15 +130,18 @@ class ParquetReader(FileReader):
             # Without pre-buffering and with a read buffer, memory does not grow with the row group.
             file = pq.ParquetFile(stream, buffer_size=_READ_BUFFER, pre_buffer=False)
             names = file.schema_arrow.names
-        except (OSError, pa.ArrowException) as error:
-            raise InputError(
-                f"{self.name}: no readable Parquet file ({_first_line(error)}); it may be cut "
-                "short, then fetch or write it again"
-            ) from error
+        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            raise self._unreadable(error) from error
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise InputError(f"{self.name}: two columns are named {twice[0]!r}; rename one")
         return file
+
+    def _unreadable(self, error: Exception) -> InputError:
+        return InputError(
+            f"{self.name}: no readable Parquet file ({_first_line(error)}); it may be cut short, "
+            "then fetch or write it again"
+        )
 
     def _batches(self) -> Iterator[Any]:
         import pyarrow as pa
@@ -149,6 +155,8 @@ class ParquetReader(FileReader):
                 while True:
                     try:
                         batch = next(batches, None)
+                        if batch is not None:
+                            batch.validate(full=True)  # lengths, and that texts are UTF-8
                     except (OSError, pa.ArrowException) as error:
                         raise InputError(
                             f"{self.name}, row {done} or soon after: damaged Parquet "
@@ -158,6 +166,11 @@ class ParquetReader(FileReader):
                         break
                     yield batch
                     done += batch.num_rows
+            if done != file.metadata.num_rows:
+                raise InputError(
+                    f"{self.name}: damaged Parquet ({done} rows, where its footer says "
+                    f"{file.metadata.num_rows}); fetch or write the file again"
+                )
 
 
 def _rows_in_a_batch(group: Any) -> int:
