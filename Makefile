@@ -12,9 +12,10 @@ VENV_VLLM ?= .venv-vllm
 PIP_INSTALL := -m pip --quiet --quiet --disable-pip-version-check install
 PYTEST := -m pytest
 MINUTES ?= 30
+BENCH ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm soak fuzz check docs clean
+.PHONY: help demo test test-vllm soak fuzz bench check docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -36,6 +37,9 @@ soak: $(VENV)/.installed-dev ## the tests that take many minutes
 fuzz: $(VENV)/.installed-dev ## feed the parsers nonsense, MINUTES=30 each, TARGET=journals only that
 	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES) $(TARGET)
 
+bench: $(VENV)/.installed-dev ## short benches; BENCH="road --runs 5" runs that one, BENCH=-h lists them
+	$(VENV)/bin/python -m bench $(BENCH)
+
 check: $(VENV)/.installed-dev ## style, types, the floors of the house, generated docs
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -47,7 +51,7 @@ docs: $(VENV)/.installed-dev ## write the generated parts of docs/ anew
 	$(VENV)/bin/python tools/make_docs.py
 
 clean: ## remove all that these targets made
-	rm -rf .venv .venv-* $(VENV) $(VENV_VLLM) demo-output dist
+	rm -rf .venv .venv-* $(VENV) $(VENV_VLLM) demo-output dist .bench
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

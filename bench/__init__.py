@@ -1,0 +1,1 @@
+"""Benchmarks: how fast the road is, how much memory it takes, beside floors measured with it."""

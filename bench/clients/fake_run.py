@@ -1,0 +1,93 @@
+"""The road with an engine that answers by itself, in this process.
+
+    python fake_run.py ROWS OUTPUT         captions the rows
+    python fake_run.py ROWS OUTPUT --fill  writes the journal of a finished run, asking nothing
+
+One JSON line: ``requests``, and ``first``, the seconds to the first of them since the time in the
+variable ``BENCH_BEGAN`` (of the monotonic clock).
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from dataflow.checks.empty import empty
+from dataflow.core.picture import Picture
+from dataflow.core.request import Reply, Request, Usage
+from dataflow.engine.intake import JobMaker
+from dataflow.engine.job import Output, Plan
+from dataflow.engine.journal import Entry, Journal
+from dataflow.engine.runner import run
+from dataflow.formats.registry import open_reader, writer_for
+from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.serving.fake import FakeServing
+
+TEXT = "A wooden table by a window with a bowl of green apples on it and a grey cat on the chair."
+BATCH = 1000
+
+
+class Engine(FakeServing):
+    """Answers at once, and notes when it was first asked."""
+
+    first: float | None = None
+
+    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+        """One answer, like any other."""
+        self.first = self.first or time.monotonic()
+        return await super().ask(request, pictures)
+
+
+def plan_of(rows: Path, output: Path, engine: Engine) -> Plan:
+    """What the command line makes of these arguments."""
+    reader = open_reader(rows, picture_key="image")
+    return Plan(
+        reader=reader,
+        request_of=RowRequests(folders=[reader.folder(), os.curdir]),
+        serving=engine,
+        output=Output(output, "caption", writer_for(output, reader, ["caption"])),
+        checks=[empty],
+    )
+
+
+async def fill(plan: Plan) -> None:
+    """Write the journal that a finished run would leave."""
+    maker = JobMaker(plan)
+    journal = Journal(plan.output.beside(".journal"))
+    rows = iter(plan.reader.rows())
+    while batch := [maker.job(row).key for row in itertools.islice(rows, BATCH)]:
+        entries = [
+            Entry(key, TEXT, None, None, True, "stop", 400, 60, 1, 1.0, "fake") for key in batch
+        ]
+        await asyncio.gather(*(journal.put(entry) for entry in entries))
+    journal.close()
+
+
+def main() -> None:
+    """Run as the arguments say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("rows", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--fill", action="store_true")
+    options = parser.parse_args()
+    reply = Reply(TEXT, "stop", Usage(400, 60), "fake")
+    engine = Engine(lambda *_: reply, max_workers=64)
+    plan = plan_of(options.rows, options.output, engine)
+    if options.fill:
+        asyncio.run(fill(plan))
+    else:
+        run(plan)
+    began = float(os.environ.get("BENCH_BEGAN", "0"))
+    first = None if engine.first is None else engine.first - began
+    sys.stdout.write(json.dumps({"requests": engine.asked, "first": first}) + "\n")
+
+
+if __name__ == "__main__":
+    main()

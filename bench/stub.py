@@ -1,0 +1,252 @@
+"""An OpenAI-compatible server that only answers, as a process of its own.
+
+    python -m bench.stub --core 1 --latency 1.0
+
+It reads requests as bytes and looks at nothing but their length, so that it is never what is
+measured; ``GET /stats`` says what it did and how much CPU that took. One line, the ports as a JSON
+list, goes to stdout; it ends when its stdin does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import math
+import os
+import random
+import re
+import signal
+import sys
+import time
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+_BUFFER = memoryview(bytearray(1 << 18))  # filled and read within one call, so that all share it
+_TOKENS = 60  # of each answer
+_ANSWER = {
+    "id": "chatcmpl-stub",
+    "object": "chat.completion",
+    "created": 0,
+    "model": "stub",
+    "choices": [
+        {
+            "index": 0,
+            "finish_reason": "stop",
+            "message": {
+                "role": "assistant",
+                "content": "A wooden table by a window with a bowl of green apples on it, two cups "
+                "of coffee and an open book; soft morning light falls from the left, and a grey "
+                "cat sleeps on the chair behind the table.",
+            },
+        }
+    ],
+    "usage": {"prompt_tokens": 400, "completion_tokens": _TOKENS, "total_tokens": 400 + _TOKENS},
+}
+_REFUSAL = {"error": {"message": "Rate limit reached for requests", "type": "rate_limit_error"}}
+
+
+def _http(status: str, body: object) -> bytes:
+    text = json.dumps(body).encode()
+    head = f"HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {len(text)}"
+    return head.encode() + b"\r\n\r\n" + text
+
+
+_OK, _REFUSED = _http("200 OK", _ANSWER), _http("429 Too Many Requests", _REFUSAL)
+
+
+@dataclass
+class Limit:
+    """A rate limit that changes with time: a bucket that holds `BURST` seconds of it.
+
+    Attributes:
+        steps: From how many seconds after the first request on, how many requests (or tokens)
+            per second.
+        tokens: Whether tokens are counted instead of requests, 100 to 900 a request.
+    """
+
+    BURST = 1.0
+
+    steps: list[tuple[float, float]]
+    tokens: bool = False
+    level: float = math.inf
+    at: float | None = None
+    first: float = 0.0
+
+    def takes(self, now: float) -> bool:
+        """Whether a request that comes `now` is taken."""
+        if self.at is None:
+            self.at = self.first = now
+        rate = next(rate for since, rate in reversed(self.steps) if since <= now - self.first)
+        # a bucket smaller than the largest request would turn that one down for ever
+        room = max(self.BURST * rate, 900.0 if self.tokens else 1.0)
+        self.level = min(room, self.level + (now - self.at) * rate)
+        self.at = now
+        cost = random.uniform(100, 900) if self.tokens else 1.0
+        if self.level < cost:
+            return False
+        self.level -= cost
+        return True
+
+
+@dataclass
+class Served:
+    """What one port did.
+
+    Attributes:
+        answered: When each request was answered, in seconds of the monotonic clock.
+        refused: When each request was turned down.
+        delays: The sum of the delays drawn, in seconds.
+        in_flight: Requests under way.
+        most_in_flight: The most of them at one time.
+        began: Clock and CPU seconds at the first request.
+    """
+
+    answered: array[float] = field(default_factory=lambda: array("d"))
+    refused: array[float] = field(default_factory=lambda: array("d"))
+    delays: float = 0.0
+    in_flight: int = 0
+    most_in_flight: int = 0
+    began: tuple[float, float] | None = None
+
+    def stats(self) -> dict[str, object]:
+        """All of it as JSON values; times in seconds since the first request."""
+        began, cpu = self.began or (time.monotonic(), time.process_time())
+        last = max([began, *self.answered[-1:], *self.refused[-1:]])
+        busy = time.process_time() - cpu
+        return {
+            "answered": [round(at - began, 4) for at in self.answered],
+            "refused": [round(at - began, 4) for at in self.refused],
+            "mean_delay": self.delays / max(1, len(self.answered)),
+            "most_in_flight": self.most_in_flight,
+            "cpu_share": busy / max(1e-9, last - began),
+        }
+
+
+class Connection(asyncio.BufferedProtocol):
+    """One client's connection; requests come one after the other.
+
+    Args:
+        served: The port's log.
+        delay: Draws seconds.
+        limit: The rate limit, or None.
+    """
+
+    def __init__(self, served: Served, delay: Callable[[], float], limit: Limit | None) -> None:
+        self._served = served
+        self._delay = delay
+        self._limit = limit
+        self._head = b""
+        self._left = 0
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client is there."""
+        self._transport = transport  # type: ignore[assignment]
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where to put what comes."""
+        return _BUFFER
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many bytes came."""
+        if self._left > 0:
+            self._left -= nbytes
+        else:
+            self._head += bytes(_BUFFER[:nbytes])
+            end = self._head.find(b"\r\n\r\n")
+            if end < 0:
+                return
+            length = _LENGTH.search(self._head, 0, end + 2)
+            self._left = int(length[1]) - (len(self._head) - end - 4) if length else 0
+        if self._left <= 0:
+            head, self._head, self._left = self._head, b"", 0
+            self._request(head)
+
+    def _request(self, head: bytes) -> None:
+        now = time.monotonic()
+        served = self._served
+        if head.startswith(b"GET"):
+            self._send(_http("200 OK", served.stats()))
+            return
+        if served.began is None:
+            served.began = (now, time.process_time())
+        if self._limit is not None and not self._limit.takes(now):
+            served.refused.append(now)
+            self._send(_REFUSED)
+            return
+        served.in_flight += 1
+        served.most_in_flight = max(served.most_in_flight, served.in_flight)
+        delay = self._delay()
+        served.delays += delay
+        if delay > 0:
+            asyncio.get_running_loop().call_later(delay, self._answer)
+        else:
+            self._answer()
+
+    def _answer(self) -> None:
+        self._served.in_flight -= 1
+        self._served.answered.append(time.monotonic())
+        self._send(_OK)
+
+    def _send(self, data: bytes) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(data)
+
+
+def delays(text: str) -> Callable[[], float]:
+    """``"1.0"``: always one second; ``"lognormal:1.0"``: drawn, with that mean (sigma 0.5)."""
+    kind, _, mean = text.rpartition(":")
+    seconds = float(mean)
+    if kind != "lognormal":
+        return lambda: seconds
+    sigma = 0.5
+    mu = math.log(seconds) - sigma**2 / 2
+    return lambda: random.lognormvariate(mu, sigma)
+
+
+def steps(text: str) -> list[tuple[float, float]]:
+    """``"0:50,60:25"``: 50 a second, from 60 s on 25."""
+    pairs = (step.split(":") for step in text.split(","))
+    return [(float(since), float(rate)) for since, rate in pairs]
+
+
+async def serve(options: argparse.Namespace) -> None:
+    """Listen on a port for each latency until stdin ends."""
+    loop = asyncio.get_running_loop()
+    ports = []
+    for latency in options.latency or ["0"]:
+        limit = Limit(steps(options.limit), options.tokens) if options.limit else None
+        served, delay = Served(), delays(latency)
+        server = await loop.create_server(
+            lambda s=served, d=delay, li=limit: Connection(s, d, li),  # type: ignore[misc]
+            "127.0.0.1",
+            0,
+            backlog=4096,
+        )
+        ports.append(server.sockets[0].getsockname()[1])
+    sys.stdout.write(json.dumps(ports) + "\n")
+    sys.stdout.flush()
+    await loop.run_in_executor(None, sys.stdin.read)
+
+
+def main() -> None:
+    """Serve as the arguments say."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--core", type=int, help="the one core to run on")
+    parser.add_argument(
+        "--latency", action="append", help="seconds, or lognormal:MEAN; once for each port"
+    )
+    parser.add_argument("--limit", help="SECONDS:RATE,… : requests a second from then on")
+    parser.add_argument("--tokens", action="store_true", help="the limit counts tokens")
+    options = parser.parse_args()
+    if options.core is not None:
+        os.sched_setaffinity(0, {options.core})
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    asyncio.run(serve(options))
+
+
+if __name__ == "__main__":
+    main()
