@@ -156,8 +156,13 @@ async def main(paths):
         await asyncio.gather(*map(one, paths))
 
 asyncio.run(main(sys.stdin.read().split("\\0")))
-unit = 1 << 20 if sys.platform == "darwin" else 1 << 10
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // unit)
+if sys.platform == "linux":
+    # not ru_maxrss, which begins at the size of the process that started this one
+    with open("/proc/self/status") as file:
+        status = file.read()
+    print(int(status.split("VmHWM:")[1].split()[0]) // 1024)
+else:
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 << 20))
 """
 
 

@@ -20,7 +20,7 @@ from dataflow.serving.child import EngineChild, Launch
 from dataflow.serving.gguf import DEMO, GgufPair, HubPair, check_magic, read_model_name
 from dataflow.serving.hub import Progress, fetch
 from dataflow.serving.llamacpp_child import KEY_VARIABLE, SAYS, LlamaCppSettings
-from dataflow.serving.local import LocalServing
+from dataflow.serving.local import LocalServing, weights_of
 from dataflow.serving.output import EngineOutput
 
 DEFAULT_MODEL = "ggml-org/SmolVLM-500M-Instruct-GGUF"
@@ -130,7 +130,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         if isinstance(self._files, GgufPair):
             # Other weights under the same name are another model.
             pair = (self._files.model, self._files.mmproj)
-            settings["files"] = [[file.name, file.stat().st_size] for file in pair]
+            settings["files"] = [weights_of(file) for file in pair]
         return settings
 
     def child(self) -> EngineChild:

@@ -144,6 +144,8 @@ def find_reason(lines: Sequence[str]) -> str | None:
             reason = line.partition("error:")[2].strip()
         elif exception := _EXCEPTION.match(line):
             kind = exception[1].rpartition(".")[2]
+            if kind.endswith("Warning"):
+                continue
             message = exception[2] or ""
             if "validation error" in message:  # pydantic's says what is wrong in the next line
                 message = " ".join(plain[place + 1 : place + 2]).partition(" [type=")[0].strip()

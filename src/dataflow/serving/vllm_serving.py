@@ -13,7 +13,7 @@ from typing import Any
 from dataflow.core.errors import UnknownModelError, UnreachableError, UsageError
 from dataflow.serving import hub, vllm_command
 from dataflow.serving.child import EngineChild, Launch, free_port
-from dataflow.serving.local import LocalServing
+from dataflow.serving.local import LocalServing, weights_of
 from dataflow.serving.output import EngineOutput
 
 _GPU_WORKERS, _CPU_WORKERS = 256, 32
@@ -142,7 +142,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         if (folder := Path(self._weights)).is_dir():
             # Other weights under the same name are another model.
             files = sorted(folder.glob("*.safetensors"))
-            settings["files"] = [[file.name, file.stat().st_size] for file in files]
+            settings["files"] = [weights_of(file) for file in files]
         return settings
 
     def sampling(self) -> Mapping[str, Any]:
