@@ -100,6 +100,7 @@ class TestServing:
 
     def test_sampling_and_context_as_given(self, weights):
         serving = LocalModelVLMServing_vllm(str(weights), vllm_seed=None, vllm_max_tokens=3000)
+        changed = (weights / "model.safetensors").stat().st_mtime_ns
         assert serving.settings() == {
             "engine": "vllm",
             "model": str(weights),
@@ -109,7 +110,7 @@ class TestServing:
             "top_k": 40,
             "repetition_penalty": 1.0,
             "max_tokens": 2048,
-            "files": [["model.safetensors", 4]],
+            "files": [["model.safetensors", 4, changed]],
         }
         assert LocalModelVLMServing_vllm("a/b").settings()["max_model_len"] == 4096
 

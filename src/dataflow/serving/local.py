@@ -101,7 +101,7 @@ class LocalServing(ListServing):
 
 
 def weights_of(file: Path) -> list[Any]:
-    """What tells these weights from others under the same name: name, bytes, time of change (ns)."""
+    """What tells weights from others of that name: name, bytes, time of change (ns)."""
     found = file.stat()
     return [file.name, found.st_size, found.st_mtime_ns]
 
