@@ -24,6 +24,9 @@ MIN_EPOCH_SECONDS = 0.5
 MANY = 0.1
 """This share of overloads lowers the level; single ones have reasons of their own."""
 
+FORGET = 0.1
+"""How fast a share of overloads that is not the level's fault is forgotten, for each judgement."""
+
 FALL = 0.7
 """The level after the server was overloaded, as a multiple."""
 
@@ -69,11 +72,11 @@ class Level:
         if long_enough and self._answers >= 2 * self.limit:
             share = self._too_much / self._answers
             good = (self._answers - self._too_much) / (now - self._since)
-            self._noise = min(self._noise, share)
+            self._noise += min(0.0, share - self._noise) * FORGET
             if self._fallen is not None and self._fell_in_vain(share, good):
                 self.limit, self._noise = self._fallen[0], share
                 self._fallen = None
-            elif share >= MANY + 1.5 * self._noise:
+            elif self._is_too_much():
                 self._fallen = (self.limit, share, good)
                 self._fall(now)
             else:
@@ -81,6 +84,10 @@ class Level:
                 if self._full >= 0.8 * self._answers:
                     self._judge(now, self._answers / (now - self._since))
             self._restart(now)
+
+    def _is_too_much(self) -> bool:
+        by_chance = (MANY + self._noise) * self._answers
+        return self._too_much >= by_chance + 2 * by_chance**0.5
 
     def _fell_in_vain(self, share: float, good: float) -> bool:
         assert self._fallen is not None  # noqa: S101 - `finished` looked

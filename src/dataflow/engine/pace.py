@@ -32,6 +32,9 @@ MANY = 0.1
 """This share of refusals means the rate at any time; fewer do only where the pace has passed the
 known limit, since servers also turn down single requests for reasons of their own."""
 
+MANY_AT_FIRST = 0.2
+"""The share that means a limit where none was met yet: a pace that is a quarter beyond it."""
+
 ENOUGH = 20
 """Requests that tell a share."""
 
@@ -105,6 +108,8 @@ class Pace:
         beyond = len(self._refused) - by_chance - 4 * by_chance**0.5
         many = beyond >= max(2, MANY * len(self._sent))
         if self._known is None:
+            limit = MANY_AT_FIRST * len(self._sent)
+            many = len(self._sent) >= 8 and beyond >= limit + 2 * limit**0.5
             if many and self._learn_at is None:
                 self._learn_at = now + CUT_SECONDS
         elif now - self._cut_at >= CUT_SECONDS and sent_at > self._cut_at:
