@@ -9,6 +9,8 @@ times only.
 
 from __future__ import annotations
 
+import math
+
 FAST_RISE, SLOW_RISE = 2.0, 1.25
 """The next level, as a multiple; the slow one looks more closely where the fast one overshot."""
 
@@ -87,7 +89,7 @@ class Level:
 
     def _is_too_much(self) -> bool:
         by_chance = (MANY + self._noise) * self._answers
-        return self._too_much >= by_chance + 2 * by_chance**0.5
+        return self._too_much >= by_chance + 2 * math.sqrt(by_chance)
 
     def _fell_in_vain(self, share: float, good: float) -> bool:
         assert self._fallen is not None  # noqa: S101 - `finished` looked
