@@ -6,8 +6,8 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("road", "latency", "ratelimit", "shrinking", "memory", "engines")
-SHORT = ("road", "shrinking", "memory")
+NAMES = ("road", "latency", "ratelimit", "shrinking", "memory", "engines", "startup")
+SHORT = ("road", "shrinking", "memory", "startup")
 
 
 def main() -> int:

@@ -122,10 +122,11 @@ def stub(*options: str) -> Iterator[Stub]:
         child.communicate()  # its stdin ends, and so does it
 
 
-def road_command(rows: Path, output: Path, url: str, *more: str) -> list[str | Path]:
-    """The command line that captions `rows` into `output` with the API at `url`."""
+def road_command(rows: Path, output: Path, url: str | None = None, *more: str) -> list[str | Path]:
+    """The command line that captions `rows` into `output`; with the API at `url`, where given."""
     program = Path(sys.executable).with_name("dataflow")
-    return [program, "caption", rows, "-o", output, "--api-url", url, "--model", "stub", *more]
+    engine = [] if url is None else ["--api-url", url, "--model", "stub"]
+    return [program, "caption", rows, "-o", output, *engine, *more]
 
 
 def fresh(name: str) -> Path:

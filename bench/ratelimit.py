@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> Report:
         ]
     report.notes.append(
         "answers after 0.2 s; the limit is a bucket that holds one second of it, and a 429 says "
-        "nothing of when to come again; settled: from then on, five seconds bring 95 % of the limit"
+        "nothing of when to come again; settled: the next five seconds "
+        "bring 95 to 105 % of the limit, and under 5 % are turned down"
     )
     return report
 
@@ -67,8 +68,8 @@ def _run_one(unit: float) -> tuple[float, ...]:
         taken_then / (changed - 20) / RATE,
         refused_then / (taken_then + refused_then),
         len(refused) / (len(sent) + len(refused)),
-        _settled(sent, changed, RATE / 2),
-        _settled(sent, back, RATE),
+        _settled(sent, refused, changed, RATE / 2),
+        _settled(sent, refused, back, RATE),
     )
 
 
@@ -76,14 +77,15 @@ def _between(times: Sequence[float], first: float, last: float) -> int:
     return bisect_left(times, last) - bisect_left(times, first)
 
 
-def _settled(times: Sequence[float], change: float, rate: float) -> float:
-    """Seconds from `change` on until five seconds bring what `rate` allows, within 5 %.
+def _settled(taken: Sequence[float], refused: Sequence[float], change: float, rate: float) -> float:
+    """Seconds from `change` on until five seconds bring what `rate` allows, with little waste.
 
     After a halving the bucket's rest goes first, so more than the rate is no sign either.
     """
     for tenth in range(600):
         start = change + tenth / 10
-        share = _between(times, start, start + WINDOW) / WINDOW / rate
-        if SETTLED <= share <= 2 - SETTLED:
+        these, those = (_between(times, start, start + WINDOW) for times in (taken, refused))
+        share = these / WINDOW / rate
+        if SETTLED <= share <= 2 - SETTLED and those <= (1 - SETTLED) * these:
             return tenth / 10
     return float("inf")

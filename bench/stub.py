@@ -64,7 +64,8 @@ class Limit:
     Attributes:
         steps: From how many seconds after the first request on, how many requests (or tokens)
             per second.
-        tokens: Whether tokens are counted instead of requests, 100 to 900 a request.
+        tokens: Whether tokens are counted instead of requests, 400 to 600 a request, as for
+            captions of pictures of one size.
     """
 
     BURST = 1.0
@@ -81,10 +82,10 @@ class Limit:
             self.at = self.first = now
         rate = next(rate for since, rate in reversed(self.steps) if since <= now - self.first)
         # a bucket smaller than the largest request would turn that one down for ever
-        room = max(self.BURST * rate, 900.0 if self.tokens else 1.0)
+        room = max(self.BURST * rate, 600.0 if self.tokens else 1.0)
         self.level = min(room, self.level + (now - self.at) * rate)
         self.at = now
-        cost = random.uniform(100, 900) if self.tokens else 1.0
+        cost = random.uniform(400, 600) if self.tokens else 1.0
         if self.level < cost:
             return False
         self.level -= cost
@@ -112,11 +113,12 @@ class Served:
     began: tuple[float, float] | None = None
 
     def stats(self) -> dict[str, object]:
-        """All of it as JSON values; times in seconds since the first request."""
+        """All of it as JSON values; times in seconds since ``first``, of the monotonic clock."""
         began, cpu = self.began or (time.monotonic(), time.process_time())
         last = max([began, *self.answered[-1:], *self.refused[-1:]])
         busy = time.process_time() - cpu
         return {
+            "first": began,
             "answered": [round(at - began, 4) for at in self.answered],
             "refused": [round(at - began, 4) for at in self.refused],
             "mean_delay": self.delays / max(1, len(self.answered)),
