@@ -113,7 +113,7 @@ def test_a_signal_finishes_what_is_in_flight_and_says_how_to_go_on(dataflow, pic
         process.send_signal(ending)
         _, err = process.communicate(timeout=20)
         assert process.returncode == 128 + ending
-        assert "Run the same command again" in err
+        assert "run the same command again" in err
         asked = server.asked
         assert dataflow(*arguments, DF_API_KEY=KEY).returncode == 0
         assert server.asked == 100
@@ -263,3 +263,29 @@ def test_several_endpoints_share_the_rows(dataflow, pictures):
         assert (one.asked + two.asked, min(one.asked, two.asked) > 5) == (40, True)
     captions = [row["caption"] for row in rows_of(folder.with_name("photos.captions.jsonl"))]
     assert captions == right_captions(folder)
+
+
+def test_an_output_that_cannot_hold_the_rows_is_told_before_anything_is_paid(
+    dataflow, pictures, server
+):
+    folder = pictures(2)
+    rows = [{"image": f"photos/0000{n}.jpg", "v": value} for n, value in enumerate([1, "x"])]
+    (folder.parent / "d.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = dataflow("caption", "d.jsonl", "-o", "d.parquet", *api(server), DF_API_KEY=KEY)
+    assert done.returncode == 1
+    assert "'v'" in done.stderr
+    assert server.asked == 0
+
+
+def test_going_on_after_a_stopped_fresh_run_asks_nothing_twice(dataflow, pictures):
+    pictures(60)
+    with HostileServer(delay=0.2) as server:
+        arguments = ["caption", "photos", *api(server), "--concurrency", "4"]
+        process = dataflow.start(*arguments, "--fresh", DF_API_KEY=KEY)
+        while server.asked < 8:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+        assert "run the same command again without --fresh" in err
+        assert dataflow(*arguments, DF_API_KEY=KEY).returncode == 0
+        assert server.asked == 60

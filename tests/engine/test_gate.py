@@ -195,3 +195,34 @@ def test_its_clock_stands_still_while_it_is_closed():
     stood, ran = asyncio.run(scene())
     assert stood == 0
     assert 0.03 < ran < 5
+
+
+def test_who_waits_longest_is_the_next_probe():
+    async def scene():
+        gate, order = closed_gate(), []
+
+        async def probe(name):
+            if await gate.enter():
+                order.append(name)
+                fail(gate, probe=True)
+
+        await asyncio.gather(*(probe(name) for name in "abcde"))
+        return order
+
+    assert asyncio.run(scene()) == list("abcde")
+
+
+def test_an_answer_just_as_the_turn_comes_leaves_no_probe_behind():
+    async def scene():
+        gate = closed_gate()
+        first = asyncio.create_task(gate.enter())
+        second = asyncio.create_task(gate.enter())
+        await first
+        fail(gate, probe=True)  # the turn goes to the second …
+        gate.answered()  # … and an answer comes before it runs
+        assert await asyncio.wait_for(second, 1) is False
+        for _ in range(policy.BREAKER_ROWS):
+            fail(gate)
+        return await asyncio.wait_for(gate.enter(), 1)
+
+    assert asyncio.run(scene()) is True

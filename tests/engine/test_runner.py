@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import os
-import signal
 import threading
-import time
 
 import pytest
 
@@ -24,7 +23,7 @@ from dataflow.core.errors import (
 from dataflow.engine import policy
 from dataflow.engine.job import Output
 from dataflow.engine.journal import Journal
-from dataflow.engine.runner import RunInterruptedError, run
+from dataflow.engine.runner import run
 from dataflow.serving.fake import FakeServing
 
 
@@ -189,6 +188,63 @@ def test_a_row_that_kills_the_engine_every_time_fails_alone(dataset):
     assert summary.captioned == 19
 
 
+def test_many_rows_that_are_never_answered_fail_by_themselves(dataset, monkeypatch):
+    def answer(request, pictures):
+        return "fine" if pictures[0].width < 32 + 18 else OverloadedError("HTTP 500")
+
+    plan = dataset.add(30).plan(FakeServing(answer, max_workers=4), give_up_after=1.5)
+    summary = run(plan)
+    assert (summary.captioned, summary.failed) == (18, {"overloaded": 12})
+
+
+def test_one_row_turned_down_without_a_reason_fails_alone(dataset):
+    def answer(request, pictures):
+        odd = pictures[0].width == 40
+        return WrongKeyError("HTTP 403: a firewall's page", is_vague=True) if odd else "fine"
+
+    summary = run(dataset.add(20).plan(FakeServing(answer, max_workers=1)))
+    assert summary.failed == {"wrong_key": 1}
+
+
+def test_a_key_taken_away_during_the_run_stops_it(dataset):
+    answers = ["fine"] * 5 + [WrongKeyError("HTTP 403", is_vague=True)] * 95
+    serving = FakeServing(answers, max_workers=1)
+    with pytest.raises(WrongKeyError):
+        run(dataset.add(100).plan(serving))
+    assert serving.asked == 5 + 3
+    again = FakeServing("later")
+    run(dataset.plan(again))
+    assert again.asked == 95
+
+
+def test_a_picture_added_during_the_run_leaves_the_other_captions_right(dataset, width_of):
+    dataset.add(4)
+
+    def answer(request, pictures):
+        if dataset.names[0] == "0000.jpg":
+            dataset.add(1)
+            dataset.names.insert(0, dataset.names.pop())
+            dataset.write()
+        return f"width {pictures[0].width}"
+
+    summary = run(dataset.plan(FakeServing(answer, max_workers=1)))
+    assert dataset.captions() == [None, *widths(4)]
+    assert summary.failed == {"changed": 1}
+
+
+def test_a_picture_of_the_same_name_size_and_time_in_another_folder_is_another(dataset, width_of):
+    dataset.add(1)
+    run(dataset.plan(FakeServing("the first")))
+    other = type(dataset)(dataset.folder / "other")
+    other.folder.mkdir()
+    other.output = dataset.output
+    other.add(1)
+    found = (dataset.folder / "0000.jpg").stat()
+    os.utime(other.folder / "0000.jpg", ns=(found.st_atime_ns, found.st_mtime_ns))
+    run(other.plan(FakeServing("the second")))
+    assert other.captions() == ["the second"]
+
+
 def test_an_empty_answer_is_an_error_not_a_caption(dataset):
     summary = run(dataset.add(1).plan(FakeServing("  ")))
     assert summary.failed == {"empty": 1}
@@ -281,10 +337,15 @@ def test_a_full_disk_at_the_output_keeps_what_was_there_and_every_answer(dataset
     dataset.add(1)
     plan = dataset.plan(FakeServing(width_of))
 
-    def full(path):
-        raise OSError(28, "No space left on device")
+    opened = itertools.count()
+    usual = plan.output.open_writer
 
-    object.__setattr__(plan, "output", Output(dataset.output, "caption", full))
+    def full_in_the_end(path):
+        if next(opened):
+            raise OSError(28, "No space left on device")
+        return usual(path)
+
+    object.__setattr__(plan, "output", Output(dataset.output, "caption", full_in_the_end))
     with pytest.raises(OutputError, match="No space left"):
         run(plan)
     assert dataset.output.read_bytes() == before
@@ -293,91 +354,11 @@ def test_a_full_disk_at_the_output_keeps_what_was_there_and_every_answer(dataset
     assert again.asked == 0
 
 
-def _interrupt_when(condition, times=1):
-    def wait():
-        for _ in range(times):
-            deadline = time.monotonic() + 10
-            while not condition() and time.monotonic() < deadline:
-                time.sleep(0.005)
-            os.kill(os.getpid(), signal.SIGINT)
-            time.sleep(0.3)
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
-
-
-def test_one_ctrl_c_finishes_what_is_in_flight(dataset, width_of):
-    serving = FakeServing(width_of, delay=0.4, max_workers=5)
-    thread = _interrupt_when(lambda: serving.asked == 5)
-    with pytest.raises(RunInterruptedError):
-        run(dataset.add(30).plan(serving))
-    thread.join()
-    assert serving.asked == 5
-    again = FakeServing(width_of)
-    run(dataset.plan(again))
-    assert again.asked == 25
-    assert dataset.captions() == widths(30)
-
-
-def test_two_ctrl_c_end_at_once_and_keep_what_was_answered(dataset, width_of):
-    serving = FakeServing(
-        width_of, delay=lambda r, p: 0.0 if p[0].width < 36 else 60.0, max_workers=8
-    )
-    thread = _interrupt_when(lambda: serving.asked >= 12, times=2)
-    started = time.monotonic()
-    with pytest.raises(RunInterruptedError):
-        run(dataset.add(30).plan(serving))
-    thread.join()
-    assert time.monotonic() - started < 10
-    again = FakeServing(width_of)
-    run(dataset.plan(again))
-    assert again.asked == 26
-
-
 def test_it_works_inside_a_running_event_loop(dataset, width_of):
     async def notebook_cell():
         return run(dataset.add(3).plan(FakeServing(width_of)))
 
     assert asyncio.run(notebook_cell()).captioned == 3
-
-
-def test_reading_does_not_run_ahead_without_bound(dataset, width_of):
-    """With the engine stuck, only a bounded part of the dataset has been taken up."""
-    dataset.add(3)
-    taken = 0
-
-    class Endless:
-        def rows(self):
-            nonlocal taken
-            for row in open_rows():
-                taken += 1
-                yield row
-
-        def count(self):
-            return 100_000
-
-        def column_names(self):
-            return ["id", "image"]
-
-        def folder(self):
-            return str(dataset.folder)
-
-    def open_rows():
-        from dataflow.core.row import Row
-
-        for i in range(100_000):
-            turns = [{"from": "human", "value": f"Question {i}?"}]
-            yield Row(i, {"image": "0000.jpg", "conversation": turns}, f"row {i}")
-
-    serving = FakeServing(width_of, delay=60, max_workers=4)
-    plan = dataset.plan(serving)
-    object.__setattr__(plan, "reader", Endless())
-    thread = _interrupt_when(lambda: serving.asked == 4 and time.sleep(0.5) is None, times=2)
-    with pytest.raises(RunInterruptedError):
-        run(plan)
-    thread.join()
-    assert taken < 2_000
 
 
 def test_the_journal_holds_tokens_and_attempts(dataset, width_of):

@@ -51,6 +51,13 @@ def test_a_parquet_whose_column_is_not_named_in_utf8(tmp_path):
         read(tmp_path / "data.parquet", data)
 
 
+def test_a_parquet_that_names_a_column_wrongly_where_it_says_its_compression(tmp_path):
+    before, name, after = parquet(column=[1]).rpartition(b"column")
+    read(tmp_path / "data.parquet", before + b"co\xffumn" + after)
+    assert name
+    assert (tmp_path / "out.parquet").exists()
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_parquet_whose_text_is_not_utf8(tmp_path, nested):
     data = parquet(image=[["a.jpg"], ["b.jpg"]] if nested else ["a.jpg", "b.jpg"])

@@ -8,10 +8,10 @@ from dataflow.images.reference import parse_reference
 
 def identity(value, folder):
     (ref,) = parse_reference(value, [str(folder)])
-    return identify(ref)
+    return identify(ref, str(folder))
 
 
-def test_a_path_counts_by_name_size_and_time(tmp_path):
+def test_a_path_counts_by_place_size_and_time(tmp_path):
     file = tmp_path / "a.jpg"
     file.write_bytes(b"12345")
     os.utime(file, ns=(1, 1_700_000_000_123_456_789))
@@ -33,6 +33,15 @@ def test_a_moved_dataset_keeps_its_identities(tmp_path):
     assert identity("a.jpg", tmp_path / "new") == before
 
 
+def test_files_of_one_name_in_two_folders_are_two(tmp_path):
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "a.jpg").write_bytes(b"1")
+        os.utime(tmp_path / folder / "a.jpg", ns=(1, 1))
+    refs = [parse_reference("a.jpg", [str(tmp_path / f)])[0] for f in ("one", "two")]
+    assert identify(refs[0], str(tmp_path)) != identify(refs[1], str(tmp_path))
+
+
 def test_long_names_that_differ_in_the_middle_differ(tmp_path):
     names = ["x/" * 100 + middle + "/y" * 100 + ".jpg" for middle in "ab"]
     assert identity(names[0], tmp_path) != identity(names[1], tmp_path)
@@ -40,7 +49,7 @@ def test_long_names_that_differ_in_the_middle_differ(tmp_path):
 
 def test_a_missing_file_has_an_identity_of_its_own(tmp_path):
     assert identity("a.jpg", tmp_path) == "missing:a.jpg"
-    assert identify(ImageRef("path", "x", "a\0b")) == "missing:x"
+    assert identify(ImageRef("path", "x", "/a\0b"), "/") == "missing:a\0b"
 
 
 def test_a_name_that_is_no_utf8_gives_valid_text(tmp_path):

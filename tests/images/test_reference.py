@@ -60,7 +60,6 @@ def test_absolute_and_pathlib_paths(tmp_path):
 def test_odd_names_stay_as_they_are(name):
     ref = one(name)
     assert ref.location == f"/data/{name}"
-    assert ref.key == name
     assert ref.name.isprintable()
 
 

@@ -199,6 +199,15 @@ def test_two_operators_in_a_row(folder, serving):
     assert list(row) == ["image", "caption", "echo"]
 
 
+@pytest.mark.parametrize("cache_type", ["json", "csv", "parquet"])
+def test_a_later_step_finds_the_pictures_of_the_first_entry(folder, serving, cache_type):
+    storage = dataset(folder, [{"image": ["pictures/0.png"]}], cache_type)
+    ImageCaptionGenerator(serving, SYSTEM).run(storage, output_key="one")
+    ImageCaptionGenerator(serving, SYSTEM).run(storage.step(), output_key="two")
+    (row,) = storage.step().read("dict")
+    assert row["one"] == row["two"] == "1 pictures, 40 wide"
+
+
 def test_a_template_makes_the_question_of_the_rows_fields(folder, serving, seen):
     storage = dataset(folder, [{"title": "Moon", "image": "pictures/0.png"}])
     PromptedVQAGenerator(serving, prompt_template="Title: {title}. What is it?").run(

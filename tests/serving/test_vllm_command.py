@@ -79,7 +79,9 @@ def test_vllm_missing_is_said_before_anything_else(monkeypatch):
 @pytest.mark.usefixtures("vllm_is_there")
 class TestServing:
     @pytest.mark.parametrize("name", ["/no/such/folder", "./none", "~/none", "a/b/c", "../x"])
-    def test_a_folder_that_is_not_there(self, name):
+    def test_a_folder_that_is_not_there(self, name, tmp_path, monkeypatch):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
         with pytest.raises(UnknownModelError, match="there is no folder"):
             LocalModelVLMServing_vllm(name)
 

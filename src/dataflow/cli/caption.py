@@ -5,26 +5,28 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
 
 import typer
 
 from dataflow.checks.empty import empty
 from dataflow.cli import options
-from dataflow.cli.console import console
+from dataflow.cli.codes import FAILED_ROWS, STOPPED
+from dataflow.cli.console import console, go_on, say
 from dataflow.cli.engines import EngineChoice
-from dataflow.cli.show import fetch_shown_in, show_summary, shown
+from dataflow.cli.show import fetch_shown_in, show_summary, showing
 from dataflow.core.dataset import Reader
-from dataflow.core.errors import InputError, UsageError
+from dataflow.core.errors import InputError, StopRunError, UsageError
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.progress import Progress, Summary
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.images.limits import Limits
+from dataflow.images.shown import shown
 from dataflow.operators.core_vision.row_requests import RowRequests
 from dataflow.serving.conversation import DEFAULT_QUESTION
 
-FAILED_ROWS = 3
+LONGEST_SHOWN = 10_000
+"""Characters of a caption that --show prints."""
 
 
 def caption(
@@ -51,6 +53,7 @@ def caption(
     fresh: options.Fresh = False,
     retry_failed: options.RetryFailed = False,
     durable: options.Durable = False,
+    timeout: options.Timeout = 600.0,
     give_up_after: options.GiveUpAfter = 600.0,
     allow_private_urls: options.PrivateUrls = False,
     image_root: options.ImageRoot = None,
@@ -75,6 +78,7 @@ def caption(
     progress = Progress()
     choice = EngineChoice(
         *(model, mmproj, vllm, api_url or [], key_env or [], key_file, concurrency, sampling),
+        timeout,
         fetch_shown_in(progress),
     )
     open_writer = writer_for(target, reader, [output_key])
@@ -104,8 +108,14 @@ def caption(
 
 def _run(plan: Plan) -> Summary:
     try:
-        with shown(plan.progress, console):
+        with showing(plan.progress, console):
             summary = run(plan)
+    except StopRunError as error:
+        if not (plan.progress.requests or plan.progress.reused):
+            raise
+        say(f"error: {error.message}", style="red")
+        say(f"What is done is kept. To go on, {go_on()}.")
+        raise typer.Exit(STOPPED) from error
     finally:
         plan.serving.cleanup()
     show_summary(summary, console)
@@ -151,8 +161,8 @@ def _print_captions(summary: Summary, image_key: str, output_key: str) -> None:
     if summary.output is None:
         return
     for row in open_reader(summary.output, picture_key=image_key).rows():
-        name: Any = row.fields.get(image_key, row.place)
+        name = row.fields.get(image_key, row.place)
         text = row.fields.get(output_key)
-        line = f"{name}\t{text or '(no caption)'}\n"
+        line = f"{shown(str(name))}\t{shown(text or '(no caption)', LONGEST_SHOWN)}\n"
         sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace"))
     sys.stdout.flush()

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 
 console = Console(stderr=True)
+
+
+def go_on() -> str:
+    """How to go on after a stop; ``--fresh`` again would begin anew."""
+    return "run the same command again" + (" without --fresh" if "--fresh" in sys.argv else "")
 
 
 def say(text: str, style: str | None = None) -> None:

@@ -27,6 +27,7 @@ class EngineChoice:
         key_file: The file with the API's key, instead.
         concurrency: Requests in flight at most.
         sampling: ``max_tokens``, ``temperature`` and ``seed``.
+        timeout: Seconds for one request to an API.
         on_fetch: Told a file's name, the bytes that are here and all its bytes, while a model is
             fetched from the hub.
     """
@@ -39,6 +40,7 @@ class EngineChoice:
     key_file: str | None
     concurrency: int | None
     sampling: Mapping[str, Any]
+    timeout: float
     on_fetch: Callable[[str, int, int], None]
 
     def serving(self) -> EngineServing:
@@ -85,6 +87,7 @@ class EngineChoice:
             model_name=self.model,
             max_workers=self.concurrency or MOST_AT_AN_API,
             api_key_file=self.key_file,
+            timeout=self.timeout,
             **self.sampling,
         )
 

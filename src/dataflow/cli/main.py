@@ -16,10 +16,9 @@ from rich.logging import RichHandler
 
 from dataflow import __version__
 from dataflow.cli.caption import caption
-from dataflow.cli.console import console, say
-from dataflow.core.errors import InputError, StopRunError, UsageError
-
-STOPPED, USAGE = 1, 2
+from dataflow.cli.codes import STOPPED, USAGE
+from dataflow.cli.console import console, go_on, say
+from dataflow.core.errors import StopRunError, UsageError
 
 app = typer.Typer(
     name="dataflow",
@@ -67,16 +66,13 @@ def main() -> None:
         code = 128 + signal.SIGINT
     except StopRunError as error:
         say(f"error: {error.message}", style="red")
-        wrong_usage = isinstance(error, UsageError)
-        if not wrong_usage and not isinstance(error, InputError):
-            say("What is done is kept; run the same command again to go on.")
-        code = USAGE if wrong_usage else STOPPED
+        code = USAGE if isinstance(error, UsageError) else STOPPED
     except Exception as error:
         code = _usage_code(error)
         if code is None:
             raise
-    if ended_by:  # whatever typer made of it
-        say("Stopped; every answer is kept. Run the same command again to go on.")
+    if ended_by and code and code >= 128:  # typer's own code is always that of Ctrl-C
+        say(f"Stopped; every answer is kept. To go on, {go_on()}.")
         code = 128 + ended_by[0]
     sys.exit(code)
 

@@ -115,6 +115,9 @@ Durable = Annotated[
 GiveUpAfter = Annotated[
     float, typer.Option(min=0.0, help="Seconds a server may be down before the run stops.")
 ]
+Timeout = Annotated[
+    float, typer.Option(min=1.0, help="Seconds for one request to an API, and its whole answer.")
+]
 PrivateUrls = Annotated[
     bool,
     typer.Option("--allow-private-urls", help="Let picture URLs point into private networks."),

@@ -21,7 +21,7 @@ LINE_SECONDS = 10.0
 
 
 @contextlib.contextmanager
-def shown(progress: Progress, console: Console) -> Iterator[None]:
+def showing(progress: Progress, console: Console) -> Iterator[None]:
     """Show `progress` on `console` while the block runs: a live bar, or plain lines."""
     over = threading.Event()
     show = _show_bar if console.is_terminal else _show_lines
@@ -106,7 +106,7 @@ def show_summary(summary: Summary, console: Console) -> None:
     if summary.skipped:
         table.add_row("left out: bad_line", f"{summary.skipped:,}")
     if summary.reused:
-        table.add_row("answered before", f"{summary.reused:,}")
+        table.add_row("not asked again", f"{summary.reused:,}")
     table.add_row("requests", f"{summary.requests:,}")
     table.add_row("time", duration(summary.seconds))
     table.add_row(

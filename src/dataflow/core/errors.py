@@ -156,9 +156,15 @@ class GarbledReplyError(TryAgainError):
 
 
 class StopRunError(DataflowError):
-    """The run cannot go on; what is done is kept."""
+    """The run cannot go on; what is done is kept.
+
+    Args:
+        message: As in `DataflowError`.
+        is_vague: The server gave no reason: where it answered others, it may be this row's alone.
+    """
 
     kind = "stopped"
+    is_vague: bool = False
 
 
 class WrongKeyError(StopRunError):

@@ -15,15 +15,12 @@ class ImageRef:
         name: The reference as it stands in the data, shortened, fit for messages; never base64.
         location: The file's path to open, or the URL; empty for bytes.
         data: The encoded picture for kind ``"bytes"``, else empty; never shown.
-        key: The reference whole, as it stands in the data (a relative path stays relative), from
-            which the picture's identity is made; empty for bytes, or where `name` is whole.
     """
 
     kind: Literal["path", "url", "bytes"]
     name: str
     location: str = ""
     data: bytes = field(default=b"", repr=False)
-    key: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,13 @@ class StepFiles:
 
     Attributes:
         reader: The current step's rows.
+        folders: Where relative picture paths in them are looked up, in this order.
         output: The next step's file.
         open_writer: Given a path to write to, a writer in the next step's format.
     """
 
     reader: Reader
+    folders: Sequence[str]
     output: Path
     open_writer: Callable[[Path], Writer]
 

@@ -7,21 +7,24 @@ answered: a row or picture that changed since is failed, not mislabelled.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
-from dataflow.core.dataset import BadRow, Skipped, Writer
+from dataflow.core.dataset import BadRow, Skipped
 from dataflow.core.errors import OutputError
 from dataflow.core.row import Row
 from dataflow.engine.intake import JobMaker, taken_rows
 from dataflow.engine.job import Job, Output, Plan
 from dataflow.engine.journal import Entry, Journal
+
+T = TypeVar("T")
 
 CHANGED = "changed"
 """The kind of error of a row that is not the row that was asked about."""
@@ -45,10 +48,31 @@ class Tally:
         return bool(self.failed) or self.skipped > 0
 
 
-def assemble(plan: Plan, journal: Journal) -> Tally:
-    """Write the output, and the errors file where rows failed or were left out.
+def try_output(output: Output) -> None:
+    """Begin the output and drop it, so that what cannot be written is told before it is paid for.
 
     Raises:
+        OutputError: the folder cannot be written, or the rows do not fit into the output's format.
+    """
+    part = output.beside(".part")
+    try:
+        output.open_writer(part).abandon()
+    except OSError as error:
+        raise OutputError(f"cannot write {output.path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def assemble(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Tally:
+    """Write the output, and the errors file where rows failed or were left out.
+
+    Args:
+        plan: The run.
+        journal: What came of each row.
+        stop: Asked at every row.
+
+    Raises:
+        KeyboardInterrupt: `stop` said so; what was there before is untouched.
         InputError: the dataset cannot be read again.
         OutputError: a file cannot be written; what was there before is untouched.
     """
@@ -56,14 +80,14 @@ def assemble(plan: Plan, journal: Journal) -> Tally:
     part, errors_part = output.beside(".part"), output.beside(".errors.part")
     try:
         with open(errors_part, "w", encoding="utf-8") as errors:
-            tally = _write_rows(plan, journal, output.open_writer(part), errors)
+            tally = _write_rows(plan, _heeding(stop, outcomes(plan, journal)), part, errors)
             errors.flush()
             os.fsync(errors.fileno())
         _move_in(output, part, errors_part, has_errors=tally.has_errors)
     except OSError as error:
         raise OutputError(
             f"cannot write {output.path}: {error.strerror or error}; every answer is kept in "
-            f"{journal.path}: make room or choose another output, then run the same command again"
+            f"{journal.path}: make room, then run the same command again"
         ) from error
     finally:
         for leftover in (part, errors_part):
@@ -76,22 +100,38 @@ def outcomes(plan: Plan, journal: Journal) -> Iterator[tuple[Row, Job, Entry]]:
     maker = JobMaker(plan)
     planned = itertools.chain(journal.outcomes(), itertools.repeat((-1, None)))
     # the rows lead: the endless right side only fills up
-    for row, (index, entry) in zip(taken_rows(plan), planned, strict=False):
-        job = maker.job(row)
-        if entry is None or index != row.index or entry.key != job.key:
-            entry = Entry(
-                job.key,
-                error_kind=CHANGED,
-                error="the row or its picture changed while the run was under way; run the same "
-                "command again to caption it",
-            )
-        yield row, job, entry
+    with contextlib.closing(taken_rows(plan)) as rows:
+        for row, (index, entry) in zip(rows, planned, strict=False):
+            job = maker.job(row)
+            if entry is None or index != row.index or entry.key != job.key:
+                # the row is not the one that was planned here; it may have moved
+                entry = journal.find(job.key) or _changed(job)
+            yield row, job, entry
 
 
-def _write_rows(plan: Plan, journal: Journal, writer: Writer, errors: IO[str]) -> Tally:
+def _changed(job: Job) -> Entry:
+    return Entry(
+        job.key,
+        error_kind=CHANGED,
+        error="the row or its picture changed while the run was under way; run the same command "
+        "again to caption it",
+    )
+
+
+def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
+    for item in items:
+        if stop():
+            raise KeyboardInterrupt
+        yield item
+
+
+def _write_rows(
+    plan: Plan, found: Iterable[tuple[Row, Job, Entry]], part: Path, errors: IO[str]
+) -> Tally:
     tally = Tally()
+    writer = plan.output.open_writer(part)
     try:
-        for row, job, entry in outcomes(plan, journal):
+        for row, job, entry in found:
             tally.rows += 1
             writer.write(row, {plan.output.key: entry.caption})
             if entry.caption is not None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 
 from dataflow.core.errors import (
     AskTimeoutError,
@@ -28,9 +29,9 @@ class Gate:
 
     def __init__(self, give_up_after: float = policy.GIVE_UP_SECONDS) -> None:
         self._give_up_after = give_up_after
-        self._open = asyncio.Event()
-        self._open.set()
-        self._ever_answered = False
+        self._is_open = True
+        self._waiting: deque[asyncio.Future[bool]] = deque()
+        self.ever_answered = False
         self._failing: set[bytes] = set()
         self._down_since: float | None = None
         self._probes = 0
@@ -46,21 +47,43 @@ class Gate:
         Returns:
             Whether the request is the probe.
         """
-        while not self._open.is_set():
-            if not self._probe_out:
-                self._probe_out = True
-                try:
-                    await asyncio.sleep(max(0.0, self._next_probe - time.monotonic()))
-                except asyncio.CancelledError:
-                    self._probe_out = False
-                    raise
-                return self.is_closed
-            await self._open.wait()
+        while self.is_closed:
+            if self._probe_out and not await self._turn():
+                continue
+            if not self.is_closed:
+                break  # it opened between the turn's coming and this
+            self._probe_out = True
+            try:
+                await asyncio.sleep(max(0.0, self._next_probe - time.monotonic()))
+            except asyncio.CancelledError:
+                self._end_probe()
+                raise
+            return self.is_closed
         return False
+
+    async def _turn(self) -> bool:
+        """Wait until the gate has opened (False) or this is to be the next probe (True)."""
+        turn: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result():
+                self._end_probe()
+            raise
+
+    def _end_probe(self) -> None:
+        """The probe goes to who has waited longest, so that every row has its chance."""
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(True)
+                return
+        self._probe_out = False
 
     def answered(self) -> None:
         """A request was answered, be it with an error about its row."""
-        self._ever_answered = True
+        self.ever_answered = True
         self._failing.clear()
         self._down_since = None
         self._probes = 0
@@ -69,7 +92,11 @@ class Gate:
         if self._closed_at is not None:
             self._closed_seconds += time.monotonic() - self._closed_at
             self._closed_at = None
-        self._open.set()
+        self._is_open = True
+        while self._waiting:
+            turn = self._waiting.popleft()
+            if not turn.done():
+                turn.set_result(False)
 
     def failed(self, error: TryAgainError, *, row: bytes, probe: bool = False) -> bool:
         """A request failed; returns whether that says something about its row.
@@ -88,7 +115,7 @@ class Gate:
         """
         if isinstance(error, AskTimeoutError):
             if probe:
-                self._probe_out = False  # says nothing either way
+                self._end_probe()  # says nothing either way
             return True
         if not isinstance(error, policy.BREAKER_ERRORS):
             self.answered()
@@ -109,7 +136,7 @@ class Gate:
             if probe:
                 self._wait_for_next_probe(now, error)
         elif len(self._failing) >= self._tolerance(error):
-            self._open.clear()
+            self._is_open = False
             self._closed_at = now
             self.closed_because = error.message
             self._wait_for_next_probe(now, error)
@@ -117,7 +144,7 @@ class Gate:
 
     def _is_at_work(self, error: TryAgainError) -> bool:
         """Whether there is a server at all: it answered before, or says that it is busy."""
-        return self._ever_answered or isinstance(error, OverloadedError)
+        return self.ever_answered or isinstance(error, OverloadedError)
 
     def _patience(self, error: TryAgainError) -> float:
         if self._is_at_work(error):
@@ -136,7 +163,7 @@ class Gate:
         # not past the moment at which the server is given up
         end = (self._down_since or now) + self._patience(error)
         self._next_probe = min(now + wait, end)
-        self._probe_out = False
+        self._end_probe()
 
     def clock(self) -> float:
         """Seconds of a clock that stands still while the gate is closed."""
@@ -146,4 +173,4 @@ class Gate:
     @property
     def is_closed(self) -> bool:
         """Whether the run pauses because the server is down."""
-        return not self._open.is_set()
+        return not self._is_open

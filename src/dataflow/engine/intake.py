@@ -5,8 +5,10 @@ Runs in a thread of its own, a chunk at a time, so that reading never stalls the
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import itertools
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Generator
 
 from dataflow.core.errors import RowError, UsageError
 from dataflow.core.row import Row
@@ -36,7 +38,7 @@ class JobMaker:
                 "serving": dict(plan.serving.settings()),
                 "pictures": [plan.limits.max_side, plan.limits.jpeg_quality],
             },
-            identify,
+            functools.partial(identify, base=str(plan.output.path.parent.absolute())),
         )
 
     def job(self, row: Row) -> Job:
@@ -83,6 +85,10 @@ class Intake:
         self._journal.plan(keys_by_row)
         return self._unanswered(jobs)
 
+    def close(self) -> None:
+        """Let go of the dataset's file; call when no `next_jobs` is under way."""
+        self._rows.close()
+
     def finished(self, key: bytes) -> None:
         """A job's outcome is in the journal now."""
         self._under_way.discard(key)
@@ -101,9 +107,14 @@ class Intake:
         return fresh
 
 
-def taken_rows(plan: Plan) -> Iterator[Row]:
-    """The rows the run takes: all, or the first `plan.limit`."""
-    return itertools.islice(plan.reader.rows(), plan.limit)
+def taken_rows(plan: Plan) -> Generator[Row, None, None]:
+    """The rows the run takes: all, or the first `plan.limit`; close it where it is left early."""
+    rows = plan.reader.rows()
+    try:
+        yield from itertools.islice(rows, plan.limit)
+    finally:
+        if isinstance(rows, Generator):
+            rows.close()
 
 
 def survey(plan: Plan, stop: Callable[[], bool]) -> int:
@@ -126,10 +137,11 @@ def survey(plan: Plan, stop: Callable[[], bool]) -> int:
     if rows is not None and (columns is not None or plan.output.overwrite):
         return rows if plan.limit is None else min(rows, plan.limit)
     taken = 0
-    for row in itertools.takewhile(lambda _: not stop(), taken_rows(plan)):
-        if not plan.output.overwrite:
-            refuse_column(plan.output.key, row.fields, row.place)
-        taken += 1
+    with contextlib.closing(taken_rows(plan)) as found:
+        for row in itertools.takewhile(lambda _: not stop(), found):
+            if not plan.output.overwrite:
+                refuse_column(plan.output.key, row.fields, row.place)
+            taken += 1
     return taken
 
 

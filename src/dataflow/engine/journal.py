@@ -167,6 +167,18 @@ class Journal:
                         found.add(entry.key)
         return found
 
+    def find(self, key: bytes) -> Entry | None:
+        """The entry of `key`, or None where there is none to trust."""
+        with self._guarded():
+            row = self._db.execute(
+                f"SELECT checksum, {_COLUMNS} FROM replies WHERE key = ?",  # noqa: S608
+                (key,),
+            ).fetchone()
+        if row is None:
+            return None
+        entry = _entry(row[1:])
+        return entry if entry.checksum() == row[0] else None
+
     def plan(self, keys_by_row: Iterable[tuple[int, bytes]]) -> None:
         """Keep the key of each of these rows."""
         self._thread.submit(self._plan, list(keys_by_row)).result()

@@ -68,7 +68,7 @@ class Limiter:
                 now = time.monotonic()
                 self._pace.sent(now)
         except asyncio.CancelledError:
-            self._give_back()
+            self.give_back()
             raise
         return Pass(now, was_full)
 
@@ -84,7 +84,7 @@ class Limiter:
                 was_full=given.was_full,
                 too_much=isinstance(error, (OverloadedError, AskTimeoutError)),
             )
-        self._give_back()
+        self.give_back()
 
     async def _turn(self) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -93,10 +93,11 @@ class Limiter:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self._give_back()
+                self.give_back()
             raise
 
-    def _give_back(self) -> None:
+    def give_back(self) -> None:
+        """One that entered makes no request after all, or has ended."""
         self._in_flight -= 1
         while self._waiting and self._in_flight < self._level.limit:
             turn = self._waiting.popleft()

@@ -46,7 +46,7 @@ def answer_all(
     journal = Journal(None)
     try:
         return drive(
-            plan, journal, then=lambda: [_outcome(e) for _, _, e in outcomes(plan, journal)]
+            plan, journal, then=lambda _: [_outcome(e) for _, _, e in outcomes(plan, journal)]
         )
     finally:
         journal.close()

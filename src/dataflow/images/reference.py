@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
+import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,8 +37,8 @@ def parse_reference(
 
     Args:
         value: A path, an http(s) URL, a data URI, base64 text of a picture, bytes, a mapping with
-            ``bytes`` or ``path`` (the bytes win), or a sequence of these; None, NaN and empty
-            values stand for no picture.
+            ``bytes`` or ``path`` (the bytes win), or a sequence of these, which may also stand as
+            JSON text; None, NaN and empty values stand for no picture.
         folders: Where a relative path is looked up; the first that has it wins.
         image_root: Folder that paths may not leave, links and ``..`` resolved.
 
@@ -48,6 +50,8 @@ def parse_reference(
     parser = _Parser(folders, image_root)
     if _is_nothing(value):
         return []
+    if isinstance(value, str):
+        value = parser.unpacked(value)
     items = _items(value)
     if items is None:
         return [parser.parse(value)]
@@ -63,6 +67,13 @@ class _Parser:
     def __init__(self, folders: Sequence[str], image_root: str | None) -> None:
         self._folders = folders
         self._image_root = image_root
+
+    def unpacked(self, text: str) -> object:
+        """The list or mapping that `text` is as JSON, as CSV cells hold them; else `text`."""
+        if text[0] in "[{" and not self._exists(text):
+            with contextlib.suppress(ValueError, RecursionError):
+                return json.loads(text)
+        return text
 
     def parse(self, value: object) -> ImageRef:
         if isinstance(value, str):
@@ -124,7 +135,7 @@ class _Parser:
         location = self._locate(path)
         if self._image_root is not None:
             confined(location, self._image_root, name)
-        return ImageRef("path", name, location, key=path)
+        return ImageRef("path", name, location)
 
 
 def _is_there(path: str) -> bool:
@@ -187,7 +198,7 @@ def _url(url: str, scheme: str) -> ImageRef:
         raise BadRowError(f"{name}: is no valid URL")
     if "@" in parts.netloc:
         raise PictureForbiddenError(f"{name}: the URL holds a user name or a password")
-    return ImageRef("url", name, url.partition("#")[0], key=url)
+    return ImageRef("url", name, url.partition("#")[0])
 
 
 def _data_uri(text: str) -> ImageRef:

@@ -55,6 +55,11 @@ class _Rule(NamedTuple):
     message: re.Pattern[str] | None
     cure: str = ""
 
+    @property
+    def names_a_reason(self) -> bool:
+        """Whether it goes by what the server says, not by the status alone."""
+        return self.words is not None or self.message is not None
+
     def fits(self, status: int, complaint: Complaint) -> bool:
         if self.statuses is not None and status not in self.statuses:
             return False
@@ -199,6 +204,10 @@ def error_for(
     message = f"HTTP {status}{path}: {said}{cure}"
     if issubclass(error, TryAgainError):
         return error(message, retry_after=read_retry_after(headers))
+    # a firewall or a proxy answers so, too, when it dislikes one request
+    is_vague = status in (403, 404, 405) and rule is not None and not rule.names_a_reason
+    if issubclass(error, StopRunError):
+        return error(message, is_vague=is_vague)
     return error(message)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,9 @@ class FileStorage(StreamingStorage):
         """The current step's reader and the next step's writer; see `StreamingStorage`."""
         reader = self._reader(picture_key)
         output = self._path(self.operator_step + 1)
-        return StepFiles(reader, output, self._writer(output, reader, columns))
+        # a later step holds the paths that the first entry held
+        folders = [reader.folder(), str(Path(self.first_entry_file_name).parent), os.curdir]
+        return StepFiles(reader, folders, output, self._writer(output, reader, columns))
 
     def read(self, output_type: str = "dataframe") -> Any:
         """All rows of the current step.

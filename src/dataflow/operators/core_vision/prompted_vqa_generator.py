@@ -112,7 +112,7 @@ def _run_stream(
     step = storage.open_step(picture_key=keys["image_key"] or "image", columns=[answer_key])
     plan = Plan(
         reader=step.reader,
-        request_of=RowRequests(folders=[step.reader.folder(), os.curdir], **keys),
+        request_of=RowRequests(folders=step.folders, **keys),
         serving=serving,
         output=Output(step.output, answer_key, step.open_writer, overwrite),
         checks=[empty],
