@@ -36,7 +36,7 @@ def ours() -> Shrink:
 
 
 def pillow() -> Shrink:
-    """The least that Pillow can be made to do at the same quality of the result."""
+    """The least that Pillow can be made to do at this quality of the result."""
     from PIL import Image
 
     def shrink(data: bytes) -> tuple[int, int]:
@@ -44,7 +44,7 @@ def pillow() -> Shrink:
             scale = SIDE / max(image.size)
             size = (round(image.width * scale), round(image.height * scale))
             image.draft("RGB", size)
-            small = image.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0)
+            small = image.resize(size, Image.Resampling.BICUBIC, reducing_gap=2.0)
         small.save(io.BytesIO(), "JPEG", quality=90)
         return small.size
 

@@ -41,6 +41,9 @@ _BYTES_PER_COEFFICIENT = 2  # libjpeg holds them all while it reads a progressiv
 
 _M_MMAP_THRESHOLD = -3  # glibc's malloc.h
 _LARGE_BLOCK = 4 * MIB
+_KEPT_BLOCKS = 8
+"""Of Pillow's, 16 MiB each at most, kept for the next picture. Without them every page of every
+picture is fetched anew from the system: 12 MP JPEGs took 80 ms each instead of 63 (measured)."""
 
 _known: list[str] = []
 _lock = threading.Lock()
@@ -66,6 +69,8 @@ def prepare(max_pixels: int) -> None:
         logging.getLogger("PIL").addHandler(logging.NullHandler())
         _hush_libtiff()
         _give_memory_back()
+        # https://pillow.readthedocs.io/en/stable/reference/block_allocator.html
+        importlib.import_module("PIL._imaging").set_blocks_max(_KEPT_BLOCKS)
         for plugin in _PLUGINS.values():
             importlib.import_module(f"PIL.{plugin}")
         with contextlib.suppress(ImportError):
