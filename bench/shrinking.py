@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> Report:
     share = ratio(rates[OURS], rates[best]).median
     report.goals.append(Goal(f"pictures/s over those of the better one ({best})", 0.9, share))
     report.notes.append(
-        f"{count} pictures of {SIZE[0]}×{SIZE[1]}, about 3.5 MB each, to JPEGs of quality 90; "
+        f"{count} pictures of {SIZE[0]}×{SIZE[1]}, about 2 MB each, to JPEGs of quality 90; "
         "Pillow: draft() to at least the size sent, then bicubic"
     )
     return report
