@@ -66,6 +66,7 @@ def test_a_key_file_is_read_instead_of_the_variable(hostile, tmp_path, monkeypat
 @pytest.mark.parametrize(
     ("content", "said"),
     [(None, "cannot be read: No such file"), ("", "is empty"), (f"\n{KEY}\n", "is empty")],
+    ids=["missing", "empty", "on a later line"],  # a key does not belong into a test's name
 )
 def test_a_key_file_without_a_key_is_named(tmp_path, key, content, said):
     file = tmp_path / "key"
