@@ -18,6 +18,7 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.BadRowError: "mend the row, or leave it out",
     errors.PictureError: "mend or replace the picture",
     errors.PictureMissingError: "put the file where the row says, or mend the path or URL",
+    errors.PictureChangedError: "run the same command again",
     errors.PictureTooLargeError: "shrink the picture",
     errors.PictureForbiddenError: "`--allow-private-urls`, or another `--image-root`, if you trust "
     "the data",

@@ -226,3 +226,24 @@ def test_an_answer_just_as_the_turn_comes_leaves_no_probe_behind():
         return await asyncio.wait_for(gate.enter(), 1)
 
     assert asyncio.run(scene()) is True
+
+
+def test_a_server_that_hangs_is_given_up():
+    async def scene():
+        gate = closed_gate(give_up_after=0.05)
+        await asyncio.sleep(0.06)
+        with pytest.raises(UnreachableError):
+            fail(gate, AskTimeoutError("no answer"), probe=True)
+
+    asyncio.run(scene())
+
+
+def test_many_rows_that_time_out_close_it():
+    async def scene():
+        gate = Gate()
+        gate.answered()
+        for _ in range(policy.BREAKER_ROWS):
+            fail(gate, AskTimeoutError("no answer"))
+        return gate.is_closed
+
+    assert asyncio.run(scene())

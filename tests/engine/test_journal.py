@@ -139,7 +139,7 @@ def test_a_file_that_cannot_be_trusted_is_set_aside_with_a_warning(tmp_path, cap
     assert str(aside) in caplog.text
 
 
-def test_an_answer_flipped_on_disk_is_not_trusted(tmp_path):
+def test_an_answer_flipped_on_disk_is_not_trusted_and_told(tmp_path, caplog):
     path = tmp_path / "j"
     with_answers(path)
     raw = path.read_bytes()
@@ -149,6 +149,7 @@ def test_an_answer_flipped_on_disk_is_not_trusted(tmp_path):
     journal.plan([(n, key(n)) for n in range(3)])
     assert journal.known([key(n) for n in range(3)]) == {key(0), key(2)}
     assert [e and e.caption for _, e in journal.outcomes()] == ["caption 0", None, "caption 2"]
+    assert "damaged" in caplog.text
     journal.close()
 
 

@@ -391,3 +391,25 @@ def test_a_row_that_waits_for_its_next_attempt_when_the_run_stops_is_asked_by_th
     run(dataset.plan(again))
     assert again.asked == 2
     assert dataset.captions() == ["fine", "fine"]
+
+
+def test_an_answer_about_a_picture_that_took_anothers_place_is_never_kept(dataset, width_of):
+    """Changed after its row was planned and put back later: the old picture's key has no answer."""
+    dataset.add(120)
+    paths = [dataset.folder / name for name in dataset.names]
+    before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in paths]
+    changed = []
+
+    def answer(request, pictures):
+        if not changed:
+            changed.append(True)
+            for path, (data, _) in zip(paths[::-1], before, strict=True):
+                path.write_bytes(data)
+        return f"width {pictures[0].width}"
+
+    run(dataset.plan(FakeServing(answer, max_workers=1)))
+    for path, (data, mtime) in zip(paths, before, strict=True):
+        path.write_bytes(data)
+        os.utime(path, ns=(mtime, mtime))
+    run(dataset.plan(FakeServing(width_of)))
+    assert dataset.captions() == widths(120)

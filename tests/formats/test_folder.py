@@ -169,3 +169,10 @@ def test_rows_of_a_folder_can_be_written_as_json(tmp_path):
     assert (
         output.read_text("utf-8") == "[\n  " + json.dumps(expected[0], ensure_ascii=False) + "\n]\n"
     )
+
+
+def test_a_link_to_itself_is_a_row_and_stops_nothing(tmp_path):
+    (tmp_path / "a.png").write_bytes(b"")
+    (tmp_path / "b.jpg").symlink_to("b.jpg")
+    rows = list(open_reader(tmp_path).rows())
+    assert [row.fields["image"].rpartition("/")[2] for row in rows] == ["a.png", "b.jpg"]

@@ -65,6 +65,12 @@ class PictureMissingError(PictureError):
     kind = "picture_missing"
 
 
+class PictureChangedError(PictureError):
+    """The picture changed between the planning of its row and its reading; run again."""
+
+    kind = "changed"
+
+
 class PictureTooLargeError(PictureError):
     """The picture passes the limit on pixels, bytes or seconds."""
 

@@ -113,10 +113,6 @@ class Gate:
         Raises:
             UnreachableError: the server has been down too long.
         """
-        if isinstance(error, AskTimeoutError):
-            if probe:
-                self._end_probe()  # says nothing either way
-            return True
         if not isinstance(error, policy.BREAKER_ERRORS):
             self.answered()
             return True
@@ -144,7 +140,7 @@ class Gate:
 
     def _is_at_work(self, error: TryAgainError) -> bool:
         """Whether there is a server at all: it answered before, or says that it is busy."""
-        return self.ever_answered or isinstance(error, OverloadedError)
+        return self.ever_answered or isinstance(error, (OverloadedError, AskTimeoutError))
 
     def _patience(self, error: TryAgainError) -> float:
         if self._is_at_work(error):

@@ -49,6 +49,13 @@ class JobMaker:
         except RowError as error:
             return Job(row_key(row.index), error=error)
 
+    def is_unchanged(self, job: Job) -> bool:
+        """Whether the job's pictures on disk are still those that its key was made of."""
+        request = job.request
+        if request is None or all(ref.kind != "path" for ref in request.pictures):
+            return True
+        return self._keys.key(request) == job.key
+
 
 class Intake:
     """The rows of one run, as jobs.
@@ -61,7 +68,7 @@ class Intake:
     def __init__(self, plan: Plan, journal: Journal) -> None:
         self._plan = plan
         self._journal = journal
-        self._maker = JobMaker(plan)
+        self.maker = JobMaker(plan)
         self._rows = taken_rows(plan)
         self._under_way: set[bytes] = set()
 
@@ -74,7 +81,7 @@ class Intake:
         """
         jobs, keys_by_row, size = [], [], 0
         for row in itertools.islice(self._rows, CHUNK_ROWS):
-            job = self._maker.job(row)
+            job = self.maker.job(row)
             jobs.append(job)
             keys_by_row.append((row.index, job.key))
             size += job.weight

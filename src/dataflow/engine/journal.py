@@ -13,6 +13,7 @@ began.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 import threading
 import time
@@ -24,6 +25,8 @@ from zlib import crc32
 
 from dataflow.core.errors import JournalError
 from dataflow.engine.journal_file import open_database
+
+_log = logging.getLogger("dataflow")
 
 LOOKUP_BATCH = 500
 """Keys in one SELECT; SQLite's oldest limit on bound values is 999."""
@@ -89,6 +92,7 @@ class Journal:
         self._lock = threading.Lock()
         self._waiting: list[tuple[Entry, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._unsaved: list[Entry] = []
+        self._is_damaged = False
         self._closed = False
         self.run = self._next_run()
 
@@ -163,7 +167,9 @@ class Journal:
                 for *values, checksum, run in rows:
                     entry = _entry(values)
                     settled = entry.caption is not None or (entry.is_final and not retry_failed)
-                    if (settled or run == self.run) and entry.checksum() == checksum:
+                    if entry.checksum() != checksum:
+                        self._warn_of_damage()
+                    elif settled or run == self.run:
                         found.add(entry.key)
         return found
 
@@ -178,6 +184,11 @@ class Journal:
             return None
         entry = _entry(row[1:])
         return entry if entry.checksum() == row[0] else None
+
+    def _warn_of_damage(self) -> None:
+        if not self._is_damaged:
+            self._is_damaged = True
+            _log.warning("answers in the journal %s are damaged; they are asked again", self.path)
 
     def plan(self, keys_by_row: Iterable[tuple[int, bytes]]) -> None:
         """Keep the key of each of these rows."""

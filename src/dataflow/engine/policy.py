@@ -55,7 +55,7 @@ RULES: dict[type[TryAgainError], Rule] = {
 MAX_RETRY_AFTER = 600.0
 """Seconds: a server that asks for a longer wait than this is asked again after this."""
 
-BREAKER_ERRORS = (ConnectionLostError, OverloadedError)
+BREAKER_ERRORS = (ConnectionLostError, OverloadedError, AskTimeoutError)
 """Failures that, many in a row, mean that the server itself is down."""
 
 BREAKER_ROWS = 8

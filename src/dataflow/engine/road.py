@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from dataflow.core.errors import (
     DataflowError,
+    PictureChangedError,
     RowError,
     StopRunError,
     TryAgainError,
@@ -138,6 +139,12 @@ class Road:
         if job.request is None:
             raise job.error or RowError("the row makes no request")
         job.pictures = tuple([await loader.load(ref) for ref in job.request.pictures])
+        # asked only once what was read is known to be what the key stands for: an answer about a
+        # picture that took its place meanwhile must never be kept under the old one's key
+        if not self._intake.maker.is_unchanged(job):
+            raise PictureChangedError(
+                "the picture changed while the run was under way; run the same command again"
+            )
 
     # --- asking --------------------------------------------------------------------------------
 

@@ -132,7 +132,10 @@ def _entries(folder: str) -> list[bytes]:
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:
-    """A link to nothing counts: its row then says that the picture is missing."""
-    if entry.is_file():
+    """A link to nothing or to itself counts: its row then says what is wrong with it."""
+    try:
+        if entry.is_file():
+            return True
+    except OSError:
         return True
     return entry.is_symlink() and not os.path.exists(entry.path)  # noqa: PTH110
