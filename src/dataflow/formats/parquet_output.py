@@ -61,7 +61,6 @@ class ParquetWriter:
     def __init__(
         self, path: Path, source: Reader | None = None, columns: Sequence[str] = ()
     ) -> None:
-        self._columns = list(columns)
         self._codecs: dict[str, str] = {}
         self._gather: _Gather | None = None
         if isinstance(source, ParquetReader):
