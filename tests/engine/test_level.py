@@ -74,3 +74,8 @@ def test_overloads_that_come_at_any_level_do_not_lower_it_for_long(by_chance):
 def test_an_engine_far_too_small_is_found_out_though_most_of_its_answers_are_overloads():
     answers = run(lambda n: 1.0, 200, most=64, start=64, too_much_over=8)
     assert max(level for t, level in answers if t > 100) <= 16
+
+
+def test_a_fall_that_was_in_vain_does_not_stop_the_search():
+    answers = run(lambda n: 1.0, 30, most=256, start=64, by_chance=0.25)
+    assert rate(answers, 10, 30) >= 0.75 * 256 / 1.046

@@ -74,3 +74,29 @@ def test_many_refusals_pause_everybody():
         return waited
 
     assert asyncio.run(scene())
+
+
+def test_a_request_that_hangs_gives_its_place_to_another_and_takes_none_when_it_ends():
+    async def scene():
+        gate = limiter(2)
+        for _ in range(8):
+            gate.leave(await gate.enter())  # what is usual: no time at all
+        hanging = [await gate.enter() for _ in range(2)]
+        others = [await asyncio.wait_for(gate.enter(), 5) for _ in range(2)]
+        for given in (*hanging, *others):
+            gate.leave(given)
+        return gate._in_flight
+
+    assert asyncio.run(scene()) == 0
+
+
+def test_nothing_is_taken_for_hanging_before_an_answer_showed_what_is_usual():
+    async def scene():
+        gate = limiter(1)
+        await gate.enter()
+        waiting = asyncio.create_task(gate.enter())
+        done, _ = await asyncio.wait([waiting], timeout=1.2)
+        waiting.cancel()
+        return done
+
+    assert asyncio.run(scene()) == set()

@@ -10,6 +10,8 @@ times only.
 from __future__ import annotations
 
 import math
+from collections import deque
+from statistics import median
 
 FAST_RISE, SLOW_RISE = 2.0, 1.25
 """The next level, as a multiple; the slow one looks more closely where the fast one overshot."""
@@ -32,6 +34,12 @@ FORGET = 0.1
 FALL = 0.7
 """The level after the server was overloaded, as a multiple."""
 
+LATEST = 64
+"""Answers whose median is the typical latency."""
+
+STUCK, STUCK_SECONDS = 10.0, 1.0
+"""A request out for so many typical latencies, and so long, is one that nobody is working at."""
+
 
 class Level:
     """The level of one run.
@@ -50,6 +58,7 @@ class Level:
         self._since = 0.0
         self._answers = self._full = self._too_much = 0
         self._settling = True
+        self._latencies: deque[float] = deque(maxlen=LATEST)
         self._fallen: tuple[int, float, float] | None = None
         self._noise = 0.0
 
@@ -62,6 +71,7 @@ class Level:
             was_full: Whether the level was reached when it was sent.
             too_much: Whether the server was overloaded by it, or did not answer in time.
         """
+        self._latencies.append(seconds)
         if self._settling:
             # what was sent at the former level must come back first
             if now - self._since >= 1.5 * seconds:
@@ -78,14 +88,22 @@ class Level:
             if self._fallen is not None and self._fell_in_vain(share, good):
                 self.limit, self._noise = self._fallen[0], share
                 self._fallen = None
+                self._ratio, self._hold_until = FAST_RISE, 0.0
             elif self._is_too_much():
                 self._fallen = (self.limit, share, good)
                 self._fall(now)
             else:
                 self._fallen = None
                 if self._full >= 0.8 * self._answers:
-                    self._judge(now, self._answers / (now - self._since))
+                    self._judge(now, good)
             self._restart(now)
+
+    @property
+    def stuck_seconds(self) -> float:
+        """Out for longer than this, a request is stuck: it takes no place of the level's."""
+        if not self._latencies:
+            return math.inf
+        return max(STUCK_SECONDS, STUCK * median(self._latencies))
 
     def _is_too_much(self) -> bool:
         by_chance = (MANY + self._noise) * self._answers

@@ -1,7 +1,8 @@
 """How many requests are in flight, and how fast they follow each other.
 
 `Level` finds how many are worth having in flight, `Pace` how fast the server takes them; this is
-where requests wait for both.
+where requests wait for both. A request that is out far longer than the others (a lost connection, a
+worker that hangs) is nothing that the server is working at: its place is given to another.
 """
 
 from __future__ import annotations
@@ -21,7 +22,11 @@ from dataflow.engine.level import Level
 from dataflow.engine.pace import Pace
 
 
-@dataclass(frozen=True, slots=True)
+LOOK_SECONDS = 0.5
+"""How often requests that are out are looked at while others wait."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Pass:
     """A request's right to be sent.
 
@@ -46,6 +51,8 @@ class Limiter:
         self._level = level
         self._pace = pace
         self._in_flight = 0
+        self._out: dict[Pass, None] = {}
+        self._look: asyncio.TimerHandle | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._pacing = asyncio.Lock()
 
@@ -68,12 +75,16 @@ class Limiter:
                 now = time.monotonic()
                 self._pace.sent(now)
         except asyncio.CancelledError:
-            self.give_back()
+            self._give_place()
             raise
-        return Pass(now, was_full)
+        given = Pass(now, was_full)
+        self._out[given] = None
+        return given
 
     def leave(self, given: Pass, error: TryAgainError | None = None) -> None:
         """The request that was sent with `given` has ended, well or with `error`."""
+        was_stuck = given not in self._out
+        self._out.pop(given, None)
         now = time.monotonic()
         if isinstance(error, RateLimitedError):
             self._pace.turned_down(now, given.sent)
@@ -84,20 +95,37 @@ class Limiter:
                 was_full=given.was_full,
                 too_much=isinstance(error, (OverloadedError, AskTimeoutError)),
             )
-        self.give_back()
+        if not was_stuck:
+            self._give_place()
+
+    def give_back(self, given: Pass) -> None:
+        """The request was not made after all."""
+        if given in self._out:
+            del self._out[given]
+            self._give_place()
 
     async def _turn(self) -> None:
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(turn)
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_for_stuck)
         try:
             await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled():
-                self.give_back()
+                self._give_place()
             raise
 
-    def give_back(self) -> None:
-        """One that entered makes no request after all, or has ended."""
+    def _look_for_stuck(self) -> None:
+        before = time.monotonic() - self._level.stuck_seconds
+        for given in [given for given in self._out if given.sent < before]:
+            del self._out[given]
+            self._give_place()
+        self._look = None
+        if self._waiting:
+            self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_for_stuck)
+
+    def _give_place(self) -> None:
         self._in_flight -= 1
         while self._waiting and self._in_flight < self._level.limit:
             turn = self._waiting.popleft()

@@ -186,7 +186,7 @@ class Road:
             given = await self._limiter.enter()
             if probe or not self._gate.is_closed:
                 return given, probe
-            self._limiter.give_back()
+            self._limiter.give_back(given)
 
     async def _ask_once(self, job: Job, asker: Asker, *, probe: bool) -> TryAgainError | None:
         """Make one attempt; returns why it is to be made again, or None."""
