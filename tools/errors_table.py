@@ -50,13 +50,16 @@ CURES: dict[type[errors.DataflowError], str] = {
 
 def kind_table() -> str:
     """One line for each kind of error."""
-    lines = ["| kind | meaning | who must act | the tool | you |", "|---|---|---|---|---|"]
+    lines = [
+        "| kind and class | meaning | who must act | the tool | you |",
+        "|---|---|---|---|---|",
+    ]
     for branch, who in WHO:
         for kind in vars(errors).values():
             is_named = kind is not branch or kind is errors.StopRunError
             if isinstance(kind, type) and issubclass(kind, branch) and is_named:
                 meaning = (kind.__doc__ or "").strip().partition("\n")[0]
-                cells = (f"`{kind.kind}`", meaning, who, does(kind), CURES[kind])
+                cells = (f"`{kind.kind}` `{kind.__name__}`", meaning, who, does(kind), CURES[kind])
                 lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -2,9 +2,8 @@
 
 * ``docs/cli.md``: what ``dataflow --help`` and ``dataflow caption --help`` print.
 * ``docs/architecture.md``: one line per file of ``src/dataflow``, the first of its docstring.
-* ``docs/errors.md``: who must act, from the same and from the hostile server of the tests.
-* ``docs/failures.md``: the kinds of failure, from the classes in ``core/errors.py``, and how often
-  each is tried again, from ``engine/policy.py``.
+* ``docs/errors.md``: the kinds of failure and what is done, from ``core/errors.py`` and
+  ``engine/policy.py``, and what a server can do, from the hostile server of the tests.
 """
 
 from __future__ import annotations
@@ -23,9 +22,6 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # the tests tell what a server can do
 
 import errors_table  # noqa: E402
-
-from dataflow.core import errors  # noqa: E402
-from dataflow.engine.policy import RULES  # noqa: E402
 
 PACKAGE = ROOT / "src" / "dataflow"
 DOCS = ROOT / "docs"
@@ -64,8 +60,6 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "architecture.md", filled(read(DOCS / "architecture.md"), "files", file_lines())
     mistakes = filled(read(DOCS / "errors.md"), "errors", errors_table.kind_table())
     yield DOCS / "errors.md", filled(mistakes, "faults", errors_table.fault_table())
-    failures = filled(read(DOCS / "failures.md"), "kinds", kind_tables())
-    yield DOCS / "failures.md", filled(failures, "retries", retry_table())
 
 
 def is_fresh(path: Path, text: str) -> bool:
@@ -137,42 +131,6 @@ def first_line(path: Path) -> str:
     """The first line of a module's docstring."""
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return docstring.partition("\n")[0]
-
-
-def kind_tables() -> str:
-    """The kinds of failure, one table for each that must act."""
-    heads = (
-        (errors.RowError, "The row fails; the run goes on"),
-        (errors.TryAgainError, "Asked again, several times, before the row fails"),
-        (errors.StopRunError, "The run stops; what is done is kept"),
-    )
-    return "\n\n".join(f"### {title}\n\n{kind_table(branch)}" for branch, title in heads)
-
-
-def kind_table(branch: type[errors.DataflowError]) -> str:
-    """The kinds below `branch`, in the order in which they stand in ``core/errors.py``."""
-    kinds = [
-        kind
-        for kind in vars(errors).values()
-        if isinstance(kind, type) and issubclass(kind, branch) and kind is not branch
-    ]
-    rows = [f"| `{kind.kind}` | `{kind.__name__}` | {sentence(kind)} |" for kind in kinds]
-    return "\n".join(["| kind | class | meaning |", "|---|---|---|", *rows])
-
-
-def sentence(kind: type[errors.DataflowError]) -> str:
-    """The first line of a class's docstring."""
-    return (kind.__doc__ or "").strip().partition("\n")[0]
-
-
-def retry_table() -> str:
-    """How often each kind of failure is tried again."""
-    rows = [
-        f"| `{kind.kind}` | {rule.attempts} | {rule.seconds / 60:.0f} min |"
-        for kind, rule in RULES.items()
-        if kind is not errors.TryAgainError
-    ]
-    return "\n".join(["| kind | attempts | for at most |", "|---|---|---|", *rows])
 
 
 def read(path: Path) -> str:

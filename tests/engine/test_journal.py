@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sqlite3
@@ -149,7 +150,9 @@ def test_an_answer_flipped_on_disk_is_not_trusted_and_told(tmp_path, caplog):
     journal.plan([(n, key(n)) for n in range(3)])
     assert journal.known([key(n) for n in range(3)]) == {key(0), key(2)}
     assert [e and e.caption for _, e in journal.outcomes()] == ["caption 0", None, "caption 2"]
-    assert "damaged" in caplog.text
+    (line,) = (tmp_path / "j.damaged.jsonl").read_text().splitlines()
+    assert json.loads(line)["caption"] == "captiom 1"
+    assert "j.damaged.jsonl" in caplog.text
     journal.close()
 
 

@@ -17,10 +17,11 @@ from dataflow.core.errors import (
     InputError,
     OutputError,
     OverloadedError,
+    RateLimitedError,
     RefusedError,
     WrongKeyError,
 )
-from dataflow.engine import policy
+from dataflow.engine import policy, road
 from dataflow.engine.job import Output
 from dataflow.engine.journal import Journal
 from dataflow.engine.runner import run
@@ -352,6 +353,22 @@ def test_a_full_disk_at_the_output_keeps_what_was_there_and_every_answer(dataset
     again = FakeServing([])
     run(dataset.plan(again))
     assert again.asked == 0
+
+
+def test_an_errors_file_that_cannot_be_is_told_before_anything_is_paid(dataset, width_of):
+    (dataset.folder / "out.jsonl.errors.jsonl").mkdir()
+    serving = FakeServing(width_of)
+    with pytest.raises(OutputError, match=r"errors\.jsonl is a folder"):
+        run(dataset.add(1).plan(serving))
+    assert serving.asked == 0
+
+
+def test_a_long_wait_that_the_server_asks_for_is_told(dataset, width_of, caplog, monkeypatch):
+    monkeypatch.setattr(road, "LONG_WAIT", 0.05)
+    plan = dataset.add(1).plan(FakeServing([RateLimitedError("no", retry_after=0.1), "a"]))
+    run(plan)
+    assert "as the server asks: no" in caplog.text
+    assert plan.progress.waits_until > 0
 
 
 def test_it_works_inside_a_running_event_loop(dataset, width_of):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -83,6 +84,8 @@ def state_of(progress: Progress) -> str:
         ]
     if progress.paused:
         parts.append(f"waiting for the engine ({progress.paused})")
+    elif progress.in_flight == 0 and (wait := progress.waits_until - time.monotonic()) > 0:
+        parts.append(f"waiting {duration(wait)}, as the server asks")
     return ", ".join(parts)
 
 

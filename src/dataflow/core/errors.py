@@ -66,9 +66,16 @@ class PictureMissingError(PictureError):
 
 
 class PictureChangedError(PictureError):
-    """The picture changed between the planning of its row and its reading; run again."""
+    """The row or its picture changed while the run was under way."""
 
     kind = "changed"
+
+    def __init__(
+        self,
+        message: str = "the row or its picture changed while the run was under way; run the same "
+        "command again to caption it",
+    ) -> None:
+        super().__init__(message)
 
 
 class PictureTooLargeError(PictureError):

@@ -18,16 +18,13 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 from dataflow.core.dataset import BadRow, Skipped
-from dataflow.core.errors import OutputError
+from dataflow.core.errors import OutputError, PictureChangedError
 from dataflow.core.row import Row
 from dataflow.engine.intake import JobMaker, taken_rows
 from dataflow.engine.job import Job, Output, Plan
 from dataflow.engine.journal import Entry, Journal
 
 T = TypeVar("T")
-
-CHANGED = "changed"
-"""The kind of error of a row that is not the row that was asked about."""
 
 BAD_LINE = "bad_line"
 """The kind of error of a row that cannot be read and is not in the output."""
@@ -54,7 +51,11 @@ def try_output(output: Output) -> None:
     Raises:
         OutputError: the folder cannot be written, or the rows do not fit into the output's format.
     """
-    part = output.beside(".part")
+    part, errors = output.beside(".part"), output.beside(".errors.jsonl")
+    if errors.is_dir():
+        raise OutputError(
+            f"{errors} is a folder, and the rows that fail are listed under that name; rename it"
+        )
     try:
         output.open_writer(part).abandon()
     except OSError as error:
@@ -105,17 +106,10 @@ def outcomes(plan: Plan, journal: Journal) -> Iterator[tuple[Row, Job, Entry]]:
             job = maker.job(row)
             if entry is None or index != row.index or entry.key != job.key:
                 # the row is not the one that was planned here; it may have moved
-                entry = journal.find(job.key) or _changed(job)
+                changed = PictureChangedError()
+                unknown = Entry(job.key, error_kind=changed.kind, error=changed.message)
+                entry = journal.find(job.key) or unknown
             yield row, job, entry
-
-
-def _changed(job: Job) -> Entry:
-    return Entry(
-        job.key,
-        error_kind=CHANGED,
-        error="the row or its picture changed while the run was under way; run the same command "
-        "again to caption it",
-    )
 
 
 def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:

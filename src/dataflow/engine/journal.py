@@ -13,13 +13,14 @@ began.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import sqlite3
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from zlib import crc32
 
@@ -168,7 +169,7 @@ class Journal:
                     entry = _entry(values)
                     settled = entry.caption is not None or (entry.is_final and not retry_failed)
                     if entry.checksum() != checksum:
-                        self._warn_of_damage()
+                        self._set_aside(entry)
                     elif settled or run == self.run:
                         found.add(entry.key)
         return found
@@ -185,10 +186,19 @@ class Journal:
         entry = _entry(row[1:])
         return entry if entry.checksum() == row[0] else None
 
-    def _warn_of_damage(self) -> None:
+    def _set_aside(self, entry: Entry) -> None:
+        """Keep a damaged answer, which the next one replaces, in a file of its own."""
+        if self.path is None:
+            return
+        aside = self.path.with_name(self.path.name + ".damaged.jsonl")
+        with open(aside, "a", encoding="utf-8") as file:
+            file.write(json.dumps({**asdict(entry), "key": entry.key.hex()}) + "\n")
         if not self._is_damaged:
             self._is_damaged = True
-            _log.warning("answers in the journal %s are damaged; they are asked again", self.path)
+            _log.warning(
+                "answers in the journal %s are damaged: kept in %s, and asked again",
+                self.path, aside,
+            )  # fmt: skip
 
     def plan(self, keys_by_row: Iterable[tuple[int, bytes]]) -> None:
         """Keep the key of each of these rows."""
@@ -248,7 +258,7 @@ class _Guard:
         return None
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, sqlite3.Error):
+        if isinstance(error, (sqlite3.Error, OSError)):
             if self._journal._db.in_transaction:
                 self._journal._db.rollback()
             raise JournalError(

@@ -21,7 +21,6 @@ from dataflow.core.errors import (
 from dataflow.engine.level import Level
 from dataflow.engine.pace import Pace
 
-
 LOOK_SECONDS = 0.5
 """How often requests that are out are looked at while others wait."""
 

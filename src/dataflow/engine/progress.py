@@ -23,6 +23,7 @@ class Progress:
         prompt_tokens: Tokens, as the server counted them.
         completion_tokens: Tokens, as the server counted them.
         paused: Why the run waits for the server, or None.
+        waits_until: `time.monotonic()` at the end of the longest wait that the server asked for.
         started: `time.monotonic()` at the first request, or None before it.
     """
 
@@ -37,6 +38,7 @@ class Progress:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     paused: str | None = None
+    waits_until: float = 0.0
     started: float | None = None
 
     @property

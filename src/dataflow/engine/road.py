@@ -48,6 +48,9 @@ FIRST_LEVEL = 16
 VAGUE_ROWS = 3
 """So many rows turned down without a reason and without an answer between them stop the run."""
 
+LONG_WAIT = 20.0
+"""Seconds: a wait from here on is told."""
+
 LOADERS = 32
 """Jobs loading at once; decoding itself is bounded by the loader's threads."""
 
@@ -142,9 +145,7 @@ class Road:
         # asked only once what was read is known to be what the key stands for: an answer about a
         # picture that took its place meanwhile must never be kept under the old one's key
         if not self._intake.maker.is_unchanged(job):
-            raise PictureChangedError(
-                "the picture changed while the run was under way; run the same command again"
-            )
+            raise PictureChangedError
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -248,9 +249,18 @@ class Road:
         if wait is None or self._is_last_chance:
             await self._settle(job, error=error)
         else:
+            self._say_wait(error, now=time.monotonic(), wait=wait)
             # the asker is free for another row meanwhile; where the run ends before the wait does,
             # the row has no outcome in the journal and is asked by the next run
             asyncio.get_running_loop().call_later(wait, self._ready.put_nowait, job)
+
+    def _say_wait(self, error: TryAgainError, *, now: float, wait: float) -> None:
+        """Tell the person who watches when the server asks for a long wait."""
+        if error.retry_after is None or wait < LONG_WAIT:
+            return
+        if self._progress.waits_until < now:
+            _log.warning("a row waits %.0f s, as the server asks: %s", wait, error.message)
+        self._progress.waits_until = max(self._progress.waits_until, now + wait)
 
     def _is_told(self, error: TryAgainError, job: Job, *, probe: bool) -> bool:
         """Tell the gate; returns whether the failure says something about its row."""
