@@ -17,7 +17,6 @@ from typing import Any, cast
 
 from dataflow.core.errors import (
     DataflowError,
-    PictureChangedError,
     RowError,
     StopRunError,
     TryAgainError,
@@ -25,11 +24,11 @@ from dataflow.core.errors import (
 )
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Asker
-from dataflow.engine import policy
+from dataflow.engine import policy, steps
 from dataflow.engine.gate import Gate
 from dataflow.engine.intake import Intake
 from dataflow.engine.job import Job, Plan, Tries
-from dataflow.engine.journal import Entry, Journal
+from dataflow.engine.journal import Journal
 from dataflow.engine.level import Level
 from dataflow.engine.limiter import Limiter, Pass
 from dataflow.engine.pace import Pace
@@ -130,22 +129,13 @@ class Road:
             weight = job.weight
             await self._room.enter(weight)
             try:
-                await self._load(job, loader)
+                await steps.load(job, loader, self._intake.maker)
             except RowError as error:
                 await self._settle(job, error=error, weight=weight)
             else:
                 self._room.grow(job.weight - weight)
                 self._ready.put_nowait(job)
                 self._first_ready.set()
-
-    async def _load(self, job: Job, loader: Loader) -> None:
-        if job.request is None:
-            raise job.error or RowError("the row makes no request")
-        job.pictures = tuple([await loader.load(ref) for ref in job.request.pictures])
-        # asked only once what was read is known to be what the key stands for: an answer about a
-        # picture that took its place meanwhile must never be kept under the old one's key
-        if not self._intake.maker.is_unchanged(job):
-            raise PictureChangedError
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -287,26 +277,14 @@ class Road:
         error: DataflowError | None = None,
         weight: int | None = None,
     ) -> None:
-        if reply is not None and job.request is not None:
-            error = next(
-                (e for check in self._plan.checks if (e := check(reply, job.request))), None
-            )
-        await self._journal.put(_entry(job, reply, error))
-        self._count(reply, error)
+        error = error or steps.judge(reply, job, self._plan.checks)
+        await self._journal.put(steps.entry_of(job, reply, error))
+        steps.count(self._progress, reply, error)
         self._intake.finished(job.key)
         self._failing.discard(job.key)
         self._room.leave(job.weight if weight is None else weight)
         self._outstanding -= 1
         self._mark_if_done()
-
-    def _count(self, reply: Reply | None, error: DataflowError | None) -> None:
-        if error is None:
-            self._progress.captioned += 1
-        else:
-            self._progress.failed += 1
-        if reply is not None:
-            self._progress.prompt_tokens += reply.usage.prompt_tokens or 0
-            self._progress.completion_tokens += reply.usage.completion_tokens or 0
 
     def _mark_if_done(self) -> None:
         if self._fed and self._outstanding == 0:
@@ -348,26 +326,3 @@ def _first_level(plan: Plan) -> int:
     if plan.concurrency is None and plan.serving.seeks_level:
         return FIRST_LEVEL
     return plan.concurrency or plan.serving.max_workers
-
-
-def _entry(job: Job, reply: Reply | None, error: DataflowError | None) -> Entry:
-    usage = reply.usage if reply is not None else None
-    return Entry(
-        key=job.key,
-        caption=_utf8(reply.text) if reply is not None and error is None else None,
-        error_kind=error.kind if error is not None else None,
-        error=_utf8(error.message) if error is not None else None,
-        # a failure that cost no request, or that time may cure, is looked at again by a later run
-        is_final=error is None or (isinstance(error, RowError) and job.attempts > 0),
-        finish_reason=reply.finish_reason if reply is not None else None,
-        prompt_tokens=usage.prompt_tokens if usage is not None else None,
-        completion_tokens=usage.completion_tokens if usage is not None else None,
-        attempts=job.attempts,
-        seconds=time.monotonic() - job.first_asked if job.first_asked else 0.0,
-        model=reply.model if reply is not None else "",
-    )
-
-
-def _utf8(text: str) -> str:
-    """`text` with lone surrogates, which no file can hold, spelled out as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

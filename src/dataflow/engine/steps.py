@@ -1,0 +1,76 @@
+"""The steps that every road takes with a job: load its pictures, judge its reply, note the outcome.
+
+`road.py` decides the order, the pace and the retries; what a job goes through before and after it
+is asked stands here.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+from dataflow.core.check import Check
+from dataflow.core.errors import DataflowError, PictureChangedError, RowError
+from dataflow.core.request import Reply
+from dataflow.engine.intake import JobMaker
+from dataflow.engine.job import Job
+from dataflow.engine.journal import Entry
+from dataflow.engine.progress import Progress
+from dataflow.images.loader import Loader
+
+
+async def load(job: Job, loader: Loader, maker: JobMaker) -> None:
+    """Load the job's pictures into it.
+
+    Raises:
+        RowError: the row makes no request, or a picture cannot be had or has changed.
+    """
+    if job.request is None:
+        raise job.error or RowError("the row makes no request")
+    job.pictures = tuple([await loader.load(ref) for ref in job.request.pictures])
+    # asked only once what was read is known to be what the key stands for: an answer about a
+    # picture that took its place meanwhile must never be kept under the old one's key
+    if not maker.is_unchanged(job):
+        raise PictureChangedError
+
+
+def judge(reply: Reply | None, job: Job, checks: Iterable[Check]) -> RowError | None:
+    """The first error that the checks find in the job's reply, or None."""
+    if reply is None or job.request is None:
+        return None
+    return next((e for check in checks if (e := check(reply, job.request))), None)
+
+
+def count(progress: Progress, reply: Reply | None, error: DataflowError | None) -> None:
+    """Count an outcome, and the tokens of its reply."""
+    if error is None:
+        progress.captioned += 1
+    else:
+        progress.failed += 1
+    if reply is not None:
+        progress.prompt_tokens += reply.usage.prompt_tokens or 0
+        progress.completion_tokens += reply.usage.completion_tokens or 0
+
+
+def entry_of(job: Job, reply: Reply | None, error: DataflowError | None) -> Entry:
+    """What the journal keeps of a job's outcome."""
+    usage = reply.usage if reply is not None else None
+    return Entry(
+        key=job.key,
+        caption=_utf8(reply.text) if reply is not None and error is None else None,
+        error_kind=error.kind if error is not None else None,
+        error=_utf8(error.message) if error is not None else None,
+        # a failure that cost no request, or that time may cure, is looked at again by a later run
+        is_final=error is None or (isinstance(error, RowError) and job.attempts > 0),
+        finish_reason=reply.finish_reason if reply is not None else None,
+        prompt_tokens=usage.prompt_tokens if usage is not None else None,
+        completion_tokens=usage.completion_tokens if usage is not None else None,
+        attempts=job.attempts,
+        seconds=time.monotonic() - job.first_asked if job.first_asked else 0.0,
+        model=reply.model if reply is not None else "",
+    )
+
+
+def _utf8(text: str) -> str:
+    """`text` with lone surrogates, which no file can hold, spelled out as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
