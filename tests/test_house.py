@@ -25,6 +25,8 @@ WRAPPED_BY = {
     "vllm": (),  # only ever run as a program of its own
     "xllamacpp": ("serving/llamacpp_child.py",),
     "huggingface_hub": ("serving/hub.py",),
+    "genai_prices": ("billing/price_list.py",),
+    "pydantic": (),
     "pandas": ("utils/storage.py",),
     "pyarrow": ("formats/arrow_rows.py", "formats/parquet_file.py", "formats/parquet_output.py"),
     "ijson": (),

@@ -34,6 +34,7 @@ FLOORS = (
     "images",
     "formats",
     "checks",
+    "billing",
     "core",
 )
 """The rooms of the house from the top floor down."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from typing import Any, Literal
 
 from dataflow.core.picture import ImageRef
@@ -40,10 +40,26 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one reply, as the server counted them; None where it did not say."""
+    """Tokens, as the server counted them; None where it did not say.
+
+    Attributes:
+        prompt_tokens: Read: text and pictures.
+        completion_tokens: Written, the thoughts included.
+        cached_tokens: Those read that the server had in its cache.
+        picture_tokens: Those read that stand for pictures.
+        reasoning_tokens: Those written that are thoughts.
+    """
 
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    cached_tokens: int | None = None
+    picture_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    def __add__(self, other: Usage) -> Usage:
+        """Both together; None only where neither says."""
+        pairs = zip(astuple(self), astuple(other), strict=True)
+        return Usage(*(a if b is None else b if a is None else a + b for a, b in pairs))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,7 @@ class EngineServing(VLMServingABC):
         model: The model's name, as sent to the engine.
         max_workers: Requests in flight at most.
         is_local: Whether the engine is our own child process (it costs no money).
+        api_urls: The APIs that are asked, by which a price is found; empty where there is none.
         seeks_level: Whether the best number in flight, up to `max_workers`, is to be found out
             while running; otherwise it is `max_workers`.
     """
@@ -71,6 +72,7 @@ class EngineServing(VLMServingABC):
     model: str
     max_workers: int
     is_local: bool = False
+    api_urls: Sequence[str] = ()
     seeks_level: bool = False
 
     @abstractmethod

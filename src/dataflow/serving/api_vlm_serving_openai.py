@@ -70,6 +70,7 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
     ) -> None:
         address = read_address(api_url)
         self.api_url = api_url
+        self.api_urls = (api_url,)
         self.model = _name(model_name)
         self.max_workers = _positive("max_workers", max_workers)
         self.timeout = _positive("timeout", timeout)

@@ -1,0 +1,1 @@
+"""What an answer costs: prices, and what they make of tokens."""

@@ -1,0 +1,113 @@
+"""The price of a model at an API. genai-prices is met here.
+
+genai-prices (https://github.com/pydantic/genai-prices) is a list of the providers' published
+prices. It comes inside its package and is read offline: ``pip install -U genai-prices`` brings the
+latest.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+from urllib.parse import urlsplit
+
+from dataflow.billing.price import FREE, NoPrice, Price, Rates
+from dataflow.core.errors import UsageError
+from dataflow.core.serving import EngineServing
+
+_CURE = "give --price-in and --price-out"
+_NOT_BY_TOKENS = ("requests_kcount", "input_image_mtok", "output_reasoning_mtok")
+"""Prices that `Rates` cannot hold: where the list has one of them, a sum would be wrong."""
+
+
+def price_for(
+    serving: EngineServing, *, price_in: float | None = None, price_out: float | None = None
+) -> Price | NoPrice:
+    """What the tokens of `serving` cost: nothing for a local engine, else as given, else as listed.
+
+    Args:
+        serving: The engine.
+        price_in: US dollars per million prompt tokens, cached or not; None to look it up.
+        price_out: US dollars per million completion tokens; None to look it up.
+
+    Raises:
+        UsageError: only one of the two is given, or one is below 0.
+    """
+    given = _given(price_in, price_out)
+    if serving.is_local:
+        return FREE
+    return given or _listed_for(serving)
+
+
+def listed_price(api_url: str, model: str) -> Price | NoPrice:
+    """What the list says of `model` at the API behind `api_url`, at this moment.
+
+    Args:
+        api_url: ``"https://host/v1"`` or any URL below it.
+        model: The model's name at that API.
+    """
+    import genai_prices
+
+    parts = urlsplit(api_url)
+    url = parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower(), query="")
+    try:
+        found = genai_prices.calc_price(genai_prices.Usage(), model, provider_api_url=url.geturl())
+    except LookupError:
+        return NoPrice(f"no price of {model} at {parts.hostname} is listed; {_CURE}")
+    listed = found.model_price
+    if any(getattr(listed, name, None) is not None for name in _NOT_BY_TOKENS):
+        return NoPrice(f"{model} at {parts.hostname} is not priced by tokens alone; {_CURE}")
+    if listed.input_mtok is None or listed.output_mtok is None:
+        return NoPrice(f"the listed price of {model} at {parts.hostname} is not whole; {_CURE}")
+    source = f"genai-prices {genai_prices.__version__}, {found.provider.id}/{found.model.id}"
+    starts = sorted({tier.start for tier in _tiers(listed)})
+    above = tuple((start, _rates(listed, start + 1)) for start in starts)
+    return Price(_rates(listed, 0), source, above)
+
+
+def _given(price_in: float | None, price_out: float | None) -> Price | None:
+    if price_in is None and price_out is None:
+        return None
+    if price_in is None or price_out is None:
+        raise UsageError("--price-in and --price-out belong together; give both")
+    if min(price_in, price_out) < 0:
+        raise UsageError("a price below 0 is none")
+    # by way of the text, so that 0.1 stays 0.1
+    prompt, completion = Decimal(str(price_in)), Decimal(str(price_out))
+    return Price(Rates(prompt, prompt, completion), "as given")
+
+
+def _listed_for(serving: EngineServing) -> Price | NoPrice:
+    if not serving.api_urls:
+        return NoPrice(f"what {serving.model} costs is not known; {_CURE}")
+    found = [listed_price(url, serving.model) for url in serving.api_urls]
+    missing = [price for price in found if isinstance(price, NoPrice)]
+    prices = [price for price in found if isinstance(price, Price)]
+    if missing:
+        return missing[0]
+    if any((p.rates, p.above) != (prices[0].rates, prices[0].above) for p in prices):
+        return NoPrice(f"the endpoints have different prices; {_CURE}")
+    return prices[0]
+
+
+_KEYS: tuple[str, ...] = ("input_mtok", "cache_read_mtok", "output_mtok")
+
+
+def _tiers(listed: Any) -> list[Any]:
+    return [tier for key in _KEYS for tier in getattr(getattr(listed, key), "tiers", ())]
+
+
+def _rates(listed: Any, prompt_tokens: int) -> Rates:
+    """The rates of a request with so many prompt tokens."""
+
+    def rate(key: str) -> Decimal | None:
+        value = getattr(listed, key)
+        for tier in reversed(getattr(value, "tiers", ())):
+            if prompt_tokens > tier.start:
+                return Decimal(tier.price)
+        base = getattr(value, "base", value)
+        return None if base is None else Decimal(base)
+
+    prompt, cached, completion = (rate(key) for key in _KEYS)
+    assert prompt is not None and completion is not None  # noqa: S101, PT018 - seen before
+    return Rates(prompt, prompt if cached is None else cached, completion)
