@@ -7,10 +7,9 @@ else is done to it; orientation, colours and padding are done on the small pictu
 from __future__ import annotations
 
 import io
-import math
 import struct
 from collections.abc import Callable
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
@@ -18,13 +17,11 @@ from dataflow.core.errors import PictureError, PictureTooLargeError, RowError
 from dataflow.core.picture import Picture
 from dataflow.images import formats, jpeg, pixels
 from dataflow.images.limits import MIB, Limits
+from dataflow.images.sent_size import Size, enlarged, shrunk, spaced
 from dataflow.images.shown import shown
 from dataflow.images.sniff import PICTURES, sniff
 
-MIN_SIDE = 32
-"""Pixels of each side at least: one patch of Qwen3-VL (Qwen2-VL: 28), which refuse less."""
-MAX_RATIO = 100
-"""Longer side ÷ shorter side at most; Qwen-VL processors refuse over 200, llama.cpp some below."""
+T = TypeVar("T")
 
 _DRAFT = 1.3  # JPEGs are decoded at 1/2, 1/4 or 1/8, but no smaller than this times the target:
 # over 45 dB from a full decode shrunk, where the exact target gives down to 32 dB (measured)
@@ -43,6 +40,7 @@ _TRANSPOSE = {  # its values, EXIF 2.32 section 4.6.4
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_TURNED = range(5, 9)  # orientations that exchange width and height
 _BOMBS = (MemoryError, Image.DecompressionBombError)
 
 
@@ -59,20 +57,42 @@ def to_picture(
             may wait.
 
     Returns:
-        A JPEG, upright, in grey or RGB on white, within `limits.max_side`; no side is under
-        `MIN_SIDE` and the sides' ratio is at most `MAX_RATIO` (white is added around the picture
-        where needed; one that is smaller than `MIN_SIDE` both ways is enlarged first). A JPEG that
-        is all this already keeps its own scans.
+        A JPEG, upright, in grey or RGB on white, of the size that `sent_size` tells: within
+        `limits.max_side`, with white around the picture where it would be too small or too narrow.
+        A JPEG that is all this already keeps its own scans.
 
     Raises:
         PictureTooLargeError: it passes a limit.
         PictureError: it cannot be decoded.
     """
+    return _guarded(source, name, lambda: _Decoder(name, limits, reserve).picture(source))
+
+
+def full_size(source: bytes | BinaryIO, *, name: str, limits: Limits) -> Size:
+    """Width and height of the whole picture, upright, from its header alone.
+
+    A picture that is broken further in is not found out; EXIF that a PNG holds behind its pixels
+    is not looked for.
+
+    Args:
+        source: The encoded picture.
+        name: Its name for messages.
+        limits: What it may cost.
+
+    Raises:
+        PictureTooLargeError: it passes a limit.
+        PictureError: it is no picture.
+    """
+    return _guarded(source, name, lambda: _Decoder(name, limits, lambda _: None).full_size(source))
+
+
+def _guarded(source: bytes | BinaryIO, name: str, work: Callable[[], T]) -> T:
+    """What `work` gives; whatever it raises becomes an error of ours."""
     head = source[:_HEAD] if isinstance(source, bytes) else source.read(_HEAD)
     failure: RowError
     try:
         _check_icon(head)
-        return _Decoder(name, limits, reserve).picture(source)
+        return work()
     except RowError as error:
         failure = error.with_traceback(None)
     except Exception as error:  # noqa: BLE001 - Pillow raises a dozen kinds; here they become ours
@@ -96,8 +116,7 @@ class _Decoder:
                 plain = self._plain(image, source)
                 if plain is not None:
                     return plain
-            wanted = (int(target[0] * _DRAFT), int(target[1] * _DRAFT))
-            drafted = image.draft(None, wanted) is not None
+            drafted = self._draft(image, target)
             self._reserve(self._cost(image, full))
             image.load()
             if not drafted and image.size != full:  # TIFF turns upright as it loads
@@ -105,6 +124,20 @@ class _Decoder:
                 target = self._target(image.size)
             orientation = _orientation(image)
             return self._encoded(_spaced(self._upright(image, target, orientation)))
+
+    def full_size(self, source: bytes | BinaryIO) -> Size:
+        file = io.BytesIO(source) if isinstance(source, bytes) else source
+        with Image.open(file, formats=formats.known()) as image:
+            full = image.size
+            self._check_pixels(full)
+            turned = _may_be_turned(image) and _orientation(image) in _TURNED
+            self._draft(image, self._target(full))
+            self._cost(image, full)
+        return (full[1], full[0]) if turned else full
+
+    def _draft(self, image: Image.Image, target: Size) -> bool:
+        """Have `image` decoded no larger than is worth it; whether its format can do that."""
+        return image.draft(None, (int(target[0] * _DRAFT), int(target[1] * _DRAFT))) is not None
 
     def _plain(self, image: Image.Image, source: bytes) -> Picture | None:
         """The picture with its own scans, where they may be kept; `image` is not loaded yet."""
@@ -156,11 +189,8 @@ class _Decoder:
                 f"{self._limits.max_pixels / 1e6:g} million"
             )
 
-    def _target(self, size: tuple[int, int]) -> tuple[int, int]:
-        scale = self._limits.max_side / max(size)
-        if scale >= 1:
-            return size
-        return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+    def _target(self, size: Size) -> Size:
+        return shrunk(size, self._limits.max_side)
 
     def _cost(self, image: Image.Image, full: tuple[int, int]) -> int:
         cost = formats.cost(image, full)
@@ -187,26 +217,19 @@ def _is_plain(image: Image.Image) -> bool:
         and (image.mode == "L" or (image.mode == "RGB" and image.info.get("adobe_transform") != 0))
         and _orientation(image) == 1
         and pixels.is_plain(image.info.get("icc_profile"))
-        and image.size == _spaced_size(image.size)
+        and image.size == spaced(image.size)
     )
-
-
-def _spaced_size(size: tuple[int, int]) -> tuple[int, int]:
-    least = max(MIN_SIDE, math.ceil(max(size) / MAX_RATIO))
-    return max(size[0], least), max(size[1], least)
 
 
 def _spaced(image: Image.Image) -> Image.Image:
     """`image` with the least size and the greatest ratio that models take."""
-    longer = max(image.size)
-    if longer < MIN_SIDE:
-        size = [max(1, round(side * MIN_SIDE / longer)) for side in image.size]
-        image = image.resize((size[0], size[1]), Image.Resampling.BICUBIC)
-    size_ = _spaced_size(image.size)
-    if image.size == size_:
+    if image.size != enlarged(image.size):
+        image = image.resize(enlarged(image.size), Image.Resampling.BICUBIC)
+    size = spaced(image.size)
+    if image.size == size:
         return image
-    page = Image.new(image.mode, size_, "white")
-    page.paste(image, ((size_[0] - image.width) // 2, (size_[1] - image.height) // 2))
+    page = Image.new(image.mode, size, "white")
+    page.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
     return page
 
 
@@ -217,6 +240,14 @@ def _orientation(image: Image.Image) -> int:
     except Exception:  # noqa: BLE001 - broken metadata raises anything and spoils no picture
         return 1
     return value if isinstance(value, int) and value in _TRANSPOSE else 1
+
+
+def _may_be_turned(image: Image.Image) -> bool:
+    """Whether EXIF is to be heeded for the size of `image`, which is not loaded yet."""
+    if image.format == "TIFF":
+        return False  # its size is told upright
+    # a PNG without EXIF before its pixels would be read to its end to look for it there
+    return image.format != "PNG" or "exif" in image.info
 
 
 def _check_icon(head: bytes) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from dataflow.core.errors import UsageError
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.images.gate import MemoryGate
 from dataflow.images.limits import Limits
 from dataflow.images.pool import Job, Pool
+from dataflow.images.sent_size import Size
 from dataflow.images.source import check_size, open_source
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
     from dataflow.images.fetch import Fetcher
+
+T = TypeVar("T")
 
 
 class Loader:
@@ -68,16 +72,44 @@ class Loader:
             PictureError: it cannot be had or decoded for another reason.
             UsageError: the loader is not entered.
         """
+        from dataflow.images.decode import to_picture  # Pillow, at first use
+
+        def decode(source: bytes | BinaryIO, job: Job[Picture]) -> Picture:
+            return to_picture(source, name=ref.name, limits=self._limits, reserve=job.reserve)
+
+        return await self._work_on(ref, decode)
+
+    async def measure(self, ref: ImageRef) -> Size:
+        """Width and height of one whole picture, upright, from its header; a URL is fetched.
+
+        Raises:
+            PictureMissingError, PictureTooLargeError, PictureForbiddenError, PictureError: as
+                `load`, but for what only shows behind the header.
+            UsageError: the loader is not entered.
+        """
+        from dataflow.images.decode import full_size  # Pillow, at first use
+
+        def read(source: bytes | BinaryIO, _job: Job[Size]) -> Size:
+            return full_size(source, name=ref.name, limits=self._limits)
+
+        return await self._work_on(ref, read)
+
+    async def _work_on(self, ref: ImageRef, work: Callable[[bytes | BinaryIO, Job[T]], T]) -> T:
+        """Do `work` in a thread, with what is behind `ref`."""
         if self._pool is None:
             raise UsageError("a Loader loads only inside `async with`")
         fetched = await self._fetched(ref) if ref.kind == "url" else None
 
-        def work(job: Job[Picture]) -> Picture:
+        def opened(job: Job[T]) -> T:
             source = self._source(ref) if fetched is None else fetched
-            return self._picture(source, ref, job)
+            try:
+                return work(source, job)
+            finally:
+                if not isinstance(source, bytes):
+                    source.close()
 
         try:
-            return await self._pool.run(work, ref.name)
+            return await self._pool.run(opened, ref.name)
         finally:
             if not (fetched is None or isinstance(fetched, bytes)):
                 fetched.close()  # here too, since a cancelled job may never have begun
@@ -94,12 +126,3 @@ class Loader:
             return open_source(ref, self._limits)
         check_size(len(ref.data), ref, self._limits)
         return ref.data
-
-    def _picture(self, source: bytes | BinaryIO, ref: ImageRef, job: Job[Picture]) -> Picture:
-        from dataflow.images.decode import to_picture  # Pillow, at first use
-
-        try:
-            return to_picture(source, name=ref.name, limits=self._limits, reserve=job.reserve)
-        finally:
-            if not isinstance(source, bytes):
-                source.close()
