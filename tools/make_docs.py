@@ -4,6 +4,7 @@
 * ``docs/architecture.md``: one line per file of ``src/dataflow``, the first of its docstring.
 * ``docs/errors.md``: the kinds of failure and what is done, from ``core/errors.py`` and
   ``engine/policy.py``, and what a server can do, from the hostile server of the tests.
+* ``docs/estimate.md``: the rules of picture tokens, from ``billing/families.py``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # the tests tell what a server can do
 
 import errors_table  # noqa: E402
+
+from dataflow.billing.families import FAMILIES  # noqa: E402
 
 PACKAGE = ROOT / "src" / "dataflow"
 DOCS = ROOT / "docs"
@@ -61,6 +64,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "architecture.md", filled(read(DOCS / "architecture.md"), "files", file_lines())
     mistakes = filled(read(DOCS / "errors.md"), "errors", errors_table.kind_table())
     yield DOCS / "errors.md", filled(mistakes, "faults", errors_table.fault_table())
+    yield DOCS / "estimate.md", filled(read(DOCS / "estimate.md"), "rules", rule_table())
 
 
 def is_fresh(path: Path, text: str) -> bool:
@@ -132,6 +136,19 @@ def first_line(path: Path) -> str:
     """The first line of a module's docstring."""
     docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
     return docstring.partition("\n")[0]
+
+
+def rule_table() -> str:
+    """How each family of models counts the tokens of a picture."""
+    rows = []
+    for family in FAMILIES:
+        width, height, tokens = family.example
+        rows.append(
+            f"| {family.name} | {family.words} | {width} × {height}: {tokens:,} "
+            f"| {family.error:.0%} | [source]({family.source}) |"
+        )
+    head = ["| models | rule | example | error up to | |", "|---|---|---|---|---|"]
+    return "\n".join([*head, *rows])
 
 
 def read(path: Path) -> str:
