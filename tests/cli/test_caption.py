@@ -148,6 +148,14 @@ WRONG = {
     "output is the input": (["caption", "data.jsonl", "-o", "data.jsonl"], "input itself"),
     "output is a folder": (["caption", "photos", "-o", "photos"], "folder"),
     "nonsense url": (["caption", "photos", "--api-url", "nonsense", "--model", "x"], "nonsense"),
+    "no file of endpoints": (
+        ["caption", "photos", "--endpoints", "no", "--model", "x"],
+        "cannot be read",
+    ),
+    "no line of endpoints": (
+        ["caption", "photos", "--endpoints", "words", "--model", "x"],
+        "line 1",
+    ),
     "concurrency of nought": (["caption", "photos", "--concurrency", "0"], "concurrency"),
 }
 
@@ -156,6 +164,7 @@ WRONG = {
 def test_wrong_usage_ends_with_2_and_one_clear_message(dataflow, pictures, case):
     folder = pictures(1)
     (folder.parent / "data.xyz").write_text("x")
+    (folder.parent / "words").write_text("an address and more\n")
     (folder.parent / "data.jsonl").write_text('{"image": "photos/00000.jpg"}\n')
     arguments, said = WRONG[case]
     done = dataflow(*arguments)
@@ -263,6 +272,27 @@ def test_several_endpoints_share_the_rows(dataflow, pictures):
         assert (one.asked + two.asked, min(one.asked, two.asked) > 5) == (40, True)
     captions = [row["caption"] for row in rows_of(folder.with_name("photos.captions.jsonl"))]
     assert captions == right_captions(folder)
+
+
+def test_endpoints_may_stand_in_a_file_each_with_a_key_of_its_own(dataflow, pictures):
+    folder = pictures(40)
+    with HostileServer(key=KEY, delay=0.02) as one, HostileServer(key="other", delay=0.02) as two:
+        listed = f"# ours\n{one.url}\n\n{two.url}  KEY_TWO\n"
+        (dataflow.folder / "endpoints.txt").write_text(listed)
+        given = ["--endpoints", "endpoints.txt", "--model", MODEL]
+        done = dataflow("caption", "photos", *given, DF_API_KEY=KEY, KEY_TWO="other")
+        assert done.returncode == 0, done.stderr
+        assert (one.asked + two.asked, min(one.asked, two.asked) > 5) == (40, True)
+    captions = [row["caption"] for row in rows_of(folder.with_name("photos.captions.jsonl"))]
+    assert captions == right_captions(folder)
+
+
+def test_requests_a_minute_are_kept(dataflow, pictures, server):
+    pictures(8)
+    began = time.monotonic()
+    done = dataflow("caption", "photos", *api(server), "--rpm", "120", DF_API_KEY=KEY)
+    assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began > 7 * 0.5
 
 
 def test_an_output_that_cannot_hold_the_rows_is_told_before_anything_is_paid(

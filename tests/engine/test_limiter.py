@@ -7,11 +7,11 @@ import asyncio
 from dataflow.core.errors import RateLimitedError
 from dataflow.engine.level import Level
 from dataflow.engine.limiter import Limiter
-from dataflow.engine.pace import Pace
+from dataflow.engine.tempo import Tempo
 
 
-def limiter(most: int, ceiling: float | None = None) -> Limiter:
-    return Limiter(Level(most, most), Pace(ceiling))
+def limiter(most: int, *, per_minute: float | None = None) -> Limiter:
+    return Limiter(Level(most, most), Tempo(per_minute))
 
 
 def test_no_more_are_inside_than_the_level_allows_and_they_come_in_order():
@@ -50,7 +50,7 @@ def test_one_that_gave_up_waiting_takes_no_place():
 
 def test_one_that_gave_up_waiting_for_its_pace_takes_no_place():
     async def scene():
-        gate = limiter(1, ceiling=0.01)
+        gate = limiter(1, per_minute=0.6)
         gate.leave(await gate.enter())
         late = asyncio.create_task(gate.enter())
         await asyncio.sleep(0.01)

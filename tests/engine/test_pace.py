@@ -104,19 +104,3 @@ def test_a_limit_is_kept_beside_refusals_at_random(noise):
     used, wasted = between(taken, 40, 120), between(refused, 40, 120)
     assert used >= 0.85 * 50 * 80
     assert wasted <= (noise + 0.1) * (used + wasted)
-
-
-def test_a_stated_ceiling_is_never_passed():
-    pace, now, sent = Pace(ceiling=10), 0.0, 0
-    while now < 10:
-        now += max(pace.wait(now), 1e-6)
-        pace.sent(now)
-        sent += 1
-    assert 95 <= sent <= 102
-
-
-def test_a_hold_is_kept():
-    pace = Pace()
-    pace.hold(5.0)
-    assert pace.wait(1.0) == 4.0
-    assert pace.wait(5.0) == 0.0

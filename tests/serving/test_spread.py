@@ -6,7 +6,13 @@ import asyncio
 
 import pytest
 
-from dataflow.core.errors import ConnectionLostError, TryAgainError, UsageError, WrongKeyError
+from dataflow.core.errors import (
+    ConnectionLostError,
+    RateLimitedError,
+    TryAgainError,
+    UsageError,
+    WrongKeyError,
+)
 from dataflow.serving import spread
 from dataflow.serving.fake import FakeServing
 from dataflow.serving.spread import SpreadServing
@@ -93,3 +99,19 @@ def test_no_endpoint_gets_more_than_its_places(question):
     small, large = FakeServing("s", delay=0.01, max_workers=2), FakeServing("l", delay=0.01)
     ask(SpreadServing([small, large]), question(1), 100, at_once=12)
     assert small.most_in_flight <= 2
+
+
+def test_the_rate_limit_of_one_endpoint_slows_only_that_one(question):
+    """The one that turns everything down is asked ever less; the other gets the rest at once."""
+    limited = FakeServing(lambda r, p: RateLimitedError("slow down"))
+    texts, failures = ask(
+        SpreadServing([limited, FakeServing("up", delay=0.002)]), question(1), 900
+    )
+    assert texts == ["up"] * (900 - failures)
+    assert failures <= 40
+
+
+def test_at_the_start_no_endpoint_is_flooded(question):
+    servings = [FakeServing(name, delay=0.05) for name in "abcd"]
+    ask(SpreadServing(servings), question(1), 8)
+    assert [serving.asked for serving in servings] == [2, 2, 2, 2]

@@ -36,6 +36,7 @@ def caption(
     mmproj: options.Mmproj = None,
     vllm: options.Vllm = None,
     api_url: options.ApiUrl = None,
+    endpoints: options.Endpoints = None,
     key_env: options.KeyEnv = None,
     key_file: options.KeyFile = None,
     image_key: options.ImageKey = "image",
@@ -44,6 +45,8 @@ def caption(
     system_prompt: options.SystemPrompt = "",
     prompt: options.Prompt = None,
     concurrency: options.Concurrency = None,
+    rpm: options.Rpm = None,
+    tpm: options.Tpm = None,
     limit: options.Limit = None,
     on_bad_row: options.BadRows = options.OnBadRow.fail,
     max_tokens: options.MaxTokens = None,
@@ -77,7 +80,17 @@ def caption(
     sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     progress = Progress()
     choice = EngineChoice(
-        *(model, mmproj, vllm, api_url or [], key_env or [], key_file, concurrency, sampling),
+        *(
+            model,
+            mmproj,
+            vllm,
+            api_url or [],
+            endpoints,
+            key_env or [],
+            key_file,
+            concurrency,
+            sampling,
+        ),
         timeout,
         fetch_shown_in(progress),
     )
@@ -92,6 +105,8 @@ def caption(
             max_side=max_side, allow_private_urls=allow_private_urls, image_root=image_root
         ),
         concurrency=concurrency,
+        requests_per_minute=rpm,
+        tokens_per_minute=tpm,
         limit=limit,
         fresh=fresh,
         retry_failed=retry_failed,

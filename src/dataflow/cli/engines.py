@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import UsageError
@@ -23,7 +24,8 @@ class EngineChoice:
         mmproj: The picture encoder of a local .gguf.
         vllm: The model for local vLLM.
         api_urls: The addresses of the API's endpoints.
-        key_envs: The environment variable with the key: one for each endpoint, or one for all.
+        endpoints: A file with more of them, see `read_endpoints`.
+        key_envs: The environment variable with the key: one for each of `api_urls`, or one for all.
         key_file: The file with the API's key, instead.
         concurrency: Requests in flight at most.
         sampling: ``max_tokens``, ``temperature`` and ``seed``.
@@ -36,6 +38,7 @@ class EngineChoice:
     mmproj: str | None
     vllm: str | None
     api_urls: Sequence[str]
+    endpoints: str | None
     key_envs: Sequence[str]
     key_file: str | None
     concurrency: int | None
@@ -50,26 +53,30 @@ class EngineChoice:
             UsageError: the arguments contradict each other.
             StopRunError: the engine cannot be had: no key, no package, no such model.
         """
-        if self.api_urls and self.vllm is not None:
-            raise UsageError("--api-url and --vllm are two engines; give one of them")
-        if self.mmproj is not None and (self.api_urls or self.vllm):
+        is_api = bool(self.api_urls or self.endpoints)
+        if is_api and self.vllm is not None:
+            raise UsageError("an API and --vllm are two engines; give one of them")
+        if self.mmproj is not None and (is_api or self.vllm):
             raise UsageError("--mmproj belongs to a local .gguf given by --model")
-        if self.api_urls:
+        if is_api:
             return self._apis()
         if self.vllm is not None:
             return self._vllm(self.vllm)
         return self._llamacpp()
 
     def _apis(self) -> EngineServing:
-        keys = self.key_envs or [DEFAULT_KEY_VARIABLE]
-        if len(keys) == 1:
-            keys = [*keys] * len(self.api_urls)
+        keys, default = self.key_envs, DEFAULT_KEY_VARIABLE
+        if len(keys) <= 1:
+            default = next(iter(keys), default)
+            keys = [default] * len(self.api_urls)
         if len(keys) != len(self.api_urls):
             raise UsageError(
                 f"{len(self.api_urls)} times --api-url and {len(keys)} times --key-env: give one "
                 "--key-env for each, in their order, or one for all"
             )
-        endpoints = [self._api(url, key) for url, key in zip(self.api_urls, keys, strict=True)]
+        named = [*zip(self.api_urls, keys, strict=True)]
+        listed = read_endpoints(self.endpoints, default) if self.endpoints is not None else []
+        endpoints = [self._api(url, key) for url, key in named + listed]
         if len(endpoints) == 1:
             return endpoints[0]
         from dataflow.serving.spread import SpreadServing
@@ -80,7 +87,7 @@ class EngineChoice:
         from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
         if self.model is None:
-            raise UsageError("--api-url needs --model: the model's name at that server")
+            raise UsageError("an API needs --model: the model's name at that server")
         return APIVLMServing_openai(
             api_url=url,
             key_name_of_api_key=key_env,
@@ -112,6 +119,37 @@ class EngineChoice:
             **self.sampling,
         }
         return LocalModelVLMServing_llamacpp(**_without_none(given))
+
+
+def read_endpoints(path: str, key_env: str) -> list[tuple[str, str]]:
+    """The endpoints that the file at `path` lists: each one's address and its key's variable.
+
+    One on each line: its address and, after white space, the environment variable that holds its
+    key, where that is not `key_env`. Empty lines and what follows a ``#`` at a line's start are
+    left out.
+
+    Raises:
+        UsageError: the file cannot be read, or a line is none of these.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"--endpoints {path} cannot be read: {reason}") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) > 2:
+            raise UsageError(
+                f"--endpoints {path}, line {number}: an address and the variable with its key are "
+                f"expected, not {len(words)} words"
+            )
+        found.append((words[0], words[1] if len(words) == 2 else key_env))
+    if not found:
+        raise UsageError(f"--endpoints {path} lists no endpoint")
+    return found
 
 
 def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:

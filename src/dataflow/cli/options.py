@@ -53,6 +53,24 @@ ApiUrl = Annotated[
         help="Use an OpenAI-compatible API; it may cost money. Several times: spread over them.",
     ),
 ]
+Endpoints = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="More endpoints of the API, one on each line: its URL and, if it has a key of its "
+        "own, the environment variable that holds it.",
+    ),
+]
+Rpm = Annotated[
+    float | None,
+    typer.Option("--rpm", min=0.001, help="Requests a minute at most.", show_default="no limit"),
+]
+Tpm = Annotated[
+    float | None,
+    typer.Option(
+        "--tpm", min=1.0, help="Tokens a minute at most, read and written.", show_default="no limit"
+    ),
+]
 KeyEnv = Annotated[
     list[str] | None,
     typer.Option(

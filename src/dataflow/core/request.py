@@ -63,6 +63,23 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a server says is left of its rate limit.
+
+    Attributes:
+        requests: Requests left; None where it did not say.
+        requests_seconds: Seconds until they are filled up again; more than 0 where it said.
+        tokens: Tokens left; None where it did not say.
+        tokens_seconds: Seconds until they are filled up again; more than 0 where it said.
+    """
+
+    requests: float | None = None
+    requests_seconds: float = 0.0
+    tokens: float | None = None
+    tokens_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Reply:
     """One whole answer.
 
@@ -71,9 +88,11 @@ class Reply:
         finish_reason: ``"stop"``, ``"length"`` … or None where the server did not say.
         usage: Tokens.
         model: The model's name as the server gave it, or empty.
+        allowance: What the server says is left of its rate limit, or None.
     """
 
     text: str
     finish_reason: str | None = None
     usage: Usage = Usage()
     model: str = ""
+    allowance: Allowance | None = None

@@ -67,6 +67,7 @@ class EngineServing(VLMServingABC):
         api_urls: The APIs that are asked, by which a price is found; empty where there is none.
         seeks_level: Whether the best number in flight, up to `max_workers`, is to be found out
             while running; otherwise it is `max_workers`.
+        keeps_tempo: Whether it heeds rate limits itself, since its endpoints have one each.
     """
 
     model: str
@@ -74,6 +75,7 @@ class EngineServing(VLMServingABC):
     is_local: bool = False
     api_urls: Sequence[str] = ()
     seeks_level: bool = False
+    keeps_tempo: bool = False
 
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:

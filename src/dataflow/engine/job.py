@@ -51,6 +51,8 @@ class Plan:
         checks: Run over each reply; the first error found is the row's.
         limits: For pictures.
         concurrency: Requests in flight; None to leave it to the serving.
+        requests_per_minute: Sent at most; None for as many as the server takes.
+        tokens_per_minute: Read and written at most; None for as many as the server takes.
         limit: Take only so many rows from the start; None for all.
         fresh: Set the journal aside and ask everything again.
         retry_failed: Ask again for rows whose failure a former run took as final.
@@ -66,6 +68,8 @@ class Plan:
     checks: Sequence[Check] = ()
     limits: Limits = field(default_factory=Limits)
     concurrency: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
     limit: int | None = None
     fresh: bool = False
     retry_failed: bool = False

@@ -1,6 +1,6 @@
 """How many requests are in flight, and how fast they follow each other.
 
-`Level` finds how many are worth having in flight, `Pace` how fast the server takes them; this is
+`Level` finds how many are worth having in flight, `Tempo` when the next one may be sent; this is
 where requests wait for both. A request that is out far longer than the others (a lost connection, a
 worker that hangs) is nothing that the server is working at: its place is given to another.
 """
@@ -18,11 +18,13 @@ from dataflow.core.errors import (
     RateLimitedError,
     TryAgainError,
 )
+from dataflow.core.request import Reply
 from dataflow.engine.level import Level
-from dataflow.engine.pace import Pace
+from dataflow.engine.tempo import Tempo
 
 LOOK_SECONDS = 0.5
-"""How often requests that are out are looked at while others wait."""
+"""How often requests that are out are looked at while others wait, and the tempo while one waits
+for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,10 +34,12 @@ class Pass:
     Attributes:
         sent: `time.monotonic()` when it was given.
         was_full: Whether as many were in flight as are worth it.
+        tokens: What it is taken to cost.
     """
 
     sent: float
     was_full: bool
+    tokens: float
 
 
 class Limiter:
@@ -43,12 +47,15 @@ class Limiter:
 
     Args:
         level: How many requests are in flight.
-        pace: How fast they follow each other.
+        tempo: How fast they follow each other.
+        learns: Whether what the server says of its rate limit is heeded; several endpoints, each
+            with a limit of its own, see to that themselves.
     """
 
-    def __init__(self, level: Level, pace: Pace) -> None:
+    def __init__(self, level: Level, tempo: Tempo, *, learns: bool = True) -> None:
         self._level = level
-        self._pace = pace
+        self._tempo = tempo
+        self._learns = learns
         self._in_flight = 0
         self._out: dict[Pass, None] = {}
         self._look: asyncio.TimerHandle | None = None
@@ -68,31 +75,35 @@ class Limiter:
             self._in_flight += 1
         try:
             was_full = self._in_flight >= self._level.limit
-            async with self._pacing:  # one at a time, so that each sees the latest pace
-                while (wait := self._pace.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - a time
-                    await asyncio.sleep(wait)
+            async with self._pacing:  # one at a time, so that each sees the latest tempo
+                while (wait := self._tempo.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - a time
+                    await asyncio.sleep(min(wait, LOOK_SECONDS))
                 now = time.monotonic()
-                self._pace.sent(now)
+                tokens = self._tempo.sent(now)
         except asyncio.CancelledError:
             self._give_place()
             raise
-        given = Pass(now, was_full)
+        given = Pass(now, was_full, tokens)
         self._out[given] = None
         return given
 
-    def leave(self, given: Pass, error: TryAgainError | None = None) -> None:
-        """The request that was sent with `given` has ended, well or with `error`."""
+    def leave(self, given: Pass, outcome: Reply | TryAgainError | None = None) -> None:
+        """The request that was sent with `given` has ended; None where the row has an error."""
         was_stuck = given not in self._out
         self._out.pop(given, None)
         now = time.monotonic()
-        if isinstance(error, RateLimitedError):
-            self._pace.turned_down(now, given.sent)
+        self._tempo.ended(now, taken_to_cost=given.tokens, cost=tokens_of(outcome))
+        if isinstance(outcome, Reply) and outcome.allowance is not None and self._learns:
+            self._tempo.told(now, outcome.allowance, self._in_flight - 1)
+        if isinstance(outcome, RateLimitedError):
+            if self._learns:
+                self._tempo.turned_down(now, given.sent)
         else:
             self._level.finished(
                 now,
                 now - given.sent,
                 was_full=given.was_full,
-                too_much=isinstance(error, (OverloadedError, AskTimeoutError)),
+                too_much=isinstance(outcome, (OverloadedError, AskTimeoutError)),
             )
         if not was_stuck:
             self._give_place()
@@ -131,3 +142,12 @@ class Limiter:
             if not turn.done():
                 self._in_flight += 1
                 turn.set_result(None)
+
+
+def tokens_of(outcome: Reply | TryAgainError | None) -> int | None:
+    """The tokens that a request cost, as far as the server said."""
+    if isinstance(outcome, RateLimitedError):
+        return 0
+    if not isinstance(outcome, Reply) or outcome.usage.prompt_tokens is None:
+        return None
+    return outcome.usage.prompt_tokens + (outcome.usage.completion_tokens or 0)

@@ -6,7 +6,7 @@ at that rate, at first growing fast to find the limit, then as CUBIC does for TC
 section 4.2): a little under the known limit, a plateau at it, then faster and faster in case it was
 lifted. Some servers also turn requests down at random. The share of those is seen just under the
 known limit, where a rate limit turns down none, and is not taken for a sign. Arithmetic on given
-times only; `limiter` does the waiting.
+times only.
 """
 
 from __future__ import annotations
@@ -49,14 +49,9 @@ SLOWEST = 0.1
 
 
 class Pace:
-    """The pace of one run.
+    """The pace of one stream of requests."""
 
-    Args:
-        ceiling: Requests per second never to be passed, stated by the user; None for none.
-    """
-
-    def __init__(self, ceiling: float | None = None) -> None:
-        self._ceiling = ceiling
+    def __init__(self) -> None:
         self._sent: deque[float] = deque()
         self._refused: deque[float] = deque()
         self._first: float | None = None
@@ -71,14 +66,13 @@ class Pace:
     def rate(self, now: float) -> float | None:
         """Requests per second at `now`; None for no limit."""
         if self._known is None:
-            return self._ceiling
+            return None
         since = now - self._cut_at
         if self._starting:
             grown = 2 ** min(since / START_DOUBLING_SECONDS, 30)  # 30: as good as no limit
         else:
             grown = 1 + ((since - PLATEAU_SECONDS) / DOUBLING_SECONDS) ** 3
-        rate = self._known * grown
-        return rate if self._ceiling is None else min(rate, self._ceiling)
+        return self._known * grown
 
     def wait(self, now: float) -> float:
         """Seconds until the next request may be sent."""
@@ -116,10 +110,6 @@ class Pace:
             is_past_plateau = not self._starting and now - self._cut_at >= PLATEAU_SECONDS
             if many or (is_past_plateau and beyond > 0):
                 self._cut(now)
-
-    def hold(self, until: float) -> None:
-        """Send nothing before `until`: the server said that nothing is left until then."""
-        self._next = max(self._next, until)
 
     @property
     def _noise(self) -> float:

@@ -31,8 +31,8 @@ from dataflow.engine.job import Job, Plan, Tries
 from dataflow.engine.journal import Journal
 from dataflow.engine.level import Level
 from dataflow.engine.limiter import Limiter, Pass
-from dataflow.engine.pace import Pace
 from dataflow.engine.room import Room
+from dataflow.engine.tempo import Tempo
 from dataflow.images.loader import Loader
 
 AHEAD = 64
@@ -71,7 +71,11 @@ class Road:
         self._concurrency = plan.concurrency or plan.serving.max_workers
         self._intake = Intake(plan, journal)
         self._gate = Gate(plan.give_up_after)
-        self._limiter = Limiter(Level(self._concurrency, start=_first_level(plan)), Pace())
+        self._limiter = Limiter(
+            Level(self._concurrency, start=_first_level(plan)),
+            Tempo(plan.requests_per_minute, plan.tokens_per_minute),
+            learns=not plan.serving.keeps_tempo,
+        )
         self._room = Room(self._concurrency + AHEAD, AHEAD_BYTES)
         self._inbox: asyncio.Queue[Job] = asyncio.Queue(maxsize=2 * LOADERS)
         self._ready: asyncio.Queue[Job] = asyncio.Queue()
@@ -179,8 +183,10 @@ class Road:
                 return given, probe
             self._limiter.give_back(given)
 
-    async def _ask_once(self, job: Job, asker: Asker, *, probe: bool) -> TryAgainError | None:
-        """Make one attempt; returns why it is to be made again, or None."""
+    async def _ask_once(
+        self, job: Job, asker: Asker, *, probe: bool
+    ) -> Reply | TryAgainError | None:
+        """Make one attempt; returns what came of it, None for an error of the row."""
         request = cast("Request", job.request)
         job.first_asked = job.first_asked or time.monotonic()
         job.attempts += 1
@@ -202,6 +208,7 @@ class Road:
         else:
             self._answered()
             await self._settle(job, reply=reply)
+            return reply
         finally:
             self._progress.in_flight -= 1
         return None

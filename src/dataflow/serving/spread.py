@@ -1,12 +1,14 @@
 """Several endpoints of one model as one serving.
 
 Each request goes where the least is waiting for its latency: a fast endpoint takes more, a slow one
-less. An endpoint that fails several times in a row rests, longer each time, and is then tried with
-one request; its rows go to the others, as any row that is tried again.
+less. Each has a tempo of its own, since a rate limit is an endpoint's or a key's. An endpoint that
+fails several times in a row rests, longer each time, and is then tried with one request; its rows
+go to the others, as any row that is tried again.
 """
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,11 +19,14 @@ from dataflow.core.errors import (
     ConnectionLostError,
     OverloadedError,
     RateLimitedError,
+    TryAgainError,
     UsageError,
 )
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Asker, EngineServing
+from dataflow.engine.limiter import LOOK_SECONDS, tokens_of
+from dataflow.engine.tempo import Tempo
 from dataflow.serving.lists import ListServing
 
 FAILURES = 3
@@ -45,6 +50,7 @@ class SpreadServing(ListServing):
     """
 
     seeks_level = True
+    keeps_tempo = True
 
     def __init__(self, endpoints: Sequence[EngineServing]) -> None:
         if not endpoints:
@@ -84,6 +90,8 @@ class _Endpoint:
         self._asker = asker
         self._places = places
         self._outstanding = 0
+        self._tempo = Tempo()
+        self._pacing = asyncio.Lock()
         self._latency = 0.0
         self._failures = 0
         self._rests = 0
@@ -97,9 +105,10 @@ class _Endpoint:
         """Resting, or tried with one request that has not come back."""
         return self._failures >= FAILURES and (now < self._rests_until or self._outstanding > 0)
 
-    def burden(self) -> float:
-        """What waits for it, weighed by how long it takes; the least is asked next."""
-        return (self._outstanding + 1) * self._latency
+    def rank(self) -> tuple[float, int]:
+        """The least is asked next: about how soon it will have answered all and one more."""
+        wait = self._tempo.wait(time.monotonic())
+        return (self._outstanding + 1) * self._latency + wait, self._outstanding
 
     def back_at(self) -> float:
         """When its rest ends."""
@@ -107,17 +116,39 @@ class _Endpoint:
 
     async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         self._outstanding += 1
-        began = time.monotonic()
+        outcome: Reply | TryAgainError | None = None
         try:
-            reply = await self._asker.ask(request, pictures)
-        except (ConnectionLostError, OverloadedError, AskTimeoutError, RateLimitedError):
-            self._failed()
-            raise
-        else:
-            self._answered(time.monotonic() - began)
-            return reply
+            began, tokens = await self._turn()
+            try:
+                outcome = await self._asker.ask(request, pictures)
+            except TryAgainError as error:
+                outcome = error
+                raise
+            finally:
+                self._ended(began, tokens, outcome)
         finally:
             self._outstanding -= 1
+        return outcome
+
+    async def _turn(self) -> tuple[float, float]:
+        """Wait until its tempo allows a request; the time, and the tokens it is taken to cost."""
+        async with self._pacing:
+            while (wait := self._tempo.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - a time
+                await asyncio.sleep(min(wait, LOOK_SECONDS))
+            now = time.monotonic()
+            return now, self._tempo.sent(now)
+
+    def _ended(self, began: float, tokens: float, outcome: Reply | TryAgainError | None) -> None:
+        now = time.monotonic()
+        self._tempo.ended(now, taken_to_cost=tokens, cost=tokens_of(outcome))
+        if isinstance(outcome, Reply):
+            self._answered(now - began)
+            if outcome.allowance is not None:
+                self._tempo.told(now, outcome.allowance, self._outstanding - 1)
+        elif isinstance(outcome, RateLimitedError):
+            self._tempo.turned_down(now, began)
+        elif isinstance(outcome, (ConnectionLostError, OverloadedError, AskTimeoutError)):
+            self._failed()
 
     def _answered(self, seconds: float) -> None:
         self._failures = self._rests = 0
@@ -148,4 +179,4 @@ class _Spread:
         awake = [e for e in self._endpoints if not e.is_resting(now)]
         if not awake:
             return min(self._endpoints, key=_Endpoint.back_at)
-        return min((e for e in awake if e.is_free), key=_Endpoint.burden, default=awake[0])
+        return min((e for e in awake if e.is_free), key=_Endpoint.rank, default=awake[0])

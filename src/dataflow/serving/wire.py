@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from dataflow.core.errors import GarbledReplyError, UnreachableError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.serving.address import check_key, read_address
+from dataflow.serving.allowance import read_allowance
 from dataflow.serving.answers import read_answer
 from dataflow.serving.body import build_body, merge_sampling
 from dataflow.serving.complaints import MaxTokensNameError
@@ -155,8 +157,11 @@ class Wire:
         )
         async with self._open("POST", self.address.chat_url, body) as answer:
             if answer.status == 200 and answer.content_type == "text/event-stream":
-                return await self._read_stream(answer)
-            return self._read(answer, await _whole_body(answer))
+                reply = await self._read_stream(answer)
+            else:
+                reply = self._read(answer, await _whole_body(answer))
+            allowance = read_allowance(answer.headers)
+            return reply if allowance is None else replace(reply, allowance=allowance)
 
     @contextlib.asynccontextmanager
     async def _open(
