@@ -69,14 +69,7 @@ def caption(
     _check_folder(image_root)
     reader = _reader(source, image_key, skip_bad_rows=on_bad_row is options.OnBadRow.skip)
     target = _target(source, output, fresh=fresh)
-    requests = RowRequests(
-        folders=[reader.folder(), os.curdir],
-        system_prompt=system_prompt,
-        image_key=image_key,
-        conversation_key=None if prompt else "conversation",
-        question=prompt or DEFAULT_QUESTION,
-        image_root=image_root,
-    )
+    requests = _requests(reader, system_prompt, image_key, prompt, image_root)
     sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
     progress = Progress()
     choice = EngineChoice(
@@ -119,6 +112,19 @@ def caption(
         _print_captions(summary, image_key, output_key)
     if summary.failed or summary.skipped:
         raise typer.Exit(FAILED_ROWS)
+
+
+def _requests(
+    reader: Reader, system_prompt: str, image_key: str, prompt: str | None, image_root: str | None
+) -> RowRequests:
+    return RowRequests(
+        folders=[reader.folder(), os.curdir],
+        system_prompt=system_prompt,
+        image_key=image_key,
+        conversation_key=None if prompt else "conversation",
+        question=prompt or DEFAULT_QUESTION,
+        image_root=image_root,
+    )
 
 
 def _run(plan: Plan) -> Summary:
