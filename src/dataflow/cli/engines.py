@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
+from dataflow.cli.options import Choices
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
 
@@ -14,111 +14,96 @@ DEFAULT_KEY_VARIABLE = "DF_API_KEY"
 MOST_AT_AN_API = 256
 """Requests in flight at most where the best number is found out while running."""
 
+OnFetch: TypeAlias = "Callable[[str, int, int], None]"
+"""Told a file's name, the bytes that are here and all its bytes, while a model is fetched."""
 
-@dataclass(frozen=True, slots=True)
-class EngineChoice:
-    """The engine's part of the arguments, as given; None where an argument was left out.
 
-    Attributes:
-        model: For the embedded engine or the API.
-        mmproj: The picture encoder of a local .gguf.
-        vllm: The model for local vLLM.
-        api_urls: The addresses of the API's endpoints.
-        endpoints: A file with more of them, see `read_endpoints`.
-        key_envs: The environment variable with the key: one for each of `api_urls`, or one for all.
-        key_file: The file with the API's key, instead.
-        concurrency: Requests in flight at most.
-        sampling: ``max_tokens``, ``temperature`` and ``seed``.
-        timeout: Seconds for one request to an API.
-        on_fetch: Told a file's name, the bytes that are here and all its bytes, while a model is
-            fetched from the hub.
+def serving_of(choices: Choices, on_fetch: OnFetch) -> EngineServing:
+    """The serving; nothing is started or fetched yet.
+
+    Raises:
+        UsageError: the arguments contradict each other.
+        StopRunError: the engine cannot be had: no key, no package, no such model.
     """
+    is_api = bool(choices.api_url or choices.endpoints)
+    if is_api and choices.vllm is not None:
+        raise UsageError("an API and --vllm are two engines; give one of them")
+    if choices.mmproj is not None and (is_api or choices.vllm):
+        raise UsageError("--mmproj belongs to a local .gguf given by --model")
+    if is_api:
+        return _apis(choices)
+    if choices.vllm is not None:
+        return _vllm(choices, choices.vllm)
+    return _llamacpp(choices, on_fetch)
 
-    model: str | None
-    mmproj: str | None
-    vllm: str | None
-    api_urls: Sequence[str]
-    endpoints: str | None
-    key_envs: Sequence[str]
-    key_file: str | None
-    concurrency: int | None
-    sampling: Mapping[str, Any]
-    timeout: float
-    on_fetch: Callable[[str, int, int], None]
 
-    def serving(self) -> EngineServing:
-        """The serving; nothing is started or fetched yet.
-
-        Raises:
-            UsageError: the arguments contradict each other.
-            StopRunError: the engine cannot be had: no key, no package, no such model.
-        """
-        is_api = bool(self.api_urls or self.endpoints)
-        if is_api and self.vllm is not None:
-            raise UsageError("an API and --vllm are two engines; give one of them")
-        if self.mmproj is not None and (is_api or self.vllm):
-            raise UsageError("--mmproj belongs to a local .gguf given by --model")
-        if is_api:
-            return self._apis()
-        if self.vllm is not None:
-            return self._vllm(self.vllm)
-        return self._llamacpp()
-
-    def _apis(self) -> EngineServing:
-        keys, default = self.key_envs, DEFAULT_KEY_VARIABLE
-        if len(keys) <= 1:
-            default = next(iter(keys), default)
-            keys = [default] * len(self.api_urls)
-        if len(keys) != len(self.api_urls):
-            raise UsageError(
-                f"{len(self.api_urls)} times --api-url and {len(keys)} times --key-env: give one "
-                "--key-env for each, in their order, or one for all"
-            )
-        named = [*zip(self.api_urls, keys, strict=True)]
-        listed = read_endpoints(self.endpoints, default) if self.endpoints is not None else []
-        endpoints = [self._api(url, key) for url, key in named + listed]
-        if len(endpoints) == 1:
-            return endpoints[0]
-        from dataflow.serving.spread import SpreadServing
-
-        return SpreadServing(endpoints)
-
-    def _api(self, url: str, key_env: str) -> EngineServing:
-        from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-
-        if self.model is None:
-            raise UsageError("an API needs --model: the model's name at that server")
-        return APIVLMServing_openai(
-            api_url=url,
-            key_name_of_api_key=key_env,
-            model_name=self.model,
-            max_workers=self.concurrency or MOST_AT_AN_API,
-            api_key_file=self.key_file,
-            timeout=self.timeout,
-            **self.sampling,
+def _apis(choices: Choices) -> EngineServing:
+    urls, keys, default = choices.api_url or [], choices.key_env or [], DEFAULT_KEY_VARIABLE
+    if len(keys) <= 1:
+        default = next(iter(keys), default)
+        keys = [default] * len(urls)
+    if len(keys) != len(urls):
+        raise UsageError(
+            f"{len(urls)} times --api-url and {len(keys)} times --key-env: give one --key-env for "
+            "each, in their order, or one for all"
         )
+    pairs = [*zip(urls, keys, strict=True)]
+    if choices.endpoints is not None:
+        pairs += read_endpoints(choices.endpoints, default)
+    endpoints = [_api(choices, url, key) for url, key in pairs]
+    if len(endpoints) == 1:
+        return endpoints[0]
+    from dataflow.serving.spread import SpreadServing
 
-    def _vllm(self, model: str) -> EngineServing:
-        from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_vllm
+    return SpreadServing(endpoints)
 
-        if self.model is not None:
-            raise UsageError("--vllm MODEL names the model already; leave --model out")
-        given = {f"vllm_{name}": value for name, value in self.sampling.items()}
-        return LocalModelVLMServing_vllm(
-            model, **_without_none({**given, "max_workers": self.concurrency})
-        )
 
-    def _llamacpp(self) -> EngineServing:
-        from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
+def _api(choices: Choices, url: str, key_env: str) -> EngineServing:
+    from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
-        given = {
-            "model": self.model,
-            "mmproj": self.mmproj,
-            "max_workers": self.concurrency,
-            "progress": self.on_fetch,
-            **self.sampling,
-        }
-        return LocalModelVLMServing_llamacpp(**_without_none(given))
+    if choices.model is None:
+        raise UsageError("an API needs --model: the model's name at that server")
+    return APIVLMServing_openai(
+        api_url=url,
+        key_name_of_api_key=key_env,
+        model_name=choices.model,
+        max_workers=choices.concurrency or MOST_AT_AN_API,
+        api_key_file=choices.key_file,
+        timeout=choices.timeout,
+        **_sampling(choices),
+    )
+
+
+def _vllm(choices: Choices, model: str) -> EngineServing:
+    from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_vllm
+
+    if choices.model is not None:
+        raise UsageError("--vllm MODEL names the model already; leave --model out")
+    given = {f"vllm_{name}": value for name, value in _sampling(choices).items()}
+    return LocalModelVLMServing_vllm(
+        model, **_without_none({**given, "max_workers": choices.concurrency})
+    )
+
+
+def _llamacpp(choices: Choices, on_fetch: OnFetch) -> EngineServing:
+    from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
+
+    given = {
+        "model": choices.model,
+        "mmproj": choices.mmproj,
+        "max_workers": choices.concurrency,
+        "progress": on_fetch,
+        **_sampling(choices),
+    }
+    return LocalModelVLMServing_llamacpp(**_without_none(given))
+
+
+def _sampling(choices: Choices) -> dict[str, Any]:
+    return {
+        "max_tokens": choices.max_tokens,
+        "temperature": choices.temperature,
+        "seed": choices.seed,
+    }
 
 
 def read_endpoints(path: str, key_env: str) -> list[tuple[str, str]]:

@@ -1,11 +1,16 @@
-"""The options of `dataflow caption`, each with its help."""
+"""The options of the commands, each with its help; `Choices` are those of `dataflow caption`."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum
-from typing import Annotated
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
+
+T = TypeVar("T")
 
 
 class OnBadRow(str, Enum):
@@ -147,3 +152,72 @@ ImageRoot = Annotated[
 Show = Annotated[
     bool, typer.Option("--show", help="Print each picture's name and caption at the end.")
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choices:
+    """The arguments of `dataflow caption`, as given; their help says what each is."""
+
+    source: Source
+    output: OutputFile = None
+    model: Model = None
+    mmproj: Mmproj = None
+    vllm: Vllm = None
+    api_url: ApiUrl = None
+    endpoints: Endpoints = None
+    key_env: KeyEnv = None
+    key_file: KeyFile = None
+    image_key: ImageKey = "image"
+    output_key: OutputKey = "caption"
+    overwrite_column: OverwriteColumn = False
+    system_prompt: SystemPrompt = ""
+    prompt: Prompt = None
+    concurrency: Concurrency = None
+    rpm: Rpm = None
+    tpm: Tpm = None
+    limit: Limit = None
+    on_bad_row: BadRows = OnBadRow.fail
+    max_tokens: MaxTokens = None
+    temperature: Temperature = None
+    seed: Seed = None
+    max_side: MaxSide = 1024
+    fresh: Fresh = False
+    retry_failed: RetryFailed = False
+    durable: Durable = False
+    timeout: Timeout = 600.0
+    give_up_after: GiveUpAfter = 600.0
+    allow_private_urls: PrivateUrls = False
+    image_root: ImageRoot = None
+    show: Show = False
+
+
+def takes(choices: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
+    """Makes a command of a function of `choices`: a dataclass whose fields are its options."""
+
+    def command_of(function: Callable[[T], None]) -> Callable[..., None]:
+        hints = get_type_hints(choices, include_extras=True)
+
+        def command(**given: Any) -> None:
+            function(choices(**given))
+
+        command.__name__, command.__doc__ = function.__name__, function.__doc__
+        command.__annotations__ = hints
+        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
+            [
+                inspect.Parameter(
+                    field.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    default=inspect.Parameter.empty if is_required(field) else field.default,
+                    annotation=hints[field.name],
+                )
+                for field in fields(choices)  # type: ignore[arg-type]
+            ]
+        )
+        return command
+
+    return command_of
+
+
+def is_required(field: Field[Any]) -> bool:
+    """Whether an option must be given."""
+    return field.default is MISSING

@@ -1,0 +1,102 @@
+"""The arguments of `dataflow caption` → the plan of its run."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from dataflow.checks.empty import empty
+from dataflow.cli.engines import serving_of
+from dataflow.cli.options import Choices, OnBadRow
+from dataflow.cli.show import fetch_shown_in
+from dataflow.core.dataset import Reader
+from dataflow.core.errors import InputError, UsageError
+from dataflow.engine.job import Output, Plan
+from dataflow.engine.progress import Progress
+from dataflow.formats.registry import open_reader, writer_for
+from dataflow.images.limits import Limits
+from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.serving.conversation import DEFAULT_QUESTION
+
+
+def plan_of(choices: Choices) -> Plan:
+    """The plan that the arguments ask for; nothing is started, fetched or written yet.
+
+    Raises:
+        UsageError: the arguments are wrong or contradict each other.
+        StopRunError: the engine cannot be had: no key, no package, no such model.
+    """
+    _check_folder(choices.image_root)
+    reader = _reader(choices)
+    target = _target(choices.source, choices.output, fresh=choices.fresh)
+    progress = Progress()
+    serving = serving_of(choices, fetch_shown_in(progress))
+    open_writer = writer_for(target, reader, [choices.output_key])
+    return Plan(
+        reader=reader,
+        request_of=_requests(choices, reader),
+        serving=serving,
+        output=Output(target, choices.output_key, open_writer, choices.overwrite_column),
+        checks=[empty],
+        limits=Limits(
+            max_side=choices.max_side,
+            allow_private_urls=choices.allow_private_urls,
+            image_root=choices.image_root,
+        ),
+        concurrency=choices.concurrency,
+        requests_per_minute=choices.rpm,
+        tokens_per_minute=choices.tpm,
+        limit=choices.limit,
+        fresh=choices.fresh,
+        retry_failed=choices.retry_failed,
+        durable=choices.durable,
+        give_up_after=choices.give_up_after,
+        progress=progress,
+    )
+
+
+def _requests(choices: Choices, reader: Reader) -> RowRequests:
+    return RowRequests(
+        folders=[reader.folder(), os.curdir],
+        system_prompt=choices.system_prompt,
+        image_key=choices.image_key,
+        conversation_key=None if choices.prompt else "conversation",
+        question=choices.prompt or DEFAULT_QUESTION,
+        image_root=choices.image_root,
+    )
+
+
+def _check_folder(image_root: str | None) -> None:
+    if image_root is not None and not Path(image_root).is_dir():
+        raise UsageError(f"--image-root {image_root} is no folder")
+
+
+def _reader(choices: Choices) -> Reader:
+    skip = choices.on_bad_row is OnBadRow.skip
+    try:
+        return open_reader(choices.source, picture_key=choices.image_key, skip_bad_rows=skip)
+    except InputError as error:
+        # nothing has begun yet: what was named on the command line is wrong
+        raise UsageError(error.message) from error
+
+
+def _target(source: str, output: str | None, *, fresh: bool) -> Path:
+    given = Path(source)
+    if output is None:
+        whole = given.resolve()
+        stem = whole.name if whole.is_dir() else whole.stem
+        target = given.parent if given.name not in ("", ".", "..") else whole.parent
+        target = target / f"{stem}.captions.jsonl"
+    else:
+        target = Path(output)
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; give a file name with -o")
+    if target.exists() and target.samefile(given):
+        raise UsageError(f"{target} is the input itself; choose another output")
+    is_ours = target.with_name(target.name + ".journal").exists()
+    if target.exists() and not is_ours and not fresh:
+        raise UsageError(
+            f"{target} exists and no former run made it; choose another output with -o, or "
+            "overwrite it with --fresh"
+        )
+    return target
