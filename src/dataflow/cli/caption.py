@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from pathlib import Path
 
 import typer
 
-from dataflow.checks.empty import empty
 from dataflow.cli import options
 from dataflow.cli.codes import FAILED_ROWS, STOPPED
 from dataflow.cli.console import console, go_on, say
-from dataflow.cli.engines import EngineChoice
-from dataflow.cli.show import fetch_shown_in, show_summary, showing
-from dataflow.core.dataset import Reader
-from dataflow.core.errors import InputError, StopRunError, UsageError
-from dataflow.engine.job import Output, Plan
-from dataflow.engine.progress import Progress, Summary
+from dataflow.cli.planning import Choices
+from dataflow.cli.show import show_summary, showing
+from dataflow.core.errors import StopRunError
+from dataflow.engine.job import Plan
+from dataflow.engine.progress import Summary
 from dataflow.engine.runner import run
-from dataflow.formats.registry import open_reader, writer_for
-from dataflow.images.limits import Limits
+from dataflow.formats.registry import open_reader
 from dataflow.images.shown import shown
-from dataflow.operators.core_vision.row_requests import RowRequests
-from dataflow.serving.conversation import DEFAULT_QUESTION
 
 LONGEST_SHOWN = 10_000
 """Characters of a caption that --show prints."""
@@ -63,42 +56,35 @@ def caption(
 
     Run the same command again to go on where it stopped: nothing is asked twice.
     """
-    _check_folder(image_root)
-    reader = _reader(source, image_key, skip_bad_rows=on_bad_row is options.OnBadRow.skip)
-    target = _target(source, output, fresh=fresh)
-    requests = RowRequests(
-        folders=[reader.folder(), os.curdir],
-        system_prompt=system_prompt,
+    plan = Choices(
+        source=source,
+        output=output,
+        model=model,
+        mmproj=mmproj,
+        vllm=vllm,
+        api_url=api_url,
+        key_env=key_env,
+        key_file=key_file,
         image_key=image_key,
-        conversation_key=None if prompt else "conversation",
-        question=prompt or DEFAULT_QUESTION,
-        image_root=image_root,
-    )
-    sampling = {"max_tokens": max_tokens, "temperature": temperature, "seed": seed}
-    progress = Progress()
-    choice = EngineChoice(
-        *(model, mmproj, vllm, api_url or [], key_env or [], key_file, concurrency, sampling),
-        timeout,
-        fetch_shown_in(progress),
-    )
-    open_writer = writer_for(target, reader, [output_key])
-    plan = Plan(
-        reader=reader,
-        request_of=requests,
-        serving=choice.serving(),
-        output=Output(target, output_key, open_writer, overwrite_column),
-        checks=[empty],
-        limits=Limits(
-            max_side=max_side, allow_private_urls=allow_private_urls, image_root=image_root
-        ),
+        output_key=output_key,
+        overwrite_column=overwrite_column,
+        system_prompt=system_prompt,
+        prompt=prompt,
         concurrency=concurrency,
         limit=limit,
+        skip_bad_rows=on_bad_row is options.OnBadRow.skip,
+        max_tokens=max_tokens,
+        temperature=temperature,
+        seed=seed,
+        max_side=max_side,
         fresh=fresh,
         retry_failed=retry_failed,
         durable=durable,
+        timeout=timeout,
         give_up_after=give_up_after,
-        progress=progress,
-    )
+        allow_private_urls=allow_private_urls,
+        image_root=image_root,
+    ).plan()
     summary = _run(plan)
     if show:
         _print_captions(summary, image_key, output_key)
@@ -120,41 +106,6 @@ def _run(plan: Plan) -> Summary:
         plan.serving.cleanup()
     show_summary(summary, console)
     return summary
-
-
-def _check_folder(image_root: str | None) -> None:
-    if image_root is not None and not Path(image_root).is_dir():
-        raise UsageError(f"--image-root {image_root} is no folder")
-
-
-def _reader(source: str, image_key: str, *, skip_bad_rows: bool) -> Reader:
-    try:
-        return open_reader(source, picture_key=image_key, skip_bad_rows=skip_bad_rows)
-    except InputError as error:
-        # nothing has begun yet: what was named on the command line is wrong
-        raise UsageError(error.message) from error
-
-
-def _target(source: str, output: str | None, *, fresh: bool) -> Path:
-    given = Path(source)
-    if output is None:
-        whole = given.resolve()
-        stem = whole.name if whole.is_dir() else whole.stem
-        target = given.parent if given.name not in ("", ".", "..") else whole.parent
-        target = target / f"{stem}.captions.jsonl"
-    else:
-        target = Path(output)
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder; give a file name with -o")
-    if target.exists() and target.samefile(given):
-        raise UsageError(f"{target} is the input itself; choose another output")
-    is_ours = target.with_name(target.name + ".journal").exists()
-    if target.exists() and not is_ours and not fresh:
-        raise UsageError(
-            f"{target} exists and no former run made it; choose another output with -o, or "
-            "overwrite it with --fresh"
-        )
-    return target
 
 
 def _print_captions(summary: Summary, image_key: str, output_key: str) -> None:

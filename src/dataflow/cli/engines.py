@@ -30,6 +30,7 @@ class EngineChoice:
         timeout: Seconds for one request to an API.
         on_fetch: Told a file's name, the bytes that are here and all its bytes, while a model is
             fetched from the hub.
+        needs_key: Whether an API's key must be there; it need not where nothing is asked.
     """
 
     model: str | None
@@ -42,6 +43,7 @@ class EngineChoice:
     sampling: Mapping[str, Any]
     timeout: float
     on_fetch: Callable[[str, int, int], None]
+    needs_key: bool = True
 
     def serving(self) -> EngineServing:
         """The serving; nothing is started or fetched yet.
@@ -88,6 +90,7 @@ class EngineChoice:
             max_workers=self.concurrency or MOST_AT_AN_API,
             api_key_file=self.key_file,
             timeout=self.timeout,
+            needs_key=self.needs_key,
             **self.sampling,
         )
 
