@@ -18,7 +18,7 @@ OnFetch: TypeAlias = "Callable[[str, int, int], None]"
 """Told a file's name, the bytes that are here and all its bytes, while a model is fetched."""
 
 
-def serving_of(choices: Choices, on_fetch: OnFetch) -> EngineServing:
+def serving_of(choices: Choices, on_fetch: OnFetch, *, needs_key: bool) -> EngineServing:
     """The serving; nothing is started or fetched yet.
 
     Raises:
@@ -31,13 +31,13 @@ def serving_of(choices: Choices, on_fetch: OnFetch) -> EngineServing:
     if choices.mmproj is not None and (is_api or choices.vllm):
         raise UsageError("--mmproj belongs to a local .gguf given by --model")
     if is_api:
-        return _apis(choices)
+        return _apis(choices, needs_key=needs_key)
     if choices.vllm is not None:
         return _vllm(choices, choices.vllm)
     return _llamacpp(choices, on_fetch)
 
 
-def _apis(choices: Choices) -> EngineServing:
+def _apis(choices: Choices, *, needs_key: bool) -> EngineServing:
     urls, keys, default = choices.api_url or [], choices.key_env or [], DEFAULT_KEY_VARIABLE
     if len(keys) <= 1:
         default = next(iter(keys), default)
@@ -50,7 +50,7 @@ def _apis(choices: Choices) -> EngineServing:
     pairs = [*zip(urls, keys, strict=True)]
     if choices.endpoints is not None:
         pairs += read_endpoints(choices.endpoints, default)
-    endpoints = [_api(choices, url, key) for url, key in pairs]
+    endpoints = [_api(choices, url, key, needs_key=needs_key) for url, key in pairs]
     if len(endpoints) == 1:
         return endpoints[0]
     from dataflow.serving.spread import SpreadServing
@@ -58,7 +58,7 @@ def _apis(choices: Choices) -> EngineServing:
     return SpreadServing(endpoints)
 
 
-def _api(choices: Choices, url: str, key_env: str) -> EngineServing:
+def _api(choices: Choices, url: str, key_env: str, *, needs_key: bool) -> EngineServing:
     from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
     if choices.model is None:
@@ -70,6 +70,7 @@ def _api(choices: Choices, url: str, key_env: str) -> EngineServing:
         max_workers=choices.concurrency or MOST_AT_AN_API,
         api_key_file=choices.key_file,
         timeout=choices.timeout,
+        needs_key=needs_key,
         **_sampling(choices),
     )
 

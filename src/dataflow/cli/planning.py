@@ -19,8 +19,12 @@ from dataflow.operators.core_vision.row_requests import RowRequests
 from dataflow.serving.conversation import DEFAULT_QUESTION
 
 
-def plan_of(choices: Choices) -> Plan:
+def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
     """The plan that the arguments ask for; nothing is started, fetched or written yet.
+
+    Args:
+        choices: The arguments.
+        needs_key: Whether an API's key must be there; it need not where nothing is asked.
 
     Raises:
         UsageError: the arguments are wrong or contradict each other.
@@ -30,7 +34,7 @@ def plan_of(choices: Choices) -> Plan:
     reader = _reader(choices)
     target = _target(choices.source, choices.output, fresh=choices.fresh)
     progress = Progress()
-    serving = serving_of(choices, fetch_shown_in(progress))
+    serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
     open_writer = writer_for(target, reader, [choices.output_key])
     return Plan(
         reader=reader,

@@ -42,6 +42,7 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         seed: The seed of sampling; None leaves the server's own.
         extra_body: More fields of the request, by their names in the protocol.
         api_key_file: A file whose first line is the key, instead of the variable; read now.
+        needs_key: False for a serving that is not asked anything, only what it would be asked.
 
     Raises:
         MissingKeyError: there is no key in the file, or, for a server that is not on this
@@ -67,6 +68,7 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         seed: int | None = None,
         extra_body: Mapping[str, Any] | None = None,
         api_key_file: str | os.PathLike[str] | None = None,
+        needs_key: bool = True,
     ) -> None:
         address = read_address(api_url)
         self.api_url = api_url
@@ -82,7 +84,7 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         )
         own = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
         self._sampling = merge_sampling(own, extra_body or {})
-        if self._key is None and not address.is_loopback:
+        if self._key is None and needs_key and not address.is_loopback:
             raise MissingKeyError(
                 f"no API key: the environment variable {key_name_of_api_key} is not set "
                 f"(export {key_name_of_api_key}=…), and no key file is given"
