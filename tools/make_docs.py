@@ -1,6 +1,6 @@
 """Write the generated parts of docs/, or say with ``--check`` which of them are stale.
 
-* ``docs/cli.md``: what ``dataflow --help`` and ``dataflow caption --help`` print.
+* ``docs/cli.md``: what ``dataflow --help`` and ``--help`` of each command print.
 * ``docs/architecture.md``: one line per file of ``src/dataflow``, the first of its docstring.
 * ``docs/errors.md``: the kinds of failure and what is done, from ``core/errors.py`` and
   ``engine/policy.py``, and what a server can do, from the hostile server of the tests.
@@ -42,7 +42,11 @@ FLOORS = (
 )
 """The rooms of the house from the top floor down."""
 
-COMMANDS = (("dataflow", "--help"), ("dataflow", "caption", "--help"))
+COMMANDS = (
+    ("dataflow", "--help"),
+    ("dataflow", "caption", "--help"),
+    ("dataflow", "estimate", "--help"),
+)
 MARK = "<!-- generated: {} -->"
 
 

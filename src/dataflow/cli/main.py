@@ -18,6 +18,7 @@ from dataflow import __version__
 from dataflow.cli.caption import caption
 from dataflow.cli.codes import STOPPED, USAGE
 from dataflow.cli.console import console, go_on, say
+from dataflow.cli.estimate import estimate
 from dataflow.core.errors import StopRunError, UsageError
 
 app = typer.Typer(
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("caption")(caption)
+app.command("estimate")(estimate)
 
 
 def _version(value: bool) -> None:

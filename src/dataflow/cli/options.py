@@ -10,6 +10,8 @@ from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
 
+from dataflow.engine.forecast import SAMPLE
+
 T = TypeVar("T")
 
 
@@ -152,6 +154,28 @@ ImageRoot = Annotated[
 Show = Annotated[
     bool, typer.Option("--show", help="Print each picture's name and caption at the end.")
 ]
+Probe = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=1000,
+        metavar="N",
+        help="Really ask so many rows, to measure instead of assuming. They are paid; their "
+        "answers are kept for the run.",
+    ),
+]
+Sample = Annotated[
+    int, typer.Option(min=2, help="Measure the pictures of so many requests at most.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print it as JSON on stdout.")]
+PriceIn = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="US dollars per million tokens read, where no list knows it."),
+]
+PriceOut = Annotated[
+    float | None,
+    typer.Option(min=0.0, help="US dollars per million tokens written, likewise."),
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,6 +213,17 @@ class Choices:
     allow_private_urls: PrivateUrls = False
     image_root: ImageRoot = None
     show: Show = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EstimateChoices(Choices):
+    """The arguments of `dataflow estimate`: those of the run it tells of, and its own."""
+
+    price_in: PriceIn = None
+    price_out: PriceOut = None
+    probe: Probe = 0
+    sample: Sample = SAMPLE
+    json: Json = False
 
 
 def takes(choices: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
