@@ -28,7 +28,7 @@ WRAPPED_BY = {
     "genai_prices": ("billing/price_list.py",),
     "pydantic": (),
     "pandas": ("utils/storage.py",),
-    "pyarrow": ("formats/arrow_rows.py", "formats/parquet_file.py", "formats/parquet_output.py"),
+    "pyarrow": ("formats/arrow_", "formats/parquet_", "formats/compression.py"),
     "ijson": (),
     "PIL": ("images/",),
     "pillow_heif": ("images/formats.py",),

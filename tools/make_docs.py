@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.metadata
 import os
 import re
@@ -68,6 +69,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "architecture.md", filled(read(DOCS / "architecture.md"), "files", file_lines())
     mistakes = filled(read(DOCS / "errors.md"), "errors", errors_table.kind_table())
     yield DOCS / "errors.md", filled(mistakes, "faults", errors_table.fault_table())
+    yield DOCS / "formats.md", filled(read(DOCS / "formats.md"), "promises", promise_table())
     yield DOCS / "estimate.md", filled(read(DOCS / "estimate.md"), "rules", rule_table())
 
 
@@ -120,6 +122,13 @@ def help_of(command: tuple[str, ...]) -> str:
         [program, *command[1:]], capture_output=True, check=True, env=environment
     )
     return "\n".join(line.rstrip() for line in done.stdout.decode().strip("\n").splitlines())
+
+
+def promise_table() -> str:
+    """Format × promise: how many tests of the contract hold the one to the other."""
+    for path in sorted((ROOT / "tests" / "formats").glob("test_*.py")):
+        importlib.import_module(f"tests.formats.{path.stem}")
+    return importlib.import_module("tests.formats.promises").table()
 
 
 def file_lines() -> str:

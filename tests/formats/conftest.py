@@ -2,102 +2,83 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from dataflow.formats.registry import open_reader, writer_for
-
-# A new format joins the contract with one line in each of these two tables.
-SAVE: dict[str, Callable[[Path, list[dict[str, Any]]], object]] = {
-    ".json": lambda path, rows: path.write_text(json.dumps(rows, ensure_ascii=False), "utf-8"),
-    ".jsonl": lambda path, rows: _save_lines(path, rows),
-    ".ndjson": lambda path, rows: _save_lines(path, rows),
-    ".csv": lambda path, rows: _save_table(path, rows, ","),
-    ".tsv": lambda path, rows: _save_table(path, rows, "\t"),
-    ".parquet": lambda path, rows: pq.write_table(pa.Table.from_pylist(rows), path),
-}
-LOAD: dict[str, Callable[[Path], list[dict[str, Any]]]] = {
-    ".json": lambda path: json.loads(path.read_bytes()),
-    ".jsonl": lambda path: _load_lines(path),
-    ".ndjson": lambda path: _load_lines(path),
-    ".csv": lambda path: _load_table(path, ","),
-    ".tsv": lambda path: _load_table(path, "\t"),
-    ".parquet": lambda path: pq.read_table(path).to_pylist(),
-}
+from tests.formats.members import MEMBERS, Rows, member_of
 
 
-def _save_lines(path: Path, rows: list[dict[str, Any]]) -> None:
-    lines = (json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-    path.write_bytes("".join(lines).encode())
-
-
-def _load_lines(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
-
-
-def _save_table(path: Path, rows: list[dict[str, Any]], delimiter: str) -> None:
-    with open(path, "w", encoding="utf-8", newline="") as file:
-        if rows:
-            table = csv.DictWriter(file, list(rows[0]), delimiter=delimiter, quoting=csv.QUOTE_ALL)
-            table.writeheader()
-            table.writerows(rows)
-
-
-def _load_table(path: Path, delimiter: str) -> list[dict[str, Any]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file, delimiter=delimiter, strict=True))
-
-
-@pytest.fixture(params=list(SAVE))
-def ending(request: pytest.FixtureRequest) -> str:
-    """Each ending in turn."""
-    return request.param
-
-
-@pytest.fixture(params=[".json", ".jsonl", ".csv", ".parquet"])
-def other_ending(request: pytest.FixtureRequest) -> str:
-    """Each format in turn, a second time, for the way from one to another."""
-    return request.param
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Each ending in turn, of the formats that make the test's promise."""
+    own = [str(mark.args[0]) for mark in metafunc.definition.iter_markers("parametrize")]
+    if "ending" in metafunc.fixturenames and not any("ending" in names for names in own):
+        metafunc.parametrize("ending", getattr(metafunc.function, "endings", list(MEMBERS)))
+    if "other_ending" in metafunc.fixturenames:
+        metafunc.parametrize("other_ending", [".json", ".jsonl", ".csv", ".parquet", ".arrow"])
 
 
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[..., Path]:
     """Write rows to a new file with the given ending; returns its path."""
 
-    def save_rows(ending: str, rows: list[dict[str, Any]], name: str = "data") -> Path:
-        path = tmp_path / f"{name}{ending}"
-        SAVE[ending.lower()](path, rows)
+    def save_rows(ending: str, rows: Rows, name: str = "data") -> Path:
+        path = tmp_path / (f"{name}{ending}" if ending.startswith(".") else f"{name}.{ending}")
+        member_of(path).save(path, rows)
         return path
 
     return save_rows
 
 
 @pytest.fixture
-def load() -> Callable[[Path], list[dict[str, Any]]]:
+def load() -> Callable[[Path], Rows]:
     """Read a file's rows."""
-    return lambda path: LOAD[path.suffix.lower()](path)
+    return lambda path: member_of(path).load(path)
 
 
 @pytest.fixture
-def caption(tmp_path: Path) -> Callable[..., Path]:
+def opened() -> Callable[..., Any]:
+    """Open a dataset with the package's reader."""
+
+    def open_path(path: Path) -> Any:
+        return open_reader(path, format_name=member_of(path).format_name)
+
+    return open_path
+
+
+@pytest.fixture
+def written_by() -> Callable[..., Any]:
+    """The package's writer for a path, opened there."""
+
+    def open_writer(path: Path, reader: Any, columns: list[str], at: Path | None = None) -> Any:
+        name = member_of(path).format_name
+        return writer_for(path, reader, columns, format_name=name)(at or path)
+
+    return open_writer
+
+
+@pytest.fixture
+def caption(tmp_path: Path, opened: Any, written_by: Any) -> Callable[..., Path]:
     """Send a dataset through the package's reader and writer, adding columns to each row."""
 
     def convert(
         source: Path, ending: str, added: Callable[[int], dict[str, Any]], name: str = "out"
     ) -> Path:
-        output = tmp_path / f"{name}{ending}"
-        reader = open_reader(source)
-        writer = writer_for(output, reader, list(added(0)))(output)
+        output = tmp_path / (f"{name}{ending}" if ending.startswith(".") else f"{name}.{ending}")
+        reader = opened(source)
+        writer = written_by(output, reader, list(added(0)))
         for row in reader.rows():
             writer.write(row, added(row.index))
         writer.close()
         return output
 
     return convert
+
+
+@pytest.fixture
+def member(ending: str) -> Any:
+    """The format under test."""
+    return MEMBERS[ending]

@@ -9,6 +9,7 @@ import pytest
 
 from dataflow.core.errors import InputError
 from dataflow.formats.registry import open_reader, writer_for
+from tests.formats.promises import promise
 
 
 def touch(folder, *names):
@@ -27,6 +28,7 @@ def below(folder):
     return [os.path.relpath(path, folder) for path in pictures(folder)]
 
 
+@promise("round trip", "folder")
 def test_pictures_come_sorted_bytewise_by_their_whole_path(tmp_path):
     names = ["a/b.jpg", "a.jpg", "a-b.jpg", "a/B.jpg", "b.jpg", "é.jpg", "z/z/z.jpg", "a/b/c.jpg"]
     touch(tmp_path, *names)
@@ -91,6 +93,7 @@ def test_one_picture_is_a_dataset_of_one_row(tmp_path, monkeypatch):
     assert (reader.count(), reader.folder(), reader.column_names()) == (1, ".", ["image"])
 
 
+@promise("unicode", "folder")
 def test_a_name_that_is_no_utf8_survives_in_json_and_opens_again(tmp_path, load):
     touch(tmp_path / "in", b"x\xff.jpg")
     for ending in (".json", ".jsonl"):
@@ -133,6 +136,7 @@ def test_a_deep_tree_is_no_problem(tmp_path, monkeypatch):
             os.rmdir(folder)
 
 
+@promise("clear errors", "folder")
 def test_a_folder_that_cannot_be_listed_is_an_error_that_names_it(tmp_path, monkeypatch):
     touch(tmp_path, "a/b.jpg")
     real = os.scandir
@@ -147,6 +151,7 @@ def test_a_folder_that_cannot_be_listed_is_an_error_that_names_it(tmp_path, monk
         pictures(tmp_path)
 
 
+@promise("constant memory", "folder")
 def test_a_folder_of_many_pictures_gives_its_first_at_once(tmp_path):
     """Only the directories on the way to the first picture are listed."""
     touch(tmp_path, *(f"{i:03}/{i}.jpg" for i in range(200)))

@@ -13,7 +13,9 @@ import pytest
 
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
-from dataflow.formats import arrow_rows, parquet_file, parquet_output
+from dataflow.formats import arrow_gather, arrow_rows, parquet_file
+from dataflow.formats.arrow_batches import ArrowFields
+from dataflow.formats.parquet_output import ParquetWriter
 from dataflow.formats.registry import open_reader, writer_for
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -170,7 +172,7 @@ def test_a_value_is_converted_only_when_asked_for(tmp_path, monkeypatch):
             asked.append(place)
             return batch.column(place)
 
-    fields = parquet_file.ArrowFields(Spy(), 0, {name: i for i, name in enumerate(SCHEMA.names)})
+    fields = ArrowFields(Spy(), 0, {name: i for i, name in enumerate(SCHEMA.names)})
     assert list(fields) == SCHEMA.names
     assert asked == []
     assert fields["image"] == {"bytes": b"\x00\xff" * 10, "path": "0.jpg"}
@@ -193,7 +195,7 @@ def test_batches_of_large_rows_are_small(tmp_path):
 
 
 def test_a_row_group_is_written_when_it_is_large_enough(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_output, "_GROUP_BYTES", 50_000)
+    monkeypatch.setattr(ParquetWriter, "group_bytes", 50_000)
     monkeypatch.setattr(parquet_file, "_BATCH_BYTES", 10_000)
     source = tmp_path / "in.parquet"
     pq.write_table(pa.table({"a": [bytes([i]) * 1000 for i in range(200)]}), source)
@@ -258,7 +260,7 @@ def test_nanoseconds_can_be_read(tmp_path):
 def test_json_types_are_inferred_from_all_rows(tmp_path, monkeypatch):
     """A value that is null for a thousand rows, or a fraction that comes late, changes nothing."""
     monkeypatch.setattr(arrow_rows, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(parquet_output, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(arrow_gather, "CHUNK_ROWS", 2)
     rows = [{"a": None, "n": 1, "o": {"x": 1}} for _ in range(7)]
     rows += [{"a": "late", "n": 1.5, "o": {"y": [True]}, "late": 3}]
     source = tmp_path / "in.jsonl"
@@ -283,7 +285,7 @@ def test_rows_that_do_not_agree_are_an_error_that_names_row_and_column(tmp_path,
 
 
 def test_a_value_that_comes_too_late_to_fit_names_its_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_output, "_GROUP_ROWS", 2)
+    monkeypatch.setattr(ParquetWriter, "group_rows", 2)
     path = tmp_path / "out.parquet"
     writer = writer_for(path, None, ["caption"])(path)
     writer.write(Row(0, {"a": 1}, "row 0"), {"caption": "c"})
@@ -295,7 +297,7 @@ def test_a_value_that_comes_too_late_to_fit_names_its_row(tmp_path, monkeypatch)
 
 
 def test_a_column_that_comes_too_late_names_its_row(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet_output, "_GROUP_ROWS", 1)
+    monkeypatch.setattr(ParquetWriter, "group_rows", 1)
     path = tmp_path / "out.parquet"
     writer = writer_for(path, None, ["caption"])(path)
     writer.write(Row(0, {"a": 1}, "row 0"), {"caption": "c"})

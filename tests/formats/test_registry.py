@@ -49,7 +49,8 @@ def test_no_ending_belongs_to_two_formats():
 
 
 @pytest.mark.parametrize(
-    ("path", "ending"), [("a/B.JSONL", ".jsonl"), ("a.tar.gz", ".gz"), ("a", ""), (".csv", "")]
+    ("path", "ending"),
+    [("a/B.JSONL", ".jsonl"), ("a.CSV.Gz", ".csv.gz"), ("a.gz", ".gz"), ("a", ""), (".csv", "")],
 )
 def test_the_ending_of_a_path_is_in_lower_case(path, ending):
     assert ending_of(path) == ending

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
 from dataflow.core.errors import InputError
@@ -75,7 +76,7 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """A dataset being written to one file; the rows come in order."""
+    """A dataset being written beside its place; the rows come in order."""
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append `row` with its fields untouched and `added` (name → JSON value) at their end.
@@ -88,9 +89,20 @@ class Writer(Protocol):
         ...
 
     def close(self) -> None:
-        """Finish the file; after this it is whole. Never called after a failure."""
+        """Make what was written whole and durable. Never called after a failure."""
+        ...
+
+    def move_in(self, target: Path) -> None:
+        """Let what was written take its place, after `close`.
+
+        Args:
+            target: The output as its user named it.
+
+        Raises:
+            OutputError: the disk does not allow it.
+        """
         ...
 
     def abandon(self) -> None:
-        """Let go of the file after a failure; what is on disk is not whole. Never raises."""
+        """Remove what is not in its place yet; may be called at any time. Never raises."""
         ...

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from dataflow.core.dataset import BadRow, Skipped
+from dataflow.core.dataset import BadRow, Skipped, Writer
 from dataflow.core.errors import OutputError, PictureChangedError
 from dataflow.core.row import Row
 from dataflow.engine.intake import JobMaker, taken_rows
@@ -60,8 +60,6 @@ def try_output(output: Output) -> None:
         output.open_writer(part).abandon()
     except OSError as error:
         raise OutputError(f"cannot write {output.path}: {error.strerror or error}") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def assemble(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Tally:
@@ -80,19 +78,24 @@ def assemble(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Tally:
     output = plan.output
     part, errors_part = output.beside(".part"), output.beside(".errors.part")
     try:
-        with open(errors_part, "w", encoding="utf-8") as errors:
-            tally = _write_rows(plan, _heeding(stop, outcomes(plan, journal)), part, errors)
-            errors.flush()
-            os.fsync(errors.fileno())
-        _move_in(output, part, errors_part, has_errors=tally.has_errors)
+        writer = output.open_writer(part)
+        try:
+            with open(errors_part, "w", encoding="utf-8") as errors:
+                found = _heeding(stop, outcomes(plan, journal))
+                tally = _write_rows(plan, found, writer, errors)
+                errors.flush()
+                os.fsync(errors.fileno())
+            _move_in(output, writer, errors_part, has_errors=tally.has_errors)
+        except BaseException:
+            writer.abandon()
+            raise
     except OSError as error:
         raise OutputError(
             f"cannot write {output.path}: {error.strerror or error}; every answer is kept in "
             f"{journal.path}: make room, then run the same command again"
         ) from error
     finally:
-        for leftover in (part, errors_part):
-            leftover.unlink(missing_ok=True)
+        errors_part.unlink(missing_ok=True)
     return tally
 
 
@@ -120,23 +123,18 @@ def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
 
 
 def _write_rows(
-    plan: Plan, found: Iterable[tuple[Row, Job, Entry]], part: Path, errors: IO[str]
+    plan: Plan, found: Iterable[tuple[Row, Job, Entry]], writer: Writer, errors: IO[str]
 ) -> Tally:
     tally = Tally()
-    writer = plan.output.open_writer(part)
-    try:
-        for row, job, entry in found:
-            tally.rows += 1
-            writer.write(row, {plan.output.key: entry.caption})
-            if entry.caption is not None:
-                tally.captioned += 1
-            else:
-                tally.failed[entry.error_kind or "error"] += 1
-                errors.write(json.dumps(_error_line(row, job, entry)) + "\n")
-        writer.close()
-    except BaseException:
-        writer.abandon()
-        raise
+    for row, job, entry in found:
+        tally.rows += 1
+        writer.write(row, {plan.output.key: entry.caption})
+        if entry.caption is not None:
+            tally.captioned += 1
+        else:
+            tally.failed[entry.error_kind or "error"] += 1
+            errors.write(json.dumps(_error_line(row, job, entry)) + "\n")
+    writer.close()
     skipped = plan.reader.skipped
     errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
     tally.skipped = skipped.count
@@ -169,13 +167,13 @@ def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
         }
 
 
-def _move_in(output: Output, part: Path, errors_part: Path, *, has_errors: bool) -> None:
+def _move_in(output: Output, writer: Writer, errors_part: Path, *, has_errors: bool) -> None:
     errors = output.beside(".errors.jsonl")
     if has_errors:
         errors_part.replace(errors)
     else:
         errors.unlink(missing_ok=True)
-    part.replace(output.path)
+    writer.move_in(output.path)
     # the names, too, must be on disk before we say that they are
     folder = os.open(output.path.parent, os.O_RDONLY)
     try:

@@ -25,7 +25,7 @@ class Output:
     Attributes:
         path: The output file; journal, lock and errors file lie beside it under its name.
         key: The name under which the caption is added to each row.
-        open_writer: Given a path to write to, a writer in the output's format.
+        open_writer: Given a path beside the output to write to, a writer in the output's format.
         overwrite: Whether a column that the rows have under this name already may be replaced.
     """
 

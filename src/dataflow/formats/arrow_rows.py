@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from dataflow.core.dataset import Reader
 from dataflow.core.errors import OutputError
 from dataflow.core.row import Row
 from dataflow.formats.plain_value import utf8_safe
@@ -20,18 +19,27 @@ CHUNK_ROWS = 512
 CHUNK_BYTES = 8 << 20  # roughly, of text and bytes at the rows' top level
 
 
-def infer_schema(source: Reader) -> Any:
-    """The `pyarrow.Schema` that holds every row of `source`; reads it once, in constant memory.
+def infer_schema(rows: Iterable[Row]) -> Any:
+    """The `pyarrow.Schema` that holds every row of `rows`; takes them in constant memory.
 
     Raises:
         OutputError: the rows do not agree on the type of a column.
-        InputError: `source` cannot be read.
     """
     import pyarrow as pa
 
     schema = pa.schema([])
-    for chunk in chunks(source.rows()):
+    for chunk in chunks(rows):
         schema = widened(schema, chunk)
+    return schema
+
+
+def with_strings(schema: Any, names: Iterable[str]) -> Any:
+    """`schema` with a column of strings for each of `names` that it lacks."""
+    import pyarrow as pa
+
+    for name in names:
+        if name not in schema.names:
+            schema = schema.append(pa.field(name, pa.string()))
     return schema
 
 
@@ -169,7 +177,7 @@ def _blame(
     row, reason = next((pair for pair in failures if pair[1]), (rows[0], None))
     so_far = kind()
     return OutputError(
-        f"{row.place}: the value of column {name!r} does not go into one Parquet type with the "
+        f"{row.place}: the value of column {name!r} does not go into one Arrow type with the "
         "other rows'"
         + ("" if so_far is None else f"; the column is {so_far} so far")
         + ("" if reason is None else f" ({reason})")

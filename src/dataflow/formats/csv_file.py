@@ -9,13 +9,10 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
-from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
-from dataflow.formats.columns import all_columns, with_new
 from dataflow.formats.input_file import (
     UTF8_MARK,
     FileReader,
@@ -25,8 +22,9 @@ from dataflow.formats.input_file import (
     wrong_at,
 )
 from dataflow.formats.json_text import members
-from dataflow.formats.output_file import OutputFile
+from dataflow.formats.output_file import FileWriter, OutputFile
 from dataflow.formats.plain_value import cell, utf8_safe
+from dataflow.formats.source import Source
 
 _LARGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit is 128 KiB for the process
 
@@ -136,35 +134,29 @@ class TsvReader(CsvReader):
     delimiter = "\t"
 
 
-class CsvWriter:
+class CsvWriter(FileWriter):
     """A CSV file being written.
 
     A row without one of the columns gets an empty cell there. What each kind of value becomes is
     said in `plain_value.cell`; numbers that come from JSON keep their digits.
 
     Args:
-        path: The file.
-        source: The dataset that the rows come from, for the header; where it does not know its
-            columns by itself, it is read once for them. None: the first row has all columns.
-        columns: The names that will be added.
+        file: The file.
+        source: Tells the header; where rows come from nowhere, the first has all columns.
 
     Raises:
-        OutputError: the file cannot be created.
-        InputError: `source` cannot be read.
+        InputError: the source cannot be read.
     """
 
     delimiter = ","
 
-    def __init__(
-        self, path: Path, source: Reader | None = None, columns: Sequence[str] = ()
-    ) -> None:
-        names = None if source is None else with_new(all_columns(source), columns)
-        self._file = OutputFile(path)
-        self._csv = csv.writer(_Lines(self._file), delimiter=self.delimiter)
-        self._added = list(columns)
+    def __init__(self, file: OutputFile, source: Source) -> None:
+        super().__init__(file)
+        self._csv = csv.writer(_Lines(file), delimiter=self.delimiter)
+        self._added = source.added
         self._names: dict[str, None] | None = None
-        if names is not None:
-            self._write_header(names)
+        if source.names is not None:
+            self._write_header([*source.names, *source.added])
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one row; see `core.dataset.Writer`.
@@ -174,7 +166,7 @@ class CsvWriter:
         """
         names = self._names
         if names is None:
-            names = self._write_header(with_new(list(row.fields), (*self._added, *added)))
+            names = self._write_header([*row.fields, *self._added, *added])
         unknown = (row.fields.keys() | added.keys()) - names.keys()
         if unknown:
             raise OutputError(
@@ -191,16 +183,12 @@ class CsvWriter:
         """Finish the file."""
         if self._names is None:
             self._write_header(self._added)
-        self._file.close()
+        super().close()
 
-    def abandon(self) -> None:
-        """Let go of the file."""
-        self._file.abandon()
-
-    def _write_header(self, names: list[str]) -> dict[str, None]:
+    def _write_header(self, names: Sequence[str]) -> dict[str, None]:
         self._names = dict.fromkeys(names)
         if names:
-            self._csv.writerow([utf8_safe(name) for name in names])
+            self._csv.writerow([utf8_safe(name) for name in self._names])
         return self._names
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
+from dataflow.formats.compression import DamagedError, compression_of, decompressed
 
 UTF8_MARK = b"\xef\xbb\xbf"
 """The byte order mark that some editors put at the start of a UTF-8 file; it is no content."""
@@ -32,13 +33,17 @@ def open_input(path: Path) -> BufferedReader:
 
 
 def open_text(path: Path) -> BufferedReader:
-    """Open `path` for reading the bytes of UTF-8 text.
+    """Open `path`, which may be compressed, for reading the bytes of UTF-8 text.
 
     Raises:
-        InputError: it cannot be opened, or is UTF-16 or UTF-32 by its first bytes.
+        InputError: it cannot be opened, is not compressed as its ending says, or is UTF-16 or
+            UTF-32 by its first bytes.
     """
     file = open_input(path)
+    compression = compression_of(path)
     try:
+        if compression:
+            file = decompressed(file, compression)
         head = file.peek(4)[:4]
     except OSError as error:
         file.close()
@@ -53,6 +58,11 @@ def open_text(path: Path) -> BufferedReader:
 def unreadable(path: str | Path, error: OSError) -> InputError:
     """The error that says that `path` cannot be opened or read, and what to check."""
     reason = error.strerror or str(error)
+    if isinstance(error, DamagedError):
+        return InputError(
+            f"{shown(path)}: what is compressed in it is damaged or cut short ({reason}); fetch or "
+            "write the file again"
+        )
     return InputError(f"{shown(path)}: cannot be read ({reason}); check its path, rights and disk")
 
 

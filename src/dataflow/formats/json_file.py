@@ -6,17 +6,16 @@ spaces, ``]``; an element that spreads over lines stays as it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.input_file import FileReader, open_text
 from dataflow.formats.json_scan import JsonWindow
 from dataflow.formats.json_text import no_object, row_object
-from dataflow.formats.output_file import OutputFile
+from dataflow.formats.output_file import FileWriter, OutputFile
+from dataflow.formats.source import Source
 
 
 class JsonReader(FileReader):
@@ -88,22 +87,16 @@ def _next(window: JsonWindow) -> bool:
     return True
 
 
-class JsonWriter:
+class JsonWriter(FileWriter):
     """A JSON array being written.
 
     Args:
-        path: The file.
-        source: Not needed: each row brings its own bytes.
-        columns: Not needed: each row has its own names.
-
-    Raises:
-        OutputError: it cannot be created.
+        file: The file.
+        source: Not needed: each row brings its own bytes and names.
     """
 
-    def __init__(
-        self, path: Path, source: Reader | None = None, columns: Sequence[str] = ()
-    ) -> None:
-        self._file = OutputFile(path)
+    def __init__(self, file: OutputFile, source: Source) -> None:
+        super().__init__(file)
         self._any = False
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
@@ -115,8 +108,4 @@ class JsonWriter:
     def close(self) -> None:
         """Finish the array and the file."""
         self._file.write(b"\n]\n" if self._any else b"[]\n")
-        self._file.close()
-
-    def abandon(self) -> None:
-        """Let go of the file."""
-        self._file.abandon()
+        super().close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -96,15 +96,41 @@ def _has_rounded(value: Any) -> bool:
 
 def members(text: str) -> Iterator[tuple[str, int, int]]:
     """Each member of the JSON object `text`: its name, and where its value starts and ends."""
+    for name, _, start, end in _members(text):
+        yield name, start, end
+
+
+def _members(text: str) -> Iterator[tuple[str, int, int, int]]:
+    """Each member: its name, where that starts, and where its value starts and ends."""
     at = _after_space(text, 1)
     while text[at] != "}":
-        name, at = _SPAN_DECODER.raw_decode(text, at)
-        start = _after_space(text, _after_space(text, at) + 1)
+        name, after = _SPAN_DECODER.raw_decode(text, at)
+        start = _after_space(text, _after_space(text, after) + 1)
         _, end = _SPAN_DECODER.raw_decode(text, start)
-        yield name, start, end
+        yield name, at, start, end
         at = _after_space(text, end)
         if text[at] == ",":
             at = _after_space(text, at + 1)
+
+
+def without(raw: bytes, takes: Callable[[str], bool]) -> bytes:
+    """The JSON object `raw` without the members whose names `takes` does not take.
+
+    Every byte of the others stays, and what stands before each of them.
+    """
+    text = raw.decode("utf-8")
+    pieces: list[str] = []
+    before = 0
+    first = last = None
+    for name, at, _, end in _members(text):
+        first = at if first is None else first
+        if takes(name):
+            # the comma that stands before a member goes and stays with it
+            pieces += [text[before if pieces else at : at], text[at:end]]
+        before = last = end
+    if not pieces:
+        return b"{}"
+    return "".join((text[:first], *pieces, text[last:])).encode("utf-8")
 
 
 def _after_space(text: str, start: int) -> int:

@@ -6,11 +6,9 @@ Each row keeps its own bytes; reading and writing never hold more than one row.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
-from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.input_file import (
@@ -22,7 +20,8 @@ from dataflow.formats.input_file import (
     wrong_at,
 )
 from dataflow.formats.json_text import no_object, one_line, parse, row_object
-from dataflow.formats.output_file import OutputFile
+from dataflow.formats.output_file import FileWriter, OutputFile
+from dataflow.formats.source import Source
 
 
 class JsonlReader(FileReader):
@@ -75,31 +74,17 @@ class JsonlReader(FileReader):
         return Row(index=index, fields=fields, place=place, raw=raw)
 
 
-class JsonlWriter:
+class JsonlWriter(FileWriter):
     """A JSON Lines file being written.
 
     Args:
-        path: The file.
-        source: Not needed: each row brings its own bytes.
-        columns: Not needed: each row has its own names.
-
-    Raises:
-        OutputError: it cannot be created.
+        file: The file.
+        source: Not needed: each row brings its own bytes and names.
     """
 
-    def __init__(
-        self, path: Path, source: Reader | None = None, columns: Sequence[str] = ()
-    ) -> None:
-        self._file = OutputFile(path)
+    def __init__(self, file: OutputFile, source: Source) -> None:
+        super().__init__(file)
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one row; see `core.dataset.Writer`."""
         self._file.write(one_line(row_object(row, added)) + b"\n")
-
-    def close(self) -> None:
-        """Finish the file."""
-        self._file.close()
-
-    def abandon(self) -> None:
-        """Let go of the file."""
-        self._file.abandon()

@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
 from dataflow.core.errors import OutputError
+from dataflow.formats.compression import compressed
 from dataflow.formats.input_file import shown
 
 _BUFFER = 1 << 20  # bytes; few large writes are kinder to network disks
@@ -17,17 +19,20 @@ class OutputFile:
 
     Args:
         path: Where; an existing file is overwritten.
+        compression: The ending of `compression.COMPRESSIONS` that it is to have; or empty.
 
     Raises:
         OutputError: the file cannot be created.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, compression: str = "") -> None:
         self.path = path
+        self._is_in_place = False
         try:
-            self.stream = open(path, "wb", buffering=_BUFFER)  # noqa: SIM115 (close, abandon)
+            self._file = open(path, "wb", buffering=_BUFFER)  # noqa: SIM115 (close, abandon)
         except OSError as error:
             raise self.refused(error) from error
+        self.stream: Any = compressed(self._file, compression) if compression else self._file
 
     def write(self, data: bytes) -> None:
         """Append `data`.
@@ -47,16 +52,35 @@ class OutputFile:
             OutputError: the disk is full or fails.
         """
         try:
-            self.stream.flush()
-            os.fsync(self.stream.fileno())
-            self.stream.close()
+            if self.stream is not self._file:
+                self.stream.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
         except OSError as error:
             raise self.refused(error) from error
 
+    def move_in(self, target: Path) -> None:
+        """Let the closed file take the place `target`, whatever stood there.
+
+        Raises:
+            OutputError: the folder does not allow it.
+        """
+        try:
+            self.path.replace(target)
+        except OSError as error:
+            raise self.refused(error) from error
+        self._is_in_place = True
+
     def abandon(self) -> None:
-        """Let go of the file, whatever state it is in."""
-        with contextlib.suppress(OSError, ValueError):
-            self.stream.close()
+        """Remove the file, whatever state it is in, unless it is in its place already."""
+        if self._is_in_place:
+            return
+        for stream in (self.stream, self._file):
+            with contextlib.suppress(OSError, ValueError):
+                stream.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
 
     def refused(self, error: OSError) -> OutputError:
         """The error that names this file and what the disk said."""
@@ -65,3 +89,26 @@ class OutputFile:
             f"{shown(self.path)}: cannot be written ({reason}); check the folder, its rights and "
             "the free space"
         )
+
+
+class FileWriter:
+    """The part of `core.dataset.Writer` that is the same for every format of one file.
+
+    Args:
+        file: The file, empty so far.
+    """
+
+    def __init__(self, file: OutputFile) -> None:
+        self._file = file
+
+    def close(self) -> None:
+        """Finish the file; see `core.dataset.Writer`."""
+        self._file.close()
+
+    def move_in(self, target: Path) -> None:
+        """Let the file take its place; see `core.dataset.Writer`."""
+        self._file.move_in(target)
+
+    def abandon(self) -> None:
+        """Remove the file; see `core.dataset.Writer`."""
+        self._file.abandon()

@@ -8,15 +8,14 @@ held in memory.
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError, MissingPackageError, OutputError
 from dataflow.core.row import Row
 from dataflow.formats.input_file import FileReader, open_input
-from dataflow.formats.output_file import OutputFile
+from dataflow.formats.output_file import FileWriter, OutputFile
+from dataflow.formats.source import Source
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, EOFError, OSError, MemoryError),
@@ -87,22 +86,16 @@ class PickleReader(FileReader):
         return self._data
 
 
-class PickleWriter:
+class PickleWriter(FileWriter):
     """Writes a list of dicts when it is closed; until then the rows are held in memory.
 
     Args:
-        path: The file to write.
+        file: The file.
         source: Not needed.
-        columns: Not needed.
-
-    Raises:
-        OutputError: the file cannot be created.
     """
 
-    def __init__(
-        self, path: Path, source: Reader | None = None, columns: Sequence[str] = ()
-    ) -> None:
-        self._file = OutputFile(path)
+    def __init__(self, file: OutputFile, source: Source) -> None:
+        super().__init__(file)
         self._rows: list[dict[str, Any]] = []
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
@@ -118,13 +111,22 @@ class PickleWriter:
         try:
             data = pickle.dumps(self._rows, protocol=pickle.HIGHEST_PROTOCOL)
         except (pickle.PicklingError, TypeError, AttributeError, RecursionError) as error:
-            raise OutputError(f"a value cannot be pickled: {error}") from error
+            raise OutputError(f"{self._blamed()}: a value cannot be pickled: {error}") from error
         self._file.write(data)
-        self._file.close()
+        super().close()
 
-    def abandon(self) -> None:
-        """Let go of the file after a failure."""
-        self._file.abandon()
+    def _blamed(self) -> str:
+        """The first row that cannot be pickled."""
+        bad = (number for number, row in enumerate(self._rows) if not _can_be_pickled(row))
+        return f"row {next(bad, len(self._rows))}"
+
+
+def _can_be_pickled(row: dict[str, Any]) -> bool:
+    try:
+        pickle.dumps(row)
+    except Exception:  # noqa: BLE001 - whatever it is, it is this row's
+        return False
+    return True
 
 
 def _missing(name: str, error: ModuleNotFoundError) -> MissingPackageError:

@@ -11,8 +11,12 @@ from typing import Any
 
 from dataflow.core.dataset import Reader, Writer
 from dataflow.core.errors import InputError, UsageError
+from dataflow.formats.compression import COMPRESSIONS, compression_of, ending_of
+from dataflow.formats.fields import ChoosingWriter, FieldChoice
 from dataflow.formats.folder import PICTURE_ENDINGS, FolderReader, PictureReader
 from dataflow.formats.input_file import shown
+from dataflow.formats.output_file import OutputFile
+from dataflow.formats.source import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +28,15 @@ class Format:
         description: For people.
         reader: ``"module:class"`` of the reader, called with the file's path and
             ``skip_bad_rows``.
-        writer: ``"module:class"`` of the writer, called with the path, the rows' reader (or None)
-            and the names of the columns that will be added.
+        writer: ``"module:class"`` of the writer, called with an `OutputFile` and a `Source`.
+        is_text: Whether its files may also be compressed (`compression.COMPRESSIONS`).
     """
 
     endings: tuple[str, ...]
     description: str
     reader: str
     writer: str
+    is_text: bool = False
 
 
 _HERE = "dataflow.formats"
@@ -42,30 +47,52 @@ FORMATS = {
         description="one array of objects",
         reader=f"{_HERE}.json_file:JsonReader",
         writer=f"{_HERE}.json_file:JsonWriter",
+        is_text=True,
     ),
     "jsonl": Format(
         endings=(".jsonl", ".ndjson"),
         description="one object a line",
         reader=f"{_HERE}.jsonl_file:JsonlReader",
         writer=f"{_HERE}.jsonl_file:JsonlWriter",
+        is_text=True,
     ),
     "csv": Format(
         endings=(".csv",),
         description="comma-separated, with a header line",
         reader=f"{_HERE}.csv_file:CsvReader",
         writer=f"{_HERE}.csv_file:CsvWriter",
+        is_text=True,
     ),
     "tsv": Format(
         endings=(".tsv",),
         description="tab-separated, with a header line",
         reader=f"{_HERE}.csv_file:TsvReader",
         writer=f"{_HERE}.csv_file:TsvWriter",
+        is_text=True,
     ),
     "parquet": Format(
         endings=(".parquet",),
         description="Apache Parquet, with any types",
         reader=f"{_HERE}.parquet_file:ParquetReader",
         writer=f"{_HERE}.parquet_output:ParquetWriter",
+    ),
+    "arrow": Format(
+        endings=(".arrow", ".ipc"),
+        description="Apache Arrow, as a file or as a stream, with any types",
+        reader=f"{_HERE}.arrow_file:ArrowReader",
+        writer=f"{_HERE}.arrow_file:ArrowWriter",
+    ),
+    "arrows": Format(
+        endings=(".arrows",),
+        description="Apache Arrow, as a stream",
+        reader=f"{_HERE}.arrow_file:ArrowReader",
+        writer=f"{_HERE}.arrow_file:StreamWriter",
+    ),
+    "feather": Format(
+        endings=(".feather",),
+        description="Feather version 2: an Arrow file with LZ4",
+        reader=f"{_HERE}.arrow_file:ArrowReader",
+        writer=f"{_HERE}.arrow_file:FeatherWriter",
     ),
     "pickle": Format(
         endings=(),
@@ -75,11 +102,6 @@ FORMATS = {
     ),
 }
 """Name → format. A new format is one entry here, one module, and one line in the contract tests."""
-
-
-def ending_of(path: str | Path) -> str:
-    """The ending of `path` in lower case, with its dot; empty where it has none."""
-    return Path(path).suffix.lower()
 
 
 def open_reader(
@@ -135,6 +157,7 @@ def writer_for(
     columns: Sequence[str],
     *,
     format_name: str | None = None,
+    choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
 ) -> Callable[[Path], Writer]:
     """What opens a writer in the format of `output`'s ending, at the (temporary) path it is given.
 
@@ -144,9 +167,11 @@ def writer_for(
             types; None for rows that come from nowhere else.
         columns: The names that will be added to each row.
         format_name: A name in `FORMATS`, where the ending does not tell the format.
+        choice: Which of the rows' own fields are written.
 
     Raises:
-        UsageError: the ending is none of the known ones.
+        UsageError: `choice` keeps a column that the dataset lacks, as far as that is known, or the
+            ending is none of the known ones.
     """
     ending = ending_of(output)
     chosen = FORMATS[format_name] if format_name in FORMATS else _by_ending(ending)
@@ -155,11 +180,16 @@ def writer_for(
             f"{shown(output)}: the ending {ending!r} is no format that can be written; known are "
             f"{_known()}"
         )
-    where, names = chosen.writer, list(columns)
+    source = Source(reader, columns, choice)
 
     def open_writer(path: Path) -> Writer:
-        writer: Writer = _imported(where)(path, reader, names)
-        return writer
+        file = OutputFile(path, compression_of(output))
+        try:
+            writer: Writer = _imported(chosen.writer)(file, source)
+        except BaseException:
+            file.abandon()
+            raise
+        return writer if choice.is_all else ChoosingWriter(writer, choice)
 
     return open_writer
 
@@ -168,11 +198,15 @@ _PICKLE_CURE = "; a pickle runs the code inside it, so it is read only as format
 
 
 def _by_ending(ending: str) -> Format | None:
-    return next((known for known in FORMATS.values() if ending in known.endings), None)
+    compression = compression_of("x" + ending)
+    plain = ending.removesuffix(compression)
+    found = next((known for known in FORMATS.values() if plain in known.endings), None)
+    return found if found is None or found.is_text or not compression else None
 
 
 def _known() -> str:
-    return " ".join(ending for known in FORMATS.values() for ending in known.endings)
+    endings = " ".join(ending for known in FORMATS.values() for ending in known.endings)
+    return f"{endings} (text also with {' '.join(COMPRESSIONS)})"
 
 
 def _opened(known: Format, path: Path, skip_bad_rows: bool) -> Reader:

@@ -102,12 +102,9 @@ class FileStorage(StreamingStorage):
         part = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_rows(rows, self._writer(path, rows, [])(part))
-            part.replace(path)
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-        finally:
-            part.unlink(missing_ok=True)
+        _write_rows(rows, self._writer(path, rows, [])(part), path)
         return str(path)
 
     def _reader(self, picture_key: str) -> Reader:
@@ -160,11 +157,12 @@ class _Rows:
         return "."
 
 
-def _write_rows(rows: _Rows, writer: Writer) -> None:
+def _write_rows(rows: _Rows, writer: Writer, path: Path) -> None:
     try:
         for row in rows.rows():
             writer.write(row, {})
         writer.close()
+        writer.move_in(path)
     except BaseException:
         writer.abandon()
         raise

@@ -1,0 +1,104 @@
+"""What a writer may know of the rows that will come, before it writes the first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from typing import Any, Protocol, runtime_checkable
+
+from dataflow.core.dataset import Reader
+from dataflow.core.errors import UsageError
+from dataflow.core.row import Row
+from dataflow.formats.arrow_rows import infer_schema, with_strings
+from dataflow.formats.fields import FieldChoice
+
+
+@runtime_checkable
+class ArrowSource(Protocol):
+    """A reader whose rows have Arrow types."""
+
+    def schema(self) -> Any:
+        """The `pyarrow.Schema` of all rows."""
+        ...
+
+
+class Source:
+    """The dataset that a writer's rows come from; what it costs to ask is paid once.
+
+    Args:
+        reader: The dataset; None for rows that come from nowhere else.
+        added: The names that will be added to each row.
+        choice: Which of the rows' own fields are written.
+
+    Raises:
+        UsageError: a field is to be kept that the dataset has not, where its columns are known.
+    """
+
+    def __init__(
+        self,
+        reader: Reader | None,
+        added: Sequence[str] = (),
+        choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
+    ) -> None:
+        self.reader = reader
+        self.added = list(dict.fromkeys(added))
+        self.choice = choice
+        known = None if reader is None or not choice.keep else reader.column_names()
+        missing = set() if known is None or not choice.keep else choice.keep - set(known)
+        if known is not None and missing:
+            raise UsageError(
+                f"there is no column {min(missing)!r} to keep; there is: "
+                f"{', '.join(map(repr, known)) or 'none'}"
+            )
+
+    @cached_property
+    def names(self) -> list[str] | None:
+        """The rows' own names that are written, each where it first appears; None without a reader.
+
+        Reads the whole dataset where only the rows know them (JSON), so that a name that first
+        appears in the last row has its column too.
+
+        Raises:
+            InputError: the dataset cannot be read.
+        """
+        if self.reader is None:
+            return None
+        known = self.reader.column_names()
+        if known is not None:
+            return [name for name in known if self.choice.takes(name)]
+        seen: dict[str, None] = {}
+        for row in self.reader.rows():
+            if not row.fields.keys() <= seen.keys():
+                seen.update(dict.fromkeys(row.fields))
+        return [name for name in seen if self.choice.takes(name)]
+
+    @property
+    def is_arrow(self) -> bool:
+        """Whether the rows have Arrow types of their own."""
+        return isinstance(self.reader, ArrowSource)
+
+    @cached_property
+    def schema(self) -> Any:
+        """The `pyarrow.Schema` of the fields that are written; None without a reader.
+
+        The rows' own where they have one; all strings for CSV; else inferred from all rows.
+
+        Raises:
+            OutputError: the rows do not agree on the type of a column.
+            InputError: the dataset cannot be read.
+        """
+        if self.reader is None:
+            return None
+        if isinstance(self.reader, ArrowSource):
+            schema = self.reader.schema()
+            for name in schema.names:
+                if not self.choice.takes(name):
+                    schema = schema.remove(schema.get_field_index(name))
+            return schema
+        # without rows, the header alone tells the columns
+        names = [name for name in self.reader.column_names() or [] if self.choice.takes(name)]
+        return with_strings(infer_schema(self._rows()), names)
+
+    def _rows(self) -> Iterator[Row]:
+        assert self.reader is not None  # noqa: S101 (for the type checker)
+        return map(self.choice.row, self.reader.rows())
