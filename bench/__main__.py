@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("road", "latency", "ratelimit", "shrinking", "memory", "engines", "startup")
+NAMES = ("road", "latency", "ratelimit", "endpoints", "shrinking", "memory", "engines", "startup")
 SHORT = ("road", "shrinking", "memory", "startup")
 
 

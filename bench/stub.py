@@ -20,6 +20,7 @@ import signal
 import sys
 import time
 from array import array
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -127,6 +128,33 @@ class Served:
         }
 
 
+class Slots:
+    """Places in which requests are worked at; who finds none waits, first come first served.
+
+    Args:
+        count: So many; None for any number.
+    """
+
+    def __init__(self, count: int | None) -> None:
+        self._free = math.inf if count is None else count
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def take(self, work: Callable[[], None]) -> None:
+        """Call `work` as soon as there is a place."""
+        if self._free > 0:
+            self._free -= 1
+            work()
+        else:
+            self._waiting.append(work)
+
+    def give_back(self) -> None:
+        """A place is free."""
+        if self._waiting:
+            self._waiting.popleft()()
+        else:
+            self._free += 1
+
+
 class Connection(asyncio.BufferedProtocol):
     """One client's connection; requests come one after the other.
 
@@ -134,12 +162,23 @@ class Connection(asyncio.BufferedProtocol):
         served: The port's log.
         delay: Draws seconds.
         limit: The rate limit, or None.
+        slots: The places of the port.
+        connections: Those of the port that are open; this one enters and leaves it.
     """
 
-    def __init__(self, served: Served, delay: Callable[[], float], limit: Limit | None) -> None:
+    def __init__(
+        self,
+        served: Served,
+        delay: Callable[[], float],
+        limit: Limit | None,
+        slots: Slots,
+        connections: set[asyncio.BaseTransport],
+    ) -> None:
         self._served = served
         self._delay = delay
         self._limit = limit
+        self._slots = slots
+        self._connections = connections
         self._head = b""
         self._left = 0
         self._transport: asyncio.Transport | None = None
@@ -147,6 +186,12 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client is there."""
         self._transport = transport  # type: ignore[assignment]
+        self._connections.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is closed."""
+        if self._transport is not None:
+            self._connections.discard(self._transport)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where to put what comes."""
@@ -181,8 +226,11 @@ class Connection(asyncio.BufferedProtocol):
             return
         served.in_flight += 1
         served.most_in_flight = max(served.most_in_flight, served.in_flight)
+        self._slots.take(self._work)
+
+    def _work(self) -> None:
         delay = self._delay()
-        served.delays += delay
+        self._served.delays += delay
         if delay > 0:
             asyncio.get_running_loop().call_later(delay, self._answer)
         else:
@@ -190,8 +238,10 @@ class Connection(asyncio.BufferedProtocol):
 
     def _answer(self) -> None:
         self._served.in_flight -= 1
-        self._served.answered.append(time.monotonic())
-        self._send(_OK)
+        if self._transport is not None and not self._transport.is_closing():
+            self._served.answered.append(time.monotonic())
+            self._send(_OK)
+        self._slots.give_back()
 
     def _send(self, data: bytes) -> None:
         if self._transport is not None and not self._transport.is_closing():
@@ -218,20 +268,69 @@ def steps(text: str) -> list[tuple[float, float]]:
 async def serve(options: argparse.Namespace) -> None:
     """Listen on a port for each latency until stdin ends."""
     loop = asyncio.get_running_loop()
-    ports = []
-    for latency in options.latency or ["0"]:
-        limit = Limit(steps(options.limit), options.tokens) if options.limit else None
-        served, delay = Served(), delays(latency)
-        server = await loop.create_server(
-            lambda s=served, d=delay, li=limit: Connection(s, d, li),  # type: ignore[misc]
+    ports = [Port(options, latency) for latency in options.latency or ["0"]]
+    for port in ports:
+        await port.open()
+    sys.stdout.write(json.dumps([port.number for port in ports]) + "\n")
+    sys.stdout.flush()
+    away = [
+        asyncio.create_task(port.go_away(away[1], away[2]))
+        for number, port in enumerate(ports)
+        if (away := options.away) and away[0] == number
+    ]
+    await loop.run_in_executor(None, sys.stdin.read)
+    for task in away:
+        task.cancel()
+
+
+class Port:
+    """One endpoint.
+
+    Args:
+        options: The arguments.
+        latency: Its own.
+
+    Attributes:
+        number: Its TCP port, once it is open.
+    """
+
+    def __init__(self, options: argparse.Namespace, latency: str) -> None:
+        self.number = 0
+        self._limit = Limit(steps(options.limit), options.tokens) if options.limit else None
+        self._served, self._delay = Served(), delays(latency)
+        self._slots = Slots(options.slots)
+        self._connections: set[asyncio.BaseTransport] = set()
+        self._server: asyncio.Server | None = None
+
+    async def open(self) -> None:
+        """Listen."""
+        self._server = await asyncio.get_running_loop().create_server(
+            lambda: Connection(
+                self._served, self._delay, self._limit, self._slots, self._connections
+            ),
             "127.0.0.1",
-            0,
+            self.number,
             backlog=4096,
         )
-        ports.append(server.sockets[0].getsockname()[1])
-    sys.stdout.write(json.dumps(ports) + "\n")
-    sys.stdout.flush()
-    await loop.run_in_executor(None, sys.stdin.read)
+        self.number = self._server.sockets[0].getsockname()[1]
+
+    async def go_away(self, since: float, until: float) -> None:
+        """Break every connection and hear no more, in these seconds after the first request."""
+        while self._served.began is None:  # noqa: ASYNC110 - a moment of the bench
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(since - (time.monotonic() - self._served.began[0]))
+        if self._server is not None:
+            self._server.close()
+        for transport in [*self._connections]:
+            transport.abort()  # type: ignore[attr-defined]
+        await asyncio.sleep(until - since)
+        await self.open()
+
+
+def away(text: str) -> tuple[int, float, float]:
+    """``"2:20:40"``: the third port is away from 20 s after its first request to 40 s."""
+    port, since, until = text.split(":")
+    return int(port), float(since), float(until)
 
 
 def main() -> None:
@@ -242,6 +341,10 @@ def main() -> None:
         "--latency", action="append", help="seconds, or lognormal:MEAN; once for each port"
     )
     parser.add_argument("--limit", help="SECONDS:RATE,… : requests a second from then on")
+    parser.add_argument("--slots", type=int, help="requests that a port works at, others wait")
+    parser.add_argument(
+        "--away", type=away, help="PORT:SINCE:UNTIL, seconds after its first request"
+    )
     parser.add_argument("--tokens", action="store_true", help="the limit counts tokens")
     options = parser.parse_args()
     if options.core is not None:

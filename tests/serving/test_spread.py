@@ -76,7 +76,8 @@ def test_while_it_rests_nothing_is_sent_to_it(question):
     assert len(texts) == 300 - failures
 
 
-def test_when_all_rest_the_first_that_comes_back_is_asked(question):
+def test_when_all_rest_the_first_that_comes_back_is_asked(question, monkeypatch):
+    monkeypatch.setattr(spread, "RESTS", (0.01,))
     bad = [FakeServing(lambda r, p: ConnectionLostError("gone")) for _ in range(2)]
     _, failures = ask(SpreadServing(bad), question(1), 20, at_once=1)
     assert failures == 20

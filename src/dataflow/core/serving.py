@@ -67,7 +67,8 @@ class EngineServing(VLMServingABC):
         api_urls: The APIs that are asked, by which a price is found; empty where there is none.
         seeks_level: Whether the best number in flight, up to `max_workers`, is to be found out
             while running; otherwise it is `max_workers`.
-        keeps_tempo: Whether it heeds rate limits itself, since its endpoints have one each.
+        limits_itself: Whether it finds the number in flight and heeds rate limits itself, since
+            each of its endpoints has its own.
     """
 
     model: str
@@ -75,7 +76,7 @@ class EngineServing(VLMServingABC):
     is_local: bool = False
     api_urls: Sequence[str] = ()
     seeks_level: bool = False
-    keeps_tempo: bool = False
+    limits_itself: bool = False
 
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:

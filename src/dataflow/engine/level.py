@@ -19,6 +19,9 @@ FAST_RISE, SLOW_RISE = 2.0, 1.25
 WORTH = 0.4
 """A rise pays when it brings at least this share of what a perfect engine would give."""
 
+START = 16
+"""Requests in flight at the start of a search."""
+
 HOLD_SECONDS = 30.0
 """From a level that was found to the next look above it."""
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from dataflow.core.errors import (
     AskTimeoutError,
+    ConnectionLostError,
     OverloadedError,
     RateLimitedError,
     TryAgainError,
@@ -33,7 +34,7 @@ class Pass:
 
     Attributes:
         sent: `time.monotonic()` when it was given.
-        was_full: Whether as many were in flight as are worth it.
+        was_full: Whether there were at least as many requests as places.
         tokens: What it is taken to cost.
     """
 
@@ -48,8 +49,8 @@ class Limiter:
     Args:
         level: How many requests are in flight.
         tempo: How fast they follow each other.
-        learns: Whether what the server says of its rate limit is heeded; several endpoints, each
-            with a limit of its own, see to that themselves.
+        learns: Whether what becomes of the requests changes level and tempo; several endpoints,
+            each with its own, see to that themselves.
     """
 
     def __init__(self, level: Level, tempo: Tempo, *, learns: bool = True) -> None:
@@ -67,14 +68,29 @@ class Limiter:
         """Requests in flight at most, at this time."""
         return self._level.limit
 
-    async def enter(self) -> Pass:
-        """Wait, first come first served, until a request may be sent."""
+    @property
+    def in_flight(self) -> int:
+        """Requests in flight, but for those that are stuck."""
+        return self._in_flight
+
+    @property
+    def is_free(self) -> bool:
+        """Whether `enter` returns at once."""
+        has_place = not self._waiting and self._in_flight < self._level.limit
+        return has_place and self._tempo.wait(time.monotonic()) <= 0
+
+    async def enter(self, *, others_wait: bool = False) -> Pass:
+        """Wait, first come first served, until a request may be sent.
+
+        Args:
+            others_wait: Whether more requests wait elsewhere for a place here.
+        """
         if self._waiting or self._in_flight >= self._level.limit:
             await self._turn()
         else:
             self._in_flight += 1
         try:
-            was_full = self._in_flight >= self._level.limit
+            was_full = others_wait or self._in_flight >= self._level.limit
             async with self._pacing:  # one at a time, so that each sees the latest tempo
                 while (wait := self._tempo.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - a time
                     await asyncio.sleep(min(wait, LOOK_SECONDS))
@@ -93,20 +109,23 @@ class Limiter:
         self._out.pop(given, None)
         now = time.monotonic()
         self._tempo.ended(now, taken_to_cost=given.tokens, cost=tokens_of(outcome))
-        if isinstance(outcome, Reply) and outcome.allowance is not None and self._learns:
+        if self._learns:
+            self._learn(now, given, outcome)
+        if not was_stuck:
+            self._give_place()
+
+    def _learn(self, now: float, given: Pass, outcome: Reply | TryAgainError | None) -> None:
+        if isinstance(outcome, Reply) and outcome.allowance is not None:
             self._tempo.told(now, outcome.allowance, self._in_flight - 1)
         if isinstance(outcome, RateLimitedError):
-            if self._learns:
-                self._tempo.turned_down(now, given.sent)
-        else:
+            self._tempo.turned_down(now, given.sent)
+        elif not isinstance(outcome, ConnectionLostError):  # which tells nothing of the engine
             self._level.finished(
                 now,
                 now - given.sent,
                 was_full=given.was_full,
                 too_much=isinstance(outcome, (OverloadedError, AskTimeoutError)),
             )
-        if not was_stuck:
-            self._give_place()
 
     def give_back(self, given: Pass) -> None:
         """The request was not made after all."""
@@ -126,11 +145,15 @@ class Limiter:
                 self._give_place()
             raise
 
-    def _look_for_stuck(self) -> None:
+    def release_stuck(self) -> None:
+        """Give the places of requests that are stuck to others."""
         before = time.monotonic() - self._level.stuck_seconds
         for given in [given for given in self._out if given.sent < before]:
             del self._out[given]
             self._give_place()
+
+    def _look_for_stuck(self) -> None:
+        self.release_stuck()
         self._look = None
         if self._waiting:
             self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_for_stuck)

@@ -29,7 +29,7 @@ from dataflow.engine.gate import Gate
 from dataflow.engine.intake import Intake
 from dataflow.engine.job import Job, Plan, Tries
 from dataflow.engine.journal import Journal
-from dataflow.engine.level import Level
+from dataflow.engine.level import START, Level
 from dataflow.engine.limiter import Limiter, Pass
 from dataflow.engine.room import Room
 from dataflow.engine.tempo import Tempo
@@ -40,9 +40,6 @@ AHEAD = 64
 
 AHEAD_BYTES = 128 * 1024 * 1024
 """Bytes of pictures on the road at most."""
-
-FIRST_LEVEL = 16
-"""Requests in flight at the start where the best number is to be found out."""
 
 VAGUE_ROWS = 3
 """So many rows turned down without a reason and without an answer between them stop the run."""
@@ -74,7 +71,7 @@ class Road:
         self._limiter = Limiter(
             Level(self._concurrency, start=_first_level(plan)),
             Tempo(plan.requests_per_minute, plan.tokens_per_minute),
-            learns=not plan.serving.keeps_tempo,
+            learns=not plan.serving.limits_itself,
         )
         self._room = Room(self._concurrency + AHEAD, AHEAD_BYTES)
         self._inbox: asyncio.Queue[Job] = asyncio.Queue(maxsize=2 * LOADERS)
@@ -331,5 +328,5 @@ class Road:
 
 def _first_level(plan: Plan) -> int:
     if plan.concurrency is None and plan.serving.seeks_level:
-        return FIRST_LEVEL
+        return START
     return plan.concurrency or plan.serving.max_workers

@@ -1,14 +1,16 @@
 """Several endpoints of one model as one serving.
 
-Each request goes where the least is waiting for its latency: a fast endpoint takes more, a slow one
-less. Each has a tempo of its own, since a rate limit is an endpoint's or a key's. An endpoint that
-fails several times in a row rests, longer each time, and is then tried with one request; its rows
-go to the others, as any row that is tried again.
+Each endpoint has a level and a tempo of its own, as a run with one endpoint has: so a fast one
+takes more and a slow one less, and a rate limit, which is an endpoint's or a key's, slows nobody
+else. A request goes to the endpoint with a free place that will answer soonest. An endpoint that
+fails several times in a row rests, and is then tried with one request; its rows go to the others,
+as any row that is tried again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -18,25 +20,28 @@ from dataflow.core.errors import (
     AskTimeoutError,
     ConnectionLostError,
     OverloadedError,
-    RateLimitedError,
     TryAgainError,
     UsageError,
 )
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Asker, EngineServing
-from dataflow.engine.limiter import LOOK_SECONDS, tokens_of
+from dataflow.engine.level import START, Level
+from dataflow.engine.limiter import Limiter, Pass
 from dataflow.engine.tempo import Tempo
 from dataflow.serving.lists import ListServing
 
 FAILURES = 3
 """So many failures of an endpoint without an answer between them, and it rests."""
 
-RESTS = (1.0, 2.0, 4.0, 8.0, 15.0)
+RESTS = (1.0, 2.0)
 """Seconds of its first, second … rest; the last one repeats."""
 
 RECENT = 0.1
 """Weight of the latest answer in an endpoint's latency."""
+
+LOOK_SECONDS = 0.25
+"""How often the endpoints are looked at while a request waits for a free one."""
 
 
 class SpreadServing(ListServing):
@@ -49,8 +54,7 @@ class SpreadServing(ListServing):
         UsageError: there is none, or they differ in what determines an answer.
     """
 
-    seeks_level = True
-    keeps_tempo = True
+    limits_itself = True
 
     def __init__(self, endpoints: Sequence[EngineServing]) -> None:
         if not endpoints:
@@ -72,7 +76,11 @@ class SpreadServing(ListServing):
         async with AsyncExitStack() as stack:
             yield _Spread(
                 [
-                    _Endpoint(await stack.enter_async_context(e.connect()), e.max_workers)
+                    _Endpoint(
+                        await stack.enter_async_context(e.connect()),
+                        e.max_workers,
+                        seeks_level=e.seeks_level,
+                    )
                     for e in self._endpoints
                 ]
             )
@@ -84,84 +92,58 @@ class SpreadServing(ListServing):
 
 
 class _Endpoint:
-    """One endpoint: what is waiting for it, how long it takes, whether it rests."""
+    """One endpoint: what is under way there, how long it takes, whether it rests."""
 
-    def __init__(self, asker: Asker, places: int) -> None:
+    def __init__(self, asker: Asker, places: int, *, seeks_level: bool) -> None:
         self._asker = asker
-        self._places = places
-        self._outstanding = 0
-        self._tempo = Tempo()
-        self._pacing = asyncio.Lock()
+        level = Level(places, START if seeks_level else places)
+        self._limiter = Limiter(level, Tempo())
         self._latency = 0.0
         self._failures = 0
         self._rests = 0
         self._rests_until = float("-inf")
 
-    @property
-    def is_free(self) -> bool:
-        return self._outstanding < self._places
-
-    def is_resting(self, now: float) -> bool:
-        """Resting, or tried with one request that has not come back."""
-        return self._failures >= FAILURES and (now < self._rests_until or self._outstanding > 0)
+    def is_free(self, now: float) -> bool:
+        """Whether it takes a request now; one that rested is tried with one alone."""
+        if self._failures >= FAILURES:
+            may_be_tried = now >= self._rests_until and self._limiter.in_flight == 0
+            return may_be_tried and self._limiter.is_free
+        return self._limiter.is_free
 
     def rank(self) -> tuple[float, int]:
-        """The least is asked next: about how soon it will have answered all and one more."""
-        wait = self._tempo.wait(time.monotonic())
-        return (self._outstanding + 1) * self._latency + wait, self._outstanding
+        """The least is asked first: how soon it answers, about."""
+        in_flight = self._limiter.in_flight
+        return (in_flight + 1) * self._latency, in_flight
 
-    def back_at(self) -> float:
-        """When its rest ends."""
-        return self._rests_until
+    def release_stuck(self) -> None:
+        self._limiter.release_stuck()
 
-    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
-        self._outstanding += 1
+    async def enter(self, *, others_wait: bool) -> Pass:
+        return await self._limiter.enter(others_wait=others_wait)
+
+    async def ask(self, given: Pass, request: Request, pictures: Sequence[Picture]) -> Reply:
         outcome: Reply | TryAgainError | None = None
         try:
-            began, tokens = await self._turn()
-            try:
-                outcome = await self._asker.ask(request, pictures)
-            except TryAgainError as error:
-                outcome = error
-                raise
-            finally:
-                self._ended(began, tokens, outcome)
+            outcome = await self._asker.ask(request, pictures)
+        except TryAgainError as error:
+            outcome = error
+            raise
         finally:
-            self._outstanding -= 1
+            self._ended(given, outcome)
         return outcome
 
-    async def _turn(self) -> tuple[float, float]:
-        """Wait until its tempo allows a request; the time, and the tokens it is taken to cost."""
-        async with self._pacing:
-            while (wait := self._tempo.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - a time
-                await asyncio.sleep(min(wait, LOOK_SECONDS))
-            now = time.monotonic()
-            return now, self._tempo.sent(now)
-
-    def _ended(self, began: float, tokens: float, outcome: Reply | TryAgainError | None) -> None:
-        now = time.monotonic()
-        self._tempo.ended(now, taken_to_cost=tokens, cost=tokens_of(outcome))
+    def _ended(self, given: Pass, outcome: Reply | TryAgainError | None) -> None:
+        self._limiter.leave(given, outcome)
         if isinstance(outcome, Reply):
-            self._answered(now - began)
-            if outcome.allowance is not None:
-                self._tempo.told(now, outcome.allowance, self._outstanding - 1)
-        elif isinstance(outcome, RateLimitedError):
-            self._tempo.turned_down(now, began)
+            self._failures = self._rests = 0
+            seconds = time.monotonic() - given.sent
+            self._latency += (RECENT if self._latency else 1.0) * (seconds - self._latency)
         elif isinstance(outcome, (ConnectionLostError, OverloadedError, AskTimeoutError)):
-            self._failed()
-
-    def _answered(self, seconds: float) -> None:
-        self._failures = self._rests = 0
-        if not self._latency:
-            self._latency = seconds
-        self._latency += RECENT * (seconds - self._latency)
-
-    def _failed(self) -> None:
-        self._failures += 1
-        if self._failures >= FAILURES:
-            rest = RESTS[min(self._rests, len(RESTS) - 1)]
-            self._rests += 1
-            self._rests_until = time.monotonic() + rest
+            self._failures += 1
+            if self._failures >= FAILURES:
+                rest = RESTS[min(self._rests, len(RESTS) - 1)]
+                self._rests += 1
+                self._rests_until = time.monotonic() + rest
 
 
 class _Spread:
@@ -169,14 +151,32 @@ class _Spread:
 
     def __init__(self, endpoints: Sequence[_Endpoint]) -> None:
         self._endpoints = endpoints
+        self._choosing = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._waiting = 0
 
     async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
-        """One attempt at the endpoint that will be done first."""
-        return await self._next().ask(request, pictures)
+        """One attempt at the endpoint that has a free place and answers soonest."""
+        self._waiting += 1
+        try:
+            async with self._choosing:  # first come first served
+                endpoint = await self._free_one()
+                given = await endpoint.enter(others_wait=self._waiting > 1)
+        finally:
+            self._waiting -= 1
+        try:
+            return await endpoint.ask(given, request, pictures)
+        finally:
+            self._changed.set()
 
-    def _next(self) -> _Endpoint:
-        now = time.monotonic()
-        awake = [e for e in self._endpoints if not e.is_resting(now)]
-        if not awake:
-            return min(self._endpoints, key=_Endpoint.back_at)
-        return min((e for e in awake if e.is_free), key=_Endpoint.rank, default=awake[0])
+    async def _free_one(self) -> _Endpoint:
+        while True:
+            now = time.monotonic()
+            free = [endpoint for endpoint in self._endpoints if endpoint.is_free(now)]
+            if free:
+                return min(free, key=_Endpoint.rank)
+            self._changed.clear()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)
+            for endpoint in self._endpoints:
+                endpoint.release_stuck()
