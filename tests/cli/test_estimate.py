@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import functools
+import http.server
 import json
 import os
 import random
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from tests.hostile_server import MODEL, HostileServer
 from tests.metered_server import MeteredServer, patches_28, tiles
 
 PHOTOS = Path(__file__).parents[2].parent / "shared" / "images" / "photos"
@@ -189,6 +195,60 @@ def test_no_key_is_needed_where_nothing_is_asked(dataflow, pictures, told):
     done = dataflow("estimate", *engine, "--probe", 1)
     assert done.returncode == 1
     assert "no API key" in done.stderr
+
+
+def test_a_probe_that_is_refused_stops_with_1_and_keeps_what_was_paid(dataflow, pictures, told):
+    pictures(6)
+    with HostileServer(lambda number: "401" if number >= 2 else None) as server:
+        engine = ["photos", "--api-url", server.url, "--model", MODEL, "--concurrency", 1]
+        done = dataflow("estimate", *engine, "--probe", 5)
+        assert done.returncode == 1
+        assert "Traceback" not in done.stderr
+        assert told(*engine)["rows_done"] == 2
+
+
+def test_pictures_behind_urls_are_measured(dataflow, told):
+    folder = drawn(dataflow.folder / "photos", 3)
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        rows = [{"image": f"{address}/{path.name}"} for path in sorted(folder.iterdir())]
+        (dataflow.folder / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        engine = ["--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4o"]
+        by_url = told("d.jsonl", *engine, "--allow-private-urls")
+        assert by_url["picture_tokens"] == told("photos", *engine)["picture_tokens"]
+        refused = told("d.jsonl", *engine)["unreadable"]
+        assert refused["picture_forbidden"]["likely"] == 3
+        server.shutdown()
+
+
+@pytest.mark.parametrize("arguments", [["--probe", "1", "--fresh"], ["--price-in", "1"]])
+def test_options_that_contradict_each_other_are_wrong_usage(dataflow, pictures, arguments):
+    pictures(1)
+    engine = ["--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4o"]
+    assert dataflow("estimate", "photos", *engine, *arguments).returncode == 2
+
+
+def test_with_fresh_nothing_counts_as_answered(dataflow, pictures, told):
+    pictures(3)
+    with MeteredServer(tiles) as server:
+        engine = ["photos", "--api-url", server.url, "--model", "gpt-4o"]
+        assert dataflow("caption", *engine).returncode == 0
+        assert told(*engine)["rows_done"] == 3
+        assert told(*engine, "--fresh")["requests"]["likely"] == 3
+
+
+def test_ctrl_c_while_reading_ends_at_once(dataflow):
+    line = json.dumps({"image": "photos/00000.jpg"}) + "\n"
+    (dataflow.folder / "d.jsonl").write_text(line * 1_000_000)
+    engine = ["--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4o"]
+    process = dataflow.start("estimate", "d.jsonl", *engine)
+    time.sleep(2)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "Traceback" not in err
 
 
 def test_a_local_engine_costs_nothing(pictures, told):

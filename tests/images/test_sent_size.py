@@ -12,6 +12,7 @@ from dataflow.core.picture import ImageRef
 from dataflow.images.limits import Limits
 from dataflow.images.loader import Loader
 from dataflow.images.sent_size import sent_size
+from dataflow.images.source import SMALL
 
 SIZES = [(1, 1), (7, 5), (20, 31), (40, 4000), (4000, 40), (1000, 999), (2500, 1667), (1024, 1024)]
 
@@ -50,6 +51,13 @@ def test_a_turned_picture_is_told_upright(measure, load, encode, kind, orientati
     data = encode(Image.linear_gradient("L").resize((300, 200)), kind, exif=exif)
     picture = load(data, max_side=100)
     assert sent_size(measure(ref_of(data)), 100) == (picture.width, picture.height)
+
+
+def test_a_large_file_is_measured_without_being_held(measure, tmp_path, encode):
+    path = tmp_path / "large.bmp"
+    path.write_bytes(encode(Image.new("RGB", (2000, 1000)), "BMP"))
+    assert path.stat().st_size > SMALL
+    assert measure(ImageRef("path", "large.bmp", str(path))) == (2000, 1000)
 
 
 def test_the_pixels_are_not_read(measure, encode):

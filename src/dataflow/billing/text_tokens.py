@@ -1,8 +1,9 @@
 """About how many tokens a text is, where no tokenizer is at hand.
 
-The rule is the rough one that providers give: four characters of English a token
-(https://ai.google.dev/gemini-api/docs/tokens, https://platform.openai.com/tokenizer); scripts other
-than Latin are denser.
+Providers give four characters of English a token as a rule of thumb
+(https://ai.google.dev/gemini-api/docs/tokens, https://platform.openai.com/tokenizer). Marks and
+other scripts are denser, and tokenizers differ on them: how far, was measured with OpenAI's
+vocabularies cl100k and o200k, over prompts in ten languages and in JSON.
 """
 
 from __future__ import annotations
@@ -11,14 +12,14 @@ from collections.abc import Iterable
 
 from dataflow.billing.span import Span
 
-ERROR = 0.5
-"""Tokenizers differ from this, and from each other, by up to half."""
+_WORDS = Span.exactly(0.22).within(0.35)  # tokens a character: ASCII letters, digits, blanks
+_MARKS = Span.exactly(0.5).within(0.6)  # the rest of ASCII
+_IDEOGRAPHS = Span.exactly(0.85).within(0.6)  # Chinese, Japanese, Korean
+_OTHERS = Span.exactly(0.45).within(1.6)
+_FIRST_IDEOGRAPH = "\u2e80"  # Unicode: CJK Radicals Supplement and what follows
 
-_LATIN, _DENSE, _IDEOGRAPHS = 1 / 4, 1 / 2, 1.0  # tokens a character
-_LAST_ASCII, _FIRST_IDEOGRAPH = 0x7F, 0x2E80  # Unicode: CJK Radicals Supplement and what follows
-
-_MARKS = Span(2, 4, 8)  # around each turn
-_TEMPLATE = Span(1, 3, 30)  # around the whole; some templates put in a system message of their own
+_AROUND_TURN = Span(2, 4, 8)
+_AROUND_ALL = Span(1, 3, 30)  # some chat templates put in a system message of their own
 
 
 def text_tokens(texts: Iterable[str], turns: int) -> Span:
@@ -28,12 +29,15 @@ def text_tokens(texts: Iterable[str], turns: int) -> Span:
         texts: All texts of all turns.
         turns: How many turns they stand in.
     """
-    count = sum(map(_tokens, texts))
-    return Span.exactly(count).within(ERROR) + _MARKS * turns + _TEMPLATE
-
-
-def _tokens(text: str) -> float:
-    latin = sum(ord(character) <= _LAST_ASCII for character in text)
-    ideographs = sum(ord(character) >= _FIRST_IDEOGRAPH for character in text)
-    others = len(text) - latin - ideographs
-    return latin * _LATIN + others * _DENSE + ideographs * _IDEOGRAPHS
+    whole = "".join(texts)
+    ascii_ = sum(map(str.isascii, whole))
+    words = sum(c.isascii() and (c.isalnum() or c.isspace()) for c in whole)
+    ideographs = sum(c >= _FIRST_IDEOGRAPH for c in whole)
+    return (
+        _WORDS * words
+        + _MARKS * (ascii_ - words)
+        + _IDEOGRAPHS * ideographs
+        + _OTHERS * (len(whole) - ascii_ - ideographs)
+        + _AROUND_TURN * turns
+        + _AROUND_ALL
+    )

@@ -76,6 +76,8 @@ def _bill(bill: Bill) -> dict[str, Any]:
 def show_outlook(outlook: Outlook, console: Console) -> None:
     """The outlook as a table, and one of other sizes below it."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    for is_short in (True, True, False):
+        table.add_column(no_wrap=is_short)
     for name, value, note in [*_rows(outlook), *_bill_rows(outlook)]:
         table.add_row(name, value, note)
     console.print(table, highlight=False, soft_wrap=True)
@@ -109,7 +111,7 @@ def _bill_rows(outlook: Outlook) -> list[tuple[str, str, str]]:
             _number(bill.pictures) if bill.pictures else "unknown",
             f"{family.name}: {family.words}" if family else unknown,
         ),
-        ("text tokens", _number(bill.texts), "about, by the number of characters"),
+        ("text tokens", _number(bill.texts), "about, by counting characters"),
         (
             "tokens read",
             _number(bill.prompt) if bill.prompt else "unknown",
