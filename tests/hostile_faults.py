@@ -20,6 +20,9 @@ KEY = "sk-test-Zq8vKx31nTmP0wLr"
 MODEL = "hostile-vlm"
 
 
+USAGE = {"prompt_tokens": 100, "completion_tokens": 9, "total_tokens": 109}
+
+
 def caption_of(*pictures: bytes, question: str = "") -> str:
     """What the server says about these pictures, and about the question where it tells that."""
     digests = " ".join(hashlib.sha256(data).hexdigest()[:16] for data in pictures)
@@ -40,6 +43,7 @@ class Exchange:
     caption: str = ""
     question: str = ""
     more_headers: Mapping[str, str] = field(default_factory=dict)
+    usage: Mapping[str, Any] = field(default_factory=lambda: USAGE)
 
     async def send(
         self, status: int, body: bytes | dict[str, Any], headers: Mapping[str, str] | None = None
@@ -79,7 +83,7 @@ class Exchange:
             "object": "chat.completion",
             "model": self.body.get("model", MODEL),
             "choices": [{"index": 0, "message": message, "finish_reason": finish_reason}],
-            "usage": {"prompt_tokens": 100, "completion_tokens": 9, "total_tokens": 109},
+            "usage": dict(self.usage),
         }
 
     async def start_stream(self) -> None:
@@ -104,8 +108,7 @@ class Exchange:
         for start in range(0, len(self.caption), 7):
             await self.delta(self.caption[start : start + 7])
         await self.delta("", "stop")
-        usage = {"prompt_tokens": 100, "completion_tokens": 9}
-        await self.event({"model": MODEL, "choices": [], "usage": usage})
+        await self.event({"model": MODEL, "choices": [], "usage": dict(self.usage)})
         await self.event("[DONE]")
         self.writer.close()
 

@@ -21,6 +21,7 @@ from email.utils import formatdate
 from typing import Any, final
 
 from tests.hostile_faults import FAULTS, KEY, MODEL, TRANSIENT, Exchange, caption_of
+from tests.tariff import UNPAID, Tariff
 
 __all__ = ["FAULTS", "KEY", "MODEL", "TRANSIENT", "HostileServer", "RateLimit", "caption_of"]
 
@@ -101,6 +102,7 @@ class HostileServer:
         limit: How many requests and tokens it takes in a time.
         accept_delay: Seconds before a new connection is listened to.
         asks_too: Whether the caption tells the question, too, by a mark.
+        tariff: What it charges, and tells in its usage; None for nothing.
 
     Attributes:
         asked: Captions asked for.
@@ -122,6 +124,7 @@ class HostileServer:
         limit: RateLimit | None = None,
         accept_delay: float = 0.0,
         asks_too: bool = False,
+        tariff: Tariff | None = None,
     ) -> None:
         self.fault = fault
         self.rates = dict(rates or {})
@@ -132,6 +135,7 @@ class HostileServer:
         self.limit = limit
         self.accept_delay = accept_delay
         self.asks_too = asks_too
+        self.tariff = tariff
         self.asked = 0
         self.faults: Counter[str] = Counter()
         self.seen: Counter[str] = Counter()
@@ -228,6 +232,8 @@ class HostileServer:
         self.most_in_flight = max(self.most_in_flight, self._in_flight)
         try:
             name = self._choose(first, exchange)
+            if self.tariff is not None and name not in UNPAID:
+                exchange.usage = self.tariff.charge(exchange)
             await asyncio.sleep(self.delay)
             if name is not None:
                 self.faults[name] += 1

@@ -37,6 +37,8 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.WrongKeyError: "set the right key",
     errors.UnknownModelError: "give a name that the server, the hub or the disk knows",
     errors.OutOfMoneyError: "top up the account",
+    errors.LimitReachedError: "run it again, which goes on under a limit of its own, or raise the "
+    "limit",
     errors.UnreachableError: "start the server, or give its right address",
     errors.EngineFailedError: "read the engine's own reason in the message",
     errors.ServingContractError: "mend the serving",

@@ -24,7 +24,8 @@ from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.intake import JobMaker
 from dataflow.engine.job import Output, Plan
-from dataflow.engine.journal import Entry, Journal
+from dataflow.engine.entry import Entry
+from dataflow.engine.journal import Journal
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.row_requests import RowRequests

@@ -10,6 +10,7 @@ from PIL import Image
 
 from dataflow.checks.empty import empty
 from dataflow.engine.job import Output, Plan
+from dataflow.engine.meta import added_columns, meta_key
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.row_requests import RowRequests
 
@@ -40,13 +41,15 @@ class Dataset:
         self.path.write_text("".join(json.dumps(row) + "\n" for row in rows))
         return self
 
-    def plan(self, serving, *, system_prompt="", **more) -> Plan:
+    def plan(self, serving, *, system_prompt="", meta=False, **more) -> Plan:
         reader = open_reader(self.path)
+        name = meta_key("caption") if meta else None
+        open_writer = writer_for(self.output, reader, added_columns("caption", name))
         return Plan(
             reader=reader,
             request_of=RowRequests(folders=[str(self.folder)], system_prompt=system_prompt),
             serving=serving,
-            output=Output(self.output, "caption", writer_for(self.output, reader, ["caption"])),
+            output=Output(self.output, "caption", open_writer, meta_key=name),
             checks=[empty],
             **more,
         )

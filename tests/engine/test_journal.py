@@ -9,11 +9,16 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import zlib
 
 import pytest
 
 from dataflow.core.errors import JournalError
-from dataflow.engine.journal import Entry, Journal
+from dataflow.core.request import Usage
+from dataflow.engine import journal_upgrade
+from dataflow.engine.entry import Entry
+from dataflow.engine.journal import Journal
+from dataflow.engine.journal_file import APPLICATION_ID
 
 
 def key(number: int) -> bytes:
@@ -221,3 +226,68 @@ def test_cut_at_any_place_it_knows_nothing_wrong_and_takes_new_answers(tmp_path)
             assert entry is None or entry.caption == f"caption {row} " * (row % 9)
             assert (entry is not None) == (key(row) in known)
         journal.close()
+
+
+def test_what_an_answer_cost_adds_up_over_the_runs(tmp_path):
+    path = tmp_path / "j"
+    journal = Journal(path)
+    first = Usage(100, 5, cached_tokens=10)
+    put(journal, Entry(key(1), error_kind="timeout", error="x", usage=first, attempts=4, cost=0.25))
+    journal.close()
+    journal = Journal(path)
+    again = Usage(100, 20, picture_tokens=90)
+    put(journal, Entry(key(1), "a cat", is_final=True, usage=again, attempts=1, cost=0.5))
+    entry = journal.find(key(1))
+    journal.close()
+    assert entry is not None
+    assert entry.caption == "a cat"
+    assert entry.usage == Usage(200, 25, cached_tokens=10, picture_tokens=90)
+    assert (entry.attempts, entry.cost) == (5, 0.75)
+
+
+def former_layout(path):
+    """The journal as the version before wrote it: three answers, the last one damaged since."""
+    db = sqlite3.connect(path)
+    db.executescript(journal_upgrade._FORMER_TABLES)
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    db.execute("PRAGMA user_version = 1")
+    db.execute("INSERT INTO runs VALUES (7, 1.5)")
+    for number, caption in enumerate(("a cat", None, "a dog")):
+        kind, text = (None, None) if caption else ("refused", "no")
+        summed = f"{caption!r}|{kind}|{text!r}|True"
+        checksum = zlib.crc32(summed.encode(), zlib.crc32(key(number))) + (number == 2)
+        db.execute(
+            "INSERT INTO replies VALUES (?, ?, ?, ?, 1, 'stop', 100, 9, 2, 0.5, 'm', ?, 7, 2.0)",
+            (key(number), caption, kind, text, checksum),
+        )
+    db.execute("INSERT INTO plan VALUES (0, ?)", (key(0),))
+    db.commit()
+    db.close()
+
+
+def test_a_journal_of_the_former_layout_loses_no_answer(tmp_path, caplog):
+    path = tmp_path / "j"
+    former_layout(path)
+    journal = Journal(path)
+    assert journal.known([key(n) for n in range(3)]) == {key(0), key(1)}
+    entry = journal.find(key(0))
+    assert entry is not None
+    assert (entry.caption, entry.usage, entry.attempts) == ("a cat", Usage(100, 9), 2)
+    assert journal.run == 8
+    journal.close()
+    assert "j.damaged.jsonl" in caplog.text, "the damaged one is told of, as ever"
+    assert not list(tmp_path.glob("j.2*")), "nothing is set aside"
+    Journal(path).close()  # today's layout now
+
+
+def test_an_upgrade_that_is_killed_leaves_the_former_journal(tmp_path, monkeypatch):
+    path = tmp_path / "j"
+    former_layout(path)
+    monkeypatch.setattr(journal_upgrade, "_rows", lambda db: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        Journal(path)
+    monkeypatch.undo()
+    journal = Journal(path)
+    assert journal.known([key(0)]) == {key(0)}
+    journal.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataflow.core.errors import BadRowError, DataflowError, RefusedError
 from dataflow.core.request import Reply, Request, Turn
-from dataflow.engine.journal import Entry
+from dataflow.engine.entry import Entry
 from dataflow.engine.lists import answer_all, error_of
 from dataflow.serving.fake import FakeServing
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from dataflow.engine.journal import Entry, Journal
+from dataflow.engine.entry import Entry
+from dataflow.engine.journal import Journal
 from tests.fuzz.mutate import mutated
 
 COUNT = 120

@@ -15,6 +15,7 @@ from PIL import Image
 
 from dataflow.core import LLMServingABC
 from dataflow.core.errors import InputError, RefusedError, UsageError, WrongKeyError
+from dataflow.core.request import Reply, Usage
 from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
 from dataflow.serving.fake import FakeServing
@@ -300,3 +301,31 @@ def test_importing_the_operators_loads_nothing_heavy():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_meta_adds_a_column_with_what_each_answer_took(folder):
+    storage = dataset(folder, [{"image": f"pictures/{n}.png"} for n in range(2)])
+    serving = FakeServing([Reply("one", "stop", Usage(10, 2)), RefusedError("no")], max_workers=1)
+    captioner = ImageCaptionGenerator(serving, SYSTEM)
+    captioner.run(storage, input_modal_key="image", output_key="caption", meta=True)
+    metas = [row["caption_meta"] for row in result(folder)]
+    assert sorted(meta["status"] for meta in metas) == ["ok", "refused"]
+    assert {"prompt": 10, "completion": 2} in [
+        {name: count for name, count in meta["tokens"].items() if count} for meta in metas
+    ]
+
+
+def test_meta_goes_into_a_storage_of_the_users_own_too(folder):
+    class Memory(DataFlowStorage):
+        def __init__(self):
+            self.rows = [{"image": str(folder / "pictures" / "0.png")}]
+
+        def read(self, output_type):
+            return self.rows
+
+        def write(self, data):
+            self.rows = data
+
+    storage = Memory()
+    ImageCaptionGenerator(FakeServing("a cat"), SYSTEM).run(storage, output_key="c", meta=True)
+    assert storage.rows[0]["c_meta"]["status"] == "ok"

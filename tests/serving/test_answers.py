@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+import pickle
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.core import errors
-from dataflow.core.request import Reply
-from dataflow.serving.answers import read_answer
+from dataflow.core.request import Reply, Usage
+from dataflow.serving.answers import read_answer, usage_of
 from dataflow.serving.scrub import scrub
 from dataflow.serving.stream import EventLines, StreamedReply
 from tests.hostile_server import KEY
@@ -209,3 +210,77 @@ def test_a_lone_cr_at_the_end_of_a_piece_ends_its_line():
     pieces = [b'data: {"id": 1}\r', b" more", b" and more"]
     in_pieces = [data for piece in pieces for data in cut.feed(piece)] + list(cut.close())
     assert in_pieces == [*whole.feed(b"".join(pieces)), *whole.close()] == [b'{"id": 1}']
+
+
+@pytest.mark.parametrize(
+    ("told", "usage"),
+    [
+        (
+            {  # OpenAI, DashScope, vLLM, SGLang
+                "prompt_tokens": 900,
+                "completion_tokens": 80,
+                "total_tokens": 980,
+                "prompt_tokens_details": {"cached_tokens": 512, "image_tokens": 765},
+                "completion_tokens_details": {"reasoning_tokens": 30},
+            },
+            Usage(900, 80, cached_tokens=512, picture_tokens=765, reasoning_tokens=30),
+        ),
+        (  # DeepSeek
+            {"prompt_tokens": 90, "completion_tokens": 8, "prompt_cache_hit_tokens": 64},
+            Usage(90, 8, cached_tokens=64),
+        ),
+        (  # Moonshot
+            {"prompt_tokens": 90, "completion_tokens": 8, "cached_tokens": 64},
+            Usage(90, 8, cached_tokens=64),
+        ),
+        (  # xAI: the thoughts stand beside what was written
+            {
+                "prompt_tokens": 90,
+                "completion_tokens": 8,
+                "total_tokens": 398,
+                "completion_tokens_details": {"reasoning_tokens": 300},
+            },
+            Usage(90, 308, reasoning_tokens=300),
+        ),
+        (  # Gemini: the thoughts stand in the total alone
+            {"prompt_tokens": 90, "completion_tokens": 8, "total_tokens": 398},
+            Usage(90, 308),
+        ),
+        ({"prompt_tokens": 90, "prompt_tokens_details": None}, Usage(90)),
+        ({"prompt_tokens_details": {"cached_tokens": "many"}}, Usage()),
+        ([], Usage()),
+    ],
+)
+def test_tokens_are_read_by_each_servers_names(told, usage):
+    assert usage_of({"usage": told}) == usage
+
+
+def test_llamacpp_tells_its_cache_in_its_timings():
+    body = {"usage": {"prompt_tokens": 9, "completion_tokens": 1}, "timings": {"cache_n": 5}}
+    assert usage_of(body) == Usage(9, 1, cached_tokens=5)
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        {"message": {"content": ""}, "finish_reason": "content_filter"},
+        {"message": {"content": None}, "finish_reason": "length"},
+        {"message": {"content": "", "refusal": "no"}, "finish_reason": "stop"},
+        {"message": "gone"},
+    ],
+)
+def test_an_answer_that_is_no_caption_is_paid_for(choice):
+    body = {"choices": [choice], "usage": {"prompt_tokens": 70, "completion_tokens": 5}}
+    with pytest.raises(errors.DataflowError) as caught:
+        read_answer(200, {}, json.dumps(body).encode())
+    assert caught.value.usage == Usage(70, 5)
+    assert pickle.loads(pickle.dumps(caught.value)).usage == Usage(70, 5)
+
+
+def test_a_stream_that_ends_too_early_is_paid_for_as_far_as_it_told():
+    reply = StreamedReply()
+    chunk = {"choices": [{"delta": {"content": "A"}}], "usage": {"prompt_tokens": 7}}
+    reply.feed(b"data: " + json.dumps(chunk).encode() + b"\n\n")
+    with pytest.raises(errors.ConnectionLostError):
+        reply.finish()
+    assert reply.usage == Usage(7)

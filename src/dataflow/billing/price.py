@@ -84,6 +84,16 @@ class NoPrice:
 
     reason: str
 
+    def cost(self, usage: Usage) -> None:
+        """Not known."""
+
 
 FREE = Price(Rates(Decimal(0), Decimal(0), Decimal(0)), "this machine")
 """An engine of our own costs no money."""
+
+
+def dollars(amount: Decimal | float) -> str:
+    """US dollars as a person reads them: whole cents from a dollar on, below it finer."""
+    if not amount or amount >= 1:
+        return f"${amount:,.2f}"
+    return f"${amount:.4f}" if amount >= 0.01 else f"${float(amount):.3g}"

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from dataflow.cli.codes import FAILED_ROWS, STOPPED
+from dataflow.cli.codes import FAILED_ROWS, code_of
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.options import Choices, takes
 from dataflow.cli.planning import plan_of
@@ -44,10 +44,10 @@ def _run(plan: Plan) -> Summary:
             raise
         say(f"error: {error.message}", style="red")
         say(f"What is done is kept. To go on, {go_on()}.")
-        raise typer.Exit(STOPPED) from error
+        raise typer.Exit(code_of(error)) from error
     finally:
         plan.serving.cleanup()
-    show_summary(summary, console)
+    show_summary(summary, plan.price, console)
     return summary
 
 

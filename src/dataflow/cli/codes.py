@@ -1,10 +1,22 @@
 """The exit codes of the command line."""
 
+from dataflow.core.errors import LimitReachedError, StopRunError, UsageError
+
 STOPPED = 1
 """The run stopped; what is done is kept."""
 
 USAGE = 2
 """The command was given wrongly."""
 
+LIMIT = 4
+"""The run stopped at its limit on money or tokens; what is done is kept."""
+
 FAILED_ROWS = 3
 """The run finished, and some rows have no caption."""
+
+
+def code_of(error: StopRunError) -> int:
+    """The exit code of a run that ended so."""
+    if isinstance(error, UsageError):
+        return USAGE
+    return LIMIT if isinstance(error, LimitReachedError) else STOPPED

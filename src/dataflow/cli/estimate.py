@@ -6,7 +6,6 @@ import sys
 from dataclasses import replace
 
 from dataflow.billing.families import Family, family_of
-from dataflow.billing.price_list import price_for
 from dataflow.cli.console import console
 from dataflow.cli.options import EstimateChoices, takes
 from dataflow.cli.planning import plan_of
@@ -33,17 +32,16 @@ def estimate(choices: EstimateChoices) -> None:
     if choices.probe and choices.fresh:
         raise UsageError("--probe keeps answers for the run, and --fresh would not use them")
     plan = plan_of(choices, needs_key=choices.probe > 0)
-    price = price_for(plan.serving, price_in=choices.price_in, price_out=choices.price_out)
     family = _family(plan)
     terms = Terms(
         rule=family.rule if family else None,
         rule_error=family.error if family else 0.0,
-        price=price,
+        price=plan.price,
         max_tokens=choices.max_tokens,
     )
     found = _look(plan, choices.sample, choices.probe)
     told = estimated(found, terms, max_side=choices.max_side, other_sides=SIDES)
-    outlook = Outlook(plan.serving.model, family, price, found, told)
+    outlook = Outlook(plan.serving.model, family, plan.price, found, told)
     if choices.json:
         sys.stdout.write(as_json(outlook) + "\n")
     else:

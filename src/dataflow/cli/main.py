@@ -1,7 +1,7 @@
 """`dataflow`: the commands, and what each kind of end means to the shell.
 
 Exit codes: 0 every row captioned; 3 finished, some rows failed; 2 wrong usage; 1 the run stopped;
-130 Ctrl-C (143 SIGTERM, 129 SIGHUP).
+4 it stopped at its limit on money or tokens; 130 Ctrl-C (143 SIGTERM, 129 SIGHUP).
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from rich.logging import RichHandler
 
 from dataflow import __version__
 from dataflow.cli.caption import caption
-from dataflow.cli.codes import STOPPED, USAGE
+from dataflow.cli.codes import USAGE, code_of
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.estimate import estimate
-from dataflow.core.errors import StopRunError, UsageError
+from dataflow.core.errors import StopRunError
 
 app = typer.Typer(
     name="dataflow",
@@ -68,7 +68,7 @@ def main() -> None:
         code = 128 + signal.SIGINT
     except StopRunError as error:
         say(f"error: {error.message}", style="red")
-        code = USAGE if isinstance(error, UsageError) else STOPPED
+        code = code_of(error)
     except Exception as error:
         code = _usage_code(error)
         if code is None:

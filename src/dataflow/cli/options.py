@@ -121,6 +121,42 @@ BadRows = Annotated[
     ),
 ]
 MaxTokens = Annotated[int | None, typer.Option(min=1, help="Tokens of one caption at most.")]
+PriceIn = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="DOLLARS",
+        help="US dollars per million tokens read, where the price is not listed or not yours.",
+    ),
+]
+PriceOut = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0, metavar="DOLLARS", help="US dollars per million tokens written; with --price-in."
+    ),
+]
+MaxCost = Annotated[
+    float | None,
+    typer.Option(
+        min=0.0,
+        metavar="DOLLARS",
+        help="Spend no more in this run: no request starts that could pass it. Needs --max-tokens.",
+    ),
+]
+MaxTokensTotal = Annotated[
+    int | None,
+    typer.Option(
+        min=0, metavar="TOKENS", help="The same for the tokens of this run, read and written."
+    ),
+]
+Meta = Annotated[
+    bool,
+    typer.Option(
+        "--meta",
+        help="Add a column, the caption's name with _meta, with status, finish reason, attempts, "
+        "seconds, model, tokens and cost.",
+    ),
+]
 Temperature = Annotated[
     float | None, typer.Option(min=0.0, max=2.0, help="0 for the likeliest words.")
 ]
@@ -168,14 +204,6 @@ Sample = Annotated[
     int, typer.Option(min=2, help="Measure the pictures of so many requests at most.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON on stdout.")]
-PriceIn = Annotated[
-    float | None,
-    typer.Option(min=0.0, help="US dollars per million tokens read, where no list knows it."),
-]
-PriceOut = Annotated[
-    float | None,
-    typer.Option(min=0.0, help="US dollars per million tokens written, likewise."),
-]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,7 +229,12 @@ class Choices:
     tpm: Tpm = None
     limit: Limit = None
     on_bad_row: BadRows = OnBadRow.fail
+    meta: Meta = False
     max_tokens: MaxTokens = None
+    max_cost: MaxCost = None
+    max_tokens_total: MaxTokensTotal = None
+    price_in: PriceIn = None
+    price_out: PriceOut = None
     temperature: Temperature = None
     seed: Seed = None
     max_side: MaxSide = 1024
@@ -219,8 +252,6 @@ class Choices:
 class EstimateChoices(Choices):
     """The arguments of `dataflow estimate`: those of the run it tells of, and its own."""
 
-    price_in: PriceIn = None
-    price_out: PriceOut = None
     probe: Probe = 0
     sample: Sample = SAMPLE
     json: Json = False

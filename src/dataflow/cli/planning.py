@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from decimal import Decimal
 from pathlib import Path
 
+from dataflow.billing.price_list import price_for
 from dataflow.checks.empty import empty
 from dataflow.cli.engines import serving_of
 from dataflow.cli.options import Choices, OnBadRow
 from dataflow.cli.show import fetch_shown_in
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError, UsageError
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.job import Ceiling, Output, Plan
+from dataflow.engine.meta import added_columns, meta_key
 from dataflow.engine.progress import Progress
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.images.limits import Limits
@@ -35,12 +38,13 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
     target = _target(choices.source, choices.output, fresh=choices.fresh)
     progress = Progress()
     serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
-    open_writer = writer_for(target, reader, [choices.output_key])
+    meta = meta_key(choices.output_key) if choices.meta else None
+    open_writer = writer_for(target, reader, added_columns(choices.output_key, meta))
     return Plan(
         reader=reader,
         request_of=_requests(choices, reader),
         serving=serving,
-        output=Output(target, choices.output_key, open_writer, choices.overwrite_column),
+        output=Output(target, choices.output_key, open_writer, choices.overwrite_column, meta),
         checks=[empty],
         limits=Limits(
             max_side=choices.max_side,
@@ -55,6 +59,11 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
         retry_failed=choices.retry_failed,
         durable=choices.durable,
         give_up_after=choices.give_up_after,
+        price=price_for(serving, price_in=choices.price_in, price_out=choices.price_out),
+        ceiling=Ceiling(
+            None if choices.max_cost is None else Decimal(str(choices.max_cost)),
+            choices.max_tokens_total,
+        ),
         progress=progress,
     )
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 from rich.table import Table
 
+from dataflow.billing.price import NoPrice, Price, dollars
+from dataflow.core.request import Usage
 from dataflow.engine.progress import Progress, Summary
 
 LIVE_SECONDS = 0.25
@@ -79,9 +81,11 @@ def state_of(progress: Progress) -> str:
         left = max(0, (progress.rows or 0) - done(progress)) / speed
         parts += [
             f"{progress.captioned / seconds:.1f} captions/s",
-            f"{progress.completion_tokens / seconds:.0f} tokens/s",
+            f"{(progress.usage.completion_tokens or 0) / seconds:.0f} tokens/s",
             f"{duration(left)} left",
         ]
+    if progress.cost:
+        parts.append(dollars(progress.cost))
     if progress.paused:
         parts.append(f"waiting for the engine ({progress.paused})")
     elif progress.in_flight == 0 and (wait := progress.waits_until - time.monotonic()) > 0:
@@ -99,7 +103,35 @@ def duration(seconds: float) -> str:
     return f"{whole} s" if seconds >= 10 else f"{seconds:.1f} s"
 
 
-def show_summary(summary: Summary, console: Console) -> None:
+def tokens(usage: Usage) -> str:
+    """``"1,200 read (200 cached, 900 of pictures), 340 written (100 of thoughts)"``."""
+    read = [(usage.cached_tokens, "cached"), (usage.picture_tokens, "of pictures")]
+    written = [(usage.reasoning_tokens, "of thoughts")]
+    return (
+        f"{usage.prompt_tokens or 0:,} read{_parts(read)}, "
+        f"{usage.completion_tokens or 0:,} written{_parts(written)}"
+    )
+
+
+def _parts(counts: Sequence[tuple[int | None, str]]) -> str:
+    told = ", ".join(f"{count:,} {what}" for count, what in counts if count)
+    return f" ({told})" if told else ""
+
+
+def _cost(summary: Summary, price: Price | NoPrice) -> tuple[str, str]:
+    """The line about money; about speed where no money is spent."""
+    if isinstance(price, NoPrice):
+        return "cost", f"not known: {price.reason}"
+    if price.is_free:
+        speed = (summary.usage.completion_tokens or 0) / max(summary.seconds, 0.001)
+        return "speed", f"{speed:.0f} tokens/s"
+    text = f"{dollars(summary.cost)} ({price.source})"
+    if summary.uncounted:
+        text += f", and {summary.uncounted:,} requests of which the server told no tokens"
+    return "cost", text
+
+
+def show_summary(summary: Summary, price: Price | NoPrice, console: Console) -> None:
     """The run's outcome as a small table."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("rows", f"{summary.rows:,}")
@@ -112,9 +144,9 @@ def show_summary(summary: Summary, console: Console) -> None:
         table.add_row("not asked again", f"{summary.reused:,}")
     table.add_row("requests", f"{summary.requests:,}")
     table.add_row("time", duration(summary.seconds))
-    table.add_row(
-        "tokens", f"{summary.prompt_tokens:,} read, {summary.completion_tokens:,} written"
-    )
+    table.add_row("tokens", tokens(summary.usage))
+    if summary.requests:
+        table.add_row(*_cost(summary, price))
     table.add_row("output", str(summary.output))
     if summary.errors is not None:
         table.add_row("errors", str(summary.errors))

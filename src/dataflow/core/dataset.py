@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
+
+Shape: TypeAlias = "Mapping[str, Literal['text', 'int', 'float'] | Shape]"
+"""The fields of a value that is an object: name → type, or the shape of an object in it."""
+
+Columns: TypeAlias = "Sequence[str] | Mapping[str, Shape | None]"
+"""The columns that are added to a dataset; those with a shape hold such objects, others text."""
 
 MOST_LISTED = 10_000
 """So many bad rows are kept by name; the others are only counted."""

@@ -10,7 +10,12 @@ survives pickling. Errors of other libraries become these at the border where th
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from dataflow.core.request import Usage
 
 
 class DataflowError(Exception):
@@ -19,9 +24,14 @@ class DataflowError(Exception):
     Args:
         message: What happened, where, and the cure; never holds a key or a picture's bytes.
         fields: Further facts, kept as attributes (see the subclasses).
+
+    Attributes:
+        usage: The tokens that the server counted for the failed attempt, which are paid for all
+            the same; None where it said nothing.
     """
 
     kind: str = "error"
+    usage: Usage | None = None
 
     def __init__(self, message: str, **fields: Any) -> None:
         super().__init__(message)
@@ -29,6 +39,11 @@ class DataflowError(Exception):
         self._fields = fields
         for name, value in fields.items():
             setattr(self, name, value)
+
+    def billed(self, usage: Usage) -> Self:
+        """The same error, with what the attempt used."""
+        self.usage = self._fields["usage"] = usage
+        return self
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message, self._fields))
@@ -148,9 +163,15 @@ class AskTimeoutError(TryAgainError):
 
 
 class ConnectionLostError(TryAgainError):
-    """The connection could not be made, or broke before the reply was whole."""
+    """The connection could not be made, or broke before the reply was whole.
+
+    Args:
+        message: As in `DataflowError`.
+        was_made: Whether there was a connection, so that the server may have worked, and charged.
+    """
 
     kind = "connection"
+    was_made: bool = True
 
 
 class EngineDiedError(ConnectionLostError):
@@ -238,6 +259,12 @@ class JournalError(StopRunError):
     """The journal cannot be opened, trusted or written."""
 
     kind = "journal"
+
+
+class LimitReachedError(StopRunError):
+    """The limit on money or tokens leaves no room for another request."""
+
+    kind = "limit"
 
 
 class UsageError(StopRunError, ValueError):

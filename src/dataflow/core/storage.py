@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Reader, Writer
+from dataflow.core.dataset import Columns, Reader, Writer
 
 
 class DataFlowStorage(ABC):
@@ -44,12 +44,12 @@ class StreamingStorage(DataFlowStorage):
     """A storage whose steps are files, so that rows stream through in constant memory."""
 
     @abstractmethod
-    def open_step(self, *, picture_key: str, columns: Sequence[str]) -> StepFiles:
+    def open_step(self, *, picture_key: str, columns: Columns) -> StepFiles:
         """The current step's reader and the next step's writer.
 
         Args:
             picture_key: The name of the picture column, where the step is a folder of pictures.
-            columns: The names that the writer will add to each row.
+            columns: What the writer will add to each row.
 
         Raises:
             UsageError: before the first `step()`.

@@ -20,9 +20,11 @@ from typing import IO, Any, TypeVar
 from dataflow.core.dataset import BadRow, Skipped, Writer
 from dataflow.core.errors import OutputError, PictureChangedError
 from dataflow.core.row import Row
+from dataflow.engine.entry import Entry
 from dataflow.engine.intake import JobMaker, taken_rows
 from dataflow.engine.job import Job, Output, Plan
-from dataflow.engine.journal import Entry, Journal
+from dataflow.engine.journal import Journal
+from dataflow.engine.meta import meta_of
 
 T = TypeVar("T")
 
@@ -128,7 +130,7 @@ def _write_rows(
     tally = Tally()
     for row, job, entry in found:
         tally.rows += 1
-        writer.write(row, {plan.output.key: entry.caption})
+        writer.write(row, _added(plan.output, entry))
         if entry.caption is not None:
             tally.captioned += 1
         else:
@@ -139,6 +141,12 @@ def _write_rows(
     errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
     tally.skipped = skipped.count
     return tally
+
+
+def _added(output: Output, entry: Entry) -> dict[str, Any]:
+    if output.meta_key is None:
+        return {output.key: entry.caption}
+    return {output.key: entry.caption, output.meta_key: meta_of(entry)}
 
 
 def _error_line(row: Row, job: Job, entry: Entry) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
-from collections.abc import Callable, Container, Generator
+from collections.abc import Callable, Container, Generator, Sequence
 
 from dataflow.core.errors import RowError, UsageError
 from dataflow.core.row import Row
@@ -140,27 +140,28 @@ def survey(plan: Plan, stop: Callable[[], bool]) -> int:
     """
     rows, columns = plan.reader.count(), plan.reader.column_names()
     if columns is not None and not plan.output.overwrite:
-        refuse_column(plan.output.key, columns, "the dataset")
+        refuse_columns(plan.output.columns, columns, "the dataset")
     if rows is not None and (columns is not None or plan.output.overwrite):
         return rows if plan.limit is None else min(rows, plan.limit)
     taken = 0
     with contextlib.closing(taken_rows(plan)) as found:
         for row in itertools.takewhile(lambda _: not stop(), found):
             if not plan.output.overwrite:
-                refuse_column(plan.output.key, row.fields, row.place)
+                refuse_columns(plan.output.columns, row.fields, row.place)
             taken += 1
     return taken
 
 
-def refuse_column(key: str, columns: Container[str], place: str) -> None:
-    """Stop where a column called `key` that is to be added is among `columns` already.
+def refuse_columns(keys: Sequence[str], columns: Container[str], place: str) -> None:
+    """Stop where one of `keys`, the columns that are to be added, is among `columns` already.
 
     Raises:
         UsageError: it is.
     """
-    if key in columns:
+    there = next((key for key in keys if key in columns), None)
+    if there is not None:
         raise UsageError(
-            f"{place} has a column {key!r} already; choose another name for the new one "
+            f"{place} has a column {there!r} already; choose another name for the new one "
             "(--output-key; in Python the operator's output key), or let it be replaced "
             "(--overwrite-column; in Python overwrite=True)"
         )

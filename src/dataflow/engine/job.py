@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
+from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
 from dataflow.core.dataset import Reader, Writer
 from dataflow.core.errors import RowError, TryAgainError
 from dataflow.core.picture import Picture
-from dataflow.core.request import Request
+from dataflow.core.request import Request, Usage
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
 from dataflow.engine import policy
@@ -26,17 +28,43 @@ class Output:
         path: The output file; journal, lock and errors file lie beside it under its name.
         key: The name under which the caption is added to each row.
         open_writer: Given a path beside the output to write to, a writer in the output's format.
-        overwrite: Whether a column that the rows have under this name already may be replaced.
+        overwrite: Whether columns that the rows have under these names already may be replaced.
+        meta_key: The name under which `meta.meta_of` is added, too; None for nowhere.
     """
 
     path: Path
     key: str
     open_writer: Callable[[Path], Writer]
     overwrite: bool = False
+    meta_key: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of all columns that are added."""
+        return (self.key,) if self.meta_key is None else (self.key, self.meta_key)
 
     def beside(self, ending: str) -> Path:
         """The file beside the output that is called like it, with `ending` appended."""
         return self.path.with_name(self.path.name + ending)
+
+
+UNPRICED = NoPrice("no price is given")
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """How much one run may spend.
+
+    Attributes:
+        cost: US dollars; None for no limit.
+        tokens: Read and written together; None for no limit.
+    """
+
+    cost: Decimal | None = None
+    tokens: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.cost is not None or self.tokens is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +86,8 @@ class Plan:
         retry_failed: Ask again for rows whose failure a former run took as final.
         durable: Wait for the disk at each commit (survives a power cut).
         give_up_after: Seconds a server that answered before may be down before the run stops.
+        price: What the serving's tokens cost.
+        ceiling: How much the run may spend.
         progress: Counters to keep up to date.
     """
 
@@ -75,6 +105,8 @@ class Plan:
     retry_failed: bool = False
     durable: bool = False
     give_up_after: float = policy.GIVE_UP_SECONDS
+    price: Price | NoPrice = UNPRICED
+    ceiling: Ceiling = field(default_factory=Ceiling)
     progress: Progress = field(default_factory=Progress)
 
 
@@ -102,6 +134,8 @@ class Job:
         pictures: The loaded pictures, once they are.
         attempts: Requests made so far.
         first_asked: `time.monotonic()` at the first attempt.
+        usage: Tokens of the attempts so far, those that failed included.
+        cost: US dollars for them; None where it is not known.
         tries: The failures that may pass, by kind.
     """
 
@@ -111,6 +145,8 @@ class Job:
     pictures: tuple[Picture, ...] = ()
     attempts: int = 0
     first_asked: float = 0.0
+    usage: Usage = field(default_factory=Usage)
+    cost: Decimal | None = None
     tries: dict[type[TryAgainError], Tries] = field(default_factory=dict)
 
     @property

@@ -6,8 +6,8 @@ that it survives a power cut. Answers that arrive together are committed togethe
 the journal's own, and `Journal.put` returns when its answer is committed.
 
 Format: SQLite 3 (see `journal_file`). Table `replies`: one line per request key. Table `plan`: the
-key of each row of the latest run, so that the output can be assembled. Table `runs`: when each run
-began.
+key of each row of the latest run, so that the output can be assembled. Table `runs`: each run, so
+that `status` can tell how far the latest is.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from zlib import crc32
 
 from dataflow.core.errors import JournalError
+from dataflow.engine.entry import COLUMNS, Entry
 from dataflow.engine.journal_file import open_database
 
 _log = logging.getLogger("dataflow")
@@ -33,46 +33,7 @@ LOOKUP_BATCH = 500
 """Keys in one SELECT; SQLite's oldest limit on bound values is 999."""
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """What is known about one request.
-
-    Attributes:
-        key: The request's key.
-        caption: The answer, or None where there is only an error.
-        error_kind: The kind of the error, or None.
-        error: The error's message, or None.
-        is_final: Whether a later run takes this as it is; otherwise it asks again.
-        finish_reason: As the server gave it.
-        prompt_tokens: As the server counted them.
-        completion_tokens: As the server counted them.
-        attempts: Requests made for it.
-        seconds: From the first attempt to the answer.
-        model: As the server gave it.
-    """
-
-    key: bytes
-    caption: str | None = None
-    error_kind: str | None = None
-    error: str | None = None
-    is_final: bool = False
-    finish_reason: str | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    attempts: int = 0
-    seconds: float = 0.0
-    model: str = ""
-
-    def checksum(self) -> int:
-        """CRC-32 of what the output is made of, so that damage on disk is seen."""
-        text = f"{self.caption!r}|{self.error_kind}|{self.error!r}|{self.is_final}"
-        return crc32(text.encode("utf-8", "surrogatepass"), crc32(self.key))
-
-
-_COLUMNS = (
-    "key, caption, error_kind, error, is_final, finish_reason, "
-    "prompt_tokens, completion_tokens, attempts, seconds, model"
-)
+_MARKS = ", ".join("?" * len(COLUMNS.split(",")))
 
 
 class Journal:
@@ -106,6 +67,20 @@ class Journal:
             self._db.commit()
         return int(run or 0)
 
+    def note_rows(self, rows: int) -> None:
+        """Keep how many rows this run takes."""
+        self._thread.submit(self._note, "rows", rows).result()
+
+    def note_end(self, how: str) -> None:
+        """Keep when and how this run ended: ``"done"`` or the kind of what stopped it."""
+        self._thread.submit(self._note, "ended", time.time()).result()
+        self._thread.submit(self._note, "ending", how).result()
+
+    def _note(self, column: str, value: object) -> None:
+        with self._guarded():
+            self._db.execute(f"UPDATE runs SET {column} = ? WHERE run = ?", (value, self.run))  # noqa: S608
+            self._db.commit()
+
     async def put(self, entry: Entry) -> None:
         """Keep `entry`; returns when it is committed.
 
@@ -137,19 +112,33 @@ class Journal:
 
     def _write(self, entries: Sequence[Entry]) -> None:
         now = time.time()
-        rows = [
-            (e.key, e.caption, e.error_kind, e.error, e.is_final, e.finish_reason,
-             e.prompt_tokens, e.completion_tokens, e.attempts, e.seconds, e.model,
-             e.checksum(), self.run, now)
-            for e in entries
-        ]  # fmt: skip
         with self._guarded():
+            former = self._trusted([entry.key for entry in entries])
+            whole = [e.after(former[e.key]) if e.key in former else e for e in entries]
             self._db.executemany(
-                f"INSERT OR REPLACE INTO replies ({_COLUMNS}, checksum, run, at) "  # noqa: S608
-                f"VALUES ({', '.join('?' * 14)})",
-                rows,
+                f"INSERT OR REPLACE INTO replies ({COLUMNS}, checksum, run, at) "  # noqa: S608
+                f"VALUES ({_MARKS}, ?, ?, ?)",
+                [(*entry.values(), entry.checksum(), self.run, now) for entry in whole],
             )
             self._db.commit()
+
+    def _trusted(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
+        """The entries of `keys`, but for the damaged ones."""
+        found = (entry for entry, is_sound, _ in self._look_up(keys) if is_sound)
+        return {entry.key: entry for entry in found}
+
+    def _look_up(self, keys: Sequence[bytes]) -> Iterator[tuple[Entry, bool, int]]:
+        """Each entry that there is of `keys`, whether it is sound, and its run."""
+        for start in range(0, len(keys), LOOKUP_BATCH):
+            part = keys[start : start + LOOKUP_BATCH]
+            marks = ", ".join("?" * len(part))
+            rows = self._db.execute(
+                f"SELECT {COLUMNS}, checksum, run FROM replies WHERE key IN ({marks})",  # noqa: S608
+                part,
+            )
+            for *values, checksum, run in rows:
+                entry = Entry.of(values)
+                yield entry, entry.checksum() == checksum, run
 
     def known(self, keys: Sequence[bytes], *, retry_failed: bool = False) -> set[bytes]:
         """Those of `keys` that need no asking: answered for good, or tried in this run."""
@@ -158,33 +147,18 @@ class Journal:
     def _known(self, keys: Sequence[bytes], retry_failed: bool) -> set[bytes]:
         found: set[bytes] = set()
         with self._guarded():
-            for start in range(0, len(keys), LOOKUP_BATCH):
-                part = keys[start : start + LOOKUP_BATCH]
-                marks = ", ".join("?" * len(part))
-                rows = self._db.execute(
-                    f"SELECT {_COLUMNS}, checksum, run FROM replies WHERE key IN ({marks})",  # noqa: S608
-                    part,
-                )
-                for *values, checksum, run in rows:
-                    entry = _entry(values)
-                    settled = entry.caption is not None or (entry.is_final and not retry_failed)
-                    if entry.checksum() != checksum:
-                        self._set_aside(entry)
-                    elif settled or run == self.run:
-                        found.add(entry.key)
+            for entry, is_sound, run in self._look_up(keys):
+                settled = entry.caption is not None or (entry.is_final and not retry_failed)
+                if not is_sound:
+                    self._set_aside(entry)
+                elif settled or run == self.run:
+                    found.add(entry.key)
         return found
 
     def find(self, key: bytes) -> Entry | None:
         """The entry of `key`, or None where there is none to trust."""
         with self._guarded():
-            row = self._db.execute(
-                f"SELECT checksum, {_COLUMNS} FROM replies WHERE key = ?",  # noqa: S608
-                (key,),
-            ).fetchone()
-        if row is None:
-            return None
-        entry = _entry(row[1:])
-        return entry if entry.checksum() == row[0] else None
+            return self._trusted([key]).get(key)
 
     def _set_aside(self, entry: Entry) -> None:
         """Keep a damaged answer, which the next one replaces, in a file of its own."""
@@ -214,7 +188,7 @@ class Journal:
     def outcomes(self) -> Iterator[tuple[int, Entry | None]]:
         """Each planned row's number and its entry, in order; None where there is none to trust."""
         with self._guarded():
-            columns = _COLUMNS.replace("key", "plan.key", 1)
+            columns = COLUMNS.replace("key", "plan.key", 1)
             cursor = self._db.execute(
                 f"SELECT plan.row, replies.checksum, {columns} "  # noqa: S608
                 "FROM plan LEFT JOIN replies ON plan.key = replies.key ORDER BY plan.row"
@@ -225,7 +199,7 @@ class Journal:
             if not batch:
                 return
             for row, checksum, *values in batch:
-                entry = _entry(values)
+                entry = Entry.of(values)
                 yield row, entry if checksum is not None and entry.checksum() == checksum else None
 
     def close(self) -> None:
@@ -265,11 +239,6 @@ class _Guard:
                 f"the journal {self._journal.path} cannot be read or written: {error}; free disk "
                 "space or mend the file, then run the same command again"
             ) from error
-
-
-def _entry(values: Sequence[object]) -> Entry:
-    key, caption, error_kind, error, is_final, *rest = values
-    return Entry(key, caption, error_kind, error, bool(is_final), *rest)  # type: ignore[arg-type]
 
 
 def _resolve(futures: Sequence[asyncio.Future[None]], failure: BaseException | None) -> None:

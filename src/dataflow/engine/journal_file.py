@@ -9,25 +9,33 @@ import time
 from pathlib import Path
 
 from dataflow.core.errors import JournalError
+from dataflow.engine import journal_upgrade
 
 APPLICATION_ID = 0x44464A4C
 """Marks a SQLite file as ours ("DFJL"); see https://sqlite.org/pragma.html#pragma_application_id."""
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 _FILE_VERSIONS = {1, 2}
 """Bytes 18 and 19 of a SQLite file that can be written (https://sqlite.org/fileformat.html)."""
 
-_SCHEMA = f"""
-BEGIN;
+TABLES = """
 CREATE TABLE replies (
     key BLOB PRIMARY KEY, caption TEXT, error_kind TEXT, error TEXT, is_final INTEGER NOT NULL,
     finish_reason TEXT, prompt_tokens INTEGER, completion_tokens INTEGER,
+    cached_tokens INTEGER, picture_tokens INTEGER, reasoning_tokens INTEGER, cost REAL,
     attempts INTEGER NOT NULL, seconds REAL NOT NULL, model TEXT NOT NULL,
     checksum INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL);
-CREATE TABLE runs (run INTEGER PRIMARY KEY, started REAL NOT NULL);
+CREATE TABLE runs (
+    run INTEGER PRIMARY KEY, started REAL NOT NULL, rows INTEGER, ended REAL, ending TEXT
+);
+"""
+
+_SCHEMA = f"""
+BEGIN;
+{TABLES}
 PRAGMA application_id = {APPLICATION_ID};
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
@@ -39,8 +47,9 @@ _log = logging.getLogger("dataflow")
 def open_database(path: Path | None, *, durable: bool) -> sqlite3.Connection:
     """Open or make the journal at `path`; in memory where it is None.
 
-    A file that is damaged, older, or another program's is set aside under a new name beside it,
-    with a warning, and a new one is begun; nothing is deleted.
+    A file of the former layout is brought to today's. One that is damaged, of another layout or
+    another program's is set aside under a new name beside it, with a warning, and a new one is
+    begun; nothing is deleted.
 
     Raises:
         JournalError: the folder cannot be written.
@@ -94,6 +103,8 @@ def _prepare(db: sqlite3.Connection, *, durable: bool) -> sqlite3.Connection:
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         if not _tables(db):
             db.executescript(_SCHEMA)
+        elif journal_upgrade.is_former(db):
+            journal_upgrade.upgrade(db, TABLES, SCHEMA_VERSION)
     except BaseException:
         db.close()
         raise
@@ -134,6 +145,8 @@ def _distrust(path: Path) -> str | None:
             return None  # made, and killed before its first table
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             return "belongs to another program"
+        if journal_upgrade.is_former(db):
+            return None
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             return f"has another layout (version {version}, not {SCHEMA_VERSION})"

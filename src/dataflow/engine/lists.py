@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
 from dataflow.core.dataset import Skipped
 from dataflow.core.errors import BadRowError, DataflowError, RowError
-from dataflow.core.request import Reply, Request, Usage
+from dataflow.core.request import Reply, Request
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
 from dataflow.engine.assemble import outcomes
-from dataflow.engine.job import Output, Plan
-from dataflow.engine.journal import Entry, Journal
+from dataflow.engine.entry import Entry
+from dataflow.engine.job import UNPRICED, Output, Plan
+from dataflow.engine.journal import Journal
 from dataflow.engine.runner import drive
 
 
@@ -36,18 +38,28 @@ def answer_all(
         StopRunError: the run could not go on.
         RunInterruptedError: Ctrl-C.
     """
+    return [_outcome(entry) for entry in entries_of(serving, requests, checks=checks)]
+
+
+def entries_of(
+    serving: EngineServing,
+    requests: Sequence[Request | RowError],
+    *,
+    checks: Sequence[Check] = (),
+    price: Price | NoPrice = UNPRICED,
+) -> list[Entry]:
+    """As `answer_all`, with all that is known of each outcome; `price` is the serving's."""
     plan = Plan(
         reader=_ListReader(requests),
         request_of=_request_of,
         serving=serving,
         output=Output(Path(os.devnull), "", _no_writer),
         checks=checks,
+        price=price,
     )
     journal = Journal(None)
     try:
-        return drive(
-            plan, journal, then=lambda _: [_outcome(e) for _, _, e in outcomes(plan, journal)]
-        )
+        return drive(plan, journal, then=lambda _: [e for _, _, e in outcomes(plan, journal)])
     finally:
         journal.close()
 
@@ -84,8 +96,7 @@ def _no_writer(path: Path) -> NoReturn:
 
 def _outcome(entry: Entry) -> Reply | DataflowError:
     if entry.caption is not None:
-        usage = Usage(entry.prompt_tokens, entry.completion_tokens)
-        return Reply(entry.caption, entry.finish_reason, usage, entry.model)
+        return Reply(entry.caption, entry.finish_reason, entry.usage, entry.model)
     return error_of(entry)
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
+
+from dataflow.core.request import Usage
 
 
 @dataclass(slots=True)
@@ -20,8 +23,9 @@ class Progress:
         failed: Rows failed in this run.
         in_flight: Requests under way.
         requests: Requests made in this run, every attempt counted.
-        prompt_tokens: Tokens, as the server counted them.
-        completion_tokens: Tokens, as the server counted them.
+        usage: Tokens of all attempts, as the server counted them.
+        cost: US dollars for them, as far as it is known.
+        uncounted: Attempts that may be paid for, and whose cost is not known.
         paused: Why the run waits for the server, or None.
         waits_until: `time.monotonic()` at the end of the longest wait that the server asked for.
         started: `time.monotonic()` at the first request, or None before it.
@@ -35,8 +39,9 @@ class Progress:
     failed: int = 0
     in_flight: int = 0
     requests: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: Decimal = Decimal(0)
+    uncounted: int = 0
     paused: str | None = None
     waits_until: float = 0.0
     started: float | None = None
@@ -59,8 +64,9 @@ class Summary:
         requests: Requests made in this run, every attempt counted.
         reused: Rows answered without a request of their own.
         seconds: The whole run.
-        prompt_tokens: In this run.
-        completion_tokens: In this run.
+        usage: Tokens of this run, those of failed attempts included.
+        cost: US dollars for them, as far as it is known.
+        uncounted: Attempts that may be paid for, and whose cost is not known.
         output: The output file, or None where the rows stayed in memory.
         errors: The errors file, or None where no row failed or was left out.
     """
@@ -72,7 +78,8 @@ class Summary:
     requests: int = 0
     reused: int = 0
     seconds: float = 0.0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: Decimal = Decimal(0)
+    uncounted: int = 0
     output: Path | None = None
     errors: Path | None = None

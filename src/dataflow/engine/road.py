@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
@@ -25,6 +25,7 @@ from dataflow.core.errors import (
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Asker
 from dataflow.engine import policy, steps
+from dataflow.engine.budget import Budget, Reserve
 from dataflow.engine.gate import Gate
 from dataflow.engine.intake import Intake
 from dataflow.engine.job import Job, Plan, Tries
@@ -73,6 +74,7 @@ class Road:
             Tempo(plan.requests_per_minute, plan.tokens_per_minute),
             learns=not plan.serving.limits_itself,
         )
+        self._budget = Budget(plan)
         self._room = Room(self._concurrency + AHEAD, AHEAD_BYTES)
         self._inbox: asyncio.Queue[Job] = asyncio.Queue(maxsize=2 * LOADERS)
         self._ready: asyncio.Queue[Job] = asyncio.Queue()
@@ -161,11 +163,13 @@ class Road:
         try:
             while not self._draining.is_set():
                 job = await self._ready.get()
+                reserve = await self._budget.enter(job)
                 given, probe = await self._admitted()
                 if self._draining.is_set():
                     return
                 self._busy.add(me)
-                self._limiter.leave(given, await self._ask_once(job, asker, probe=probe))
+                outcome = await self._ask_once(job, asker, reserve, probe=probe)
+                self._limiter.leave(given, outcome)
                 self._busy.discard(me)
         except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
             self._fail(error)
@@ -181,7 +185,7 @@ class Road:
             self._limiter.give_back(given)
 
     async def _ask_once(
-        self, job: Job, asker: Asker, *, probe: bool
+        self, job: Job, asker: Asker, reserve: Reserve, *, probe: bool
     ) -> Reply | TryAgainError | None:
         """Make one attempt; returns what came of it, None for an error of the row."""
         request = cast("Request", job.request)
@@ -189,25 +193,30 @@ class Road:
         job.attempts += 1
         self._progress.requests += 1
         self._progress.in_flight += 1
+        outcome = await _outcome_of(asker.ask(request, job.pictures))
+        steps.charge(job, outcome, self._plan.price, self._progress)
         try:
-            reply = await asker.ask(request, job.pictures)
-        except RowError as error:
+            if not isinstance(outcome, Reply):
+                return await self._failed(job, outcome, probe=probe)
             self._answered()
-            await self._settle(job, error=error)
-        except TryAgainError as error:
-            await self._try_again(job, error, probe=probe)
-            return error
-        except StopRunError as error:
-            if not self._may_be_the_rows(error):
-                raise
-            self._gate.answered()
-            await self._settle(job, error=error)
-        else:
-            self._answered()
-            await self._settle(job, reply=reply)
-            return reply
+            await self._settle(job, reply=outcome)
+            return outcome
         finally:
             self._progress.in_flight -= 1
+            self._budget.leave(reserve, outcome)
+
+    async def _failed(self, job: Job, error: DataflowError, *, probe: bool) -> TryAgainError | None:
+        """Do about a failed attempt what its error asks for; returns it where it comes again."""
+        if isinstance(error, TryAgainError):
+            await self._try_again(job, error, probe=probe)
+            return error
+        if isinstance(error, RowError):
+            self._answered()
+        elif isinstance(error, StopRunError) and self._may_be_the_rows(error):
+            self._gate.answered()
+        else:
+            raise error
+        await self._settle(job, error=error)
         return None
 
     def _may_be_the_rows(self, error: StopRunError) -> bool:
@@ -283,7 +292,7 @@ class Road:
     ) -> None:
         error = error or steps.judge(reply, job, self._plan.checks)
         await self._journal.put(steps.entry_of(job, reply, error))
-        steps.count(self._progress, reply, error)
+        steps.count(self._progress, error)
         self._intake.finished(job.key)
         self._failing.discard(job.key)
         self._room.leave(job.weight if weight is None else weight)
@@ -324,6 +333,14 @@ class Road:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._intake.close()
+
+
+async def _outcome_of(attempt: Awaitable[Reply]) -> Reply | DataflowError:
+    """The attempt's reply, or the error that it failed with."""
+    try:
+        return await attempt
+    except (RowError, TryAgainError, StopRunError) as error:
+        return error
 
 
 def _first_level(plan: Plan) -> int:

@@ -12,10 +12,12 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeAlias, TypeVar
 
+from dataflow.core.errors import DataflowError, JournalError
 from dataflow.engine.assemble import Tally, assemble, try_output
+from dataflow.engine.budget import check_ceiling
 from dataflow.engine.intake import survey
 from dataflow.engine.job import Plan
 from dataflow.engine.journal import Journal
@@ -41,9 +43,11 @@ def run(plan: Plan) -> Summary:
         What came of it; rows that failed are in it, and in the errors file.
 
     Raises:
+        UsageError: the plan's ceiling cannot be kept; nothing is spent.
         StopRunError: the run could not go on; what is done is kept, no output file is written.
         RunInterruptedError: Ctrl-C; likewise.
     """
+    check_ceiling(plan)
     lock = RunLock(plan.output.beside(".lock"))
     try:
         try_output(plan.output)
@@ -71,8 +75,9 @@ def _summary(plan: Plan, tally: Tally, seconds: float) -> Summary:
         requests=progress.requests,
         reused=progress.reused,
         seconds=seconds,
-        prompt_tokens=progress.prompt_tokens,
-        completion_tokens=progress.completion_tokens,
+        usage=progress.usage,
+        cost=progress.cost,
+        uncounted=progress.uncounted,
         output=plan.output.path,
         errors=plan.output.beside(".errors.jsonl") if tally.has_errors else None,
     )
@@ -87,7 +92,21 @@ def drive(plan: Plan, journal: Journal, *, then: Callable[[Stop], T]) -> T:
         StopRunError: the run could not go on.
         RunInterruptedError: Ctrl-C.
     """
-    return _Driver(plan, journal, then).result()
+    with _end_noted(journal):
+        return _Driver(plan, journal, then).result()
+
+
+@contextlib.contextmanager
+def _end_noted(journal: Journal) -> Iterator[None]:
+    """Note in `journal` how the block ends."""
+    try:
+        yield
+    except BaseException as error:
+        how = error.kind if isinstance(error, DataflowError) else "error"
+        with contextlib.suppress(JournalError):  # the run's own error is the one to hear of
+            journal.note_end("interrupted" if isinstance(error, KeyboardInterrupt) else how)
+        raise
+    journal.note_end("done")
 
 
 class _Driver(Generic[T]):
@@ -143,6 +162,7 @@ class _Driver(Generic[T]):
         try:
             self._plan.progress.phase = "reading"
             self._plan.progress.rows = survey(self._plan, stop=lambda: self._interrupts > 0)
+            self._journal.note_rows(self._plan.progress.rows)
             if not self._interrupts:
                 asyncio.run(self._drive())
             if not self._interrupts:

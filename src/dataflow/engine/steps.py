@@ -1,4 +1,4 @@
-"""The steps that every road takes with a job: load its pictures, judge its reply, note the outcome.
+"""The steps that every road takes with a job: load it, charge for it, judge its reply, note it.
 
 `road.py` decides the order, the pace and the retries; what a job goes through before and after it
 is asked stands here.
@@ -8,13 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from decimal import Decimal
 
+from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
-from dataflow.core.errors import DataflowError, PictureChangedError, RowError
-from dataflow.core.request import Reply
+from dataflow.core.errors import (
+    AskTimeoutError,
+    ConnectionLostError,
+    DataflowError,
+    EmptyCaptionError,
+    GarbledReplyError,
+    PictureChangedError,
+    RowError,
+)
+from dataflow.core.request import Reply, Usage
+from dataflow.engine.entry import Entry
 from dataflow.engine.intake import JobMaker
 from dataflow.engine.job import Job
-from dataflow.engine.journal import Entry
 from dataflow.engine.progress import Progress
 from dataflow.images.loader import Loader
 
@@ -41,20 +51,45 @@ def judge(reply: Reply | None, job: Job, checks: Iterable[Check]) -> RowError | 
     return next((e for check in checks if (e := check(reply, job.request))), None)
 
 
-def count(progress: Progress, reply: Reply | None, error: DataflowError | None) -> None:
-    """Count an outcome, and the tokens of its reply."""
+def charge(
+    job: Job, outcome: Reply | DataflowError, price: Price | NoPrice, progress: Progress
+) -> None:
+    """Put what an attempt used on the job's bill and the run's, however the attempt ended."""
+    usage = outcome.usage or Usage()
+    job.usage += usage
+    progress.usage += usage
+    cost = price.cost(usage)
+    is_free = usage == Usage() and not may_be_paid_for(outcome)
+    if is_free and isinstance(price, Price):
+        cost = Decimal(0)
+    if cost is not None:
+        job.cost = (job.cost or Decimal(0)) + cost
+        progress.cost += cost
+    elif not is_free:
+        progress.uncounted += 1
+
+
+def may_be_paid_for(outcome: Reply | DataflowError) -> bool:
+    """Whether a server that said nothing of tokens may charge for this attempt all the same.
+
+    It may where it could have worked at the answer: where one came, and where the connection
+    broke or the time ran out. A status that says no is not charged.
+    """
+    if isinstance(outcome, ConnectionLostError):
+        return outcome.was_made
+    return isinstance(outcome, (Reply, EmptyCaptionError, AskTimeoutError, GarbledReplyError))
+
+
+def count(progress: Progress, error: DataflowError | None) -> None:
+    """Count an outcome."""
     if error is None:
         progress.captioned += 1
     else:
         progress.failed += 1
-    if reply is not None:
-        progress.prompt_tokens += reply.usage.prompt_tokens or 0
-        progress.completion_tokens += reply.usage.completion_tokens or 0
 
 
 def entry_of(job: Job, reply: Reply | None, error: DataflowError | None) -> Entry:
     """What the journal keeps of a job's outcome."""
-    usage = reply.usage if reply is not None else None
     return Entry(
         key=job.key,
         caption=_utf8(reply.text) if reply is not None and error is None else None,
@@ -63,8 +98,8 @@ def entry_of(job: Job, reply: Reply | None, error: DataflowError | None) -> Entr
         # a failure that cost no request, or that time may cure, is looked at again by a later run
         is_final=error is None or (isinstance(error, RowError) and job.attempts > 0),
         finish_reason=reply.finish_reason if reply is not None else None,
-        prompt_tokens=usage.prompt_tokens if usage is not None else None,
-        completion_tokens=usage.completion_tokens if usage is not None else None,
+        usage=job.usage,
+        cost=None if job.cost is None else float(job.cost),
         attempts=job.attempts,
         seconds=time.monotonic() - job.first_asked if job.first_asked else 0.0,
         model=reply.model if reply is not None else "",

@@ -2,7 +2,7 @@
 
 Rows that stand in Arrow batches keep schema, types and metadata exactly, because their batches are
 written as they are. Other rows get the types that `arrow_rows` infers. Added columns are nullable
-strings.
+strings, or structs where they have a shape.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dataflow.core.dataset import Shape
 from dataflow.core.errors import OutputError
 from dataflow.core.row import Row
 from dataflow.formats.arrow_batches import ArrowRow
@@ -45,7 +46,8 @@ class ArrowBatchWriter(FileWriter):
         self._gather: Gather | None = None
         if source.reader is not None:
             self._gather = (Slices if source.is_arrow else Dicts)(source.schema)
-        self._texts: dict[str, list[str | None]] = {name: [] for name in source.added}
+        self._shapes = source.shapes
+        self._added: dict[str, list[Any]] = {name: [] for name in source.added}
         self._rows = 0
         self._places = ("", "")
         self._tables: Any = None
@@ -68,12 +70,13 @@ class ArrowBatchWriter(FileWriter):
         if self._gather is None:
             arrow = isinstance(row.raw, ArrowRow)
             self._gather = Slices(row.raw.batch.schema) if arrow else Dicts(None)
-        unknown = added.keys() - self._texts.keys()
+        unknown = added.keys() - self._added.keys()
         if unknown:
             raise OutputError(f"{row.place}: the column {min(unknown)!r} was not announced")
         self._gather.add(row)
-        for name, texts in self._texts.items():
-            texts.append(_text(row, name, added))
+        for name, values in self._added.items():
+            is_text = self._shapes[name] is None
+            values.append(_text(row, name, added) if is_text else added.get(name))
         self._places = (self._places[0] or row.place, row.place)
         self._rows += 1
         if self._rows >= self.group_rows or self._gather.size >= self.group_bytes:
@@ -109,15 +112,16 @@ class ArrowBatchWriter(FileWriter):
     def _with_added(self, table: Any) -> Any:
         import pyarrow as pa
 
-        for name, texts in self._texts.items():
-            column = pa.array(texts, pa.string())
+        for name, values in self._added.items():
+            kind = _type_of(self._shapes[name])
+            column = pa.array(values, kind)
             place = table.schema.get_field_index(name)
             if place < 0:
-                table = table.append_column(pa.field(name, pa.string()), column)
+                table = table.append_column(pa.field(name, kind), column)
             else:
-                field = table.schema.field(place).with_type(pa.string()).with_nullable(True)
+                field = table.schema.field(place).with_type(kind).with_nullable(True)
                 table = table.set_column(place, field, column)
-            self._texts[name] = []
+            self._added[name] = []
         return table
 
     @contextlib.contextmanager
@@ -130,6 +134,14 @@ class ArrowBatchWriter(FileWriter):
             raise self._file.refused(error) from error
         except (pa.ArrowException, ValueError) as error:
             raise OutputError(f"{where}: cannot be written: {error}") from error
+
+
+def _type_of(shape: Shape | str | None) -> Any:
+    import pyarrow as pa
+
+    if isinstance(shape, Mapping):
+        return pa.struct([(name, _type_of(inner)) for name, inner in shape.items()])
+    return {"int": pa.int64(), "float": pa.float64()}.get(shape or "text", pa.string())
 
 
 def _text(row: Row, name: str, added: Mapping[str, Any]) -> str | None:

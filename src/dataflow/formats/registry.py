@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Reader, Writer
+from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.compression import COMPRESSIONS, compression_of, ending_of
 from dataflow.formats.fields import ChoosingWriter, FieldChoice
@@ -154,7 +154,7 @@ def open_reader(
 def writer_for(
     output: str | Path,
     reader: Reader | None,
-    columns: Sequence[str],
+    columns: Columns,
     *,
     format_name: str | None = None,
     choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
@@ -165,7 +165,7 @@ def writer_for(
         output: The file that the dataset will have in the end.
         reader: The dataset that the rows come from, so that CSV and Parquet know its columns and
             types; None for rows that come from nowhere else.
-        columns: The names that will be added to each row.
+        columns: What will be added to each row.
         format_name: A name in `FORMATS`, where the ending does not tell the format.
         choice: Which of the rows' own fields are written.
 

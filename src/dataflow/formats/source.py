@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-from dataflow.core.dataset import Reader
+from dataflow.core.dataset import Columns, Reader, Shape
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.formats.arrow_rows import infer_schema, with_strings
@@ -27,7 +27,7 @@ class Source:
 
     Args:
         reader: The dataset; None for rows that come from nowhere else.
-        added: The names that will be added to each row.
+        added: What will be added to each row.
         choice: Which of the rows' own fields are written.
 
     Raises:
@@ -37,11 +37,14 @@ class Source:
     def __init__(
         self,
         reader: Reader | None,
-        added: Sequence[str] = (),
+        added: Columns = (),
         choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
     ) -> None:
         self.reader = reader
-        self.added = list(dict.fromkeys(added))
+        self.shapes: dict[str, Shape | None] = (
+            dict(added) if isinstance(added, Mapping) else dict.fromkeys(added)
+        )
+        self.added = list(self.shapes)
         self.choice = choice
         known = None if reader is None or not choice.keep else reader.column_names()
         missing = set() if known is None or not choice.keep else choice.keep - set(known)

@@ -26,6 +26,7 @@ from dataflow.serving.scrub import scrub
 _FILTERED = frozenset(
     {"content_filter", "safety", "prohibited_content", "blocklist", "spii", "image_safety"}
 )
+_READ, _WRITTEN = "prompt_tokens_details", "completion_tokens_details"
 _TAG = re.compile(r"<[^<>]*>")
 _STATUS_OF = (
     ("rate_limit", 429),
@@ -80,7 +81,11 @@ def read_answer(
     if parsed is None:
         said = scrub(_page_text(body), secrets=secrets, limit=120)
         raise GarbledReplyError(f"the reply is no JSON: {said or 'it is empty'}")
-    return _read_completion(parsed, headers, secrets)
+    try:
+        return _read_completion(parsed, headers, secrets)
+    except DataflowError as error:
+        # an answer that was made is paid for, whatever is wrong with it
+        raise error.billed(usage_of(parsed)) from None
 
 
 def _read_completion(
@@ -178,17 +183,51 @@ def finish_reason_of(choice: Mapping[str, Any]) -> str | None:
     return reason[:60] if isinstance(reason, str) else None
 
 
-def usage_of(parsed: Mapping[str, Any]) -> Usage:
-    """The token counts of a completion or an event."""
-    usage = parsed.get("usage")
-    usage = usage if isinstance(usage, dict) else {}
-    return Usage(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+def usage_of(parsed: Any) -> Usage:
+    """The token counts of a completion or an event, by the names that servers give them.
+
+    OpenAI's (https://platform.openai.com/docs/api-reference/chat/object) are vLLM's, SGLang's and
+    DashScope's too; DeepSeek and Moonshot count cached tokens elsewhere, llama.cpp in its timings.
+    Some servers (xAI, Gemini) leave the thoughts out of ``completion_tokens`` and have them in
+    ``total_tokens`` only: what the total holds beyond the prompt was written, and is paid for.
+    """
+    if not isinstance(parsed, dict):
+        return Usage()
+    usage = _object(parsed.get("usage"))
+    read, written = _object(usage.get(_READ)), _object(usage.get(_WRITTEN))
+    timings = _object(parsed.get("timings"))
+    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
+    total = _count(usage.get("total_tokens"))
+    if prompt is not None and completion is not None and total is not None:
+        completion = max(completion, total - prompt)
+    return Usage(
+        prompt,
+        completion,
+        cached_tokens=_first_count(
+            read.get("cached_tokens"),
+            usage.get("prompt_cache_hit_tokens"),
+            usage.get("cached_tokens"),
+            timings.get("cache_n"),
+        ),
+        picture_tokens=_first_count(read.get("image_tokens"), usage.get("image_tokens")),
+        reasoning_tokens=_first_count(
+            written.get("reasoning_tokens"), usage.get("reasoning_tokens")
+        ),
+    )
 
 
 def model_of(parsed: Mapping[str, Any]) -> str:
     """The model's name as the server gives it, or ""."""
     model = parsed.get("model")
     return model[:200] if isinstance(model, str) else ""
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _first_count(*values: Any) -> int | None:
+    return next((count for value in values if (count := _count(value)) is not None), None)
 
 
 def _count(value: Any) -> int | None:

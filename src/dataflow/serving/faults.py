@@ -43,12 +43,13 @@ def fault_of(
     if isinstance(error, aiohttp.InvalidURL):
         return UsageError(f"no URL: {said}")
     if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return ConnectionLostError(f"{host} did not take the connection in time")
+        return ConnectionLostError(f"{host} did not take the connection in time", was_made=False)
     if isinstance(error, (asyncio.TimeoutError, TimeoutError)) and not isinstance(
         error, aiohttp.ClientConnectorError
     ):
         return AskTimeoutError(f"no whole reply from {host} within {timeout:g} s")
-    return ConnectionLostError(f"the connection to {host} failed: {said}")
+    was_made = not isinstance(error, aiohttp.ClientConnectorError)
+    return ConnectionLostError(f"the connection to {host} failed: {said}", was_made=was_made)
 
 
 def _is_bad_certificate(error: BaseException) -> bool:

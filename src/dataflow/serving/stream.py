@@ -70,6 +70,7 @@ class StreamedReply:
 
     Attributes:
         is_done: Whether the server said that nothing follows.
+        usage: The tokens, as far as the server has told them.
     """
 
     def __init__(
@@ -82,7 +83,7 @@ class StreamedReply:
         self._texts: list[str] = []
         self._refusals: list[str] = []
         self._finish_reason: str | None = None
-        self._usage = Usage()
+        self.usage = Usage()
         self._model = ""
         self._has_choices = False
 
@@ -118,7 +119,7 @@ class StreamedReply:
             "".join(self._texts),
             refusal="".join(self._refusals),
             finish_reason=self._finish_reason,
-            usage=self._usage,
+            usage=self.usage,
             model=self._model,
             secrets=self._secrets,
         )
@@ -142,7 +143,7 @@ class StreamedReply:
     def _chunk(self, chunk: Mapping[str, Any]) -> None:
         usage = usage_of(chunk)
         if usage != Usage():
-            self._usage = usage
+            self.usage = usage
         self._model = self._model or model_of(chunk)
         choice = first_choice(chunk)
         if choice is None or choice.get("index") not in (None, 0):

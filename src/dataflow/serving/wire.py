@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from dataflow.core.errors import GarbledReplyError, UnreachableError
+from dataflow.core.errors import DataflowError, GarbledReplyError, UnreachableError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.serving.address import check_key, read_address
@@ -183,9 +183,11 @@ class Wire:
             async with self._session.request(method, url, **options) as answer:
                 yield answer
         except network_errors() as error:
-            raise fault_of(
-                error, host=self.address.host, timeout=self._timeout, secrets=(self._key,)
-            ) from None
+            raise self._fault(error) from None
+
+    def _fault(self, error: BaseException) -> DataflowError:
+        host, secrets = self.address.host, (self._key,)
+        return fault_of(error, host=host, timeout=self._timeout, secrets=secrets)
 
     def _read(self, answer: aiohttp.ClientResponse, body: bytes) -> Reply:
         return read_answer(
@@ -194,6 +196,13 @@ class Wire:
 
     async def _read_stream(self, answer: aiohttp.ClientResponse) -> Reply:
         reply = StreamedReply(answer.headers, secrets=(self._key,))
+        try:
+            await self._feed(reply, answer)
+            return reply.finish()
+        except DataflowError as error:
+            raise error.billed(reply.usage) from None
+
+    async def _feed(self, reply: StreamedReply, answer: aiohttp.ClientResponse) -> None:
         left = LONGEST_BODY
         try:
             async for piece in answer.content.iter_any():
@@ -204,10 +213,9 @@ class Wire:
                 if reply.is_done:
                     await _run_out(answer)
                     break
-        except network_errors():
+        except network_errors() as error:
             if not reply.is_whole:
-                raise
-        return reply.finish()
+                raise self._fault(error) from None
 
 
 async def _whole_body(answer: aiohttp.ClientResponse) -> bytes:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Reader, Skipped, Writer
+from dataflow.core.dataset import Columns, Reader, Skipped, Writer
 from dataflow.core.errors import InputError, MissingPackageError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
@@ -60,7 +60,7 @@ class FileStorage(StreamingStorage):
         self.operator_step = -1
         return self
 
-    def open_step(self, *, picture_key: str, columns: Sequence[str]) -> StepFiles:
+    def open_step(self, *, picture_key: str, columns: Columns) -> StepFiles:
         """The current step's reader and the next step's writer; see `StreamingStorage`."""
         reader = self._reader(picture_key)
         output = self._path(self.operator_step + 1)
@@ -118,9 +118,7 @@ class FileStorage(StreamingStorage):
             raise InputError(f"step {self.operator_step} reads {path}, which is not there; {cure}")
         return open_reader(path, picture_key=picture_key, format_name=self._named(path))
 
-    def _writer(
-        self, path: Path, reader: Reader, columns: Sequence[str]
-    ) -> Callable[[Path], Writer]:
+    def _writer(self, path: Path, reader: Reader, columns: Columns) -> Callable[[Path], Writer]:
         return writer_for(path, reader, columns, format_name=self._named(path))
 
     def _named(self, path: Path) -> str | None:

@@ -34,6 +34,7 @@ class ImageCaptionGenerator(OperatorABC):
         output_key: str = "output",
         *,
         overwrite: bool = False,
+        meta: bool = False,
     ) -> list[str]:
         """Caption the storage's current step into its next.
 
@@ -42,6 +43,7 @@ class ImageCaptionGenerator(OperatorABC):
             input_modal_key: The column with the row's picture or pictures.
             output_key: The name of the column that is added; null where a row failed.
             overwrite: Whether a column of that name may be replaced; otherwise it is an error.
+            meta: Whether a column ``<output_key>_meta`` is added, too; see `PromptedVQAGenerator`.
 
         Returns:
             ``[output_key]``.
@@ -57,5 +59,6 @@ class ImageCaptionGenerator(OperatorABC):
             input_image_key=input_modal_key,
             output_answer_key=output_key,
             overwrite=overwrite,
+            meta=meta,
         )
         return [answer_key]

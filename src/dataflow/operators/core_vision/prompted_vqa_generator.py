@@ -5,18 +5,23 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
+from dataflow.billing.price_list import price_for
 from dataflow.checks.empty import empty
-from dataflow.core.errors import DataflowError, InputError, RowError, UsageError
+from dataflow.core.dataset import Shape
+from dataflow.core.errors import InputError, RowError, UsageError
 from dataflow.core.operator import OperatorABC
 from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing, LLMServingABC
 from dataflow.core.storage import DataFlowStorage, StreamingStorage
-from dataflow.engine.intake import refuse_column
-from dataflow.engine.job import Output, Plan
-from dataflow.engine.lists import answer_all
+from dataflow.engine.entry import Entry
+from dataflow.engine.intake import refuse_columns
+from dataflow.engine.job import UNPRICED, Output, Plan
+from dataflow.engine.lists import entries_of
+from dataflow.engine.meta import added_columns, meta_key, meta_of
 from dataflow.engine.runner import run
 from dataflow.operators.core_vision.row_requests import RowRequests
 from dataflow.serving.foreign import ForeignServing
@@ -61,6 +66,7 @@ class PromptedVQAGenerator(OperatorABC):
         output_answer_key: str = "answer",
         *,
         overwrite: bool = False,
+        meta: bool = False,
     ) -> str:
         """Answer the storage's current step into its next.
 
@@ -72,6 +78,8 @@ class PromptedVQAGenerator(OperatorABC):
             input_video_key: Not supported; must be None.
             output_answer_key: The name of the column that is added; null where a row failed.
             overwrite: Whether a column of that name may be replaced; otherwise it is an error.
+            meta: Whether a column ``<output_answer_key>_meta`` is added, too, with status, finish
+                reason, attempts, seconds, model, tokens and cost (US dollars) of each row.
 
         Returns:
             `output_answer_key`.
@@ -95,27 +103,48 @@ class PromptedVQAGenerator(OperatorABC):
             "prompt_key": input_prompt_key,
             "image_key": input_image_key,
         }
+        columns = _Columns(output_answer_key, overwrite, meta)
         if isinstance(storage, StreamingStorage):
-            _run_stream(storage, serving, keys, output_answer_key, overwrite)
+            _run_stream(storage, serving, keys, columns)
         else:
-            _run_lists(storage, serving, keys, output_answer_key, overwrite)
+            _run_lists(storage, serving, keys, columns)
         return output_answer_key
 
 
+@dataclass(frozen=True, slots=True)
+class _Columns:
+    """The columns that are added."""
+
+    answer: str
+    overwrite: bool
+    has_meta: bool
+
+    @property
+    def meta(self) -> str | None:
+        return meta_key(self.answer) if self.has_meta else None
+
+    def shapes(self) -> dict[str, Shape | None]:
+        return added_columns(self.answer, self.meta)
+
+    def of(self, entry: Entry) -> dict[str, Any]:
+        values: dict[str, Any] = {self.answer: entry.caption}
+        return {**values, self.meta: meta_of(entry)} if self.meta else values
+
+
 def _run_stream(
-    storage: StreamingStorage,
-    serving: EngineServing,
-    keys: dict[str, Any],
-    answer_key: str,
-    overwrite: bool,
+    storage: StreamingStorage, serving: EngineServing, keys: dict[str, Any], columns: _Columns
 ) -> None:
-    step = storage.open_step(picture_key=keys["image_key"] or "image", columns=[answer_key])
+    picture_key = keys["image_key"] or "image"
+    step = storage.open_step(picture_key=picture_key, columns=columns.shapes())
     plan = Plan(
         reader=step.reader,
         request_of=RowRequests(folders=step.folders, **keys),
         serving=serving,
-        output=Output(step.output, answer_key, step.open_writer, overwrite),
+        output=Output(
+            step.output, columns.answer, step.open_writer, columns.overwrite, columns.meta
+        ),
         checks=[empty],
+        price=price_for(serving),
     )
     summary = run(plan)
     _log.info("%d of %d rows answered into %s", summary.captioned, summary.rows, summary.output)
@@ -124,11 +153,7 @@ def _run_stream(
 
 
 def _run_lists(
-    storage: DataFlowStorage,
-    serving: EngineServing,
-    keys: dict[str, Any],
-    answer_key: str,
-    overwrite: bool,
+    storage: DataFlowStorage, serving: EngineServing, keys: dict[str, Any], columns: _Columns
 ) -> None:
     data = storage.read("dict")
     rows: list[dict[str, Any]] = data.to_dict("records") if hasattr(data, "to_dict") else data
@@ -137,18 +162,20 @@ def _run_lists(
             f"{type(storage).__name__}.read('dict') gave {type(data).__name__}; a list of dicts "
             "or a DataFrame is needed"
         )
-    for index, fields in enumerate(rows if not overwrite else ()):
-        refuse_column(answer_key, fields, f"row {index}")
+    names = list(columns.shapes())
+    for index, fields in enumerate(rows if not columns.overwrite else ()):
+        refuse_columns(names, fields, f"row {index}")
     requests = _requests(rows, RowRequests(folders=[os.curdir], **keys))
-    outcomes = answer_all(serving, requests, checks=[empty])
-    answers = [None if isinstance(o, DataflowError) else o.text for o in outcomes]
-    for index, outcome in enumerate(outcomes):
-        if isinstance(outcome, DataflowError):
-            _log.warning("row %d has no answer: %s (%s)", index, outcome.message, outcome.kind)
+    price = price_for(serving) if columns.has_meta else UNPRICED
+    entries = entries_of(serving, requests, checks=[empty], price=price)
+    for index, entry in enumerate(entries):
+        if entry.caption is None:
+            _log.warning("row %d has no answer: %s (%s)", index, entry.error, entry.error_kind)
+    added = [columns.of(entry) for entry in entries]
     if rows is data:
-        storage.write([{**row, answer_key: a} for row, a in zip(rows, answers, strict=True)])
+        storage.write([{**row, **more} for row, more in zip(rows, added, strict=True)])
     else:
-        storage.write(data.assign(**{answer_key: answers}))
+        storage.write(data.assign(**{name: [more[name] for more in added] for name in names}))
 
 
 def _requests(rows: list[dict[str, Any]], make: RowRequests) -> Sequence[Request | RowError]:

@@ -1,0 +1,182 @@
+"""The ceiling on what a run spends: no request starts that could pass it.
+
+Each request in flight holds a reserve, the most that it may cost: the bound of what it reads
+(`billing/bound.py`) and the longest answer it may get. Where the next one's does not fit beside
+what is spent and held, it waits until those in flight are back, which mostly cost less; where
+nothing is in flight and it still does not fit, the run ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from dataflow.billing.bound import PromptBound, Size, size_of
+from dataflow.billing.price import FREE, NoPrice, dollars
+from dataflow.core.errors import DataflowError, LimitReachedError, UsageError
+from dataflow.core.request import Reply, Request, Usage
+from dataflow.core.serving import EngineServing
+from dataflow.engine.job import Job, Plan
+from dataflow.engine.progress import Progress
+from dataflow.engine.steps import may_be_paid_for
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """What one request may cost at most.
+
+    Attributes:
+        tokens: Read and written.
+        cost: US dollars.
+        size: Of the request.
+    """
+
+    tokens: int
+    cost: Decimal
+    size: Size
+
+
+_NOTHING = Reserve(0, Decimal(0), Size(0, 0, 0))
+
+
+def check_ceiling(plan: Plan) -> None:
+    """Refuse a ceiling that cannot be kept.
+
+    Raises:
+        UsageError: the price is not known, or the answers may be of any length.
+    """
+    if plan.ceiling.cost is not None and isinstance(plan.price, NoPrice):
+        raise UsageError(f"--max-cost needs a price: {plan.price.reason}")
+    if plan.ceiling and _longest_answer(plan.serving, None) is None:
+        raise UsageError(
+            "--max-cost and --max-tokens-total need --max-tokens: without it one answer may be of "
+            "any length, and cost anything"
+        )
+
+
+class Budget:
+    """One run's spending, used from its event loop only.
+
+    Args:
+        plan: The run; its ceiling was checked.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._serving = plan.serving
+        self._ceiling = plan.ceiling
+        # without a price only tokens are limited
+        self._price = FREE if isinstance(plan.price, NoPrice) else plan.price
+        self._progress = plan.progress
+        self._bound = PromptBound()
+        self._longest_answer = 0
+        self._has_answer = False
+        self._held = 0
+        self._tokens = 0
+        self._cost = Decimal(0)
+        self._turn = asyncio.Lock()
+        self._back = asyncio.Event()
+
+    async def enter(self, job: Job) -> Reserve:
+        """Wait, first come first served, until the job's request fits under the ceiling.
+
+        Raises:
+            LimitReachedError: it does not, and nothing is in flight that could make room.
+        """
+        if not self._ceiling:
+            return _NOTHING
+        async with self._turn:
+            while True:
+                reserve = self._worst(job)
+                if self._fits(reserve):
+                    break
+                if not self._held:
+                    raise LimitReachedError(self._message(reserve))
+                self._back.clear()
+                await self._back.wait()
+        self._held += 1
+        self._add(reserve.tokens, reserve.cost)
+        return reserve
+
+    def leave(self, reserve: Reserve, outcome: Reply | DataflowError) -> None:
+        """The request has ended: its reserve goes, and what it used stays."""
+        if not self._ceiling:
+            return
+        usage = outcome.usage or Usage()
+        self._has_answer = self._has_answer or isinstance(outcome, Reply)
+        cost = self._price.cost(usage)
+        if usage.prompt_tokens is not None and usage.completion_tokens is not None:
+            self._bound.learn(reserve.size, usage.prompt_tokens)
+            self._longest_answer = max(self._longest_answer, usage.completion_tokens)
+            tokens = usage.prompt_tokens + usage.completion_tokens
+            self._settle(reserve, tokens, cost or Decimal(0))
+        elif may_be_paid_for(outcome):
+            # nobody says what it cost: it counts as the most that it may have cost
+            self._settle(reserve, reserve.tokens, reserve.cost)
+        else:
+            self._settle(reserve, 0, Decimal(0))
+
+    def _settle(self, reserve: Reserve, tokens: int, cost: Decimal) -> None:
+        if self._ceiling:
+            self._held -= 1
+            self._add(tokens - reserve.tokens, cost - reserve.cost)
+            self._back.set()
+
+    def _add(self, tokens: int, cost: Decimal) -> None:
+        self._tokens += tokens
+        self._cost += cost
+
+    def _fits(self, reserve: Reserve) -> bool:
+        if self._held and not self._has_answer:
+            return False  # the first one goes alone, to tell how much the server counts
+        limit = self._ceiling
+        return (limit.cost is None or self._cost + reserve.cost <= limit.cost) and (
+            limit.tokens is None or self._tokens + reserve.tokens <= limit.tokens
+        )
+
+    def _worst(self, job: Job) -> Reserve:
+        assert job.request is not None  # noqa: S101 - only such jobs are asked
+        size = size_of(job.request, job.pictures, self._serving.model)
+        prompt = self._bound.most(size)
+        given = _longest_answer(self._serving, job.request) or 0
+        # a server that does not keep to the limit it was given is not trusted to
+        answer = given if self._longest_answer <= given else 2 * self._longest_answer
+        return Reserve(prompt + answer, self._price.most(prompt, answer), size)
+
+    def _message(self, reserve: Reserve) -> str:
+        progress, limit = self._progress, self._ceiling
+        if limit.cost is not None and self._cost + reserve.cost > limit.cost:
+            name, most = "--max-cost", dollars(limit.cost)
+            spent, worst = dollars(self._cost), dollars(reserve.cost)
+            rest = _rest(progress, self._cost)
+            to_finish = None if rest is None else dollars(rest)
+        else:
+            name, most = "--max-tokens-total", f"{limit.tokens:,} tokens"
+            spent, worst = f"{self._tokens:,} tokens", f"{reserve.tokens:,}"
+            rest = _rest(progress, Decimal(self._tokens))
+            to_finish = None if rest is None else f"{int(rest):,} tokens"
+        text = f"{name} {most} is reached: {spent} spent, and the next request may take {worst}"
+        if to_finish is None:
+            return f"{text}; nothing is answered so far: a higher limit is needed to begin"
+        return f"{text}; the other {_left(progress):,} rows take about {to_finish} more"
+
+
+def _rest(progress: Progress, spent: Decimal) -> Decimal | None:
+    """What the rows without an outcome take, by what the others took; None before any has one."""
+    finished = progress.captioned + progress.failed
+    return spent / finished * _left(progress) if finished and spent else None
+
+
+def _left(progress: Progress) -> int:
+    done = progress.captioned + progress.failed + progress.reused
+    return max(0, (progress.rows or 0) - done)
+
+
+def _longest_answer(serving: EngineServing, request: Request | None) -> int | None:
+    """The tokens that an answer may have at most; None where nothing limits it."""
+    settings = serving.settings()
+    own = request.sampling if request is not None else {}
+    sampling: dict[str, Any] = {**settings, **settings.get("sampling", {}), **own}
+    given = [sampling.get(name) for name in ("max_tokens", "max_completion_tokens")]
+    return max((number for number in given if isinstance(number, int)), default=None)

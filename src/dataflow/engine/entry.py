@@ -1,0 +1,89 @@
+"""What the journal keeps of one request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass, field, fields, replace
+from typing import Any
+from zlib import crc32
+
+from dataflow.core.request import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What is known about one request.
+
+    Attributes:
+        key: The request's key.
+        caption: The answer, or None where there is only an error.
+        error_kind: The kind of the error, or None.
+        error: The error's message, or None.
+        is_final: Whether a later run takes this as it is; otherwise it asks again.
+        finish_reason: As the server gave it.
+        usage: Tokens of all attempts, those that failed included.
+        cost: US dollars for them; None where it is not known.
+        attempts: Requests made for it.
+        seconds: From the first attempt to the answer.
+        model: As the server gave it.
+
+    `usage`, `cost` and `attempts` of an entry that is put are those since it was put last; the
+    journal adds them up, over all runs.
+    """
+
+    key: bytes
+    caption: str | None = None
+    error_kind: str | None = None
+    error: str | None = None
+    is_final: bool = False
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    cost: float | None = None
+    attempts: int = 0
+    seconds: float = 0.0
+    model: str = ""
+
+    def checksum(self) -> int:
+        """CRC-32 of what the output is made of, so that damage on disk is seen."""
+        # SQLite gives 0 back as 0.0 where the column holds floats
+        values = (float(v) if isinstance(v, int) else v for v in self.values()[1:])
+        text = "|".join(map(repr, values))
+        return crc32(text.encode("utf-8", "surrogatepass"), crc32(self.key))
+
+    def values(self) -> tuple[Any, ...]:
+        """As they stand in `COLUMNS`."""
+        return (
+            self.key, self.caption, self.error_kind, self.error, int(self.is_final),
+            self.finish_reason, *astuple(self.usage), self.cost, self.attempts,
+            self.seconds, self.model,
+        )  # fmt: skip
+
+    @staticmethod
+    def of(values: Sequence[Any]) -> Entry:
+        """The entry of such values."""
+        key, caption, error_kind, error, is_final, finish_reason, *rest = values
+        usage, (cost, attempts, seconds, model) = Usage(*rest[:_COUNTS]), rest[_COUNTS:]
+        return Entry(
+            key, caption, error_kind, error, bool(is_final), finish_reason, usage, cost, attempts,
+            seconds, model,
+        )  # fmt: skip
+
+    def after(self, former: Entry) -> Entry:
+        """This outcome, with what `former` attempts spent on it, too."""
+        costs = [cost for cost in (former.cost, self.cost) if cost is not None]
+        return replace(
+            self,
+            usage=former.usage + self.usage,
+            cost=sum(costs, 0.0) if costs else None,
+            attempts=former.attempts + self.attempts,
+        )
+
+
+_COUNTS = len(fields(Usage))
+
+COLUMNS = (
+    "key, caption, error_kind, error, is_final, finish_reason, "
+    "prompt_tokens, completion_tokens, cached_tokens, picture_tokens, reasoning_tokens, cost, "
+    "attempts, seconds, model"
+)
+"""What the table holds of an `Entry`, in this order."""

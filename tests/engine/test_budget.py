@@ -1,0 +1,140 @@
+"""The ceiling holds by the server's own bill, and the run comes close to it."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+
+import pytest
+from PIL import Image
+from tests.hostile_server import HostileServer
+from tests.tariff import Tariff, patches, tiles
+
+from dataflow.billing.price import Price, Rates
+from dataflow.core.errors import LimitReachedError, UsageError
+from dataflow.core.request import Reply, Usage
+from dataflow.engine.job import Ceiling
+from dataflow.engine.runner import run
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.fake import FakeServing
+
+PRICE = Price(Rates(Decimal("2.5"), Decimal("2.5"), Decimal(10)), "given")
+LONGEST = 60
+
+
+def many_shapes(dataset, count, seed=7):
+    """Pictures from a stamp to a poster."""
+    rng = random.Random(seed)
+    dataset.add(count)
+    for name in dataset.names:
+        size = rng.choice([(40, 30), (512, 512), (513, 200), (1024, 768), (300, 1024), (900, 900)])
+        colour = (rng.randrange(256), rng.randrange(256), rng.randrange(256))
+        Image.new("RGB", size, colour).save(dataset.folder / name)
+    return dataset
+
+
+def serving(server, workers=32, **more):
+    given = {"max_tokens": LONGEST, "max_workers": workers, "timeout": 5, **more}
+    return APIVLMServing_openai(server.url, model_name="some-vlm", **given)
+
+
+def spend(dataset, server, ceiling, workers=32):
+    plan = dataset.plan(serving(server, workers), concurrency=workers, price=PRICE, ceiling=ceiling)
+    with pytest.raises(LimitReachedError) as caught:
+        run(plan)
+    return plan, str(caught.value)
+
+
+@pytest.mark.parametrize("rule", [tiles, patches])
+def test_no_cent_above_the_limit_and_at_most_one_set_in_flight_below(dataset, rule):
+    many_shapes(dataset, 300)
+    for seed, dollars in enumerate(("0.05", "0.11", "0.2")):
+        with HostileServer(delay=0.002, tariff=Tariff(rule, seed=seed)) as server:
+            spend(dataset, server, Ceiling(cost=Decimal(dollars)))
+        bill = server.tariff
+        assert Decimal(dollars) - 32 * bill.dearest[1] < bill.cost <= Decimal(dollars)
+        dataset.output.with_name("out.jsonl.journal").unlink()
+
+
+def test_the_same_holds_for_tokens(dataset):
+    many_shapes(dataset, 200)
+    with HostileServer(tariff=Tariff(tiles)) as server:
+        spend(dataset, server, Ceiling(tokens=60_000))
+    assert 60_000 - 32 * server.tariff.dearest[0] < server.tariff.tokens <= 60_000
+
+
+def test_attempts_that_fail_and_may_be_paid_for_count(dataset):
+    """A server may charge for an answer that never came."""
+    rates = {"cut_body": 0.2, "reset_after_headers": 0.1, "null_content": 0.1, "503": 0.1}
+    many_shapes(dataset, 200)
+    with HostileServer(rates=rates, tariff=Tariff(tiles)) as server:
+        spend(dataset, server, Ceiling(cost=Decimal("0.3")))
+    assert server.tariff.cost <= Decimal("0.3")
+    assert server.faults["cut_body"]
+
+
+def test_a_server_that_tells_no_tokens_is_taken_to_charge_the_most(dataset):
+    many_shapes(dataset, 60)
+    with HostileServer(tariff=Tariff(tiles, is_silent=True)) as server:
+        spend(dataset, server, Ceiling(cost=Decimal("0.2")))
+    assert 0 < server.tariff.cost <= Decimal("0.2")
+
+
+def test_what_was_answered_is_kept_and_the_next_run_goes_on(dataset):
+    many_shapes(dataset, 60)
+    with HostileServer(tariff=Tariff(tiles)) as server:
+        plan, message = spend(dataset, server, Ceiling(cost=Decimal("0.08")))
+        done = plan.progress.captioned
+        assert 0 < done < 60
+        assert f"the other {60 - done} rows take about $" in message
+        assert not dataset.output.exists()
+        run(dataset.plan(serving(server), price=PRICE, ceiling=Ceiling(cost=Decimal(10))))
+    assert server.asked == 60
+    assert None not in dataset.captions()
+
+
+def test_a_limit_below_one_request_spends_nothing_and_says_so(dataset):
+    dataset.add(3)
+    with HostileServer(tariff=Tariff(tiles)) as server:
+        _, message = spend(dataset, server, Ceiling(cost=Decimal("0.0001")))
+    assert server.asked == 0
+    assert "a higher limit is needed" in message
+
+
+def test_a_limit_that_is_not_reached_changes_nothing(dataset, width_of):
+    summary = run(
+        dataset.add(20).plan(
+            FakeServing(lambda r, p: Reply("a", "stop", Usage(300, 10))),
+            price=PRICE,
+            ceiling=Ceiling(),
+        )
+    )
+    assert summary.captioned == 20
+    assert summary.cost == 20 * PRICE.cost(Usage(300, 10))
+
+
+def test_a_ceiling_that_cannot_be_kept_is_refused_before_anything_is_spent(dataset):
+    dataset.add(2)
+    with HostileServer() as server:
+        unpriced = dataset.plan(serving(server), ceiling=Ceiling(cost=Decimal(1)))
+        with pytest.raises(UsageError, match="needs a price"):
+            run(unpriced)
+        endless = dataset.plan(serving(server, max_tokens=None), ceiling=Ceiling(tokens=1000))
+        with pytest.raises(UsageError, match="--max-tokens"):
+            run(endless)
+    assert server.asked == 0
+
+
+def test_a_server_that_passes_the_answers_limit_is_not_trusted_to_keep_it(dataset):
+    """Its answers are reserved for at twice the longest that it gave."""
+    longest = 10 * LONGEST
+
+    class Chatty(Tariff):
+        def charge(self, exchange):
+            exchange.body["max_tokens"] = longest
+            return super().charge(exchange)
+
+    many_shapes(dataset, 200)
+    with HostileServer(tariff=Chatty(tiles)) as server:
+        spend(dataset, server, Ceiling(cost=Decimal("0.5")))
+    assert server.tariff.cost <= Decimal("0.5")
