@@ -17,6 +17,9 @@ from dataflow.core.request import Request
 KEY_BYTES = 16
 """128 bits: two of a billion different requests collide with a chance of about 1e-21."""
 
+# ensure_ascii keeps lone surrogates (of file names that are no UTF-8) encodable
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
 
 class KeyMaker:
     """Makes the keys of one run.
@@ -47,6 +50,4 @@ def row_key(index: int) -> bytes:
 
 
 def _canonical(value: object) -> bytes:
-    # ensure_ascii keeps lone surrogates (of file names that are no UTF-8) encodable
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
-    return text.encode("ascii")
+    return _ENCODER.encode(value).encode("ascii")

@@ -120,9 +120,10 @@ class _Parser:
 
     def _locate(self, path: str) -> str:
         # as text, not as Path: the name is opened exactly as it stands in the data
-        candidates = [os.path.join(folder, path) for folder in self._folders]  # noqa: PTH118
-        candidates = candidates or [path]
-        return next((place for place in candidates if _is_there(place)), candidates[0])
+        for folder in self._folders:
+            if _is_there(place := os.path.join(folder, path)):  # noqa: PTH118
+                return place
+        return os.path.join(self._folders[0], path) if self._folders else path  # noqa: PTH118
 
     def _path(self, path: str) -> ImageRef:
         name = shown(path)

@@ -6,7 +6,8 @@ import re
 from urllib.parse import urlsplit
 
 _LIMIT = 200
-_LONG_RUN = re.compile(r"[A-Za-z0-9+/=_-]{128,}")  # base64, most likely
+_SHORTEST_RUN = 127
+_LONG_RUN = re.compile(rf"[A-Za-z0-9+/=_-]{{{_SHORTEST_RUN + 1},}}")  # base64, most likely
 
 
 def shown(text: str, limit: int = _LIMIT) -> str:
@@ -20,6 +21,8 @@ def shown(text: str, limit: int = _LIMIT) -> str:
         The text with characters that do not print escaped, runs that look like base64 cut, and
         the middle left out where it is too long.
     """
+    if len(text) <= min(limit, _SHORTEST_RUN) and text.isprintable():
+        return text
     if len(text) > 20 * limit:
         text = _middle_out(text, 10 * limit)
     text = _LONG_RUN.sub(lambda run: run[0][:16] + "…", text)
