@@ -22,9 +22,9 @@ from pathlib import Path
 from dataflow.checks.empty import empty
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request, Usage
+from dataflow.engine.entry import Entry
 from dataflow.engine.intake import JobMaker
 from dataflow.engine.job import Output, Plan
-from dataflow.engine.entry import Entry
 from dataflow.engine.journal import Journal
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
