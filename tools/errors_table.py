@@ -26,6 +26,7 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.TooLongError: "a smaller `--max-side`, a shorter conversation, or a model with a longer "
     "context; then `--retry-failed`",
     errors.BadRequestError: "read the message: the server says what it does not take",
+    errors.RejectedError: "another prompt or another model; then `--retry-failed`",
     errors.EmptyCaptionError: "more `--max-tokens`, or another prompt; then `--retry-failed`",
     errors.RateLimitedError: "nothing; a smaller `--concurrency` wastes fewer requests",
     errors.OverloadedError: "nothing; a smaller `--concurrency` is kinder to the server",

@@ -5,6 +5,7 @@
 * ``docs/errors.md``: the kinds of failure and what is done, from ``core/errors.py`` and
   ``engine/policy.py``, and what a server can do, from the hostile server of the tests.
 * ``docs/estimate.md``: the rules of picture tokens, from ``billing/families.py``.
+* ``docs/checks.md``: how well the checks do on the labelled texts of the tests.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # the tests tell what a server can do
 
+import checks_table  # noqa: E402
 import errors_table  # noqa: E402
 
 from dataflow.billing.families import FAMILIES  # noqa: E402
@@ -71,6 +73,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "errors.md", filled(mistakes, "faults", errors_table.fault_table())
     yield DOCS / "formats.md", filled(read(DOCS / "formats.md"), "promises", promise_table())
     yield DOCS / "estimate.md", filled(read(DOCS / "estimate.md"), "rules", rule_table())
+    scores = f"{checks_table.summary()}\n\n{checks_table.table()}"
+    yield DOCS / "checks.md", filled(read(DOCS / "checks.md"), "scores", scores)
 
 
 def is_fresh(path: Path, text: str) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataflow.core.errors import EmptyCaptionError, RowError
-from dataflow.core.request import Reply, Request
+import unicodedata
+
+from dataflow.core.check import Context, Verdict
+
+_UNSEEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}
+"""Unicode's general categories of what leaves no mark: control, format, space and no characters."""
 
 
-def empty(reply: Reply, _request: Request) -> RowError | None:
-    """An answer without any text is no caption."""
-    if reply.text.strip():
+def empty(text: str, context: Context) -> Verdict | None:
+    """An answer in which nothing can be seen is no caption."""
+    if any(unicodedata.category(character) not in _UNSEEN for character in text):
         return None
-    reason = f" (finish reason: {reply.finish_reason})" if reply.finish_reason else ""
-    return EmptyCaptionError(f"the model answered with no text{reason}")
+    reason = f" (finish reason: {context.finish_reason})" if context.finish_reason else ""
+    return Verdict("empty", f"the model answered with no text{reason}")

@@ -3,10 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from dataflow.core.errors import RowError
+from dataflow.core.errors import EmptyCaptionError, RejectedError, RowError
+from dataflow.core.picture import ImageRef
 from dataflow.core.request import Reply, Request
 
-Check: TypeAlias = Callable[[Reply, Request], "RowError | None"]
-"""A reply and its request → the error that says why it is no caption, or None."""
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Why a text is no caption to keep.
+
+    Attributes:
+        kind: The fault in one word: ``"refusal"``, ``"loop"`` … It stands under ``kind`` in the
+            errors file and in reports.
+        reason: What was found, in a sentence, for a person.
+    """
+
+    kind: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What is known about a text besides itself; of a finished dataset that may be nothing.
+
+    Attributes:
+        finish_reason: Why the engine stopped: ``"stop"``, ``"length"`` …, or None.
+        prompts: The texts that were sent: system prompt and questions.
+        pictures: The pictures it is about.
+    """
+
+    finish_reason: str | None = None
+    prompts: tuple[str, ...] = ()
+    pictures: tuple[ImageRef, ...] = ()
+
+
+Check: TypeAlias = Callable[[str, Context], "Verdict | None"]
+"""A text and what is known about it → the verdict that it is no caption to keep, or None."""
+
+
+def context_of(reply: Reply, request: Request) -> Context:
+    """What is known about the text of `reply`."""
+    asked = (part for turn in request.turns if turn.role != "assistant" for part in turn.parts)
+    return Context(
+        finish_reason=reply.finish_reason,
+        prompts=tuple(part for part in asked if isinstance(part, str)),
+        pictures=request.pictures,
+    )
+
+
+def rejection(verdict: Verdict) -> RowError:
+    """The error of a row whose answer was turned down with `verdict`."""
+    if verdict.kind == EmptyCaptionError.kind:
+        return EmptyCaptionError(verdict.reason)
+    return RejectedError(verdict.reason, kind=verdict.kind)

@@ -123,7 +123,18 @@ class BadRequestError(RowError):
     kind = "bad_request"
 
 
-class EmptyCaptionError(RowError):
+class RejectedError(RowError):
+    """A check turned the answer down; `kind` is the check's own word (`refusal`, `loop` …).
+
+    Args:
+        message: As in `DataflowError`.
+        kind: The fault in one word.
+    """
+
+    kind = "rejected"
+
+
+class EmptyCaptionError(RejectedError):
     """The engine answered, with no text."""
 
     kind = "empty"

@@ -76,7 +76,7 @@ class Plan:
         request_of: A row → its request; raises `RowError` for a row that makes none.
         serving: The engine.
         output: Where the rows go.
-        checks: Run over each reply; the first error found is the row's.
+        checks: Run over each reply; the first verdict is the row's error.
         limits: For pictures.
         concurrency: Requests in flight; None to leave it to the serving.
         requests_per_minute: Sent at most; None for as many as the server takes.

@@ -10,7 +10,7 @@ from typing import NoReturn
 from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
 from dataflow.core.dataset import Skipped
-from dataflow.core.errors import BadRowError, DataflowError, RowError
+from dataflow.core.errors import DataflowError, RejectedError, RowError
 from dataflow.core.request import Reply, Request
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
@@ -32,7 +32,7 @@ def answer_all(
     Args:
         serving: The engine.
         requests: A `RowError` in place of a request comes back as it is.
-        checks: Run over each reply; the first error found takes its place.
+        checks: Run over each reply; the first verdict takes its place, as an error.
 
     Raises:
         StopRunError: the run could not go on.
@@ -108,4 +108,5 @@ def error_of(entry: Entry) -> DataflowError:
         if kind.kind == entry.error_kind:
             return kind(entry.error or "")
         pending += kind.__subclasses__()
-    return BadRowError(entry.error or "")
+    # only a check has words of its own for what it finds
+    return RejectedError(entry.error or "", kind=entry.error_kind)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from dataflow.billing.price import NoPrice, Price
-from dataflow.core.check import Check
+from dataflow.core.check import Check, context_of, rejection
 from dataflow.core.errors import (
     AskTimeoutError,
     ConnectionLostError,
@@ -45,10 +45,12 @@ async def load(job: Job, loader: Loader, maker: JobMaker) -> None:
 
 
 def judge(reply: Reply | None, job: Job, checks: Iterable[Check]) -> RowError | None:
-    """The first error that the checks find in the job's reply, or None."""
+    """The first verdict of the checks on the job's reply, as its row's error, or None."""
     if reply is None or job.request is None:
         return None
-    return next((e for check in checks if (e := check(reply, job.request))), None)
+    context = context_of(reply, job.request)
+    verdicts = (check(reply.text, context) for check in checks)
+    return next((rejection(verdict) for verdict in verdicts if verdict), None)
 
 
 def charge(

@@ -1,0 +1,41 @@
+"""Is the caption too short or too long?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dataflow.checks.words import count_sentences, words
+from dataflow.core.check import Check, Context, Verdict
+
+
+def length(
+    *,
+    min_words: int | None = None,
+    max_words: int | None = None,
+    min_sentences: int | None = None,
+    max_sentences: int | None = None,
+    min_characters: int | None = None,
+    max_characters: int | None = None,
+) -> Check:
+    """A check that a caption's length is within bounds; None is no bound.
+
+    A Han or kana character counts as one word; where that is not what is meant, bound the
+    characters. Blanks at the ends are not counted.
+    """
+    bounds: list[tuple[str, Callable[[str], int], int | None, int | None]] = [
+        ("words", lambda text: len(words(text)), min_words, max_words),
+        ("sentences", count_sentences, min_sentences, max_sentences),
+        ("characters", lambda text: len(text.strip()), min_characters, max_characters),
+    ]
+    asked = [bound for bound in bounds if bound[2:] != (None, None)]
+
+    def check(text: str, _context: Context) -> Verdict | None:
+        for unit, measure, least, most in asked:
+            count = measure(text)
+            if least is not None and count < least:
+                return Verdict("length", f"too short: {count} {unit}, at least {least} are asked")
+            if most is not None and count > most:
+                return Verdict("length", f"too long: {count} {unit}, at most {most} are asked")
+        return None
+
+    return check

@@ -1,0 +1,110 @@
+"""Does the model repeat itself without end?
+
+A model that falls into a loop says the same words until its tokens are used up. Two signs are
+looked for, and a caption that merely lists like things shows neither:
+
+* a block of words that comes at once again and again, as often as `_times` asks of its length;
+* text that compresses better than any description does (the ratio at which Whisper takes its
+  transcript for a loop, see `_MOST_COMPRESSION`), for loops in which a word changes each time.
+
+Both are only reckoned out where some four words occur twice, or a word is very long.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from collections.abc import Sequence
+
+from dataflow.checks.words import clipped, words
+from dataflow.core.check import Context, Verdict
+
+_LONGEST = 80
+"""Words (Han and kana: characters) of the longest block that is looked for."""
+
+_MOST_COMPRESSION = 2.4
+"""Bytes by compressed bytes; `compression_ratio_threshold` of OpenAI's Whisper, transcribe.py."""
+
+_WINDOW = 1000
+"""Characters compressed together; longer texts compress better without being loops."""
+
+_LONG_WORD = 24
+"""Characters of the shortest word in which a syllable is looked for."""
+
+_SYLLABLE = re.compile(r"(\w{1,8}?)\1{11,}")
+_SAME_SIGN = re.compile(r"([^\w\s])\1{39,}")
+_DIGITS = re.compile(r"\d+")
+
+_COUNTED = 3
+"""Words of the shortest block in which numbers may differ, in a text that is not mostly numbers."""
+
+
+def loop(text: str, _context: Context) -> Verdict | None:
+    """A text that repeats itself as people do not is no caption."""
+    tokens = words(text.casefold())
+    long_words = (token for token in tokens if len(token) >= _LONG_WORD)
+    for found in (_SAME_SIGN.search(text), *map(_SYLLABLE.search, long_words)):
+        if found is not None:
+            return Verdict("loop", f"it repeats itself: “{clipped(found[0], 30)}”")
+    # "1. a plate 2. a plate": numbers that count up hide no loop
+    has_digits = _DIGITS.search(text) is not None
+    counted = tuple(_DIGITS.sub("0", token) for token in tokens) if has_digits else tokens
+    fours = list(zip(counted, counted[1:], counted[2:], counted[3:], strict=False))
+    if len(set(fours)) == len(fours):
+        return None
+    block = repeated_block(tokens)
+    if block is None and counted != tokens and sum(map(str.isalpha, tokens)) * 2 > len(tokens):
+        block = repeated_block(counted, least=_COUNTED)
+    if block is not None:
+        start, size, times = block
+        shown = clipped(" ".join(tokens[start : start + size]))
+        return Verdict("loop", f"{size} words come {times} times in a row: “{shown}”")
+    ratio = _compression(text)
+    if ratio > _MOST_COMPRESSION:
+        return Verdict("loop", f"it compresses {ratio:.1f} times, descriptions hardly twice")
+    return None
+
+
+def repeated_block(tokens: Sequence[str], *, least: int = 1) -> tuple[int, int, int] | None:
+    """The first, shortest block of `tokens`, of at least `least`, that comes too often in a row.
+
+    Returns:
+        Its start, its length and how often it comes; None where there is none.
+    """
+    for size in range(least, min(_LONGEST, len(tokens) // 2) + 1):
+        run = 0
+        for at in range(len(tokens) - size):
+            run = run + 1 if tokens[at] == tokens[at + size] else 0
+            if run and run >= size * (_times(size) - 1):
+                start = at - run + 1
+                return start, size, _run_length(tokens, start, size) // size
+    return None
+
+
+def _times(size: int) -> int:
+    """How often a block of so many words comes in a row before it is a loop.
+
+    "Ha ha ha ha ha" on a wall and the squares of a chessboard are said by people, a sentence that
+    comes a fourth time is not. By the set of texts in tests/checks/.
+    """
+    if size == 1:
+        return 10
+    return 6 if size <= 3 else 4
+
+
+def _run_length(tokens: Sequence[str], start: int, size: int) -> int:
+    end = start + size
+    while end < len(tokens) and tokens[end] == tokens[end - size]:
+        end += 1
+    return end - start
+
+
+def _compression(text: str) -> float:
+    """How well `text` compresses: the best of its windows, 1 for a text that is short."""
+    best = 1.0
+    for start in range(0, len(text), _WINDOW):
+        raw = text[start : start + _WINDOW].encode("utf-8", "backslashreplace")
+        if start and len(raw) < _WINDOW // 2:
+            break
+        best = max(best, len(raw) / len(zlib.compress(raw)))
+    return best

@@ -1,0 +1,64 @@
+"""Does the model decline to answer, in place of a caption?
+
+It speaks of itself then, in the first person, of what it cannot do, of its policies or of a picture
+that it did not get. So the patterns look for that person or those things where a sentence begins,
+and not in quotations: “a sign that says 'Sorry, we can't open'” is a fine caption. They stand in
+`refusals.txt`, for six languages.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from importlib import resources
+
+from dataflow.checks.words import clipped, without_quotations, words
+from dataflow.core.check import Context, Verdict
+
+_START = (
+    r"(?:\A(?:(?:[Cc]ontent )?[Ww]arning: |[Nn]ote: |[Aa]nswer: |[Cc]aption: )?|(?<=[.!?\n]))"
+    r"[\s*\"'“(\[]*"
+)
+_OPENING = rf"{_START}[^.!?:\n]{{0,70}}?"
+"""The beginning of a sentence; what follows a colon is as often what somebody else says."""
+
+_HAN = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
+
+
+def refusal(text: str, _context: Context) -> Verdict | None:
+    """An answer in which the model declines to give one is no caption."""
+    plain = text.replace("’", "'")
+    heard = words(plain)
+    patterns = [
+        pattern
+        for triggers, pattern in _languages()
+        if (not triggers.isdisjoint(heard) if triggers else _HAN.search(plain))
+    ]
+    if not patterns:
+        return None
+    plain = without_quotations(plain)
+    found = next((found for pattern in patterns if (found := pattern.search(plain))), None)
+    if found is None:
+        return None
+    return Verdict("refusal", f"the model declines: “{clipped(found[0].strip(), 80)}”")
+
+
+@functools.cache
+def _languages() -> tuple[tuple[frozenset[str], re.Pattern[str]], ...]:
+    """Each language's words of which one must be there (none: Han or kana), and its patterns."""
+    listed = resources.files("dataflow.checks").joinpath("refusals.txt").read_text("utf-8")
+    short = {"start": _START, "opening": _OPENING}
+    found: list[tuple[frozenset[str], list[str]]] = []
+    for line in listed.splitlines():
+        if not line or line.startswith("#"):
+            continue
+        defined = re.fullmatch(r"(\w+) = (.*)", line)
+        if defined:
+            short[defined[1]] = defined[2]
+        elif line.startswith("["):
+            found.append((frozenset(), []))
+        elif line.startswith("words: "):
+            found[-1] = (frozenset(line.split()[1:]), [])
+        else:
+            found[-1][1].append(re.sub(r"<(\w+)>", lambda name: short[name[1]], line))
+    return tuple((triggers, re.compile("|".join(patterns))) for triggers, patterns in found)

@@ -1,0 +1,53 @@
+"""Is the caption JSON, and of the shape that was asked for?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from dataflow.checks.words import clipped
+from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.errors import MissingPackageError, UsageError
+
+
+def fits(schema: Mapping[str, Any]) -> Check:
+    """A check that a caption is one JSON text that `schema` allows.
+
+    Args:
+        schema: A JSON Schema; of draft 2020-12 where its ``$schema`` names no other.
+
+    Raises:
+        MissingPackageError: `jsonschema` is not installed.
+        UsageError: `schema` is no JSON Schema.
+    """
+    try:
+        import jsonschema
+        from jsonschema.exceptions import SchemaError
+        from jsonschema.validators import validator_for
+    except ImportError as error:
+        raise MissingPackageError(
+            "checking a schema needs jsonschema: pip install 'dataflow-caption[check]'"
+        ) from error
+    kind = validator_for(schema, default=jsonschema.Draft202012Validator)
+    try:
+        kind.check_schema(schema)
+    except SchemaError as error:
+        raise UsageError(f"the schema is no JSON Schema: {clipped(error.message, 200)}") from error
+    validator = kind(schema)
+
+    def check(text: str, _context: Context) -> Verdict | None:
+        try:
+            value = json.loads(text, parse_constant=_no_constant)
+        except (ValueError, RecursionError) as error:
+            return Verdict("schema", f"it is no JSON: {error}")
+        misfit = jsonschema.exceptions.best_match(validator.iter_errors(value))
+        if misfit is None:
+            return None
+        return Verdict("schema", f"at {misfit.json_path}: {clipped(misfit.message, 200)}")
+
+    return check
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON (RFC 8259)")

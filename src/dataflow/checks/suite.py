@@ -1,0 +1,96 @@
+"""What is asked of captions → the checks that look for it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dataflow.checks.cut_off import cut_off
+from dataflow.checks.echo import echo
+from dataflow.checks.empty import empty
+from dataflow.checks.error_text import error_text
+from dataflow.checks.language import language
+from dataflow.checks.length import length
+from dataflow.checks.loop import loop
+from dataflow.checks.markup import markup
+from dataflow.checks.refusal import refusal
+from dataflow.checks.repeated import Repeated
+from dataflow.checks.schema import fits
+from dataflow.checks.wording import wording
+from dataflow.core.check import Check
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What captions have to be.
+
+    Attributes:
+        language: Code of the language, ``"en"``; None for any.
+        sentences: Whether they end as sentences do.
+        plain: Whether Markdown and HTML are faults.
+        min_words: And the five that follow: bounds of the length; None for none.
+        max_words: As above.
+        min_sentences: As above.
+        max_sentences: As above.
+        min_characters: As above.
+        max_characters: As above.
+        forbid: Words or phrases that must not occur.
+        require: Words or phrases, of which one must occur.
+        forbid_pattern: Regular expressions that must not match.
+        require_pattern: Regular expressions that must match.
+        most_alike: So many different pictures may have the same caption; None for any number.
+        schema: The JSON Schema of captions that are JSON; such are not looked at as prose.
+    """
+
+    language: str | None = None
+    sentences: bool = False
+    plain: bool = True
+    min_words: int | None = None
+    max_words: int | None = None
+    min_sentences: int | None = None
+    max_sentences: int | None = None
+    min_characters: int | None = None
+    max_characters: int | None = None
+    forbid: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+    forbid_pattern: tuple[str, ...] = ()
+    require_pattern: tuple[str, ...] = ()
+    most_alike: int | None = 3
+    schema: Mapping[str, Any] | None = None
+
+
+def checks_for(asked: Asked) -> dict[str, Check]:
+    """The checks for what is asked, by the kind of their verdicts; the surest come first.
+
+    Raises:
+        MissingPackageError: a check's package is not installed.
+        UsageError: what is asked cannot be checked: no such language code, no such pattern.
+    """
+    found: dict[str, Check] = {"empty": empty, "error_text": error_text, "refusal": refusal}
+    found["loop"] = loop
+    if asked.schema is not None:
+        found["schema"] = fits(asked.schema)
+    else:
+        found |= {"markup": markup(plain=asked.plain), "echo": echo}
+        found["cut_off"] = cut_off(sentences=asked.sentences)
+        if asked.language is not None:
+            found["language"] = language(asked.language)
+    found |= _length(asked)
+    if asked.forbid or asked.require or asked.forbid_pattern or asked.require_pattern:
+        found["wording"] = wording(
+            forbid=asked.forbid,
+            require=asked.require,
+            forbid_pattern=asked.forbid_pattern,
+            require_pattern=asked.require_pattern,
+        )
+    if asked.most_alike is not None:
+        found["repeated"] = Repeated(asked.most_alike)
+    return found
+
+
+def _length(asked: Asked) -> dict[str, Check]:
+    units = ("words", "sentences", "characters")
+    names = [f"{side}_{unit}" for unit in units for side in ("min", "max")]
+    bounds = {name: getattr(asked, name) for name in names}
+    return {"length": length(**bounds)} if any(b is not None for b in bounds.values()) else {}

