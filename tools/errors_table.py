@@ -46,6 +46,7 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.InputError: "mend the dataset at the place that the message names",
     errors.OutputError: "make room, or choose a folder that can be written",
     errors.JournalError: "make room, or choose a folder that can be written",
+    errors.UnderWayError: "run the same command again later",
     errors.UsageError: "mend the command",
     errors.MissingPackageError: "run the command that the message names",
 }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataflow.core.errors import BadRowError, DataflowError, RefusedError
+from dataflow.core.errors import BadRowError, DataflowError, RefusedError, error_named
 from dataflow.core.request import Reply, Request, Turn
-from dataflow.engine.entry import Entry
-from dataflow.engine.lists import answer_all, error_of
+from dataflow.engine.lists import answer_all
 from dataflow.serving.fake import FakeServing
 
 
@@ -40,5 +39,5 @@ def test_every_kind_of_error_comes_back_as_its_own_class():
         return [kind, *(k for sub in kind.__subclasses__() for k in below(sub))]
 
     for kind in below(DataflowError):
-        error = error_of(Entry(b"", error_kind=kind.kind, error="x"))
+        error = error_named(kind.kind, "x")
         assert error.kind == kind.kind

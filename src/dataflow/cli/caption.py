@@ -6,12 +6,12 @@ import sys
 
 import typer
 
-from dataflow.cli.codes import FAILED_ROWS, code_of
+from dataflow.cli.codes import FAILED_ROWS, UNDER_WAY, code_of
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.options import Choices, takes
 from dataflow.cli.planning import plan_of
 from dataflow.cli.show import show_summary, showing
-from dataflow.core.errors import StopRunError
+from dataflow.core.errors import StopRunError, UnderWayError
 from dataflow.engine.job import Plan
 from dataflow.engine.progress import Summary
 from dataflow.engine.runner import run
@@ -39,6 +39,9 @@ def _run(plan: Plan) -> Summary:
     try:
         with showing(plan.progress, console):
             summary = run(plan)
+    except UnderWayError as error:
+        say(error.message)
+        raise typer.Exit(UNDER_WAY) from error
     except StopRunError as error:
         if not (plan.progress.requests or plan.progress.reused):
             raise

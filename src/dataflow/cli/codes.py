@@ -14,6 +14,9 @@ LIMIT = 4
 FAILED_ROWS = 3
 """The run finished, and some rows have no caption."""
 
+UNDER_WAY = 5
+"""Batches are under way at the server, and nobody was to wait for them."""
+
 
 def code_of(error: StopRunError) -> int:
     """The exit code of a run that ended so."""

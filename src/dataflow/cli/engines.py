@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from dataflow.cli.options import Choices
+from dataflow.core.batch import Batching
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
 
@@ -30,6 +31,8 @@ def serving_of(choices: Choices, on_fetch: OnFetch, *, needs_key: bool) -> Engin
         raise UsageError("an API and --vllm are two engines; give one of them")
     if choices.mmproj is not None and (is_api or choices.vllm):
         raise UsageError("--mmproj belongs to a local .gguf given by --model")
+    if is_batch(choices) and len([*(choices.api_url or []), *(choices.endpoints or [])]) != 1:
+        raise UsageError("batches go to one API: give its address with one --api-url")
     if is_api:
         return _apis(choices, needs_key=needs_key)
     if choices.vllm is not None:
@@ -60,18 +63,37 @@ def _apis(choices: Choices, *, needs_key: bool) -> EngineServing:
 
 def _api(choices: Choices, url: str, key_env: str, *, needs_key: bool) -> EngineServing:
     from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+    from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 
     if choices.model is None:
         raise UsageError("an API needs --model: the model's name at that server")
-    return APIVLMServing_openai(
-        api_url=url,
-        key_name_of_api_key=key_env,
-        model_name=choices.model,
-        max_workers=choices.concurrency or MOST_AT_AN_API,
-        api_key_file=choices.key_file,
-        timeout=choices.timeout,
-        needs_key=needs_key,
+    given = {
+        "api_url": url,
+        "key_name_of_api_key": key_env,
+        "model_name": choices.model,
+        "max_workers": choices.concurrency or MOST_AT_AN_API,
+        "api_key_file": choices.key_file,
+        "timeout": choices.timeout,
+        "needs_key": needs_key,
         **_sampling(choices),
+    }
+    if is_batch(choices):
+        return BatchVLMServing_openai(batching=_batching(choices), **given)
+    return APIVLMServing_openai(**given)
+
+
+def is_batch(choices: Choices) -> bool:
+    """Whether the requests go into batches."""
+    return choices.batch or choices.batch_then_live or choices.detach or choices.batch_cancel
+
+
+def _batching(choices: Choices) -> Batching:
+    return Batching(
+        requests=choices.batch_requests,
+        size=int(choices.batch_mb * 1e6),
+        window=choices.batch_window,
+        poll=choices.batch_poll,
+        then_live=choices.batch_then_live,
     )
 
 

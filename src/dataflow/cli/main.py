@@ -1,7 +1,8 @@
 """`dataflow`: the commands, and what each kind of end means to the shell.
 
 Exit codes: 0 every row captioned; 3 finished, some rows failed; 2 wrong usage; 1 the run stopped;
-4 it stopped at its limit on money or tokens; 130 Ctrl-C (143 SIGTERM, 129 SIGHUP).
+4 it stopped at its limit on money or tokens; 5 batches are under way; 130 Ctrl-C (143 SIGTERM,
+129 SIGHUP).
 """
 
 from __future__ import annotations

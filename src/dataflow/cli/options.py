@@ -173,6 +173,38 @@ RetryFailed = Annotated[
 Durable = Annotated[
     bool, typer.Option("--durable", help="Survive a power cut, not only a crash; slower.")
 ]
+Batch = Annotated[
+    bool,
+    typer.Option(
+        "--batch", help="Ask through the API's Batch API: answers within hours, at a lower price."
+    ),
+]
+BatchThenLive = Annotated[
+    bool,
+    typer.Option(
+        "--batch-then-live", help="Like --batch; what a batch leaves unanswered is asked at once."
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach", help="Like --batch, without waiting: the same command again looks what is done."
+    ),
+]
+BatchCancel = Annotated[
+    bool,
+    typer.Option("--batch-cancel", help="Cancel the batches under way; keep what they answered."),
+]
+BatchRequests = Annotated[int, typer.Option(min=1, help="Requests in one batch at most.")]
+BatchSize = Annotated[
+    float, typer.Option("--batch-mb", min=0.001, help="Megabytes (10^6 bytes) of one batch's file.")
+]
+BatchWindow = Annotated[
+    str, typer.Option(help="The time in which the server is to be done with a batch.")
+]
+BatchPoll = Annotated[
+    float, typer.Option(min=0.01, help="Seconds between two looks at the batches, at most.")
+]
 GiveUpAfter = Annotated[
     float, typer.Option(min=0.0, help="Seconds a server may be down before the run stops.")
 ]
@@ -243,6 +275,14 @@ class Choices:
     durable: Durable = False
     timeout: Timeout = 600.0
     give_up_after: GiveUpAfter = 600.0
+    batch: Batch = False
+    batch_then_live: BatchThenLive = False
+    detach: Detach = False
+    batch_cancel: BatchCancel = False
+    batch_requests: BatchRequests = 50_000
+    batch_mb: BatchSize = 200.0
+    batch_window: BatchWindow = "24h"
+    batch_poll: BatchPoll = 60.0
     allow_private_urls: PrivateUrls = False
     image_root: ImageRoot = None
     show: Show = False

@@ -64,6 +64,8 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
             None if choices.max_cost is None else Decimal(str(choices.max_cost)),
             choices.max_tokens_total,
         ),
+        detach=choices.detach,
+        cancel_batches=choices.batch_cancel,
         progress=progress,
     )
 

@@ -49,6 +49,24 @@ class DataflowError(Exception):
         return (_rebuild, (type(self), self.message, self._fields))
 
 
+def error_named(kind: str, message: str, **fields: Any) -> DataflowError:
+    """The error of this `kind`, as a journal or a ledger tells of it.
+
+    Args:
+        kind: A class's `kind`.
+        message: As in `DataflowError`.
+        fields: As in `DataflowError`.
+    """
+    pending: list[type[DataflowError]] = [DataflowError]
+    while pending:
+        cls = pending.pop()
+        if cls.kind == kind:
+            return cls(message, **fields)
+        pending += cls.__subclasses__()
+    # only a check has words of its own for what it finds
+    return RejectedError(message, kind=kind, **fields)
+
+
 def _rebuild(cls: type[DataflowError], message: str, fields: dict[str, Any]) -> DataflowError:
     return cls(message, **fields)
 
@@ -276,6 +294,12 @@ class LimitReachedError(StopRunError):
     """The limit on money or tokens leaves no room for another request."""
 
     kind = "limit"
+
+
+class UnderWayError(StopRunError):
+    """Nothing is wrong: batches are under way at the server, and nobody is to wait for them."""
+
+    kind = "under_way"
 
 
 class UsageError(StopRunError, ValueError):

@@ -88,6 +88,8 @@ class Plan:
         give_up_after: Seconds a server that answered before may be down before the run stops.
         price: What the serving's tokens cost.
         ceiling: How much the run may spend.
+        detach: Hand in batches and take in what is done, but wait for none.
+        cancel_batches: Ask for nothing more: cancel the batches, and keep what they answered.
         progress: Counters to keep up to date.
     """
 
@@ -107,6 +109,8 @@ class Plan:
     give_up_after: float = policy.GIVE_UP_SECONDS
     price: Price | NoPrice = UNPRICED
     ceiling: Ceiling = field(default_factory=Ceiling)
+    detach: bool = False
+    cancel_batches: bool = False
     progress: Progress = field(default_factory=Progress)
 
 

@@ -41,6 +41,22 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 
+BATCH_TABLES = """
+BEGIN;
+CREATE TABLE IF NOT EXISTS batches (
+    number INTEGER PRIMARY KEY, token TEXT NOT NULL, place TEXT NOT NULL, state TEXT NOT NULL,
+    requests INTEGER NOT NULL, size INTEGER NOT NULL, written REAL NOT NULL, file TEXT, id TEXT,
+    status TEXT NOT NULL, done INTEGER NOT NULL, ended REAL
+);
+CREATE TABLE IF NOT EXISTS asked (
+    key BLOB PRIMARY KEY, batch INTEGER NOT NULL, attempts INTEGER NOT NULL, spent TEXT,
+    answer TEXT, checksum INTEGER
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS asked_by_batch ON asked (batch);
+COMMIT;
+"""
+"""Added to the journal by `ledger` when requests are first put into batches."""
+
 _log = logging.getLogger("dataflow")
 
 
@@ -55,14 +71,14 @@ def open_database(path: Path | None, *, durable: bool) -> sqlite3.Connection:
         JournalError: the folder cannot be written.
     """
     if path is None:
-        return _prepare(_connect(":memory:"), durable=False)
+        return _prepare(connect(":memory:"), durable=False)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         reason = _distrust(path) if path.exists() else None
         if reason:
             aside = set_aside(path)
             _log.warning("the journal %s %s: set aside as %s; beginning anew", path, reason, aside)
-        return _prepare(_connect(str(path)), durable=durable)
+        return _prepare(connect(str(path)), durable=durable)
     except (OSError, sqlite3.Error) as error:
         raise JournalError(
             f"cannot open the journal {path}: {error}; choose an output in a folder that can be "
@@ -85,7 +101,8 @@ def set_aside(path: Path) -> Path:
     return aside
 
 
-def _connect(name: str) -> sqlite3.Connection:
+def connect(name: str) -> sqlite3.Connection:
+    """A connection to the SQLite file `name`; no table is made."""
     # used by one thread at a time; the journal sees to that
     db = sqlite3.connect(name, timeout=30, check_same_thread=False)
     # a text damaged on disk is caught by its checksum; it must not stop the reading of the others
@@ -119,10 +136,13 @@ def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 @functools.cache
-def _own_tables() -> list[tuple[str, str]]:
-    db = _prepare(_connect(":memory:"), durable=False)
+def _own_tables() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """The journal's tables, without and with those for batches."""
+    db = _prepare(connect(":memory:"), durable=False)
     try:
-        return _tables(db)
+        own = _tables(db)
+        db.executescript(BATCH_TABLES)
+        return own, _tables(db)
     finally:
         db.close()
 
@@ -135,7 +155,7 @@ def _distrust(path: Path) -> str | None:
         return None
     if head and not set(head[18:20]) <= _FILE_VERSIONS:
         return "is damaged (its header)"  # SQLite would open it for reading only
-    db = _connect(str(path))
+    db = connect(str(path))
     try:
         verdict = db.execute("PRAGMA integrity_check(1)").fetchone()[0]
         if verdict != "ok":
@@ -150,7 +170,7 @@ def _distrust(path: Path) -> str | None:
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
             return f"has another layout (version {version}, not {SCHEMA_VERSION})"
-        return None if tables == _own_tables() else "is damaged (its tables)"
+        return None if tables in _own_tables() else "is damaged (its tables)"
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in SQLite's messages
         return f"is damaged ({error})"
     finally:

@@ -10,7 +10,7 @@ from typing import NoReturn
 from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
 from dataflow.core.dataset import Skipped
-from dataflow.core.errors import DataflowError, RejectedError, RowError
+from dataflow.core.errors import DataflowError, RowError, error_named
 from dataflow.core.request import Reply, Request
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
@@ -97,16 +97,4 @@ def _no_writer(path: Path) -> NoReturn:
 def _outcome(entry: Entry) -> Reply | DataflowError:
     if entry.caption is not None:
         return Reply(entry.caption, entry.finish_reason, entry.usage, entry.model)
-    return error_of(entry)
-
-
-def error_of(entry: Entry) -> DataflowError:
-    """The typed error that a journal entry tells of."""
-    pending: list[type[DataflowError]] = [DataflowError]
-    while pending:
-        kind = pending.pop()
-        if kind.kind == entry.error_kind:
-            return kind(entry.error or "")
-        pending += kind.__subclasses__()
-    # only a check has words of its own for what it finds
-    return RejectedError(entry.error or "", kind=entry.error_kind)
+    return error_named(entry.error_kind or "", entry.error or "")

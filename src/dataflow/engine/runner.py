@@ -13,15 +13,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
 
-from dataflow.core.errors import DataflowError, JournalError
+from dataflow.core.batch import BatchServing
+from dataflow.core.errors import DataflowError, JournalError, UsageError
 from dataflow.engine.assemble import Tally, assemble, try_output
+from dataflow.engine.batch_road import BatchRoad
 from dataflow.engine.budget import check_ceiling
 from dataflow.engine.intake import survey
 from dataflow.engine.job import Plan
 from dataflow.engine.journal import Journal
 from dataflow.engine.journal_file import set_aside
+from dataflow.engine.ledger import unsettled
 from dataflow.engine.lock import RunLock
 from dataflow.engine.progress import Summary
 from dataflow.engine.road import Road
@@ -52,6 +56,7 @@ def run(plan: Plan) -> Summary:
     try:
         try_output(plan.output)
         journal_path = plan.output.beside(".journal")
+        _heed_batches(plan, journal_path)
         if plan.fresh and journal_path.exists():
             _log.warning("the former journal is kept as %s", set_aside(journal_path))
         journal = Journal(journal_path, durable=plan.durable)
@@ -63,6 +68,27 @@ def run(plan: Plan) -> Summary:
             journal.close()
     finally:
         lock.release()
+
+
+def _heed_batches(plan: Plan, journal: Path) -> None:
+    """Stop where requests that are in batches, or were answered by one, would be paid again.
+
+    Raises:
+        UsageError: they would; or the plan has a ceiling, which batches do not keep.
+    """
+    is_batch = isinstance(plan.serving, BatchServing)
+    if is_batch and plan.ceiling:
+        raise UsageError(
+            "--max-cost and --max-tokens-total are not kept in batches, where everything is asked "
+            "at once: bound the run by --limit, after dataflow estimate"
+        )
+    if plan.fresh or not is_batch:
+        count = unsettled(journal) if journal.exists() else 0
+        if count:
+            raise UsageError(
+                f"{count:,} requests are in batches and would be paid twice: take in their "
+                "answers with --batch (without --fresh), or call them off with --batch-cancel first"
+            )
 
 
 def _summary(plan: Plan, tally: Tally, seconds: float) -> Summary:
@@ -119,7 +145,7 @@ class _Driver(Generic[T]):
         self._interrupts = 0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._road: Road | None = None
+        self._road: Road | BatchRoad | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="dataflow-run", daemon=True)
 
@@ -176,6 +202,7 @@ class _Driver(Generic[T]):
     async def _drive(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        self._road = Road(self._plan, self._journal)
+        is_batch = isinstance(self._plan.serving, BatchServing)
+        self._road = (BatchRoad if is_batch else Road)(self._plan, self._journal)
         if not self._interrupts:
             await self._road.drive()

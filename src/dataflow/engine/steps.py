@@ -22,6 +22,7 @@ from dataflow.core.errors import (
     RowError,
 )
 from dataflow.core.request import Reply, Usage
+from dataflow.engine.answer_text import utf8
 from dataflow.engine.entry import Entry
 from dataflow.engine.intake import JobMaker
 from dataflow.engine.job import Job
@@ -94,9 +95,9 @@ def entry_of(job: Job, reply: Reply | None, error: DataflowError | None) -> Entr
     """What the journal keeps of a job's outcome."""
     return Entry(
         key=job.key,
-        caption=_utf8(reply.text) if reply is not None and error is None else None,
+        caption=utf8(reply.text) if reply is not None and error is None else None,
         error_kind=error.kind if error is not None else None,
-        error=_utf8(error.message) if error is not None else None,
+        error=utf8(error.message) if error is not None else None,
         # a failure that cost no request, or that time may cure, is looked at again by a later run
         is_final=error is None or (isinstance(error, RowError) and job.attempts > 0),
         finish_reason=reply.finish_reason if reply is not None else None,
@@ -106,8 +107,3 @@ def entry_of(job: Job, reply: Reply | None, error: DataflowError | None) -> Entr
         seconds=time.monotonic() - job.first_asked if job.first_asked else 0.0,
         model=reply.model if reply is not None else "",
     )
-
-
-def _utf8(text: str) -> str:
-    """`text` with lone surrogates, which no file can hold, spelled out as escapes."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")

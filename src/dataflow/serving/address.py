@@ -7,8 +7,9 @@ import logging
 import os
 import re
 import stat
+from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dataflow.core.errors import UsageError
 
@@ -30,11 +31,20 @@ class Address:
         chat_url: The URL of its chat completions.
         models_url: The URL of its list of models.
         host: The host's name or address, without port, in lower case.
+        base_url: What all its URLs begin with, without a query.
+        query: What all its URLs end with, or empty.
     """
 
     chat_url: str
     models_url: str
     host: str
+    base_url: str
+    query: str = ""
+
+    def url(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        """The URL of `path`, which begins with a slash, with `query` in addition to its own."""
+        both = "&".join(part for part in (self.query, urlencode(query or {})) if part)
+        return f"{self.base_url}{path}{'?' if both else ''}{both}"
 
     @property
     def is_loopback(self) -> bool:
@@ -69,7 +79,9 @@ def read_address(base_url: str) -> Address:
     def join(end: str) -> str:
         return urlunsplit((url.scheme, url.netloc, path.rstrip("/") + end, url.query, ""))
 
-    return Address(join(_ENDPOINT), join("/models"), (url.hostname or "").lower())
+    base = urlunsplit((url.scheme, url.netloc, path.rstrip("/"), "", ""))
+    host = (url.hostname or "").lower()
+    return Address(join(_ENDPOINT), join("/models"), host, base, url.query)
 
 
 def _split(base_url: str) -> SplitResult:

@@ -101,7 +101,12 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Asker]:
         """Open the client for the running event loop; nothing is asked, nothing paid."""
-        wire = Wire(
+        async with self.wire() as wire:
+            yield wire
+
+    def wire(self) -> Wire:
+        """A client of this API, not yet open."""
+        return Wire(
             self.api_url,
             model=self.model,
             api_key=self._key,
@@ -110,8 +115,6 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
             stream=self.send_request_stream,
             connections=self.max_workers,
         )
-        async with wire:
-            yield wire
 
     def cleanup(self) -> None:
         """Nothing is held between calls; may be called any number of times."""

@@ -10,7 +10,8 @@ import asyncio
 import contextlib
 import io
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +38,21 @@ LONGEST_BODY = 16 * 2**20
 _LARGE_BODY = 2**20
 _CONNECT_SECONDS = 30.0
 _LIST_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file to send from the disk, as a form.
+
+    Attributes:
+        path: The file.
+        name: What it is called at the server.
+        fields: The form's other fields.
+    """
+
+    path: Path
+    name: str
+    fields: Mapping[str, str]
 
 
 class Wire:
@@ -82,7 +98,6 @@ class Wire:
         import aiohttp
 
         headers = {
-            "Content-Type": "application/json",
             "Accept-Encoding": "identity",
             "User-Agent": "dataflow-caption",
         }
@@ -138,7 +153,8 @@ class Wire:
             TryAgainError: the server cannot be reached or cannot answer now.
             StopRunError: it does not accept the key, or has no such list.
         """
-        async with self._open("GET", self.address.models_url, seconds=_LIST_SECONDS) as answer:
+        seconds = min(_LIST_SECONDS, self._timeout)
+        async with self._open("GET", self.address.models_url, seconds=seconds) as answer:
             body = await _whole_body(answer)
             if answer.status != 200:
                 self._read(answer, body)
@@ -148,13 +164,78 @@ class Wire:
             raise GarbledReplyError("the server's list of models is no such list") from None
         return names
 
-    async def _attempt(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+    def body(self, request: Request, pictures: Sequence[Picture], *, stream: bool = False) -> bytes:
+        """The JSON body that asks `request` of this server; see `body.build_body`.
+
+        Raises:
+            BadRowError: a text of it cannot be sent.
+        """
         sampling = merge_sampling(self._sampling, request.sampling)
         if self._new_name and "max_tokens" in sampling:
             sampling["max_completion_tokens"] = sampling.pop("max_tokens")
-        body = build_body(
-            request, pictures, model=self.model, sampling=sampling, stream=self._stream
-        )
+        return build_body(request, pictures, model=self.model, sampling=sampling, stream=stream)
+
+    def use_new_name(self) -> None:
+        """Say ``max_completion_tokens`` for ``max_tokens`` from now on."""
+        self._new_name = True
+
+    @property
+    def secrets(self) -> tuple[str | None, ...]:
+        """The texts that must not appear in a message."""
+        return (self._key,)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        upload: Upload | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
+    ) -> bytes | None:
+        """Another exchange with the same API; returns what it answers, None where it is a 404.
+
+        Args:
+            method: ``"GET"``, ``"POST"`` …
+            path: After the API's address: ``"/batches"``.
+            body: JSON.
+            query: Of the URL.
+            upload: A file to send instead of a body.
+            headers: More of them.
+            seconds: The limit, where it is not that of every attempt.
+
+        Raises:
+            DataflowError: as `ask`.
+        """
+        url = self.address.url(path, query)
+        async with self._open(
+            method, url, body, upload=upload, headers=headers, seconds=seconds
+        ) as answer:
+            whole = await _whole_body(answer)
+            if answer.status == 404:
+                return None
+            if not 200 <= answer.status <= 299:
+                self._read(answer, whole)
+            return whole
+
+    async def pieces(self, path: str, *, seconds: float) -> AsyncIterator[bytes]:
+        """A file of the API, piece by piece as it comes.
+
+        Raises:
+            DataflowError: as `ask`; also in the middle of the file.
+        """
+        async with self._open("GET", self.address.url(path), seconds=seconds) as answer:
+            if answer.status == 404:
+                raise GarbledReplyError(f"the server has no {answer.url.path}")
+            if answer.status != 200:
+                self._read(answer, await _whole_body(answer))
+            async for piece in answer.content.iter_any():
+                yield piece
+
+    async def _attempt(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+        body = self.body(request, pictures, stream=self._stream)
         async with self._open("POST", self.address.chat_url, body) as answer:
             if answer.status == 200 and answer.content_type == "text/event-stream":
                 reply = await self._read_stream(answer)
@@ -165,25 +246,29 @@ class Wire:
 
     @contextlib.asynccontextmanager
     async def _open(
-        self, method: str, url: str, body: bytes | None = None, *, seconds: float | None = None
+        self,
+        method: str,
+        url: str,
+        body: bytes | None = None,
+        *,
+        upload: Upload | None = None,
+        headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One HTTP exchange; what fails in it, also while its reply is read, is our error."""
-        import aiohttp
-
         if self._session is None:
             raise UnreachableError("the wire is closed: use it as 'async with wire:'")
-        options: dict[str, Any] = {"proxy": self._proxy, "allow_redirects": False}
-        if seconds is not None:
-            options["timeout"] = aiohttp.ClientTimeout(total=min(seconds, self._timeout))
-        if body is not None:
-            # Handed over as a file, a large body is sent in slices between which the loop runs;
-            # a small one costs less CPU at once.
-            options["data"] = body if len(body) < _LARGE_BODY else io.BytesIO(body)
-        try:
-            async with self._session.request(method, url, **options) as answer:
-                yield answer
-        except network_errors() as error:
-            raise self._fault(error) from None
+        with contextlib.ExitStack() as held:
+            options = _content(body, upload, held)
+            options["headers"] = {**options.get("headers", {}), **(headers or {})}
+            options |= {"proxy": self._proxy, "allow_redirects": False}
+            if seconds is not None:
+                options["timeout"] = _limits(seconds, still=self._timeout)
+            try:
+                async with self._session.request(method, url, **options) as answer:
+                    yield answer
+            except network_errors() as error:
+                raise self._fault(error) from None
 
     def _fault(self, error: BaseException) -> DataflowError:
         host, secrets = self.address.host, (self._key,)
@@ -216,6 +301,34 @@ class Wire:
         except network_errors() as error:
             if not reply.is_whole:
                 raise self._fault(error) from None
+
+
+def _content(
+    body: bytes | None, upload: Upload | None, held: contextlib.ExitStack
+) -> dict[str, Any]:
+    """What to send, as aiohttp's arguments; files opened for it are closed by `held`."""
+    if upload is not None:
+        import aiohttp
+
+        form = aiohttp.FormData(dict(upload.fields))
+        file = held.enter_context(upload.path.open("rb"))
+        form.add_field("file", file, filename=upload.name, content_type="application/jsonl")
+        return {"data": form}
+    if body is None:
+        return {}
+    # Handed over as a file, a large body is sent in slices between which the loop runs;
+    # a small one costs less CPU at once.
+    data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
+    return {"data": data, "headers": {"Content-Type": "application/json"}}
+
+
+def _limits(seconds: float, *, still: float) -> aiohttp.ClientTimeout:
+    """The limits of an exchange that may take `seconds`, but not stand still for `still`."""
+    import aiohttp
+
+    return aiohttp.ClientTimeout(
+        total=seconds, sock_connect=min(still, _CONNECT_SECONDS), sock_read=still
+    )
 
 
 async def _whole_body(answer: aiohttp.ClientResponse) -> bytes:

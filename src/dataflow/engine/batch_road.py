@@ -1,0 +1,292 @@
+"""The batch road: every job into a batch's file, and what comes back into the journal.
+
+A sibling of `road.Road` for servings that take many requests in one file and answer within hours.
+It goes over the dataset in rounds. In a round each row without an outcome is settled where its
+answer has come back, left alone where its batch is under way, and written into a new batch
+otherwise. Then it waits for the batches, and begins the next round, until a round asks nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import cast
+
+from dataflow.core.batch import BatchDesk, BatchServing
+from dataflow.core.errors import (
+    DataflowError,
+    PictureTooLargeError,
+    RowError,
+    StopRunError,
+    TryAgainError,
+    UnderWayError,
+    UnreachableError,
+)
+from dataflow.core.request import Reply, Request
+from dataflow.engine import policy, steps
+from dataflow.engine.answer_text import from_text, spent_from_text, spent_to_text
+from dataflow.engine.batches import Batches, custom_id_of
+from dataflow.engine.intake import Intake
+from dataflow.engine.job import Job, Plan
+from dataflow.engine.journal import Journal
+from dataflow.engine.ledger import Asked, Ledger
+from dataflow.engine.persist import Persistence
+from dataflow.engine.progress import Progress
+from dataflow.engine.road import Road
+from dataflow.engine.shard import Shard, clear
+from dataflow.images.loader import Loader
+
+LOADERS = 16
+"""Jobs loading at once."""
+
+_log = logging.getLogger("dataflow")
+
+
+class BatchRoad:
+    """One run's way through batches; lives in one event loop.
+
+    Args:
+        plan: The run; its serving is a `BatchServing`.
+        journal: Where outcomes go.
+    """
+
+    def __init__(self, plan: Plan, journal: Journal) -> None:
+        self._plan = plan
+        self._journal = journal
+        self._serving = cast("BatchServing", plan.serving)
+        self._progress = plan.progress
+        self._ledger = Ledger(journal.path)
+        self._live: Road | None = None
+        self._draining = False
+
+    async def drive(self) -> None:
+        """Take every row to its outcome.
+
+        Raises:
+            UnderWayError: batches are under way, and nobody is to wait for them.
+            StopRunError: the run had to stop; every answer so far is kept.
+        """
+        with contextlib.ExitStack() as held:
+            held.callback(self._ledger.close)
+            folder = self._plan.output.beside(".batches")
+            if self._journal.path is None:
+                folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
+            self._progress.started = time.monotonic()
+            try:
+                async with self._serving.connect_batches() as desk:
+                    left = await self._rounds(desk, folder)
+                clear(folder, keep=set())
+            except TryAgainError as error:
+                raise UnreachableError(
+                    f"{error.message}; batches go on at the server meanwhile: run the same command "
+                    "again"
+                ) from error
+        if left and not self._draining:
+            await self._ask_live()
+        done = self._progress.captioned + self._progress.failed
+        self._progress.reused = max(0, (self._progress.rows or 0) - done)
+
+    def drain(self) -> None:
+        """Ask nothing more; what is in flight is finished and kept. Call from the loop."""
+        self._draining = True
+        if self._live is not None:
+            self._live.drain()
+
+    async def _rounds(self, desk: BatchDesk, folder: Path) -> int:
+        """Go on until no batch is under way; returns how many rows are left to the live road."""
+        persistence = Persistence(self._plan.give_up_after, self._progress)
+        batches = Batches(
+            desk, self._ledger, self._serving.batching, folder=folder, persistence=persistence
+        )
+        async with Loader(self._plan.limits) as loader:
+            await batches.recover()
+            if self._plan.cancel_batches:
+                await batches.cancel()
+                await self._wait_for(batches)
+            await batches.advance()
+            is_first = True
+            while True:
+                turn = _Round(self, desk, batches, folder, loader)
+                left = await turn.go(is_first=is_first)
+                if not self._ledger.under_way():
+                    if turn.unasked:
+                        raise UnderWayError(
+                            f"the batches are cancelled; what they answered is kept, and "
+                            f"{turn.unasked:,} requests are still to be asked"
+                        )
+                    return left
+                if self._plan.detach:
+                    raise UnderWayError(self._where(turn.unasked))
+                await self._wait_for(batches)
+                is_first = False
+
+    async def _wait_for(self, batches: Batches) -> None:
+        def nothing_under_way() -> bool:
+            self._show()
+            return not self._ledger.under_way()
+
+        await batches.until(nothing_under_way)
+
+    def _show(self) -> None:
+        under_way = self._ledger.under_way()
+        asked, done = sum(b.requests for b in under_way), sum(b.done for b in under_way)
+        self._progress.in_flight = asked - done
+        self._progress.phase = (
+            f"waiting for {len(under_way)} batches, {done:,} of {asked:,} requests done"
+        )
+
+    def _where(self, unasked: int) -> str:
+        under_way = self._ledger.under_way()
+        asked = sum(batch.requests for batch in under_way)
+        more = f"; the server takes no more now, {unasked:,} are still to be handed in"
+        return (
+            f"{asked:,} requests are in {len(under_way)} batches at {under_way[0].place}"
+            f"{more if unasked else ''}; the same command again takes in what is done"
+        )
+
+    async def _ask_live(self) -> None:
+        reused = self._progress.reused
+        self._live = Road(self._plan, self._journal)
+        await self._live.drive()
+        self._progress.reused = reused
+        Ledger(self._journal.path).close()  # drops what has its outcome now
+
+
+class _Round:
+    """One pass over the dataset."""
+
+    def __init__(
+        self, road: BatchRoad, desk: BatchDesk, batches: Batches, folder: Path, loader: Loader
+    ) -> None:
+        self._plan = road._plan
+        self._progress = road._progress
+        self._journal = road._journal
+        self._ledger = road._ledger
+        self._desk = desk
+        self._batches = batches
+        self._batching = road._serving.batching
+        self._folder = folder
+        self._loader = loader
+        self._intake: Intake
+        self._shard: Shard | None = None
+        self._writing = asyncio.Lock()
+        self._loading = asyncio.Semaphore(LOADERS)
+        self._left = 0
+        self._asks_no_more = self._plan.cancel_batches
+        self.unasked = 0
+
+    async def go(self, *, is_first: bool) -> int:
+        """Settle what came back, ask the rest in batches; returns how many are left to ask live."""
+        # the rows that need no asking are counted once, in the first round
+        plan = self._plan if is_first else dataclasses.replace(self._plan, progress=Progress())
+        self._intake = Intake(plan, self._journal)
+        self._progress.phase = "preparing batches"
+        loop = asyncio.get_running_loop()
+        try:
+            with ThreadPoolExecutor(1, thread_name_prefix="dataflow-reader") as thread:
+                next_jobs = self._intake.next_jobs
+                while (jobs := await loop.run_in_executor(thread, next_jobs)) is not None:
+                    await self._take(jobs)
+            await self._hand_in()
+        finally:
+            if self._shard is not None:
+                self._shard.abandon()
+            self._intake.close()
+        return self._left
+
+    async def _take(self, jobs: list[Job]) -> None:
+        known = self._ledger.find([job.key for job in jobs])
+        settled = [self._consider(job, known.get(job.key)) for job in jobs]
+        outcomes = await asyncio.gather(*settled)
+        done = [key for key in outcomes if key is not None]
+        self._ledger.settled(key for key in done if key in known)
+        for key in done:
+            self._intake.finished(key)
+
+    async def _consider(self, job: Job, asked: Asked | None) -> bytes | None:
+        """Do what is to be done for a job; returns its key where it has its outcome now."""
+        if asked is not None and asked.is_under_way:
+            self._intake.finished(job.key)
+            return None
+        if asked is not None:
+            job.attempts = asked.attempts
+            job.usage, job.cost = spent_from_text(asked.spent)
+            job.first_asked = time.monotonic() - asked.seconds
+        if asked is not None and asked.answer is not None:
+            answer = from_text(asked.answer)
+            steps.charge(job, answer, self._plan.price, self._progress)
+            if self._is_outcome(answer, job):
+                return await self._settle(job, answer)
+            if self._batching.then_live:
+                self._left += 1
+                return None
+        try:
+            async with self._loading:
+                await self._write(job)
+        except RowError as error:
+            return await self._settle(job, error)
+        return None
+
+    def _is_outcome(self, answer: Reply | DataflowError, job: Job) -> bool:
+        """Whether the job's latest answer is its last."""
+        if isinstance(answer, StopRunError):
+            return answer.is_vague  # a person has acted since, or this run stops again
+        if isinstance(answer, TryAgainError) and not self._batching.then_live:
+            return job.attempts >= policy.rule_for(answer).attempts
+        return not isinstance(answer, TryAgainError)
+
+    async def _settle(self, job: Job, answer: Reply | DataflowError) -> bytes:
+        reply = answer if isinstance(answer, Reply) else None
+        error = answer if isinstance(answer, DataflowError) else None
+        error = error or steps.judge(reply, job, self._plan.checks)
+        await self._journal.put(steps.entry_of(job, reply, error))
+        steps.count(self._progress, error)
+        return job.key
+
+    async def _write(self, job: Job) -> None:
+        """Load the job's pictures and write it into a batch's file."""
+        if self._asks_no_more:
+            self.unasked += 1
+            return
+        await steps.load(job, self._loader, self._intake.maker)
+        line = self._desk.line(custom_id_of(job.key), cast("Request", job.request), job.pictures)
+        job.pictures = ()
+        if len(line) > self._batching.size:
+            raise PictureTooLargeError(
+                f"its request is {len(line)} bytes, and a batch takes {self._batching.size}; a "
+                "smaller --max-side makes it smaller"
+            )
+        async with self._writing:
+            if self._shard is not None and self._is_full(self._shard, len(line)):
+                await self._hand_in()
+            if self._asks_no_more:
+                self.unasked += 1
+                return
+            if self._shard is None:
+                self._shard = Shard(self._folder)
+            spent = spent_to_text(job.usage, job.cost)
+            self._shard.add(line, (job.key, job.attempts, spent))
+
+    def _is_full(self, shard: Shard, more: int) -> bool:
+        is_many = len(shard.requests) >= self._batches.held.requests
+        return is_many or shard.size + more > self._batching.size
+
+    async def _hand_in(self) -> None:
+        shard, self._shard = self._shard, None
+        if shard is None:
+            return
+        self._batches.add(shard)
+        self._progress.requests += len(shard.requests)
+        for key, _, _ in shard.requests:
+            self._intake.finished(key)
+        await self._batches.advance()
+        if self._batches.waiting() and self._plan.detach:
+            self._asks_no_more = True
+        # not more is written than the server takes
+        await self._batches.until(lambda: self._asks_no_more or not self._batches.waiting())
