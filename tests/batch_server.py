@@ -88,13 +88,16 @@ class BatchServer:
         most: Requests enqueued at most, over all batches.
         refuses: Whether a request's question is refused by the content filter, for good.
         answer: Makes the output of a file of requests, instead of the captions.
+        has_batches: Whether it has a Batch API at all.
 
     Attributes:
         worked: How often each custom id was answered with a caption, which is what costs money.
         asked: How often each custom id was worked on.
         met: How often each fault was met, and each fate.
         calls: How often each kind of call came in.
-        lines: The last request line that was uploaded, parsed.
+        most_enqueued: The most requests that were enqueued at one time.
+        largest_file: Bytes of the largest file that was uploaded.
+        lines: The first lines of the last files that were uploaded, parsed.
     """
 
     def __init__(
@@ -107,7 +110,9 @@ class BatchServer:
         most: int | None = None,
         refuses: Callable[[str], bool] = lambda _: False,
         answer: Callable[[Path], list[bytes]] | None = None,
+        has_batches: bool = True,
     ) -> None:
+        self.has_batches = has_batches
         self.fates = list(fates)
         self.rates = dict(rates or {})
         self.seconds = seconds
@@ -122,6 +127,7 @@ class BatchServer:
         self.batches: dict[str, Made] = {}
         self.files: dict[str, dict[str, Any]] = {}
         self.most_enqueued = 0
+        self.largest_file = 0
         self._rng = random.Random(seed)
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = iter(range(1, 10**9))
@@ -150,7 +156,8 @@ class BatchServer:
 
     async def _open(self) -> None:
         app = web.Application(client_max_size=2**32)
-        app.add_routes(
+        app.add_routes([web.post("/v1/chat/completions", self._live)])
+        batches = (
             [
                 web.post("/v1/files", self._upload),
                 web.get("/v1/files", self._list_files),
@@ -160,9 +167,11 @@ class BatchServer:
                 web.get("/v1/batches", self._list_batches),
                 web.get("/v1/batches/{id}", self._state),
                 web.post("/v1/batches/{id}/cancel", self._cancel),
-                web.post("/v1/chat/completions", self._live),
             ]
+            if self.has_batches
+            else []
         )
+        app.add_routes(batches)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -205,6 +214,7 @@ class BatchServer:
         if self._meets(request, "upload_500"):
             return _error(500, "try later")
         self._store(identity, name, "batch", size)
+        self.largest_file = max(self.largest_file, size)
         with path.open("rb") as file:
             self.lines = [*self.lines[-9:], json.loads(file.readline())]
         return (

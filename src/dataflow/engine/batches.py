@@ -154,11 +154,15 @@ class Batches:
             if not path_of(self._folder, batch.token).exists():
                 self._ledger.end(batch, None)
                 return
-            file = await self._persist(lambda: self._upload(batch))
+            try:
+                file = await self._persist(functools.partial(self._upload, batch))
+            except StopRunError:
+                await self._give_back(batch)  # the server has nothing of it
+                raise
             batch = self._ledger.update(batch, state=UPLOADED, file=file)
         path_of(self._folder, batch.token).unlink(missing_ok=True)
         try:
-            made = await self._persist(lambda: self._create(batch))
+            made = await self._persist(functools.partial(self._create, batch))
         except RowError as error:
             await self._give_back(batch)
             raise StopRunError(f"the server takes no batch: {error.message}") from error
@@ -245,7 +249,7 @@ class Batches:
     # --- taking in -----------------------------------------------------------------------------
 
     async def _look_at(self, batch: Batch) -> None:
-        state = await self._persist(lambda: self._desk.state(batch.id or ""))
+        state = await self._persist(functools.partial(self._desk.state, batch.id or ""))
         if state is None:
             raise StopRunError(
                 f"{self._desk.place} knows no batch {batch.id}, in which {batch.requests} requests "
