@@ -49,6 +49,7 @@ COMMANDS = (
     ("dataflow", "--help"),
     ("dataflow", "caption", "--help"),
     ("dataflow", "estimate", "--help"),
+    ("dataflow", "status", "--help"),
 )
 MARK = "<!-- generated: {} -->"
 

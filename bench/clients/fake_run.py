@@ -65,7 +65,17 @@ async def fill(plan: Plan) -> None:
     rows = iter(plan.reader.rows())
     while batch := [maker.job(row).key for row in itertools.islice(rows, BATCH)]:
         entries = [
-            Entry(key, TEXT, None, None, True, "stop", 400, 60, 1, 1.0, "fake") for key in batch
+            Entry(
+                key,
+                TEXT,
+                is_final=True,
+                finish_reason="stop",
+                usage=Usage(400, 60),
+                attempts=1,
+                seconds=1.0,
+                model="fake",
+            )
+            for key in batch
         ]
         await asyncio.gather(*(journal.put(entry) for entry in entries))
     journal.close()

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 from PIL import Image
+from tests.faults.scene import Scene
 from tests.hostile_server import HostileServer
 from tests.tariff import Tariff, patches, tiles
 
@@ -138,3 +139,32 @@ def test_a_server_that_passes_the_answers_limit_is_not_trusted_to_keep_it(datase
     with HostileServer(tariff=Chatty(tiles)) as server:
         spend(dataset, server, Ceiling(cost=Decimal("0.5")))
     assert server.tariff.cost <= Decimal("0.5")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_ten_random_limits_on_3000_rows_with_64_in_flight(tmp_path):
+    """The sum charged is never above the limit, and within one set in flight of it."""
+    rng = random.Random(64)
+    scene = Scene(tmp_path, rows=3000, pictures=150)
+    for number in range(150):
+        picture = Image.new("RGB", (rng.randint(40, 1024), rng.randint(40, 1024)), (number, 9, 9))
+        picture.save(tmp_path / f"{number}.jpg")
+    for seed in range(10):
+        rule = rng.choice([tiles, patches])
+        limit = Decimal(rng.randint(3, 250)) / 100  # US dollars; all rows cost some 3.60
+        with HostileServer(delay=0.01, tariff=Tariff(rule, seed=seed)) as server:
+            plan = scene.plan(
+                serving(server, 64), concurrency=64, price=PRICE, ceiling=Ceiling(cost=limit)
+            )
+            with pytest.raises(LimitReachedError):
+                run(plan)
+        bill = server.tariff
+        assert plan.progress.cost == bill.cost
+        assert limit - 64 * bill.dearest[1] < bill.cost <= limit
+        print(
+            f"{rule.__name__}: limit ${limit}, charged ${bill.cost:.4f}, "
+            f"${limit - bill.cost:.4f} left; {bill.requests} requests, the dearest of them "
+            f"${bill.dearest[1]:.5f}"
+        )
+        scene.beside(".journal").unlink()

@@ -20,6 +20,7 @@ from dataflow.cli.caption import caption
 from dataflow.cli.codes import USAGE, code_of
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.estimate import estimate
+from dataflow.cli.status import status
 from dataflow.core.errors import StopRunError
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 app.command("caption")(caption)
 app.command("estimate")(estimate)
+app.command("status")(status)
 
 
 def _version(value: bool) -> None:

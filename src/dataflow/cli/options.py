@@ -238,6 +238,16 @@ Sample = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON on stdout.")]
 
 
+StatusOutput = Annotated[
+    str,
+    typer.Argument(
+        metavar="OUTPUT",
+        help="The output of a run, which need not be there yet.",
+        show_default=False,
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choices:
     """The arguments of `dataflow caption`, as given; their help says what each is."""

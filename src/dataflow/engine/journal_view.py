@@ -56,7 +56,7 @@ class JournalView:
         found: dict[bytes, Answered] = {}
         settled = "caption IS NOT NULL" + ("" if retry_failed else " OR is_final")
         try:
-            with closing(self._open()) as db:
+            with closing(open_to_look(self._path)) as db:
                 for start in range(0, len(keys), LOOKUP_BATCH):
                     part = keys[start : start + LOOKUP_BATCH]
                     marks = ", ".join("?" * len(part))
@@ -72,8 +72,14 @@ class JournalView:
             ) from error
         return found
 
-    def _open(self) -> sqlite3.Connection:
-        log = self._path.with_name(self._path.name + "-wal")
-        # without a log nobody writes; SQLite would make files of its own beside it otherwise
-        mode = "mode=ro" if log.exists() else "immutable=1"
-        return sqlite3.connect(f"{self._path.absolute().as_uri()}?{mode}", uri=True, timeout=30)
+
+def open_to_look(path: Path) -> sqlite3.Connection:
+    """The journal at `path`, for reading only; whoever writes it is not held up.
+
+    Raises:
+        sqlite3.Error: it cannot be opened.
+    """
+    log = path.with_name(path.name + "-wal")
+    # without a log nobody writes; SQLite would make files of its own beside it otherwise
+    mode = "mode=ro" if log.exists() else "immutable=1"
+    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)

@@ -67,3 +67,33 @@ class RunLock:
             self._path.unlink(missing_ok=True)
             os.close(self._file)
             self._file = None
+
+
+def holder_of(path: Path) -> str | None:
+    """Who holds the lock at `path`, for people; None for nobody.
+
+    Told without touching the lock: a run that begins at this moment must not meet us holding it.
+    A holder on another machine is believed.
+    """
+    try:
+        words = path.read_text(encoding="utf-8", errors="replace").split()
+    except OSError:
+        return None
+    if len(words) != _WORDS or not words[1].isdecimal():
+        return None
+    process, host = int(words[1]), words[3]
+    is_there = host != socket.gethostname() or _is_alive(process)
+    return f"process {process} on {host}" if is_there else None
+
+
+_WORDS = 4  # "process 123 on host"
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

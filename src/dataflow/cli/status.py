@@ -1,0 +1,77 @@
+"""`dataflow status`: how far the run of an output is."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from dataflow.billing.price import dollars
+from dataflow.cli import options
+from dataflow.cli.console import console
+from dataflow.cli.show import duration, tokens
+from dataflow.engine.status import Status, status_of
+
+_STATES = {
+    "running": "under way",
+    "done": "done",
+    "interrupted": "ended by a signal",
+    "crashed": "ended without a word: killed, or the machine went down",
+    "limit": "stopped at its limit on money or tokens",
+}
+_TALLEST = 20  # characters of the longest bar
+
+
+def status(output: options.StatusOutput, as_json: options.Json = False) -> None:
+    """Tell how far the run of OUTPUT is; also while it goes, and after a crash.
+
+    OUTPUT is the file that `dataflow caption` writes; its journal beside it is read, and nothing
+    else.
+    """
+    found = status_of(Path(output))
+    if as_json:
+        sys.stdout.write(json.dumps(asdict(found), indent=2) + "\n")
+    else:
+        show_status(found, console)
+
+
+def show_status(found: Status, console: Console) -> None:
+    """The status as a small table."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    state = _STATES.get(found.state, f"stopped: {found.state}")
+    table.add_row("run", f"{state} ({found.holder})" if found.state == "running" else state)
+    table.add_row("began", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.started)))
+    table.add_row("rows", "being counted" if found.rows is None else f"{found.rows:,}")
+    table.add_row("captioned", f"{found.captioned:,}")
+    for kind, rows in found.failed.items():
+        table.add_row(f"failed: {kind}", f"{rows:,}")
+    table.add_row("to ask", _to_ask(found))
+    table.add_row("requests", f"{found.attempts:,}")
+    table.add_row("tokens", tokens(found.usage))
+    table.add_row("cost", _cost(found))
+    most = max((part.answered for part in found.speed), default=0)
+    for number, part in enumerate(found.speed):
+        bar = "▇" * round(_TALLEST * part.answered / most) if most else ""
+        rate = f"{part.answered / part.seconds:.1f} a second" if part.seconds else ""
+        when = f"{duration(part.start)}: {rate}"
+        table.add_row("" if number else "speed", f"{when:<28}{bar}")
+    console.print(table, highlight=False, soft_wrap=True)
+
+
+def _to_ask(found: Status) -> str:
+    if not found.unseen:
+        return f"{found.to_ask:,} requests"
+    return f"{found.to_ask:,} requests, and at most {found.unseen:,} for rows not looked at yet"
+
+
+def _cost(found: Status) -> str:
+    if found.attempts and found.unpriced == found.attempts:
+        return "not known"
+    if found.unpriced:
+        return f"{dollars(found.cost)}, and that of {found.unpriced:,} answers is not known"
+    return dollars(found.cost)

@@ -1,0 +1,171 @@
+"""How far the run of an output is, by its journal alone: while it goes, after a crash, at the end.
+
+The journal is opened for reading only, so that a run under way is not held up.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dataflow.core.errors import JournalError, UsageError
+from dataflow.core.request import Usage
+from dataflow.engine.journal_view import open_to_look
+from dataflow.engine.lock import holder_of
+
+SLICES = 10
+"""So many parts of equal length show how fast the run was in the course of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A part of the latest run.
+
+    Attributes:
+        start: Seconds from the run's begin.
+        seconds: How long it is.
+        answered: Requests that had their outcome in it.
+        tokens: Written in these answers.
+    """
+
+    start: float
+    seconds: float
+    answered: int
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """What a journal tells of its output.
+
+    Attributes:
+        state: ``"running"``, ``"done"``, ``"interrupted"``, ``"crashed"``, or the kind of the error
+            that stopped the latest run, such as ``"limit"``.
+        holder: The process that is at it, or None.
+        started: When the latest run began, in seconds since 1970.
+        ended: When it ended; None where it did not say.
+        rows: Rows that it takes; None while they are being counted.
+        seen: Rows of them that it has got to.
+        captioned: Rows of them with a caption.
+        failed: Kind of error → rows of them that failed.
+        to_ask: Requests that the same command would make for the rows it has got to.
+        unseen: Rows that it has not got to; one more request each at most.
+        usage: Tokens of all requests in the journal, of all runs.
+        cost: US dollars for them, as far as it is known.
+        attempts: Requests made, of all runs.
+        unpriced: Asked requests whose cost is not known.
+        speed: The latest run in parts of equal length.
+    """
+
+    state: str
+    holder: str | None
+    started: float
+    ended: float | None
+    rows: int | None
+    seen: int = 0
+    captioned: int = 0
+    failed: dict[str, int] = field(default_factory=dict)
+    to_ask: int = 0
+    unseen: int = 0
+    usage: Usage = field(default_factory=Usage)
+    cost: float = 0.0
+    attempts: int = 0
+    unpriced: int = 0
+    speed: tuple[Slice, ...] = ()
+
+
+def status_of(output: Path) -> Status:
+    """How far the run of `output` is.
+
+    Raises:
+        UsageError: no run has begun for it.
+        JournalError: its journal cannot be read.
+    """
+    path = output.with_name(output.name + ".journal")
+    if not path.exists():
+        raise UsageError(f"there is no {path}: no run has begun for {output}")
+    holder = holder_of(output.with_name(output.name + ".lock"))
+    try:
+        with closing(open_to_look(path)) as db:
+            db.execute("BEGIN")  # everything as of one moment
+            return _read(db, path, holder)
+    except sqlite3.Error as error:
+        raise JournalError(
+            f"the journal {path} cannot be read: {error}; the next run mends or sets aside what it "
+            "cannot read"
+        ) from error
+
+
+def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
+    latest = db.execute(
+        "SELECT run, started, rows, ended, ending FROM runs ORDER BY run DESC LIMIT 1"
+    ).fetchone()
+    if latest is None:
+        raise UsageError(f"{path} knows of no run")
+    run, started, rows, ended, ending = latest
+    captioned, failed, to_ask = _rows(db)
+    seen = db.execute("SELECT count(*) FROM plan").fetchone()[0]
+    *counts, cost, attempts, unpriced = db.execute(
+        "SELECT sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
+        "sum(picture_tokens), sum(reasoning_tokens), coalesce(sum(cost), 0.0), "
+        "coalesce(sum(attempts), 0), coalesce(sum(cost IS NULL AND attempts > 0), 0) FROM replies"
+    ).fetchone()
+    return Status(
+        state=_state(holder, ended, ending),
+        holder=holder,
+        started=started,
+        ended=ended,
+        rows=rows,
+        seen=seen,
+        captioned=captioned,
+        failed=failed,
+        to_ask=to_ask,
+        unseen=max(0, (rows or 0) - seen),
+        usage=Usage(*counts),
+        cost=cost,
+        attempts=attempts,
+        unpriced=unpriced,
+        speed=_speed(db, run, started),
+    )
+
+
+def _state(holder: str | None, ended: float | None, ending: str | None) -> str:
+    if ended is not None:
+        return ending or "done"
+    return "running" if holder else "crashed"
+
+
+def _rows(db: sqlite3.Connection) -> tuple[int, dict[str, int], int]:
+    """Rows with a caption, failed ones by kind, and the requests that a resume would make."""
+    captioned, failed, to_ask = 0, dict[str, int](), 0
+    found = db.execute(
+        "SELECT replies.key IS NOT NULL, caption IS NOT NULL, error_kind, is_final, "
+        "count(*), count(DISTINCT plan.key) "
+        "FROM plan LEFT JOIN replies ON plan.key = replies.key GROUP BY 1, 2, 3, 4"
+    )
+    for is_known, has_caption, kind, is_final, rows, requests in found:
+        if has_caption:
+            captioned += rows
+        elif is_known:
+            failed[kind or "error"] = failed.get(kind or "error", 0) + rows
+        if not has_caption and not is_final:
+            to_ask += requests
+    return captioned, failed, to_ask
+
+
+def _speed(db: sqlite3.Connection, run: int, started: float) -> tuple[Slice, ...]:
+    last = db.execute("SELECT max(at) FROM replies WHERE run = ?", (run,)).fetchone()[0]
+    if last is None or last <= started:
+        return ()
+    seconds = (last - started) / SLICES
+    found = db.execute(
+        "SELECT min(?, CAST((at - ?) / ? AS INTEGER)), count(*), "
+        "coalesce(sum(completion_tokens), 0) FROM replies WHERE run = ? GROUP BY 1",
+        (SLICES - 1, started, seconds, run),
+    )
+    answered = {number: (count, tokens) for number, count, tokens in found}
+    return tuple(
+        Slice(number * seconds, seconds, *answered.get(number, (0, 0))) for number in range(SLICES)
+    )
