@@ -71,8 +71,12 @@ def test_a_given_price_wins_over_the_list():
 def test_half_a_price_is_refused():
     with pytest.raises(UsageError, match="belong together"):
         price_for(api(), price_in=1)
-    with pytest.raises(UsageError, match="below 0"):
-        price_for(api(), price_in=1, price_out=-1)
+
+
+@pytest.mark.parametrize("wrong", [-1, float("nan"), float("inf")])
+def test_what_is_no_price_is_refused(wrong):
+    with pytest.raises(UsageError, match="a number from 0 on"):
+        price_for(api(), price_in=1, price_out=wrong)
 
 
 def test_an_engine_of_our_own_is_free():

@@ -120,6 +120,9 @@ def test_a_ceiling_that_cannot_be_kept_is_refused_before_anything_is_spent(datas
         unpriced = dataset.plan(serving(server), ceiling=Ceiling(cost=Decimal(1)))
         with pytest.raises(UsageError, match="needs a price"):
             run(unpriced)
+        odd = dataset.plan(serving(server), price=PRICE, ceiling=Ceiling(cost=Decimal("nan")))
+        with pytest.raises(UsageError, match="a number"):
+            run(odd)
         endless = dataset.plan(serving(server, max_tokens=None), ceiling=Ceiling(tokens=1000))
         with pytest.raises(UsageError, match="--max-tokens"):
             run(endless)

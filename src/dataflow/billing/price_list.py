@@ -7,6 +7,7 @@ latest.
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,7 +32,7 @@ def price_for(
         price_out: US dollars per million completion tokens; None to look it up.
 
     Raises:
-        UsageError: only one of the two is given, or one is below 0.
+        UsageError: only one of the two is given, or one is no number from 0 on.
     """
     given = _given(price_in, price_out)
     if serving.is_local:
@@ -70,8 +71,8 @@ def _given(price_in: float | None, price_out: float | None) -> Price | None:
         return None
     if price_in is None or price_out is None:
         raise UsageError("--price-in and --price-out belong together; give both")
-    if min(price_in, price_out) < 0:
-        raise UsageError("a price below 0 is none")
+    if not all(math.isfinite(price) and price >= 0 for price in (price_in, price_out)):
+        raise UsageError("a price is a number from 0 on")
     # by way of the text, so that 0.1 stays 0.1
     prompt, completion = Decimal(str(price_in)), Decimal(str(price_out))
     return Price(Rates(prompt, prompt, completion), "as given")

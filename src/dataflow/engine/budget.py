@@ -45,8 +45,10 @@ def check_ceiling(plan: Plan) -> None:
     """Refuse a ceiling that cannot be kept.
 
     Raises:
-        UsageError: the price is not known, or the answers may be of any length.
+        UsageError: it is no number, the price is not known, or answers may be of any length.
     """
+    if plan.ceiling.cost is not None and not plan.ceiling.cost.is_finite():
+        raise UsageError("--max-cost is a number of US dollars")
     if plan.ceiling.cost is not None and isinstance(plan.price, NoPrice):
         raise UsageError(f"--max-cost needs a price: {plan.price.reason}")
     if plan.ceiling and _longest_answer(plan.serving, None) is None:
