@@ -128,7 +128,7 @@ def test_no_rows_in_no_rows_out(save, ending, caption, load, opened):
     assert texts_of(opened(output).rows()) == []
 
 
-@promise("empty", of_text=True)
+@promise("empty")
 def test_a_file_without_bytes_has_no_rows_or_is_no_dataset(tmp_path, ending, opened, member):
     """A text of nothing is a text; the others begin with something, however few their rows."""
     path = tmp_path / f"empty.{ending.lstrip('.')}"

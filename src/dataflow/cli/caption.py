@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 
 import typer
 
 from dataflow.cli.codes import FAILED_ROWS, UNDER_WAY, code_of
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.options import Choices, takes
+from dataflow.cli.outlet import captions_of, described
 from dataflow.cli.planning import plan_of
 from dataflow.cli.show import show_summary, showing
 from dataflow.core.errors import StopRunError, UnderWayError
 from dataflow.engine.job import Plan
 from dataflow.engine.progress import Summary
 from dataflow.engine.runner import run
-from dataflow.formats.registry import open_reader
 from dataflow.images.shown import shown
 
 LONGEST_SHOWN = 10_000
@@ -28,14 +29,15 @@ def caption(choices: Choices) -> None:
 
     Run the same command again to go on where it stopped: nothing is asked twice.
     """
-    summary = _run(plan_of(choices))
+    plan = plan_of(choices)
+    summary = _run(plan, choices)
     if choices.show:
-        _print_captions(summary, choices.image_key, choices.output_key)
+        _print_captions(captions_of(choices, plan.output.path))
     if summary.failed or summary.skipped:
         raise typer.Exit(FAILED_ROWS)
 
 
-def _run(plan: Plan) -> Summary:
+def _run(plan: Plan, choices: Choices) -> Summary:
     try:
         with showing(plan.progress, console):
             summary = run(plan)
@@ -50,16 +52,14 @@ def _run(plan: Plan) -> Summary:
         raise typer.Exit(code_of(error)) from error
     finally:
         plan.serving.cleanup()
-    show_summary(summary, plan.price, console)
+    output = described(choices, plan.output.path)
+    left = getattr(plan.reader, "left", 0)
+    show_summary(summary, plan.price, console, output=output, left=left)
     return summary
 
 
-def _print_captions(summary: Summary, image_key: str, output_key: str) -> None:
-    if summary.output is None:
-        return
-    for row in open_reader(summary.output, picture_key=image_key).rows():
-        name = row.fields.get(image_key, row.place)
-        text = row.fields.get(output_key)
-        line = f"{shown(str(name))}\t{shown(text or '(no caption)', LONGEST_SHOWN)}\n"
+def _print_captions(captions: Iterable[tuple[str, str | None]]) -> None:
+    for name, text in captions:
+        line = f"{shown(name)}\t{shown(text or '(no caption)', LONGEST_SHOWN)}\n"
         sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace"))
     sys.stdout.flush()

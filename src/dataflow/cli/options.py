@@ -15,6 +15,15 @@ from dataflow.engine.forecast import SAMPLE
 T = TypeVar("T")
 
 
+class ExistingCaption(str, Enum):
+    """What to do about a picture that has a sidecar with a caption."""
+
+    skip = "skip"
+    append = "append"
+    prepend = "prepend"
+    overwrite = "overwrite"
+
+
 class OnBadRow(str, Enum):
     """What to do about a row of INPUT that cannot be read."""
 
@@ -26,7 +35,8 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="INPUT",
-        help="A folder of pictures, one picture, or a .json, .jsonl, .csv or .parquet dataset.",
+        help="A folder of pictures, a quoted pattern of them ('photos/**/*.png'), one picture, or "
+        "a .json, .jsonl, .csv, .tsv, .parquet, .arrow or .feather dataset.",
     ),
 ]
 OutputFile = Annotated[
@@ -236,6 +246,43 @@ Sample = Annotated[
     int, typer.Option(min=2, help="Measure the pictures of so many requests at most.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print it as JSON on stdout.")]
+Include = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PATTERN", help="Of a folder, only pictures that fit, such as '*.png' or 'a/**'."
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATTERN", help="Of a folder, no pictures that fit, nor folders."),
+]
+Sidecar = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ENDING",
+        help="Write each caption into a file beside its picture, as trainers read them: .txt, "
+        ".caption or .json.",
+    ),
+]
+Existing = Annotated[
+    ExistingCaption | None,
+    typer.Option(
+        help="With --sidecar, a picture that has one: leave it and do not ask, add after or before "
+        "what is there, or replace it. {existing} in --prompt stands for what is there.",
+        show_default="skip",
+    ),
+]
+RowsPerFile = Annotated[
+    int | None,
+    typer.Option(min=1, help="Write several files: NAME-00000-of-00012.jsonl and so on."),
+]
+Keep = Annotated[
+    list[str] | None,
+    typer.Option(metavar="FIELD", help="Of the rows' own fields, write only these."),
+]
+Drop = Annotated[
+    list[str] | None, typer.Option(metavar="FIELD", help="Of the rows' own fields, not these.")
+]
 
 
 StatusOutput = Annotated[
@@ -296,6 +343,13 @@ class Choices:
     allow_private_urls: PrivateUrls = False
     image_root: ImageRoot = None
     show: Show = False
+    include: Include = None
+    exclude: Exclude = None
+    sidecar: Sidecar = None
+    existing: Existing = None
+    rows_per_file: RowsPerFile = None
+    keep: Keep = None
+    drop: Drop = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,14 @@ from pathlib import Path
 from dataflow.billing.price_list import price_for
 from dataflow.checks.empty import empty
 from dataflow.cli.engines import serving_of
-from dataflow.cli.options import Choices, OnBadRow
+from dataflow.cli.options import Choices
+from dataflow.cli.outlet import may_replace, reader_of, target_of, template_of, writer_of
 from dataflow.cli.show import fetch_shown_in
 from dataflow.core.dataset import Reader
-from dataflow.core.errors import InputError, UsageError
+from dataflow.core.errors import UsageError
 from dataflow.engine.job import Ceiling, Output, Plan
 from dataflow.engine.meta import added_columns, meta_key
 from dataflow.engine.progress import Progress
-from dataflow.formats.registry import open_reader, writer_for
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.row_requests import RowRequests
 from dataflow.serving.conversation import DEFAULT_QUESTION
@@ -34,17 +34,18 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
         StopRunError: the engine cannot be had: no key, no package, no such model.
     """
     _check_folder(choices.image_root)
-    reader = _reader(choices)
-    target = _target(choices.source, choices.output, fresh=choices.fresh)
+    target = target_of(choices)
+    reader = reader_of(choices, target)
     progress = Progress()
     serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
     meta = meta_key(choices.output_key) if choices.meta else None
-    open_writer = writer_for(target, reader, added_columns(choices.output_key, meta))
+    added = added_columns(choices.output_key, meta)
+    open_writer = writer_of(choices, target, reader, added)
     return Plan(
         reader=reader,
         request_of=_requests(choices, reader),
         serving=serving,
-        output=Output(target, choices.output_key, open_writer, choices.overwrite_column, meta),
+        output=Output(target, choices.output_key, open_writer, may_replace(choices), meta),
         checks=[empty],
         limits=Limits(
             max_side=choices.max_side,
@@ -76,6 +77,7 @@ def _requests(choices: Choices, reader: Reader) -> RowRequests:
         system_prompt=choices.system_prompt,
         image_key=choices.image_key,
         conversation_key=None if choices.prompt else "conversation",
+        prompt_template=template_of(choices),
         question=choices.prompt or DEFAULT_QUESTION,
         image_root=choices.image_root,
     )
@@ -84,34 +86,3 @@ def _requests(choices: Choices, reader: Reader) -> RowRequests:
 def _check_folder(image_root: str | None) -> None:
     if image_root is not None and not Path(image_root).is_dir():
         raise UsageError(f"--image-root {image_root} is no folder")
-
-
-def _reader(choices: Choices) -> Reader:
-    skip = choices.on_bad_row is OnBadRow.skip
-    try:
-        return open_reader(choices.source, picture_key=choices.image_key, skip_bad_rows=skip)
-    except InputError as error:
-        # nothing has begun yet: what was named on the command line is wrong
-        raise UsageError(error.message) from error
-
-
-def _target(source: str, output: str | None, *, fresh: bool) -> Path:
-    given = Path(source)
-    if output is None:
-        whole = given.resolve()
-        stem = whole.name if whole.is_dir() else whole.stem
-        target = given.parent if given.name not in ("", ".", "..") else whole.parent
-        target = target / f"{stem}.captions.jsonl"
-    else:
-        target = Path(output)
-    if target.is_dir():
-        raise UsageError(f"{target} is a folder; give a file name with -o")
-    if target.exists() and target.samefile(given):
-        raise UsageError(f"{target} is the input itself; choose another output")
-    is_ours = target.with_name(target.name + ".journal").exists()
-    if target.exists() and not is_ours and not fresh:
-        raise UsageError(
-            f"{target} exists and no former run made it; choose another output with -o, or "
-            "overwrite it with --fresh"
-        )
-    return target

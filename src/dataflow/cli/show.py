@@ -131,8 +131,23 @@ def _cost(summary: Summary, price: Price | NoPrice) -> tuple[str, str]:
     return "cost", text
 
 
-def show_summary(summary: Summary, price: Price | NoPrice, console: Console) -> None:
-    """The run's outcome as a small table."""
+def show_summary(
+    summary: Summary,
+    price: Price | NoPrice,
+    console: Console,
+    *,
+    output: str | None = None,
+    left: int = 0,
+) -> None:
+    """The run's outcome as a small table.
+
+    Args:
+        summary: The outcome.
+        price: Of a token.
+        console: Where it is shown.
+        output: Where the captions are; None for the summary's own output.
+        left: Pictures that had a caption and were left as they are.
+    """
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("rows", f"{summary.rows:,}")
     table.add_row("captioned", f"{summary.captioned:,}")
@@ -140,6 +155,8 @@ def show_summary(summary: Summary, price: Price | NoPrice, console: Console) -> 
         table.add_row(f"failed: {kind}", f"{rows:,}")
     if summary.skipped:
         table.add_row("left out: bad_line", f"{summary.skipped:,}")
+    if left:
+        table.add_row("left as they are", f"{left:,}")
     if summary.reused:
         table.add_row("not asked again", f"{summary.reused:,}")
     table.add_row("requests", f"{summary.requests:,}")
@@ -147,7 +164,7 @@ def show_summary(summary: Summary, price: Price | NoPrice, console: Console) -> 
     table.add_row("tokens", tokens(summary.usage))
     if summary.requests:
         table.add_row(*_cost(summary, price))
-    table.add_row("output", str(summary.output))
+    table.add_row("output", output or str(summary.output))
     if summary.errors is not None:
         table.add_row("errors", str(summary.errors))
     console.print(table, highlight=False, soft_wrap=True)

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 from dataflow.core.dataset import Skipped
+from dataflow.core.errors import InputError
 from dataflow.core.row import Row
-from dataflow.formats.input_file import shown, unreadable
+from dataflow.formats.input_file import shown, unreadable, wrong_at
+from dataflow.formats.pick import Pick
+from dataflow.formats.sidecar import FIELD, Sidecars
 
 PICTURE_ENDINGS = frozenset(
     f".{name}"
@@ -29,89 +33,145 @@ def is_picture(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS  # noqa: PTH122 (names may be odd)
 
 
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """How the pictures of a folder become rows.
+
+    Attributes:
+        key: The column that holds the picture's path.
+        pick: Which are taken.
+        sidecars: Their sidecars: each row then also tells the caption that is there
+            (`sidecar.FIELD`), and a picture whose caption is to be left as it is makes no row.
+            None to look for none.
+        skip_bad_rows: Leave out a picture whose sidecar cannot be read, and note it; otherwise it
+            is an error.
+    """
+
+    key: str = "image"
+    pick: Pick = field(default_factory=Pick)
+    sidecars: Sidecars | None = None
+    skip_bad_rows: bool = False
+
+
 class FolderReader:
-    """All pictures below a folder.
+    """All pictures below a folder, or one picture.
 
     Hidden files and folders (a leading dot) and folders behind symbolic links are left out.
 
     Args:
-        folder: The folder, as the user gave it; the rows' paths begin with it.
-        picture_key: The column that holds the path.
+        path: The folder or picture, as the user gave it; the rows' paths begin with it.
+        pictures: How pictures become rows.
+
+    Attributes:
+        left: Pictures that the latest pass left as they are, because they have a caption.
+        sidecars: As given; None for none.
     """
 
-    def __init__(self, folder: str, picture_key: str) -> None:
+    def __init__(self, path: str, pictures: Pictures = Pictures()) -> None:
         self.skipped = Skipped()
-        self._folder = folder
-        self._picture_key = picture_key
+        self.left = 0
+        self._path = path
+        self._pictures = pictures
+        self.sidecars = pictures.sidecars
 
     def rows(self) -> Iterator[Row]:
         """One row a picture.
 
         Raises:
-            InputError: a folder cannot be listed.
+            InputError: a folder cannot be listed, two pictures would share a sidecar, or a
+                sidecar cannot be read and its picture is not to be skipped.
         """
-        for index, relative in enumerate(_walk(self._folder)):
-            path = os.path.join(self._folder, relative)  # noqa: PTH118 (keeps "./" as given)
-            yield Row(index=index, fields={self._picture_key: path}, place=shown(path))
+        self.skipped, self.left = Skipped(), 0
+        index = 0
+        for path in self._paths():
+            try:
+                fields = self._fields(path)
+            except InputError as error:
+                if not self._pictures.skip_bad_rows:
+                    raise
+                self.skipped.add(error)
+                continue
+            if fields is None:
+                self.left += 1
+                continue
+            yield Row(index=index, fields=fields, place=shown(path))
+            index += 1
 
     def count(self) -> int | None:
-        """None: counting would mean walking the folder."""
-        return None
+        """One for a picture; None for a folder: counting would mean walking it."""
+        return None if self.sidecars or os.path.isdir(self._path) else 1  # noqa: PTH112
 
     def folder(self) -> str:
         """The working folder, because the rows' paths are as the user gave them."""
         return "."
 
     def column_names(self) -> list[str]:
-        """The picture column."""
-        return [self._picture_key]
+        """The picture column, and where sidecars are looked for, that of their captions."""
+        return [self._pictures.key, *([FIELD] if self.sidecars else [])]
 
+    def _fields(self, path: str) -> dict[str, str] | None:
+        fields, sidecars = {self._pictures.key: path}, self.sidecars
+        if sidecars is None:
+            return fields
+        if sidecars.is_left(path):
+            return None
+        # a caption that is to be left alone is no caption to add to
+        fields[FIELD] = "" if sidecars.existing == "skip" else sidecars.text(path)
+        return fields
 
-class PictureReader:
-    """A dataset of one picture.
+    def _paths(self) -> Iterator[str]:
+        if not os.path.isdir(self._path):  # noqa: PTH112
+            yield self._path
+            return
+        for relative in self._walk():
+            yield self._path_of(relative)
 
-    Args:
-        path: The picture, as the user gave it.
-        picture_key: The column that holds the path.
-    """
+    def _walk(self) -> Iterator[str]:
+        """The pictures' paths below the folder, sorted; a stack, because folders nest deeply."""
+        stack = [("", iter(self._taken("")))]
+        while stack:
+            parent, entries = stack[-1]
+            entry = next(entries, None)
+            if entry is None:
+                stack.pop()
+            elif entry.endswith("/"):
+                stack.append((parent + entry, iter(self._taken(parent + entry))))
+            else:
+                yield parent + entry
 
-    def __init__(self, path: str, picture_key: str) -> None:
-        self.skipped = Skipped()
-        self._path = path
-        self._picture_key = picture_key
+    def _taken(self, parent: str) -> list[str]:
+        """The entries of the folder `parent` that are taken."""
+        pick = self._pictures.pick
+        listed = map(os.fsdecode, _entries(self._path_of(parent)))
+        entries = [
+            entry
+            for entry in listed
+            if (
+                pick.enters(parent + entry[:-1]) if entry[-1] == "/" else pick.takes(parent + entry)
+            )
+        ]
+        if self.sidecars:
+            self._refuse_twins(parent, entries)
+        return entries
 
-    def rows(self) -> Iterator[Row]:
-        """The one row."""
-        yield Row(index=0, fields={self._picture_key: self._path}, place=shown(self._path))
+    def _refuse_twins(self, parent: str, entries: list[str]) -> None:
+        """Stop where two pictures would have one sidecar: whose caption would be in it?"""
+        seen: dict[str, str] = {}
+        for entry in entries:
+            if entry.endswith("/"):
+                continue
+            stem = os.path.splitext(entry)[0]  # noqa: PTH122 (names may be odd)
+            if stem in seen:
+                one, two = (shown(self._path_of(parent + name)) for name in (seen[stem], entry))
+                raise wrong_at(
+                    two,
+                    f"its sidecar would be that of {one} too; rename one of them, or leave one out "
+                    "by --exclude",
+                )
+            seen[stem] = entry
 
-    def count(self) -> int | None:
-        """One."""
-        return 1
-
-    def folder(self) -> str:
-        """The working folder, because the row's path is as the user gave it."""
-        return "."
-
-    def column_names(self) -> list[str]:
-        """The picture column."""
-        return [self._picture_key]
-
-
-def _walk(folder: str) -> Iterator[str]:
-    """The pictures' paths below `folder`, sorted; a stack, because folders may nest deeply."""
-    stack = [("", iter(_entries(folder)))]
-    while stack:
-        parent, entries = stack[-1]
-        entry = next(entries, None)
-        if entry is None:
-            stack.pop()
-            continue
-        relative = parent + os.fsdecode(entry)
-        if entry.endswith(b"/"):
-            below = os.path.join(folder, relative)  # noqa: PTH118
-            stack.append((relative, iter(_entries(below))))
-        else:
-            yield relative
+    def _path_of(self, relative: str) -> str:
+        return os.path.join(self._path, relative)  # noqa: PTH118 (keeps "./" as given)
 
 
 def _entries(folder: str) -> list[bytes]:

@@ -13,9 +13,12 @@ from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.compression import COMPRESSIONS, compression_of, ending_of
 from dataflow.formats.fields import ChoosingWriter, FieldChoice
-from dataflow.formats.folder import PICTURE_ENDINGS, FolderReader, PictureReader
+from dataflow.formats.folder import PICTURE_ENDINGS, FolderReader, Pictures
 from dataflow.formats.input_file import shown
 from dataflow.formats.output_file import OutputFile
+from dataflow.formats.parts import PartsWriter
+from dataflow.formats.pick import Pick, split_pattern
+from dataflow.formats.sidecar import Sidecars
 from dataflow.formats.source import Source
 
 
@@ -110,37 +113,45 @@ def open_reader(
     picture_key: str = "image",
     format_name: str | None = None,
     skip_bad_rows: bool = False,
+    pick: Pick = Pick(),  # noqa: B008 (it is frozen)
+    sidecars: Sidecars | None = None,
 ) -> Reader:
     """The dataset at `path`: a dataset file, a folder of pictures, or one picture.
 
     Args:
-        path: Where it is.
+        path: Where it is; or a pattern (see `pick`) of the pictures of a folder.
         picture_key: The column that holds the pictures' paths, for a folder or a picture.
         format_name: A name in `FORMATS`, where the ending does not tell the format; the only way
             to read a pickle.
         skip_bad_rows: Leave out each row that cannot be read, where the next one is found again
             (a line of JSON Lines or CSV, an element of a JSON array), and note it in the reader's
             `skipped`; otherwise it is an error.
+        pick: Which pictures of a folder are taken.
+        sidecars: Those of a folder's pictures, where their captions matter.
 
     Raises:
         InputError: there is nothing at `path`, or its ending is none of the known ones.
-        UsageError: `format_name` is unknown.
+        UsageError: `format_name` is unknown, or `pick` or `sidecars` are given for a dataset file.
     """
     if format_name is not None and format_name not in FORMATS:
         raise UsageError(f"unknown format {format_name!r}; known: {', '.join(FORMATS)}")
     name = os.fspath(path)
     if not os.path.exists(name):  # noqa: PTH110 (the name is kept as given)
+        name, below = split_pattern(name)
+        if below:
+            pick = Pick((*pick.include, *below), pick.exclude)
+    if not os.path.exists(name):  # noqa: PTH110
         raise InputError(
             f"{shown(name)}: no such file or folder; check the spelling (a relative path starts "
             f"at {shown(Path.cwd())})"
         )
     if format_name is not None:
         return _opened(FORMATS[format_name], Path(path), skip_bad_rows)
-    if os.path.isdir(name):  # noqa: PTH112
-        return FolderReader(name, picture_key)
     ending = ending_of(path)
-    if ending in PICTURE_ENDINGS:
-        return PictureReader(name, picture_key)
+    if os.path.isdir(name) or ending in PICTURE_ENDINGS:  # noqa: PTH112
+        return FolderReader(name, Pictures(picture_key, pick, sidecars, skip_bad_rows))
+    if sidecars is not None or pick != Pick():
+        raise UsageError(f"{shown(name)}: only a folder has pictures to choose and sidecars")
     chosen = _by_ending(ending)
     if chosen is None:
         raise InputError(
@@ -158,6 +169,7 @@ def writer_for(
     *,
     format_name: str | None = None,
     choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
+    rows_per_file: int | None = None,
 ) -> Callable[[Path], Writer]:
     """What opens a writer in the format of `output`'s ending, at the (temporary) path it is given.
 
@@ -168,6 +180,7 @@ def writer_for(
         columns: What will be added to each row.
         format_name: A name in `FORMATS`, where the ending does not tell the format.
         choice: Which of the rows' own fields are written.
+        rows_per_file: Write several files of so many rows each; None for one file.
 
     Raises:
         UsageError: `choice` keeps a column that the dataset lacks, as far as that is known, or the
@@ -182,7 +195,7 @@ def writer_for(
         )
     source = Source(reader, columns, choice)
 
-    def open_writer(path: Path) -> Writer:
+    def open_one(path: Path) -> Writer:
         file = OutputFile(path, compression_of(output))
         try:
             writer: Writer = _imported(chosen.writer)(file, source)
@@ -191,7 +204,10 @@ def writer_for(
             raise
         return writer if choice.is_all else ChoosingWriter(writer, choice)
 
-    return open_writer
+    def open_parts(path: Path) -> Writer:
+        return PartsWriter(path, open_one, rows_per_file or 1)
+
+    return open_parts if rows_per_file else open_one
 
 
 _PICKLE_CURE = "; a pickle runs the code inside it, so it is read only as format 'pickle' by name"

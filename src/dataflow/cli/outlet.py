@@ -1,0 +1,178 @@
+"""Where the rows come from and where their captions go, as the arguments ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from dataflow.cli.options import Choices, ExistingCaption, OnBadRow
+from dataflow.core.dataset import Columns, Reader, Writer
+from dataflow.core.errors import InputError, UsageError
+from dataflow.formats.fields import FieldChoice
+from dataflow.formats.originals import Originals
+from dataflow.formats.parts import parts_of
+from dataflow.formats.pick import Pick, split_pattern
+from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.sidecar import FIELD, Sidecars, SidecarWriter
+
+PLACE = "{existing}"
+"""Where the caption that is there already goes in a prompt."""
+
+
+def target_of(choices: Choices) -> Path:
+    """The output, beside which the journal lies.
+
+    Raises:
+        UsageError: the arguments contradict each other, or something stands in the way.
+    """
+    if choices.sidecar is not None:
+        of_datasets = choices.output, choices.rows_per_file, choices.keep, choices.drop
+        if any(of_datasets) or choices.meta:
+            raise UsageError(
+                "--sidecar writes beside the pictures and no dataset: leave out -o, "
+                "--rows-per-file, --keep, --drop and --meta"
+            )
+        return _beside_source(choices.source, "sidecars")
+    if choices.existing is not None:
+        raise UsageError("--existing is about sidecars; give --sidecar too")
+    if choices.output is None:
+        target = _beside_source(choices.source, "captions.jsonl")
+    else:
+        target = Path(choices.output)
+    _check(choices, target)
+    return target
+
+
+def _beside_source(source: str, ending: str) -> Path:
+    given = Path(source if Path(source).exists() else split_pattern(source)[0])
+    whole = given.resolve()
+    stem = whole.name if whole.is_dir() else whole.stem
+    folder = given.parent if given.name not in ("", ".", "..") else whole.parent
+    return folder / f"{stem}.{ending}"
+
+
+def _check(choices: Choices, target: Path) -> None:
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder; give a file name with -o")
+    source = Path(choices.source)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise UsageError(f"{target} is the input itself; choose another output")
+    there = parts_of(target) if choices.rows_per_file else [target][: target.exists()]
+    is_ours = target.with_name(target.name + ".journal").exists()
+    if there and not is_ours and not choices.fresh:
+        raise UsageError(
+            f"{there[0]} exists and no former run made it; choose another output with -o, or "
+            "overwrite it with --fresh"
+        )
+
+
+def reader_of(choices: Choices, target: Path) -> Reader:
+    """The dataset.
+
+    Raises:
+        UsageError: what was named on the command line is wrong.
+    """
+    try:
+        return open_reader(
+            choices.source,
+            picture_key=choices.image_key,
+            skip_bad_rows=choices.on_bad_row is OnBadRow.skip,
+            pick=_pick(choices),
+            sidecars=_sidecars(choices, target),
+        )
+    except InputError as error:  # nothing has begun yet
+        raise UsageError(error.message) from error
+
+
+def _pick(choices: Choices) -> Pick:
+    return Pick(tuple(choices.include or ()), tuple(choices.exclude or ()))
+
+
+def _sidecars(choices: Choices, target: Path) -> Sidecars | None:
+    if choices.sidecar is None:
+        return None
+    existing = choices.existing or ExistingCaption.skip
+    originals = None
+    if existing is not ExistingCaption.skip:
+        originals = Originals(target.with_name(target.name + ".originals"), _run(choices))
+    return Sidecars(choices.sidecar, existing.value, choices.output_key, originals)
+
+
+def _run(choices: Choices) -> str:
+    """What determines the captions and what becomes of them, as a digest."""
+    model = choices.model, choices.vllm, choices.max_tokens, choices.temperature, choices.seed
+    asked = choices.prompt, choices.system_prompt, choices.max_side
+    written = choices.sidecar, choices.existing, choices.output_key
+    text = repr((model, asked, written))
+    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+
+
+def writer_of(
+    choices: Choices, target: Path, reader: Reader, added: Columns
+) -> Callable[[Path], Writer]:
+    """What opens the writer of rows to which the columns `added` are added.
+
+    Raises:
+        UsageError: the output's ending is no known format, or a field to keep is not there.
+    """
+    sidecars = getattr(reader, "sidecars", None)
+    if sidecars is not None:
+        return lambda _: SidecarWriter(sidecars, choices.image_key, choices.output_key)
+    keep = None if choices.keep is None else frozenset(choices.keep)
+    return writer_for(
+        target,
+        reader,
+        added,
+        choice=FieldChoice(keep, frozenset(choices.drop or ())),
+        rows_per_file=choices.rows_per_file,
+    )
+
+
+def may_replace(choices: Choices) -> bool:
+    """Whether the rows may have a column of the new one's name."""
+    is_dropped = choices.output_key in (choices.drop or ())
+    return choices.overwrite_column or choices.sidecar is not None or is_dropped
+
+
+def template_of(choices: Choices) -> Any:
+    """What makes a row's prompt where it is to hold the caption that is there; else None."""
+    if choices.sidecar is None or choices.prompt is None or PLACE not in choices.prompt:
+        return None
+    return _ExistingPrompt(choices.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExistingPrompt:
+    """Makes the prompt of a row's fields; see `PromptedVQAGenerator`."""
+
+    prompt: str
+
+    def build_prompt(self, **fields: Any) -> str:
+        return self.prompt.replace(PLACE, str(fields.get(FIELD) or ""))
+
+
+def captions_of(choices: Choices, target: Path) -> Iterator[tuple[str, str | None]]:
+    """Each picture or row of the finished output, and its caption."""
+    key, output_key = choices.image_key, choices.output_key
+    if choices.sidecar is not None:
+        readable = Sidecars(choices.sidecar, ExistingCaption.overwrite.value, output_key)
+        pick = _pick(choices)
+        readers = [open_reader(choices.source, picture_key=key, pick=pick, sidecars=readable)]
+        output_key = FIELD
+    else:
+        files = parts_of(target) if choices.rows_per_file else [target]
+        readers = [open_reader(file, picture_key=key) for file in files]
+    for reader in readers:
+        for row in reader.rows():
+            yield str(row.fields.get(key, row.place)), row.fields.get(output_key)
+
+
+def described(choices: Choices, target: Path) -> str:
+    """Where the captions are, for people."""
+    if choices.sidecar is not None:
+        return f"*{choices.sidecar} beside the pictures"
+    files = parts_of(target) if choices.rows_per_file else []
+    return f"{files[0]} … {files[-1].name}" if len(files) > 1 else str((files or [target])[0])

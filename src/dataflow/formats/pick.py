@@ -1,0 +1,90 @@
+"""Which pictures of a folder are taken, by patterns as in ``.gitignore``.
+
+``*`` stands for anything but ``/``, ``**`` for any folders, ``?`` for one character, ``[a-z]`` for
+one of these. A pattern with a ``/`` before its end begins at the folder; any other fits a name at
+any depth. A pattern that fits a folder fits all that is below it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from dataflow.core.errors import UsageError
+
+_MAGIC = re.compile(r"[*?[]")  # what makes a path a pattern
+_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Pick:
+    """The pictures that are taken.
+
+    Attributes:
+        include: Only those that fit one of these patterns; empty for all.
+        exclude: None that fits one of these.
+
+    Raises:
+        UsageError: a pattern is none.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _ = self._included, self._excluded  # a wrong pattern is told at once
+
+    def takes(self, path: str) -> bool:
+        """Whether the picture at `path` (below the folder, with ``/``) is taken."""
+        if any(pattern.fullmatch(path) for pattern in self._excluded):
+            return False
+        return not self.include or any(pattern.fullmatch(path) for pattern in self._included)
+
+    def enters(self, path: str) -> bool:
+        """Whether the folder at `path` is looked into."""
+        return not any(pattern.fullmatch(path) for pattern in self._excluded)
+
+    @cached_property
+    def _included(self) -> list[re.Pattern[str]]:
+        return [_compiled(glob) for glob in self.include]
+
+    @cached_property
+    def _excluded(self) -> list[re.Pattern[str]]:
+        return [_compiled(glob) for glob in self.exclude]
+
+
+def split_pattern(path: str) -> tuple[str, tuple[str, ...]]:
+    """The folder at which the pattern `path` begins, and the pattern below it.
+
+    ``photos/2*/**/a.jpg`` begins at ``photos``. Where `path` is no pattern, there is none below it.
+    """
+    found = _MAGIC.search(path)
+    if found is None:
+        return path, ()
+    start = path.rfind("/", 0, found.start()) + 1
+    return path[:start] or ".", ("/" + path[start:],)
+
+
+def _compiled(glob: str) -> re.Pattern[str]:
+    body = glob.strip("/")
+    if not body:
+        raise UsageError(f"{glob!r} is no pattern of picture names")
+    anywhere = "" if "/" in glob.rstrip("/") else "(?:.*/)?"
+    parts = "".join(map(_translated, _TOKEN.findall(body)))
+    try:
+        return re.compile(f"{anywhere}{parts}(?:/.*)?", re.DOTALL)
+    except re.error as error:
+        raise UsageError(f"{glob!r} is no pattern of picture names ({error})") from error
+
+
+def _translated(token: str) -> str:
+    simple = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+    if token in simple:
+        return simple[token]
+    if len(token) > 2 and token.startswith("["):
+        negated = token[1] == "!"
+        inside = token[2:-1] if negated else token[1:-1]
+        inside = re.sub(r"([\\[&~|])", r"\\\1", inside)  # plain here, more to Python
+        return f"[{'^/' if negated else ''}{inside}]"
+    return re.escape(token)
