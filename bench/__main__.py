@@ -6,7 +6,17 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("road", "latency", "ratelimit", "endpoints", "shrinking", "memory", "engines", "startup")
+NAMES = (
+    "road",
+    "latency",
+    "ratelimit",
+    "endpoints",
+    "shrinking",
+    "memory",
+    "engines",
+    "startup",
+    "checking",
+)
 SHORT = ("road", "shrinking", "memory", "startup")
 
 

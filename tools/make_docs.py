@@ -50,6 +50,7 @@ COMMANDS = (
     ("dataflow", "caption", "--help"),
     ("dataflow", "estimate", "--help"),
     ("dataflow", "status", "--help"),
+    ("dataflow", "check", "--help"),
 )
 MARK = "<!-- generated: {} -->"
 

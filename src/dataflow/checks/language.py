@@ -77,7 +77,7 @@ def language(wanted: str) -> Check:
     own = re.compile(f"[{_LETTERS[code]}]") if code in _LETTERS else None
 
     def check(text: str, _context: Context) -> Verdict | None:
-        parts = words(_TAG.sub(" ", without_quotations(text)))
+        parts = spoken(text)
         if own and (share := _foreign_share(parts, own)) > FOREIGN_SHARE:
             return Verdict("language", f"{share:.0%} of it is in another script than {code}'s")
         if len(parts) < LEAST_WORDS:
@@ -89,6 +89,11 @@ def language(wanted: str) -> Check:
         return Verdict("language", f"it is in {best}, not in {code}: “{clipped(text)}”")
 
     return check
+
+
+def spoken(text: str) -> tuple[str, ...]:
+    """The words of `text` that tell its language: those in quotations and tags do not."""
+    return words(_TAG.sub(" ", without_quotations(text)))
 
 
 @functools.cache

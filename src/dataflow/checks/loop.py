@@ -36,7 +36,7 @@ _SAME_SIGN = re.compile(r"([^\w\s])\1{39,}")
 _DIGITS = re.compile(r"\d+")
 
 _COUNTED = 3
-"""Words of the shortest block in which numbers may differ, in a text that is not mostly numbers."""
+"""Words of the shortest block in which numbers may differ; not all of them are numbers."""
 
 
 def loop(text: str, _context: Context) -> Verdict | None:
@@ -53,12 +53,15 @@ def loop(text: str, _context: Context) -> Verdict | None:
     if len(set(fours)) == len(fours):
         return None
     block = repeated_block(tokens)
-    if block is None and counted != tokens and sum(map(str.isalpha, tokens)) * 2 > len(tokens):
+    if block is None and counted != tokens:
         block = repeated_block(counted, least=_COUNTED)
+        if block and not any(map(str.isalpha, tokens[block[0] : block[0] + block[1]])):
+            block = None  # a timetable
     if block is not None:
         start, size, times = block
         shown = clipped(" ".join(tokens[start : start + size]))
-        return Verdict("loop", f"{size} words come {times} times in a row: “{shown}”")
+        what = "a word comes" if size == 1 else f"{size} words come"
+        return Verdict("loop", f"{what} {times} times in a row: “{shown}”")
     ratio = _compression(text)
     if ratio > _MOST_COMPRESSION:
         return Verdict("loop", f"it compresses {ratio:.1f} times, descriptions hardly twice")

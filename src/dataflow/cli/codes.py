@@ -12,7 +12,7 @@ LIMIT = 4
 """The run stopped at its limit on money or tokens; what is done is kept."""
 
 FAILED_ROWS = 3
-"""The run finished, and some rows have no caption."""
+"""The run finished, and some rows have no caption, or captions have faults."""
 
 UNDER_WAY = 5
 """Batches are under way at the server, and nobody was to wait for them."""

@@ -1,8 +1,8 @@
 """`dataflow`: the commands, and what each kind of end means to the shell.
 
-Exit codes: 0 every row captioned; 3 finished, some rows failed; 2 wrong usage; 1 the run stopped;
-4 it stopped at its limit on money or tokens; 5 batches are under way; 130 Ctrl-C (143 SIGTERM,
-129 SIGHUP).
+Exit codes: 0 every row captioned; 3 finished, some rows failed or have a fault; 2 wrong usage;
+1 the run stopped; 4 it stopped at its limit on money or tokens; 5 batches are under way;
+130 Ctrl-C (143 SIGTERM, 129 SIGHUP).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from rich.logging import RichHandler
 
 from dataflow import __version__
 from dataflow.cli.caption import caption
+from dataflow.cli.check import check
 from dataflow.cli.codes import USAGE, code_of
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.estimate import estimate
@@ -34,6 +35,7 @@ app = typer.Typer(
 app.command("caption")(caption)
 app.command("estimate")(estimate)
 app.command("status")(status)
+app.command("check")(check)
 
 
 def _version(value: bool) -> None:

@@ -19,7 +19,13 @@ _READ_BUFFER = 1 << 20
 
 
 class ParquetReader(ArrowBatchReader):
-    """The rows of a Parquet file, with any types: nested ones, pictures as structs of bytes."""
+    """The rows of a Parquet file, with any types: nested ones, pictures as structs of bytes.
+
+    Attributes:
+        columns: The only columns that are read, as far as they are there; None for all.
+    """
+
+    columns: tuple[str, ...] | None = None
 
     def count(self) -> int:
         """The number of rows, as the file's footer says.
@@ -81,9 +87,12 @@ class ParquetReader(ArrowBatchReader):
         done = 0
         with open_input(self.path) as stream:
             file = self._open(stream)
+            chosen = self._chosen(file.schema_arrow.names)
             for group in range(file.num_row_groups):
                 size = _rows_in_a_batch(file.metadata.row_group(group))
-                batches = file.iter_batches(batch_size=size, row_groups=[group], use_threads=False)
+                batches = file.iter_batches(
+                    batch_size=size, row_groups=[group], columns=chosen, use_threads=False
+                )
                 while True:
                     try:
                         batch = next(batches, None)
@@ -103,6 +112,13 @@ class ParquetReader(ArrowBatchReader):
                     f"{self.name}: damaged Parquet ({done} rows, where its footer says "
                     f"{file.metadata.num_rows}); fetch or write the file again"
                 )
+
+    def _chosen(self, names: list[str]) -> list[str] | None:
+        """Which of the file's columns are read; a dot in a name would mean a part of a struct."""
+        if self.columns is None or any("." in name for name in names):
+            return None
+        # a file without any of them is read whole, so that what it has can be told
+        return [name for name in self.columns if name in names] or None
 
 
 def _rows_in_a_batch(group: Any) -> int:

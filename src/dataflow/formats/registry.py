@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -115,6 +115,7 @@ def open_reader(
     skip_bad_rows: bool = False,
     pick: Pick = Pick(),  # noqa: B008 (it is frozen)
     sidecars: Sidecars | None = None,
+    columns: Sequence[str] | None = None,
 ) -> Reader:
     """The dataset at `path`: a dataset file, a folder of pictures, or one picture.
 
@@ -128,6 +129,7 @@ def open_reader(
             `skipped`; otherwise it is an error.
         pick: Which pictures of a folder are taken.
         sidecars: Those of a folder's pictures, where their captions matter.
+        columns: Only these are needed; a format that can leaves the others out (Parquet).
 
     Raises:
         InputError: there is nothing at `path`, or its ending is none of the known ones.
@@ -159,7 +161,10 @@ def open_reader(
             f"folder of pictures, and single pictures ({' '.join(sorted(PICTURE_ENDINGS))})"
             + (_PICKLE_CURE if ending in {".pkl", ".pickle"} else "")
         )
-    return _opened(chosen, Path(path), skip_bad_rows)
+    reader = _opened(chosen, Path(path), skip_bad_rows)
+    if columns is not None and hasattr(reader, "columns"):
+        reader.columns = tuple(columns)
+    return reader
 
 
 def writer_for(

@@ -1,0 +1,131 @@
+"""The arguments of `dataflow check` → its report, shown."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from rich.progress import Progress
+
+from dataflow.checks.look import Caption, Fault, Look, Looker
+from dataflow.checks.report import Report
+from dataflow.checks.suite import Asked
+from dataflow.cli.console import console
+from dataflow.cli.show_report import as_json, show_report
+from dataflow.core.dataset import Reader
+from dataflow.core.errors import InputError, OutputError, UsageError
+from dataflow.formats.registry import open_reader
+
+_ASKED = {field.name for field in fields(Asked)} - {"schema", "plain"}
+_LISTS = ("forbid", "require", "forbid_pattern", "require_pattern")
+
+
+def checked(given: Mapping[str, Any]) -> bool:
+    """Check a dataset and show the report; returns whether a caption has a fault.
+
+    Args:
+        given: The options of `dataflow check` by their names.
+
+    Raises:
+        UsageError: the arguments are wrong.
+        StopRunError: the dataset cannot be read, or a package is missing.
+    """
+    listings = {name: tuple(given[name] or ()) for name in _LISTS}
+    wanted = {name: given[name] for name in _ASKED} | listings
+    asked = Asked(**wanted, plain=not given["markdown"], schema=_schema(given["schema"]))
+    prompts = () if given["prompt"] is None else (given["prompt"],)
+    key, image_key = given["output_key"], given["image_key"]
+    reader = _reader(given["output"], key, image_key)
+    report = Report(most_alike=asked.most_alike, with_near=given["near"])
+    looks = Looker(asked, prompts).all(
+        captions_of(reader, key, image_key), processes=given["processes"] or os.cpu_count() or 1
+    )
+    with _listing(given["listed"]) as note:
+        for look in _watched(looks, reader.count()):
+            note(report.add(look))
+    if given["as_data"]:
+        sys.stdout.write(as_json(report) + "\n")
+    else:
+        show_report(report, console)
+    return report.faulty > 0
+
+
+def captions_of(reader: Reader, key: str, image_key: str) -> Iterator[Caption]:
+    """The captions of a dataset in the column `key`; a value that is no text as its JSON.
+
+    Raises:
+        UsageError: a row lacks the column.
+        InputError: the dataset cannot be read.
+    """
+    for row in reader.rows():
+        if key not in row.fields:
+            raise UsageError(
+                f"{row.place}: no column {key!r}; name the captions' column with --output-key "
+                f"({', '.join(map(str, row.fields))})"
+            )
+        picture = row.fields.get(image_key)
+        yield Caption(
+            row.index,
+            row.place,
+            _text(row.fields[key]),
+            picture if isinstance(picture, str) else "",
+        )
+
+
+def _text(value: Any) -> str:
+    if value is None or isinstance(value, str):
+        return value or ""
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _reader(path: str, key: str, image_key: str) -> Reader:
+    try:
+        return open_reader(path, picture_key=image_key, columns=(key, image_key))
+    except InputError as error:
+        # nothing has begun yet: what was named on the command line is wrong
+        raise UsageError(error.message) from error
+
+
+def _schema(path: str | None) -> Any:
+    if path is None:
+        return None
+    try:
+        return json.loads(Path(path).read_bytes())
+    except OSError as error:
+        raise UsageError(f"--schema {path}: {error.strerror}") from error
+    except ValueError as error:
+        raise UsageError(f"--schema {path} is no JSON: {error}") from error
+
+
+@contextlib.contextmanager
+def _listing(path: str | None) -> Iterator[Callable[[Iterable[Fault]], None]]:
+    """What writes faults to `path`, a line each; nothing where there is no path."""
+    if path is None:
+        yield lambda _: None
+        return
+    try:
+        with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+            yield lambda faults: file.writelines(map(_line, faults))
+    except OSError as error:
+        raise OutputError(f"{path}: {error.strerror}; choose another file for --list") from error
+
+
+def _line(fault: Fault) -> str:
+    row, place, text, _ = fault.caption
+    value = {"row": row, "place": place, "kind": fault.kind, "reason": fault.reason, "text": text}
+    return json.dumps(value, ensure_ascii=False) + "\n"
+
+
+def _watched(looks: Iterator[Look], total: int | None) -> Iterator[Look]:
+    """`looks`, with a bar for a person who watches."""
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("checking", total=total)
+        for look in looks:
+            yield look
+            bar.advance(task, len(look.captions))

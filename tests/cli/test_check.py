@@ -1,0 +1,157 @@
+"""`dataflow check` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tests.cli.conftest import Command
+
+SOUND = [
+    "A dog runs along the beach.",
+    "Two children build a sandcastle.",
+    "A tram stops in front of the town hall.",
+    "An old man feeds the pigeons on a square.",
+]
+REFUSAL = "I'm sorry, but I can't help with that."
+
+
+def dataset(folder: Path, captions: list[object], name: str = "out.jsonl", **more: object) -> str:
+    rows = [{"image": f"{n}.jpg", "caption": text, **more} for n, text in enumerate(captions)]
+    (folder / name).write_text("\n".join(json.dumps(row) for row in rows), encoding="utf-8")
+    return name
+
+
+def test_captions_without_a_fault_end_with_0(dataflow: Command):
+    done = dataflow("check", dataset(dataflow.folder, SOUND))
+    assert done.returncode == 0, done.stderr
+    assert "4 captions: 4 without a fault (100.00 %)" in done.stderr
+    assert done.stdout == ""
+
+
+def test_faults_are_told_by_kind_with_their_rows_and_end_with_3(dataflow: Command):
+    captions = [*SOUND, REFUSAL, None, "A dog." + " A dog." * 30]
+    done = dataflow("check", dataset(dataflow.folder, captions))
+    assert done.returncode == 3
+    assert "3 with one or more" in done.stderr
+    for line in ("refusal         1  14.29 %  4", "empty           1  14.29 %  5", "loop"):
+        assert line in done.stderr
+    assert "refusal, row 4: the model declines" in done.stderr
+
+
+def test_json_goes_to_standard_output_alone(dataflow: Command):
+    name = dataset(dataflow.folder, [*SOUND, REFUSAL])
+    done = dataflow("check", name, "--json", "--language", "en")
+    told = json.loads(done.stdout)
+    assert (told["rows"], told["faulty"]) == (5, 1)
+    assert told["faults"]["refusal"]["rows"] == [4]
+    assert told["faults"]["refusal"]["examples"][0]["text"] == REFUSAL
+    assert sum(told["words"].values()) == 5
+    assert told["languages"] == {"en": 5}
+    assert done.stderr == ""
+
+
+def test_every_fault_can_be_listed(dataflow: Command):
+    name = dataset(dataflow.folder, [REFUSAL] * 2 + SOUND)
+    done = dataflow("check", name, "--list", "faults.jsonl", "--min-words", 9)
+    text = (dataflow.folder / "faults.jsonl").read_text(encoding="utf-8")
+    listed = [json.loads(line) for line in text.splitlines()]
+    assert done.returncode == 3
+    assert [(fault["row"], fault["kind"]) for fault in listed] == [
+        *((0, "refusal"), (0, "length"), (1, "refusal"), (1, "length")),
+        *((2, "length"), (3, "length")),
+    ]
+    assert listed[0]["place"] == "out.jsonl, line 1"
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "row"),
+    [
+        (["--language", "de"], "language", 0),
+        (["--max-words", 6], "length", 2),
+        (["--forbid", "pigeons"], "wording", 3),
+        (["--require-pattern", "^(A|An|In) "], "wording", 1),
+        (["--prompt", "A tram stops in front of the town hall."], "echo", 2),
+    ],
+)
+def test_an_option_asks_for_more(dataflow: Command, options: list[object], kind: str, row: int):
+    done = dataflow("check", dataset(dataflow.folder, SOUND), "--json", *options)
+    assert row in json.loads(done.stdout)["faults"][kind]["rows"]
+
+
+def test_captions_that_are_json_are_held_against_a_schema(dataflow: Command):
+    (dataflow.folder / "schema.json").write_text('{"required": ["colour"]}')
+    name = dataset(dataflow.folder, [{"colour": "red"}, '{"colour": "red"}', {"size": 3}])
+    done = dataflow("check", name, "--schema", "schema.json", "--json")
+    assert json.loads(done.stdout)["faults"]["schema"]["rows"] == [2]
+
+
+def test_of_a_parquet_file_with_pictures_in_it_only_the_captions_are_read(dataflow: Command):
+    """A damaged picture column is not met: nobody waits for gigabytes that nobody looks at."""
+    table = pa.table({"caption": SOUND * 500, "image": [b"\xff" * 3000] * 2000})
+    path = dataflow.folder / "out.parquet"
+    pq.write_table(table, path, compression="none", use_dictionary=False)
+    content = path.read_bytes()
+    start = pq.ParquetFile(path).metadata.row_group(0).column(1).data_page_offset
+    path.write_bytes(content[:start] + b"\0" * 500 + content[start + 500 :])
+    done = dataflow("check", "out.parquet", "--image-key", "picture", "--most-alike", 5000)
+    assert done.returncode == 0, done.stderr
+    assert "2,000 captions" in done.stderr
+
+
+def test_the_same_caption_is_fine_for_the_same_picture_alone(dataflow: Command):
+    rows = [{"image": "a.jpg", "caption": "A logo."}] * 5
+    rows += [{"image": f"{n}.jpg", "caption": "A picture of it."} for n in range(5)]
+    (dataflow.folder / "out.json").write_text(json.dumps(rows))
+    done = dataflow("check", "out.json", "--json")
+    assert json.loads(done.stdout)["faults"]["repeated"]["rows"] == [8, 9]
+
+
+def test_near_duplicates_are_counted_and_are_no_fault(dataflow: Command):
+    long = "A brown dog runs along the wet beach while two children in red jackets watch it from a "
+    done = dataflow("check", dataset(dataflow.folder, [f"{long}dune.", *SOUND, f"{long}boat."]))
+    assert done.returncode == 0
+    assert "near-duplicates: 1 captions (16.67 %)" in done.stderr
+    assert "row 5 as row 0" in done.stderr
+
+
+def test_several_processes_tell_the_same_as_one(dataflow: Command):
+    captions = [f"{SOUND[n % 4]} Number {n}." if n % 50 else REFUSAL for n in range(24_000)]
+    name = dataset(dataflow.folder, captions)
+    one, two = (dataflow("check", name, "--json", "--processes", count) for count in (1, 2))
+    assert json.loads(one.stdout) == json.loads(two.stdout)
+    assert json.loads(one.stdout)["faults"]["refusal"]["count"] == 480
+
+
+def test_a_wrong_column_is_told_with_those_that_are_there(dataflow: Command):
+    done = dataflow("check", dataset(dataflow.folder, SOUND), "--output-key", "text")
+    assert done.returncode == 2
+    assert "no column 'text'" in done.stderr
+    assert "(image, caption)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["nothing.jsonl"], "no such file"),
+        (["out.jsonl", "--language", "english"], "no language code"),
+        (["out.jsonl", "--forbid-pattern", "("], "no regular expression"),
+        (["out.jsonl", "--schema", "nothing.json"], "No such file"),
+    ],
+)
+def test_a_wrong_argument_ends_with_2(dataflow: Command, arguments: list[str], message: str):
+    dataset(dataflow.folder, SOUND)
+    done = dataflow("check", *arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_a_caption_holds_cannot_draw_on_the_page(dataflow: Command):
+    evil = "Sorry, I can't describe \x1b[31m[bold]this[/bold]."
+    done = dataflow("check", dataset(dataflow.folder, [evil]))
+    assert "\x1b" not in done.stderr
+    assert "[bold]" in done.stderr or "declines" in done.stderr
