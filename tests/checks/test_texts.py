@@ -11,6 +11,10 @@ import pytest
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 
 import checks_table
+from tests.serving.scenes import truth
+
+from dataflow.checks.suite import Asked, checks_for
+from dataflow.core.check import Context
 
 EVERY = list(checks_table.texts())
 
@@ -44,3 +48,9 @@ def test_refusals_and_loops_are_found_with_hardly_a_false_alarm(scores, kind: st
 def test_no_check_falls_below_its_floor(scores, kind: str):
     assert scores[kind].precision >= 0.95
     assert scores[kind].recall >= 0.90
+
+
+def test_true_captions_raise_no_alarm():
+    checks = checks_for(Asked(language="en", sentences=True, most_alike=None))
+    captions = {truth(number) for number in range(2000)}
+    assert [text for text in captions for check in checks.values() if check(text, Context())] == []
