@@ -36,7 +36,11 @@ def serving_for(monkeypatch):
     def make(server, **more):
         given = {"requests": 20, "poll": 0.02, **more}
         return BatchVLMServing_openai(
-            server.url, model_name=MODEL, timeout=20, batching=Batching(**given)
+            server.url,
+            model_name=MODEL,
+            timeout=20,
+            temperature=0.0,
+            batching=Batching(**given),
         )
 
     return make
