@@ -456,12 +456,16 @@ def _shown(made: Made) -> dict[str, Any]:
     }
 
 
+PAGE = 10
+"""Objects on one page of a list, fewer than are asked for."""
+
+
 def _page(request: web.Request, found: list[dict[str, Any]]) -> web.Response:
     """Some of a list, in pages smaller than what is asked for, so that there are several."""
     names = [item["id"] for item in found]
     begin = names.index(request.query["after"]) + 1 if "after" in request.query else 0
-    page = found[begin : begin + 5]
-    more = len(found) > begin + 5
+    page = found[begin : begin + PAGE]
+    more = len(found) > begin + PAGE
     return _json({"object": "list", "data": page, "has_more": more})
 
 

@@ -47,7 +47,7 @@ def test_the_line_of_a_request_is_what_the_live_road_would_send(scene, serving_f
 def test_a_live_run_answers_from_the_journal_of_a_batch_run(scene, serving_for):
     with BatchServer() as server:
         run(scene.plan(serving_for(server)))
-        live = APIVLMServing_openai(server.url, model_name=MODEL)
+        live = APIVLMServing_openai(server.url, model_name=MODEL, temperature=0.0)
         assert run(scene.plan(live)).reused == 60
         assert server.calls["live"] == 0
 
@@ -127,7 +127,7 @@ def test_a_call_that_fails_half_the_time_costs_nothing_twice(scene, serving_for,
 
 
 def test_no_more_is_enqueued_than_the_server_takes(scene, serving_for):
-    with BatchServer(most=25) as server:
+    with BatchServer(most=25, seconds=0.4) as server:
         assert run(scene.plan(serving_for(server, requests=10))).captioned == 60
         assert server.most_enqueued <= 25
         assert server.met["token_limit_exceeded"] > 0
@@ -177,7 +177,7 @@ def test_rows_in_batches_are_not_asked_live(scene, serving_for):
         with pytest.raises(UnderWayError):
             run(scene.plan(serving_for(server), detach=True))
         with pytest.raises(UsageError, match="60 requests are in batches"):
-            run(scene.plan(APIVLMServing_openai(server.url, model_name=MODEL)))
+            run(scene.plan(APIVLMServing_openai(server.url, model_name=MODEL, temperature=0.0)))
         with pytest.raises(UsageError, match="60 requests are in batches"):
             run(scene.plan(serving_for(server), fresh=True))
         assert server.calls["live"] == 0
@@ -200,7 +200,7 @@ def test_cancelled_batches_leave_what_they_answered(scene, serving_for):
             run(scene.plan(serving_for(server), cancel_batches=True))
         assert server.calls["cancel"] == 3
         paid = server.worked.total()
-        live = APIVLMServing_openai(server.url, model_name=MODEL)
+        live = APIVLMServing_openai(server.url, model_name=MODEL, temperature=0.0)
         assert run(scene.plan(live)).requests == 60 - paid
     assert scene.judge() == scene.all_right()
 
@@ -241,7 +241,7 @@ def test_a_server_without_batches_is_told_of_and_asked_live_instead(scene, servi
     with BatchServer(has_batches=False) as server:
         with pytest.raises(StopRunError, match="does this server take batches"):
             run(scene.plan(serving_for(server)))
-        live = APIVLMServing_openai(server.url, model_name=MODEL)
+        live = APIVLMServing_openai(server.url, model_name=MODEL, temperature=0.0)
         assert run(scene.plan(live)).captioned == 60
 
 

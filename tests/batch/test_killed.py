@@ -15,7 +15,7 @@ from tests.batch_server import CALL_FAULTS, FATES, BatchServer
 from tests.faults.scene import Scene, leaks
 from tests.faults.shows import size_of
 
-FAULTS = dict.fromkeys(CALL_FAULTS, 0.15)
+FAULTS = {**dict.fromkeys(CALL_FAULTS, 0.15), "list_500": 0.05}
 
 
 def show_killed(folder: Path, *, rows: int, requests: int, kills: int, most: int, seed: int) -> str:

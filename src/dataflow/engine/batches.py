@@ -186,7 +186,8 @@ class Batches:
     async def _files_of(self, batch: Batch) -> list[str]:
         name = path_of(self._folder, batch.token).name
         try:
-            return await self._desk.find_files(name, batch.size, batch.written)
+            look = functools.partial(self._desk.find_files, name, batch.size, batch.written)
+            return await self._persist(look)
         except (StopRunError, RowError):
             return []  # a file that is there twice costs nothing
 
@@ -213,7 +214,8 @@ class Batches:
         """The batch at the server, where its making was asked for and the reply was lost."""
         for wait in (0.0, min(SETTLE_SECONDS, self._batching.poll)):
             await asyncio.sleep(wait)
-            found = await self._desk.find(batch.file or "", batch.token, batch.written)
+            look = functools.partial(self._desk.find, batch.file or "", batch.token, batch.written)
+            found = await self._persist(look)
             found = [state for state in found if state.status != "failed"]
             if found:
                 break
@@ -222,7 +224,7 @@ class Batches:
         first, *others = sorted(found, key=lambda s: (s.status.startswith("cancel"), s.created))
         for other in others:
             if not other.has_ended:
-                await self._desk.cancel(other.id)
+                await self._persist(functools.partial(self._desk.cancel, other.id))
         return first
 
     def _created(self, batch: Batch, state: BatchState) -> None:
