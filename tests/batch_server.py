@@ -89,6 +89,7 @@ class BatchServer:
         refuses: Whether a request's question is refused by the content filter, for good.
         answer: Makes the output of a file of requests, instead of the captions.
         has_batches: Whether it has a Batch API at all.
+        key: The bearer token that is wanted.
 
     Attributes:
         worked: How often each custom id was answered with a caption, which is what costs money.
@@ -111,7 +112,9 @@ class BatchServer:
         refuses: Callable[[str], bool] = lambda _: False,
         answer: Callable[[Path], list[bytes]] | None = None,
         has_batches: bool = True,
+        key: str = KEY,
     ) -> None:
+        self.key = key
         self.has_batches = has_batches
         self.fates = list(fates)
         self.rates = dict(rates or {})
@@ -185,7 +188,7 @@ class BatchServer:
         await self._runner.cleanup()
 
     def _meets(self, request: web.Request, fault: str) -> bool:
-        if request.headers.get("Authorization") != f"Bearer {KEY}":
+        if request.headers.get("Authorization") != f"Bearer {self.key}":
             raise web.HTTPUnauthorized(text='{"error": {"message": "wrong key"}}')
         is_met = self._rng.random() < self.rates.get(fault, 0.0)
         self.met[fault] += is_met

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import subprocess
 from collections import Counter
+from decimal import Decimal
 
 import pytest
 
+from dataflow.billing.price import Price, Rates
 from dataflow.core.errors import StopRunError, UnderWayError, UnreachableError, UsageError
+from dataflow.engine.job import Ceiling
 from dataflow.engine.runner import run
+from dataflow.engine.status import status_of
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.batch_server import CALL_FAULTS, BatchServer
-from tests.faults.scene import leaks
+from tests.faults.scene import COMMAND, leaks
 from tests.hostile_server import MODEL
 
 
@@ -261,3 +267,45 @@ def test_no_key_and_no_picture_is_written_down(scene, serving_for):
             run(scene.plan(serving_for(server), detach=True))
         assert leaks(scene.folder) == []  # also of the batches' files, which were removed
         assert not scene.beside(".batches").exists() or not [*scene.beside(".batches").iterdir()]
+
+
+def test_the_status_tells_where_the_batches_stand(scene, serving_for):
+    with BatchServer(seconds=0.3) as server:
+        with pytest.raises(UnderWayError):
+            run(scene.plan(serving_for(server), detach=True))
+        found = status_of(scene.output)
+        assert (found.state, found.captioned, found.to_ask) == ("under_way", 0, 0)
+        assert found.in_batches == sum(line.requests for line in found.batches) == 60
+        assert {line.id for line in found.batches} == set(server.batches)
+        assert {line.status for line in found.batches} == {"validating"}
+        run(scene.plan(serving_for(server)))
+    found = status_of(scene.output)
+    assert (found.state, found.captioned, found.in_batches, found.batches) == ("done", 60, 0, ())
+
+
+def test_the_command_tells_of_its_batches_and_ends_with_5(scene):
+    with BatchServer(seconds=0.3) as server:
+        assert scene.run(server, "--detach") == 5
+        assert "60 requests are in 1 batch at" in scene.log
+        shown = subprocess.run([COMMAND, "status", scene.output], capture_output=True, text=True)
+        assert "0 of 60 requests done" in shown.stderr
+        assert scene.run(server, "--batch", "--batch-poll", "0.1") == 0
+    assert scene.judge() == scene.all_right()
+
+
+def test_every_attempt_is_on_the_bill_and_the_live_rest_at_its_own_price(scene, serving_for):
+    batch, live = (Price(Rates(*[Decimal(usd)] * 3), "test") for usd in (1, 2))
+    with BatchServer(["expired"]) as server:
+        plan = scene.plan(serving_for(server, requests=60, then_live=True))
+        summary = run(dataclasses.replace(plan, price=batch, live_price=live))
+        tokens = 109 * (server.worked.total() + 2 * server.calls["live"])
+    assert summary.usage.completion_tokens == 60 * 9
+    assert summary.cost * 1_000_000 == tokens
+    assert status_of(scene.output).cost == pytest.approx(float(summary.cost))
+
+
+def test_a_limit_on_money_is_refused_since_batches_do_not_keep_it(scene, serving_for):
+    with BatchServer() as server:
+        plan = scene.plan(serving_for(server), ceiling=Ceiling(tokens=1000))
+        with pytest.raises(UsageError, match="not kept in batches"):
+            run(plan)

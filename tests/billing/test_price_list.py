@@ -8,6 +8,7 @@ from dataflow.billing.price import FREE, NoPrice, Price, Rates
 from dataflow.billing.price_list import listed_price, price_for
 from dataflow.core.errors import UsageError
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 from dataflow.serving.fake import FakeServing
 from dataflow.serving.llamacpp_serving import LocalModelVLMServing_llamacpp
 from dataflow.serving.spread import SpreadServing
@@ -93,3 +94,22 @@ def test_endpoints_of_one_price_have_it_and_of_several_none():
     dearer = api("https://openrouter.ai/api/v1", "gpt-4o")
     mixed = SpreadServing([api(), dearer])
     assert isinstance(price_for(mixed), NoPrice)
+
+
+def test_requests_in_batches_cost_what_is_listed_for_batches():
+    serving = BatchVLMServing_openai(OPENAI, model_name="gpt-4o")
+    usual, batch = price_for(api()), price_for(serving)
+    assert isinstance(usual, Price)
+    assert isinstance(batch, Price)
+    assert (batch.rates.prompt * 2, batch.rates.completion * 2) == (
+        usual.rates.prompt,
+        usual.rates.completion,
+    )
+    assert price_for(serving, live=True) == usual
+
+
+def test_a_batch_price_that_is_not_listed_is_not_guessed():
+    price = listed_price("https://api.deepseek.com", "deepseek-chat", in_batches=True)
+    assert isinstance(listed_price("https://api.deepseek.com", "deepseek-chat"), Price)
+    assert isinstance(price, NoPrice)
+    assert "in batches" in price.reason

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
+from tests.batch_server import BatchServer
 from tests.docs.blocks import ROOT, blocks
 
 DEMO_MODEL = ROOT / "src" / "dataflow" / "serving" / "demo_model"
@@ -46,10 +47,17 @@ def api() -> Iterator[dict[str, str]]:
         serving.cleanup()
 
 
+@pytest.fixture(scope="package")
+def batch_api(api: Mapping[str, str]) -> Iterator[BatchServer]:
+    """The Batch API, at which the same key is right."""
+    with BatchServer(key=api["key"], seconds=1.0) as server:
+        yield server
+
+
 @pytest.fixture
-def names(api: Mapping[str, str]) -> dict[str, str]:
+def names(api: Mapping[str, str], batch_api: BatchServer) -> dict[str, str]:
     """What the stand-ins are filled in with."""
-    return {**api, "checkpoint": str(ROOT / "demo" / "checkpoint")}
+    return {**api, "batch_api": batch_api.url, "checkpoint": str(ROOT / "demo" / "checkpoint")}
 
 
 @pytest.fixture

@@ -20,6 +20,11 @@ class StandIn:
 
 STAND_INS = (
     StandIn(
+        r"https://api\.openai\.com/v1(?=[^\n]*--(?:batch|detach)|\"[^)]*batching=)",
+        "{batch_api}",
+        "a batch costs money and hours: the tests' own Batch API answers",
+    ),
+    StandIn(
         r"https://api\.openai\.com/v1|http://127\.0\.0\.1:8000/v1",
         "{api}",
         "an API costs money: llama.cpp's own server with the demo model answers",

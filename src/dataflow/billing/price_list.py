@@ -13,16 +13,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dataflow.billing.price import FREE, NoPrice, Price, Rates
+from dataflow.core.batch import BatchServing
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
 
 _CURE = "give --price-in and --price-out"
+_BATCH = {"processing": "batch"}
+"""How the list tells a batch's price from the usual one."""
+
 _NOT_BY_TOKENS = ("requests_kcount", "input_image_mtok", "output_reasoning_mtok")
 """Prices that `Rates` cannot hold: where the list has one of them, a sum would be wrong."""
 
 
 def price_for(
-    serving: EngineServing, *, price_in: float | None = None, price_out: float | None = None
+    serving: EngineServing,
+    *,
+    price_in: float | None = None,
+    price_out: float | None = None,
+    live: bool = False,
 ) -> Price | NoPrice:
     """What the tokens of `serving` cost: nothing for a local engine, else as given, else as listed.
 
@@ -30,6 +38,8 @@ def price_for(
         serving: The engine.
         price_in: US dollars per million prompt tokens, cached or not; None to look it up.
         price_out: US dollars per million completion tokens; None to look it up.
+        live: Whether the price of requests one by one is asked for also where the serving takes
+            them in batches; what is given counts for both.
 
     Raises:
         UsageError: only one of the two is given, or one is no number from 0 on.
@@ -37,15 +47,17 @@ def price_for(
     given = _given(price_in, price_out)
     if serving.is_local:
         return FREE
-    return given or _listed_for(serving)
+    in_batches = isinstance(serving, BatchServing) and not live
+    return given or _listed_for(serving, in_batches=in_batches)
 
 
-def listed_price(api_url: str, model: str) -> Price | NoPrice:
+def listed_price(api_url: str, model: str, *, in_batches: bool = False) -> Price | NoPrice:
     """What the list says of `model` at the API behind `api_url`, at this moment.
 
     Args:
         api_url: ``"https://host/v1"`` or any URL below it.
         model: The model's name at that API.
+        in_batches: Whether the price of requests in batches is asked for.
     """
     import genai_prices
 
@@ -53,9 +65,18 @@ def listed_price(api_url: str, model: str) -> Price | NoPrice:
     url = parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower(), query="")
     try:
         found = genai_prices.calc_price(genai_prices.Usage(), model, provider_api_url=url.geturl())
+        listed = found.model_price
+        if in_batches:
+            listed = genai_prices.calc_price(
+                genai_prices.Usage(), model, provider_api_url=url.geturl(), price_context=_BATCH
+            ).model_price
     except LookupError:
         return NoPrice(f"no price of {model} at {parts.hostname} is listed; {_CURE}")
-    listed = found.model_price
+    if in_batches and listed == found.model_price:
+        # without a batch's price the list gives the usual one, which is about twice too much
+        return NoPrice(
+            f"no price of {model} in batches at {parts.hostname} is listed; {_CURE} for batches"
+        )
     if any(getattr(listed, name, None) is not None for name in _NOT_BY_TOKENS):
         return NoPrice(f"{model} at {parts.hostname} is not priced by tokens alone; {_CURE}")
     if listed.input_mtok is None or listed.output_mtok is None:
@@ -78,10 +99,10 @@ def _given(price_in: float | None, price_out: float | None) -> Price | None:
     return Price(Rates(prompt, prompt, completion), "as given")
 
 
-def _listed_for(serving: EngineServing) -> Price | NoPrice:
+def _listed_for(serving: EngineServing, *, in_batches: bool) -> Price | NoPrice:
     if not serving.api_urls:
         return NoPrice(f"what {serving.model} costs is not known; {_CURE}")
-    found = [listed_price(url, serving.model) for url in serving.api_urls]
+    found = [listed_price(url, serving.model, in_batches=in_batches) for url in serving.api_urls]
     missing = [price for price in found if isinstance(price, NoPrice)]
     prices = [price for price in found if isinstance(price, Price)]
     if missing:

@@ -61,6 +61,9 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
         durable=choices.durable,
         give_up_after=choices.give_up_after,
         price=price_for(serving, price_in=choices.price_in, price_out=choices.price_out),
+        live_price=price_for(
+            serving, price_in=choices.price_in, price_out=choices.price_out, live=True
+        ),
         ceiling=Ceiling(
             None if choices.max_cost is None else Decimal(str(choices.max_cost)),
             choices.max_tokens_total,

@@ -23,6 +23,7 @@ _STATES = {
     "interrupted": "ended by a signal",
     "crashed": "ended without a word: killed, or the machine went down",
     "limit": "stopped at its limit on money or tokens",
+    "under_way": "waits for batches; the same command takes them in",
 }
 _TALLEST = 20  # characters of the longest bar
 
@@ -51,6 +52,10 @@ def show_status(found: Status, console: Console) -> None:
     for kind, rows in found.failed.items():
         table.add_row(f"failed: {kind}", f"{rows:,}")
     table.add_row("to ask", _to_ask(found))
+    for line in found.batches:
+        where = line.status or "not yet at the server"
+        done = f"{line.done:,} of {line.requests:,} requests done"
+        table.add_row(f"batch {line.id or ''}", f"{where}, {done}")
     table.add_row("requests", f"{found.attempts:,}")
     table.add_row("tokens", tokens(found.usage))
     table.add_row("cost", _cost(found))

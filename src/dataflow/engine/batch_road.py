@@ -138,7 +138,7 @@ class BatchRoad:
         asked, done = sum(b.requests for b in under_way), sum(b.done for b in under_way)
         self._progress.in_flight = asked - done
         self._progress.phase = (
-            f"waiting for {len(under_way)} batches, {done:,} of {asked:,} requests done"
+            f"waiting for {_batches(len(under_way))}, {done:,} of {asked:,} requests done"
         )
 
     def _where(self, unasked: int) -> str:
@@ -146,16 +146,21 @@ class BatchRoad:
         asked = sum(batch.requests for batch in under_way)
         more = f"; the server takes no more now, {unasked:,} are still to be handed in"
         return (
-            f"{asked:,} requests are in {len(under_way)} batches at {under_way[0].place}"
+            f"{asked:,} requests are in {_batches(len(under_way))} at {under_way[0].place}"
             f"{more if unasked else ''}; the same command again takes in what is done"
         )
 
     async def _ask_live(self) -> None:
         reused = self._progress.reused
-        self._live = Road(self._plan, self._journal)
+        live = dataclasses.replace(self._plan, price=self._plan.live_price)
+        self._live = Road(live, self._journal)
         await self._live.drive()
         self._progress.reused = reused
         Ledger(self._journal.path).close()  # drops what has its outcome now
+
+
+def _batches(count: int) -> str:
+    return "1 batch" if count == 1 else f"{count} batches"
 
 
 class _Round:

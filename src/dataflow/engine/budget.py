@@ -15,6 +15,7 @@ from typing import Any
 
 from dataflow.billing.bound import PromptBound, Size, size_of
 from dataflow.billing.price import FREE, NoPrice, dollars
+from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, LimitReachedError, UsageError
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.core.serving import EngineServing
@@ -49,6 +50,11 @@ def check_ceiling(plan: Plan) -> None:
     """
     if plan.ceiling.cost is not None and not plan.ceiling.cost.is_finite():
         raise UsageError("--max-cost is a number of US dollars")
+    if plan.ceiling and isinstance(plan.serving, BatchServing):
+        raise UsageError(
+            "--max-cost and --max-tokens-total are not kept in batches, where everything is asked "
+            "at once: bound the run by --limit, after dataflow estimate"
+        )
     if plan.ceiling.cost is not None and isinstance(plan.price, NoPrice):
         raise UsageError(f"--max-cost needs a price: {plan.price.reason}")
     if plan.ceiling and _longest_answer(plan.serving, None) is None:

@@ -87,6 +87,7 @@ class Plan:
         durable: Wait for the disk at each commit (survives a power cut).
         give_up_after: Seconds a server that answered before may be down before the run stops.
         price: What the serving's tokens cost.
+        live_price: What they cost where a batch's requests are asked one by one after all.
         ceiling: How much the run may spend.
         detach: Hand in batches and take in what is done, but wait for none.
         cancel_batches: Ask for nothing more: cancel the batches, and keep what they answered.
@@ -108,6 +109,7 @@ class Plan:
     durable: bool = False
     give_up_after: float = policy.GIVE_UP_SECONDS
     price: Price | NoPrice = UNPRICED
+    live_price: Price | NoPrice = UNPRICED
     ceiling: Ceiling = field(default_factory=Ceiling)
     detach: bool = False
     cancel_batches: bool = False

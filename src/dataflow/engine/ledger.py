@@ -307,19 +307,33 @@ def unsettled(path: Path) -> int:
     try:
         db = connect(str(path))
         try:
-            if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'asked'").fetchone():
-                return 0
-            [count] = db.execute(
-                "SELECT count(*) FROM asked JOIN batches ON number = batch "
-                "LEFT JOIN replies ON replies.key = asked.key "
-                "WHERE state != ? OR (answer LIKE ? AND ifnull(replies.at <= ended, 1))",
-                (ENDED, REPLY_BEGINS + "%"),
-            ).fetchone()
-            return int(count)
+            return count_unsettled(db)
         finally:
             db.close()
     except sqlite3.Error as error:
         raise JournalError(f"the journal {path} cannot be read: {error}") from error
+
+
+def has_batches(db: sqlite3.Connection) -> bool:
+    """Whether requests of this journal were ever put into batches."""
+    return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'asked'").fetchone())
+
+
+def count_unsettled(db: sqlite3.Connection) -> int:
+    """As `unsettled`, of an open journal.
+
+    Raises:
+        sqlite3.Error: the file cannot be read.
+    """
+    if not has_batches(db):
+        return 0
+    [count] = db.execute(
+        "SELECT count(*) FROM asked JOIN batches ON number = batch "
+        "LEFT JOIN replies ON replies.key = asked.key "
+        "WHERE state != ? OR (answer LIKE ? AND ifnull(replies.at <= ended, 1))",
+        (ENDED, REPLY_BEGINS + "%"),
+    ).fetchone()
+    return int(count)
 
 
 def _checksum(answer: str) -> int:

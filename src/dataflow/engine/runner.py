@@ -74,15 +74,9 @@ def _heed_batches(plan: Plan, journal: Path) -> None:
     """Stop where requests that are in batches, or were answered by one, would be paid again.
 
     Raises:
-        UsageError: they would; or the plan has a ceiling, which batches do not keep.
+        UsageError: they would.
     """
-    is_batch = isinstance(plan.serving, BatchServing)
-    if is_batch and plan.ceiling:
-        raise UsageError(
-            "--max-cost and --max-tokens-total are not kept in batches, where everything is asked "
-            "at once: bound the run by --limit, after dataflow estimate"
-        )
-    if plan.fresh or not is_batch:
+    if plan.fresh or not isinstance(plan.serving, BatchServing):
         count = unsettled(journal) if journal.exists() else 0
         if count:
             raise UsageError(

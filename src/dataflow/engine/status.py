@@ -13,6 +13,7 @@ from pathlib import Path
 from dataflow.core.errors import JournalError, UsageError
 from dataflow.core.request import Usage
 from dataflow.engine.journal_view import open_to_look
+from dataflow.engine.ledger import ENDED, count_unsettled, has_batches
 from dataflow.engine.lock import holder_of
 
 SLICES = 10
@@ -36,6 +37,25 @@ class Slice:
     tokens: int
 
 
+@dataclass(frozen=True, slots=True)
+class BatchLine:
+    """A batch that is under way.
+
+    Attributes:
+        id: The server's name for it; None where it does not have it yet, as far as is known.
+        status: What the server last said of it; empty before it has it.
+        requests: In it.
+        done: Those that it answered or that failed, when it was last looked at.
+        written: When its requests were written down, in seconds since 1970.
+    """
+
+    id: str | None
+    status: str
+    requests: int
+    done: int
+    written: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What a journal tells of its output.
@@ -52,6 +72,9 @@ class Status:
         failed: Kind of error → rows of them that failed.
         to_ask: Requests that the same command would make for the rows it has got to.
         unseen: Rows that it has not got to; one more request each at most.
+        in_batches: Requests in batches, or answered by one and still to be taken in; they are not
+            asked again.
+        batches: The batches under way.
         usage: Tokens of all requests in the journal, of all runs.
         cost: US dollars for them, as far as it is known.
         attempts: Requests made, of all runs.
@@ -69,6 +92,8 @@ class Status:
     failed: dict[str, int] = field(default_factory=dict)
     to_ask: int = 0
     unseen: int = 0
+    in_batches: int = 0
+    batches: tuple[BatchLine, ...] = ()
     usage: Usage = field(default_factory=Usage)
     cost: float = 0.0
     attempts: int = 0
@@ -106,6 +131,7 @@ def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
         raise UsageError(f"{path} knows of no run")
     run, started, rows, ended, ending = latest
     captioned, failed, to_ask = _rows(db)
+    in_batches, batches = _batches(db)
     seen = db.execute("SELECT count(*) FROM plan").fetchone()[0]
     *counts, cost, attempts, unpriced = db.execute(
         "SELECT sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
@@ -121,7 +147,9 @@ def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
         seen=seen,
         captioned=captioned,
         failed=failed,
-        to_ask=to_ask,
+        to_ask=max(0, to_ask - in_batches),
+        in_batches=in_batches,
+        batches=batches,
         unseen=max(0, (rows or 0) - seen),
         usage=Usage(*counts),
         cost=cost,
@@ -153,6 +181,17 @@ def _rows(db: sqlite3.Connection) -> tuple[int, dict[str, int], int]:
         if not has_caption and not is_final:
             to_ask += requests
     return captioned, failed, to_ask
+
+
+def _batches(db: sqlite3.Connection) -> tuple[int, tuple[BatchLine, ...]]:
+    """How many requests need no asking for a batch's sake, and the batches under way."""
+    if not has_batches(db):
+        return 0, ()
+    lines = db.execute(
+        "SELECT id, status, requests, done, written FROM batches WHERE state != ? ORDER BY number",
+        (ENDED,),
+    ).fetchall()
+    return count_unsettled(db), tuple(BatchLine(*line) for line in lines)
 
 
 def _speed(db: sqlite3.Connection, run: int, started: float) -> tuple[Slice, ...]:

@@ -145,6 +145,7 @@ def _run_stream(
         ),
         checks=[empty],
         price=price_for(serving),
+        live_price=price_for(serving, live=True),
     )
     summary = run(plan)
     _log.info("%d of %d rows answered into %s", summary.captioned, summary.rows, summary.output)
