@@ -6,6 +6,7 @@ import os
 from decimal import Decimal
 from pathlib import Path
 
+from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.checks.empty import empty
 from dataflow.cli.engines import serving_of
@@ -14,6 +15,7 @@ from dataflow.cli.outlet import may_replace, reader_of, target_of, template_of, 
 from dataflow.cli.show import fetch_shown_in
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import UsageError
+from dataflow.core.serving import EngineServing
 from dataflow.engine.job import Ceiling, Output, Plan
 from dataflow.engine.meta import added_columns, meta_key
 from dataflow.engine.progress import Progress
@@ -60,18 +62,22 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
         retry_failed=choices.retry_failed,
         durable=choices.durable,
         give_up_after=choices.give_up_after,
-        price=price_for(serving, price_in=choices.price_in, price_out=choices.price_out),
-        live_price=price_for(
-            serving, price_in=choices.price_in, price_out=choices.price_out, live=True
-        ),
-        ceiling=Ceiling(
-            None if choices.max_cost is None else Decimal(str(choices.max_cost)),
-            choices.max_tokens_total,
-        ),
+        price=_price(choices, serving),
+        live_price=_price(choices, serving, live=True),
+        ceiling=_ceiling(choices),
         detach=choices.detach,
         cancel_batches=choices.batch_cancel,
         progress=progress,
     )
+
+
+def _price(choices: Choices, serving: EngineServing, *, live: bool = False) -> Price | NoPrice:
+    return price_for(serving, price_in=choices.price_in, price_out=choices.price_out, live=live)
+
+
+def _ceiling(choices: Choices) -> Ceiling:
+    cost = None if choices.max_cost is None else Decimal(str(choices.max_cost))
+    return Ceiling(cost, choices.max_tokens_total)
 
 
 def _requests(choices: Choices, reader: Reader) -> RowRequests:

@@ -46,7 +46,8 @@ def check_ceiling(plan: Plan) -> None:
     """Refuse a ceiling that cannot be kept.
 
     Raises:
-        UsageError: it is no number, the price is not known, or answers may be of any length.
+        UsageError: it is no number, the price is not known, answers may be of any length, or the
+            requests go into batches.
     """
     if plan.ceiling.cost is not None and not plan.ceiling.cost.is_finite():
         raise UsageError("--max-cost is a number of US dollars")
