@@ -48,7 +48,10 @@ def test_step_0_reads_the_first_entry_as_it_is(storage):
     assert storage().step().read("dict") == ROWS
 
 
-@pytest.mark.parametrize("cache_type", ["json", "jsonl", "pickle"])
+TYPES = ["json", "jsonl", "ndjson", "json.zst", "jsonl.gz", "parquet", "arrow", "feather", "pickle"]
+
+
+@pytest.mark.parametrize("cache_type", TYPES)
 def test_what_a_step_writes_the_next_reads(storage, tmp_path, cache_type):
     s = storage(cache_type).step()
     path = s.write(ROWS)
@@ -56,20 +59,16 @@ def test_what_a_step_writes_the_next_reads(storage, tmp_path, cache_type):
     assert s.step().read("dict") == ROWS
 
 
-def test_parquet_keeps_values_and_types(storage):
-    s = storage("parquet").step()
-    s.write(ROWS)
-    assert s.step().read("dict") == ROWS
-
-
-def test_csv_keeps_every_value_as_text(storage):
-    s = storage("csv").step()
+@pytest.mark.parametrize("cache_type", ["csv", "tsv", "csv.bz2"])
+def test_tables_keep_every_value_as_text(storage, cache_type):
+    s = storage(cache_type).step()
     s.write([{"id": "00123", "caption": None}])
     assert s.step().read("dict") == [{"id": "00123", "caption": ""}]
 
 
-def test_a_dataframe_goes_in_and_out(storage):
-    s = storage().step()
+@pytest.mark.parametrize("cache_type", ["jsonl", "parquet", "feather"])
+def test_a_dataframe_goes_in_and_out(storage, cache_type):
+    s = storage(cache_type).step()
     frame = s.read()
     assert isinstance(frame, pandas.DataFrame)
     assert list(frame["id"]) == ["00123", "2"]
@@ -77,7 +76,7 @@ def test_a_dataframe_goes_in_and_out(storage):
     s.write(frame)
     rows = s.step().read("dict")
     assert [row["n"] for row in rows] == [5, None]
-    assert [row["tags"] for row in rows] == [["a", "b"], []]
+    assert [list(row["tags"]) for row in rows] == [["a", "b"], []]
 
 
 def test_an_empty_list_is_an_empty_step(storage):
@@ -100,6 +99,27 @@ def test_a_failed_write_leaves_the_former_step_whole(storage, tmp_path):
     assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == ["task_step1.jsonl"]
 
 
+@pytest.mark.parametrize("cache_type", ["json", "csv", "parquet", "feather", "jsonl.gz"])
+@pytest.mark.parametrize("first_type", ["json.gz", "tsv", "arrows", "parquet"])
+def test_a_first_entry_of_any_format_goes_through_any(tmp_path, first_type, cache_type):
+    rows = [{"id": "00123", "image": "ü.jpg"}, {"id": "2", "image": "b.jpg"}]
+    made = FileStorage("none.json", str(tmp_path), "made", first_type)
+    made.operator_step = 0
+    first = made.write(rows)
+    s = FileStorage(first, str(tmp_path), "task", cache_type).step()
+    frame = s.read("dataframe")
+    s.write(frame.assign(caption=["a", "b"]))
+    expected = [{**row, "caption": text} for row, text in zip(rows, "ab", strict=True)]
+    assert s.step().read("dict") == expected
+
+
+def test_a_folder_and_a_pattern_are_first_entries(tmp_path):
+    for name in ("a.jpg", "b.png"):
+        (tmp_path / name).touch()
+    for first, count in ((tmp_path, 2), (tmp_path / "*.png", 1)):
+        assert len(FileStorage(str(first), str(tmp_path)).step().read("dict")) == count
+
+
 @pytest.mark.parametrize("wrong", [{"x": 1}, "text", [1, 2]])
 def test_only_rows_can_be_written(storage, wrong):
     with pytest.raises(UsageError, match="list of dicts"):
@@ -107,7 +127,7 @@ def test_only_rows_can_be_written(storage, wrong):
 
 
 def test_unknown_types_are_refused_at_once(tmp_path, storage):
-    with pytest.raises(UsageError, match="json, jsonl"):
+    with pytest.raises(UsageError, match=r"\.json \.jsonl"):
         FileStorage("x", cache_type="xml")
     with pytest.raises(UsageError, match="neither"):
         storage().step().read("list")

@@ -157,8 +157,9 @@ def open_reader(
     chosen = _by_ending(ending)
     if chosen is None:
         raise InputError(
-            f"{shown(name)}: the ending {ending!r} is no known format; known are {_known()}, a "
-            f"folder of pictures, and single pictures ({' '.join(sorted(PICTURE_ENDINGS))})"
+            f"{shown(name)}: the ending {ending!r} is no known format; known are "
+            f"{known_endings()}, a folder of pictures, and single pictures "
+            f"({' '.join(sorted(PICTURE_ENDINGS))})"
             + (_PICKLE_CURE if ending in {".pkl", ".pickle"} else "")
         )
     reader = _opened(chosen, Path(path), skip_bad_rows)
@@ -196,7 +197,7 @@ def writer_for(
     if chosen is None:
         raise UsageError(
             f"{shown(output)}: the ending {ending!r} is no format that can be written; known are "
-            f"{_known()}"
+            f"{known_endings()}"
         )
     source = Source(reader, columns, choice)
 
@@ -215,6 +216,17 @@ def writer_for(
     return open_parts if rows_per_file else open_one
 
 
+def is_known(name: str) -> bool:
+    """Whether a file called `name` has the ending of a format that is read and written."""
+    return _by_ending(ending_of(name)) is not None
+
+
+def known_endings() -> str:
+    """The endings of all formats, for people."""
+    endings = " ".join(ending for known in FORMATS.values() for ending in known.endings)
+    return f"{endings} (text also with {' '.join(COMPRESSIONS)})"
+
+
 _PICKLE_CURE = "; a pickle runs the code inside it, so it is read only as format 'pickle' by name"
 
 
@@ -223,11 +235,6 @@ def _by_ending(ending: str) -> Format | None:
     plain = ending.removesuffix(compression)
     found = next((known for known in FORMATS.values() if plain in known.endings), None)
     return found if found is None or found.is_text or not compression else None
-
-
-def _known() -> str:
-    endings = " ".join(ending for known in FORMATS.values() for ending in known.endings)
-    return f"{endings} (text also with {' '.join(COMPRESSIONS)})"
 
 
 def _opened(known: Format, path: Path, skip_bad_rows: bool) -> Reader:

@@ -11,11 +11,10 @@ from dataflow.core.dataset import Columns, Reader, Skipped, Writer
 from dataflow.core.errors import InputError, MissingPackageError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.pick import split_pattern
+from dataflow.formats.registry import is_known, known_endings, open_reader, writer_for
 
 __all__ = ["DataFlowStorage", "FileStorage"]
-
-CACHE_TYPES = ("json", "jsonl", "csv", "parquet", "pickle")
 
 
 class FileStorage(StreamingStorage):
@@ -25,11 +24,12 @@ class FileStorage(StreamingStorage):
     called before the first operator.
 
     Args:
-        first_entry_file_name: A dataset file (.json, .jsonl, .csv, .parquet) or folder of pictures.
+        first_entry_file_name: A dataset file of any known ending, or a folder of pictures.
         cache_path: The folder for the steps; made when the first is written.
         file_name_prefix: The start of each step's file name.
-        cache_type: The steps' format. ``"pickle"`` also lets a .pkl file be the first entry;
-            reading a pickle runs the code in it, so use it only for files of your own.
+        cache_type: The steps' ending without its first dot, such as ``"jsonl"``, ``"parquet"`` or
+            ``"csv.gz"``; or ``"pickle"``, which also lets a .pkl file be the first entry. Reading
+            a pickle runs the code in it, so use it only for files of your own.
 
     Raises:
         UsageError: an unknown `cache_type`.
@@ -42,8 +42,11 @@ class FileStorage(StreamingStorage):
         file_name_prefix: str = "dataflow_cache",
         cache_type: str = "jsonl",
     ) -> None:
-        if cache_type not in CACHE_TYPES:
-            raise UsageError(f"cache_type {cache_type!r} is none of {', '.join(CACHE_TYPES)}")
+        if cache_type != "pickle" and not is_known(f"step.{cache_type}"):
+            raise UsageError(
+                f"the cache_type {cache_type!r} is no known ending; known are {known_endings()}, "
+                "and pickle"
+            )
         self.first_entry_file_name = first_entry_file_name
         self.cache_path = cache_path
         self.file_name_prefix = file_name_prefix
@@ -109,7 +112,8 @@ class FileStorage(StreamingStorage):
 
     def _reader(self, picture_key: str) -> Reader:
         path = self._path(self.operator_step)
-        if not path.exists():
+        is_pattern = self.operator_step == 0 and bool(split_pattern(str(path))[1])
+        if not path.exists() and not is_pattern:
             cure = (
                 "check first_entry_file_name"
                 if self.operator_step == 0

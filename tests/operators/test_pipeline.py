@@ -1,0 +1,94 @@
+"""Three operators in a row over a file storage, in every kind of cache."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from dataflow.core.errors import WrongKeyError
+from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
+from dataflow.serving.fake import FakeServing
+from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
+from dataflow.utils.storage import FileStorage
+
+SCENES = Path(__file__).resolve().parents[2] / "examples" / "scenes"
+PICTURES = ["001.png", "002.png", "003.jpg", "004.png"]
+CACHES = ["json", "jsonl", "parquet", "csv", "arrow", "jsonl.zst"]
+
+
+def answer(kind, request, pictures):
+    """Tells apart what was asked about which picture with which words."""
+    width, height = pictures[0].width, pictures[0].height
+    asked = request.turns[-1].parts[-1]
+    return f"{kind} of {len(pictures[0].data)} bytes, {width} by {height}: {asked}"
+
+
+def script(folder, cache_type, servings):
+    """What a user's script does; returns the last step's file."""
+    short, detailed, asking = servings
+    storage = FileStorage(str(folder / "data.jsonl"), str(folder / "cache"), "task", cache_type)
+    ImageCaptionGenerator(short, "One sentence.").run(storage.step(), output_key="short")
+    ImageCaptionGenerator(detailed, "Every detail.").run(storage.step(), output_key="detailed")
+    question = PromptedVQAGenerator(asking, prompt_template="{short} What is missing in that?")
+    question.run(storage.step(), input_image_key="image", output_answer_key="missing")
+    return storage.step()
+
+
+@pytest.fixture
+def folder(tmp_path):
+    rows = [{"id": f"{n:03}", "image": str(SCENES / name)} for n, name in enumerate(PICTURES)]
+    (tmp_path / "data.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return tmp_path
+
+
+def fakes():
+    kinds = ("short", "detailed", "missing")
+    return [FakeServing(lambda r, p, k=kind: answer(k, r, p), model=kind) for kind in kinds]
+
+
+@pytest.mark.parametrize("cache_type", CACHES)
+def test_each_operator_reads_what_the_one_before_wrote(folder, cache_type):
+    servings = fakes()
+    rows = script(folder, cache_type, servings).read("dict")
+    assert [serving.asked for serving in servings] == [4, 4, 4]
+    assert [row["id"] for row in rows] == ["000", "001", "002", "003"]
+    for row, name in zip(rows, PICTURES, strict=True):
+        assert list(row) == ["id", "image", "short", "detailed", "missing"]
+        assert Path(row["image"]).name == name
+        assert row["short"].startswith("short of")
+        assert row["missing"].endswith(f": {row['short']} What is missing in that?")
+        assert row["missing"].split(":")[0][7:] == row["detailed"].split(":")[0][8:]
+    steps = sorted(p.name for p in (folder / "cache").iterdir() if "journal" not in p.name)
+    assert steps == [f"task_step{n}.{cache_type}" for n in (1, 2, 3)]
+    again = fakes()
+    assert script(folder, cache_type, again).read("dict") == rows
+    assert [serving.asked for serving in again] == [0, 0, 0]
+
+
+@pytest.mark.parametrize("cache_type", CACHES)
+def test_a_pipeline_that_stopped_in_its_second_step_goes_on_there(folder, cache_type):
+    short, _, asking = fakes()
+    stopping = FakeServing(
+        lambda r, p: answer("detailed", r, p) if stopping.asked < 3 else WrongKeyError("no key"),
+        model="detailed",
+        max_workers=1,
+    )
+    with pytest.raises(WrongKeyError):
+        script(folder, cache_type, [short, stopping, asking])
+    assert not (folder / "cache" / f"task_step2.{cache_type}").exists()
+    servings = fakes()
+    rows = script(folder, cache_type, servings).read("dict")
+    assert [serving.asked for serving in servings] == [0, 2, 4]
+    assert all(row["missing"] for row in rows)
+
+
+def test_the_demo_model_does_all_three_steps(folder):
+    serving = LocalModelVLMServing_llamacpp("demo", threads=1)
+    try:
+        rows = script(folder, "parquet", [serving] * 3).read("dict")
+    finally:
+        serving.cleanup()
+    assert all(row["short"] and row["detailed"] and row["missing"] for row in rows)
+    assert len({row["short"] for row in rows}) == 4
