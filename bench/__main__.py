@@ -16,6 +16,7 @@ NAMES = (
     "engines",
     "startup",
     "checking",
+    "formats",
 )
 SHORT = ("road", "shrinking", "memory", "startup")
 

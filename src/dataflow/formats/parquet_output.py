@@ -26,7 +26,7 @@ class ParquetWriter(ArrowBatchWriter):
 
     # a row group: large enough to read fast, small enough to hold in memory
     group_rows = 65_536
-    group_bytes = 64 << 20
+    group_bytes = 16 << 20
 
     def __init__(self, file: OutputFile, source: Source) -> None:
         super().__init__(file, source)
