@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -149,6 +154,55 @@ def test_two_columns_of_one_name_are_an_error(tmp_path):
     source = save(tmp_path / "in.arrow", table)
     with pytest.raises(InputError, match="two columns are named 'a'"):
         list(open_reader(source).rows())
+
+
+def test_a_name_deep_inside_that_is_not_utf8_is_an_error(tmp_path):
+    """Found by fuzzing: the batches are valid, but such a value can never be read."""
+    table = pa.table({"a": [{"inner": 1}]})
+    source = save(tmp_path / "in.arrows", table)
+    source.write_bytes(source.read_bytes().replace(b"inner", b"\xffnner"))
+    with pytest.raises(InputError, match=r"in\.arrows: no readable Arrow file"):
+        list(open_reader(source).rows())
+
+
+def test_two_inner_fields_of_one_name_are_an_error(tmp_path):
+    inner = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], ["x", "x"])
+    source = save(tmp_path / "in.arrow", pa.table({"a": inner}))
+    with pytest.raises(InputError, match="two columns are named 'x'"):
+        list(open_reader(source).rows())
+
+
+@pytest.mark.parametrize("has_pandas", [True, False])
+def test_nanoseconds_become_the_same_text_with_and_without_pandas(tmp_path, has_pandas):
+    """However deep inside; Python's own times have none."""
+    kind, when = pa.timestamp("ns"), 1_700_000_000_000_000_001
+    inner = pa.struct([("t", pa.timestamp("ns", "UTC")), ("u", pa.list_(kind))])
+    table = pa.table(
+        {
+            "flat": pa.array([when], kind),
+            "list": pa.array([[when, None]], pa.list_(kind)),
+            "struct": pa.array([{"t": when, "u": [when]}], inner),
+            "map": pa.array([[("k", when)]], pa.map_(pa.string(), kind)),
+        }
+    )
+    save(tmp_path / "in.arrow", table)
+    if not has_pandas:
+        (tmp_path / "pandas.py").write_text("raise ImportError('not installed')\n")
+    code = (
+        "import pathlib\n"
+        "from tests.formats.test_parquet import convert\n"
+        "convert(pathlib.Path('in.arrow'), pathlib.Path('out.jsonl'), {'caption': 'c'})\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=tmp_path, env=environment)
+    text = "2023-11-14T22:13:20.000000001"
+    assert json.loads((tmp_path / "out.jsonl").read_text()) == {
+        "flat": text,
+        "list": [text, None],
+        "struct": {"t": f"{text}+00:00", "u": [text]},
+        "map": [["k", text]],
+        "caption": "c",
+    }
 
 
 def test_what_we_write_can_be_read_a_little_at_a_time(tmp_path):

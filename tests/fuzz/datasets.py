@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
 import json
+import lzma
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -36,15 +41,25 @@ def _csv(separator: str) -> bytes:
     return "".join(separator.join(line) + "\r\n" for line in lines).encode()
 
 
+_TABLE = {
+    "id": [1, 2, 3],
+    "image": [["a.jpg"], ["b.jpg", "c.jpg"], None],
+    "data": [{"bytes": b"\xff\xd8", "path": None}, None, {"bytes": b"", "path": "x"}],
+    "text": ["é", None, "x" * 50],
+}
+
+
 def _parquet(**options: object) -> bytes:
-    columns = {
-        "id": [1, 2, 3],
-        "image": [["a.jpg"], ["b.jpg", "c.jpg"], None],
-        "data": [{"bytes": b"\xff\xd8", "path": None}, None, {"bytes": b"", "path": "x"}],
-        "text": ["é", None, "x" * 50],
-    }
     file = io.BytesIO()
-    pq.write_table(pa.table(columns), file, row_group_size=2, **options)
+    pq.write_table(pa.table(_TABLE), file, row_group_size=2, **options)
+    return file.getvalue()
+
+
+def _arrow(new: Callable[..., Any], codec: str | None = None) -> bytes:
+    file, table = io.BytesIO(), pa.table(_TABLE)
+    options = pa.ipc.IpcWriteOptions(compression=codec)
+    with new(file, table.schema, options=options) as writer:
+        writer.write_table(table, max_chunksize=2)
     return file.getvalue()
 
 
@@ -54,6 +69,12 @@ SEEDS = {
     "jsonl": [_LINES, _LINES.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + _LINES, b"\n\n" + _LINES],
     "csv": [_csv(","), b"a\n1\n"],
     "tsv": [_csv("\t"), b"a\tb\n1\t2\n"],
+    "arrow": [_arrow(pa.ipc.new_file), _arrow(pa.ipc.new_file, "lz4")],
+    "arrows": [_arrow(pa.ipc.new_stream), _arrow(pa.ipc.new_stream, "zstd")],
+    "jsonl.gz": [gzip.compress(_LINES), gzip.compress(_LINES) * 2],
+    "jsonl.zst": [pa.compress(_LINES, "zstd", asbytes=True)],
+    "csv.bz2": [bz2.compress(_csv(","))],
+    "json.xz": [lzma.compress(json.dumps(ROWS).encode())],
     "parquet": [_parquet(), _parquet(compression="NONE"), _parquet(use_dictionary=False)],
 }
 WORDS = {"json": JSON_WORDS, "jsonl": JSON_WORDS, "csv": CSV_WORDS, "tsv": CSV_WORDS}

@@ -31,13 +31,7 @@ class ArrowFields(Mapping[str, Any]):
         self._places = places
 
     def __getitem__(self, name: str) -> Any:
-        scalar = self._batch.column(self._places[name])[self._at]
-        try:
-            return scalar.as_py()
-        except ValueError:  # nanoseconds, which Python's datetime has not
-            import pyarrow as pa
-
-            return scalar.cast(pa.string()).as_py()
+        return _value(self._batch.column(self._places[name])[self._at])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
@@ -117,10 +111,38 @@ class ArrowBatchReader(FileReader):
     def _batches(self) -> Iterator[Any]:
         """The `pyarrow.RecordBatch`es, each validated."""
 
-    def _checked(self, names: list[str]) -> None:
+    def _check_names(self, fields: Any) -> None:
+        """Make sure that each of the fields, and each in them, has a name of its own.
+
+        Raises:
+            InputError: two have the same.
+            UnicodeDecodeError: a name is not UTF-8.
+        """
+        names = [field.name for field in fields]
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise InputError(f"{self.name}: two columns are named {twice[0]!r}; rename one")
+        for field in fields:
+            kind = field.type
+            self._check_names([kind.field(place) for place in range(kind.num_fields)])
+
+
+def _value(scalar: Any) -> Any:
+    """The Python value of a `pyarrow.Scalar`."""
+    try:
+        return scalar.as_py()
+    except ValueError:  # nanoseconds, which pandas' times have, and Python's have not
+        import pyarrow as pa
+
+        kind = scalar.type
+        if pa.types.is_struct(kind):
+            return {name: _value(item) for name, item in scalar.items()}
+        if pa.types.is_map(kind):
+            return [tuple(map(_value, entry.values())) for entry in scalar.values]
+        if pa.types.is_nested(kind):
+            return [_value(item) for item in scalar]
+        text: str = scalar.cast(pa.string()).as_py()
+        return text.replace(" ", "T", 1).replace("Z", "+00:00")  # as pandas writes them
 
 
 def first_line(error: BaseException) -> str:

@@ -59,10 +59,9 @@ class ArrowReader(ArrowBatchReader):
             else:
                 self._check_end(stream)
                 file = pa.ipc.open_stream(stream)
-            names = file.schema.names
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            self._check_names(file.schema)
+        except (OSError, MemoryError, pa.ArrowException, UnicodeDecodeError) as error:
             raise self._damaged("no readable Arrow file", error) from error
-        self._checked(names)
         return file
 
     def _check_end(self, stream: io.BufferedReader) -> None:
@@ -92,7 +91,7 @@ class ArrowReader(ArrowBatchReader):
                     batch = next(batches, None)
                     if batch is not None:
                         batch.validate(full=True)  # lengths, and that texts are UTF-8
-                except (OSError, pa.ArrowException) as error:
+                except (OSError, MemoryError, pa.ArrowException) as error:
                     raise self._damaged(f"row {done} or soon after is damaged", error) from error
                 if batch is None:
                     return

@@ -69,10 +69,9 @@ class ParquetReader(ArrowBatchReader):
         try:
             # Without pre-buffering and with a read buffer, memory does not grow with the row group.
             file = pq.ParquetFile(stream, buffer_size=_READ_BUFFER, pre_buffer=False)
-            names = file.schema_arrow.names
-        except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+            self._check_names(file.schema_arrow)
+        except (OSError, MemoryError, pa.ArrowException, UnicodeDecodeError) as error:
             raise self._unreadable(error) from error
-        self._checked(names)
         return file
 
     def _unreadable(self, error: Exception) -> InputError:
@@ -98,7 +97,7 @@ class ParquetReader(ArrowBatchReader):
                         batch = next(batches, None)
                         if batch is not None:
                             batch.validate(full=True)  # lengths, and that texts are UTF-8
-                    except (OSError, pa.ArrowException) as error:
+                    except (OSError, MemoryError, pa.ArrowException) as error:
                         raise InputError(
                             f"{self.name}, row {done} or soon after: damaged Parquet "
                             f"({first_line(error)}); fetch or write the file again"
