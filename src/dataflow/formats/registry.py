@@ -230,6 +230,14 @@ def known_endings() -> str:
 _PICKLE_CURE = "; a pickle runs the code inside it, so it is read only as format 'pickle' by name"
 
 
+def _unknown(name: str, ending: str) -> InputError:
+    return InputError(
+        f"{shown(name)}: the ending {ending!r} is no known format; known are {known_endings()}, a "
+        f"folder of pictures, and single pictures ({' '.join(sorted(PICTURE_ENDINGS))})"
+        + (_PICKLE_CURE if ending in {".pkl", ".pickle"} else "")
+    )
+
+
 def _by_ending(ending: str) -> Format | None:
     compression = compression_of("x" + ending)
     plain = ending.removesuffix(compression)
