@@ -156,12 +156,7 @@ def open_reader(
         raise UsageError(f"{shown(name)}: only a folder has pictures to choose and sidecars")
     chosen = _by_ending(ending)
     if chosen is None:
-        raise InputError(
-            f"{shown(name)}: the ending {ending!r} is no known format; known are "
-            f"{known_endings()}, a folder of pictures, and single pictures "
-            f"({' '.join(sorted(PICTURE_ENDINGS))})"
-            + (_PICKLE_CURE if ending in {".pkl", ".pickle"} else "")
-        )
+        raise _unknown(name, ending)
     reader = _opened(chosen, Path(path), skip_bad_rows)
     if columns is not None and hasattr(reader, "columns"):
         reader.columns = tuple(columns)
