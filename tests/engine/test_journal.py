@@ -15,7 +15,7 @@ import pytest
 
 from dataflow.core.errors import JournalError
 from dataflow.core.request import Usage
-from dataflow.engine import journal_upgrade
+from dataflow.engine import journal_file, journal_upgrade
 from dataflow.engine.entry import Entry
 from dataflow.engine.journal import Journal
 from dataflow.engine.journal_file import APPLICATION_ID
@@ -159,6 +159,22 @@ def test_an_answer_flipped_on_disk_is_not_trusted_and_told(tmp_path, caplog):
     assert json.loads(line)["caption"] == "captiom 1"
     assert "j.damaged.jsonl" in caplog.text
     journal.close()
+
+
+def test_a_journal_that_another_program_holds_is_not_taken_for_damaged(tmp_path, monkeypatch):
+    path = tmp_path / "j"
+    with_answers(path)
+    monkeypatch.setattr(journal_file, "BUSY_SECONDS", 0.1)
+    other = sqlite3.connect(path)
+    other.execute("PRAGMA locking_mode = EXCLUSIVE")
+    other.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(JournalError, match="locked"):
+        Journal(path)
+    other.close()
+    journal = Journal(path)
+    assert journal.known([key(0)]) == {key(0)}
+    journal.close()
+    assert list(tmp_path.glob("j.2*")) == []
 
 
 def test_a_folder_that_cannot_be_made_is_a_clear_error(tmp_path):

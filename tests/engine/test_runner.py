@@ -207,6 +207,25 @@ def test_one_row_turned_down_without_a_reason_fails_alone(dataset):
     assert summary.failed == {"wrong_key": 1}
 
 
+def test_a_page_in_place_of_answers_pauses_the_run_and_fails_no_row(dataset):
+    asked = [0]
+
+    def answer(request, pictures):
+        asked[0] += 1
+        return GarbledReplyError("down for maintenance") if 20 <= asked[0] < 60 else "fine"
+
+    summary = run(dataset.add(100).plan(FakeServing(answer, max_workers=4)))
+    assert summary.failed == {}
+
+
+def test_a_rate_limit_that_lets_nothing_through_is_told(dataset, caplog, monkeypatch):
+    monkeypatch.setattr(road, "LONG_WAIT", 0.0)
+    plan = dataset.add(1).plan(FakeServing([RateLimitedError("slow down"), "a"]))
+    run(plan)
+    assert "let nothing through" in caplog.text
+    assert plan.progress.limited is None
+
+
 def test_a_key_taken_away_during_the_run_stops_it(dataset):
     answers = ["fine"] * 5 + [WrongKeyError("HTTP 403", is_vague=True)] * 95
     serving = FakeServing(answers, max_workers=1)

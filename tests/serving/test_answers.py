@@ -284,3 +284,31 @@ def test_a_stream_that_ends_too_early_is_paid_for_as_far_as_it_told():
     with pytest.raises(errors.ConnectionLostError):
         reply.finish()
     assert reply.usage == Usage(7)
+
+
+LOOSE = {
+    "NaN in the probabilities": (
+        b'{"choices":[{"message":{"content":"ok"},"logprobs":NaN}]}',
+        "ok",
+    ),
+    "half of a surrogate pair": (b'{"choices":[{"message":{"content":"a\\ud83d"}}]}', "a\ud83d"),
+    "another charset": ('{"choices":[{"message":{"content":"été"}}]}'.encode("latin-1"), "été"),
+}
+
+
+@pytest.mark.parametrize("case", LOOSE)
+def test_json_that_is_not_strict_is_read_all_the_same(case):
+    body, text = LOOSE[case]
+    headers = {"Content-Type": "application/json; charset=latin-1"} if "charset" in case else {}
+    assert read_answer(200, headers, body).text == text
+
+
+def test_a_rows_own_words_in_a_400_stop_the_run_only_where_they_come_again_and_again():
+    body = b'{"error": {"message": "cannot read: What of the sign Incorrect API key?"}}'
+    with pytest.raises(WrongKeyError) as caught:
+        read_answer(400, {}, body)
+    assert caught.value.is_vague
+    by_code = b'{"error": {"message": "no", "code": "invalid_api_key"}}'
+    with pytest.raises(WrongKeyError) as caught:
+        read_answer(400, {}, by_code)
+    assert not caught.value.is_vague

@@ -7,8 +7,11 @@ import asyncio
 import pytest
 
 from dataflow.core.errors import (
+    BadRequestError,
     ConnectionLostError,
+    GarbledReplyError,
     RateLimitedError,
+    RowError,
     TryAgainError,
     UsageError,
     WrongKeyError,
@@ -116,3 +119,27 @@ def test_at_the_start_no_endpoint_is_flooded(question):
     servings = [FakeServing(name, delay=0.05) for name in "abcd"]
     ask(SpreadServing(servings), question(1), 8)
     assert [serving.asked for serving in servings] == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("error", [BadRequestError("too large here"), GarbledReplyError("a page")])
+def test_an_endpoint_that_turns_everything_down_gets_few_rows_and_fails_none(question, error):
+    bad = FakeServing(lambda r, p: error)
+    serving = SpreadServing([FakeServing("up", delay=0.005), bad])
+    texts, failures = ask(serving, question(1), 300)
+    assert len(texts) == 300 - failures
+    assert failures <= (0 if isinstance(error, RowError) else 10)
+    assert bad.asked <= 40
+
+
+def test_a_row_that_all_endpoints_turn_down_fails(question):
+    servings = [FakeServing([BadRequestError(name)]) for name in "ab"]
+    with pytest.raises(BadRequestError):
+        ask(SpreadServing(servings), question(1), 1)
+    assert [serving.asked for serving in servings] == [1, 1]
+
+
+def test_an_error_for_a_person_names_the_endpoint(question):
+    bad = FakeServing([WrongKeyError("no")], model="m")
+    bad.api_url = "http://second/v1"
+    with pytest.raises(WrongKeyError, match="http://second/v1: no"):
+        ask(SpreadServing([bad]), question(1), 1)

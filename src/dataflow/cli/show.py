@@ -88,6 +88,8 @@ def state_of(progress: Progress) -> str:
         parts.append(dollars(progress.cost))
     if progress.paused:
         parts.append(f"waiting for the engine ({progress.paused})")
+    elif progress.limited:
+        parts.append(f"the rate limit lets nothing through ({progress.limited})")
     elif progress.in_flight == 0 and (wait := progress.waits_until - time.monotonic()) > 0:
         parts.append(f"waiting {duration(wait)}, as the server asks")
     return ", ".join(parts)

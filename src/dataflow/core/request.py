@@ -89,6 +89,7 @@ class Reply:
         usage: Tokens.
         model: The model's name as the server gave it, or empty.
         allowance: What the server says is left of its rate limit, or None.
+        name: The server's own for this one answer (its ``id``), or empty.
     """
 
     text: str
@@ -96,3 +97,4 @@ class Reply:
     usage: Usage = Usage()
     model: str = ""
     allowance: Allowance | None = None
+    name: str = ""

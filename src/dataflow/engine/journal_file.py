@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
+import re
 import sqlite3
 import time
 from pathlib import Path
@@ -57,6 +58,14 @@ COMMIT;
 """
 """Added to the journal by `ledger` when requests are first put into batches."""
 
+BUSY_SECONDS = 30.0
+"""So long is waited for another program that has the file locked."""
+
+_PASSING = re.compile(
+    r"locked|busy|unable to open|disk i/o|out of memory|readonly|read-only|is full", re.IGNORECASE
+)
+"""What SQLite says where not the file is at fault but the moment, the rights or the machine."""
+
 _log = logging.getLogger("dataflow")
 
 
@@ -104,7 +113,7 @@ def set_aside(path: Path) -> Path:
 def connect(name: str) -> sqlite3.Connection:
     """A connection to the SQLite file `name`; no table is made."""
     # used by one thread at a time; the journal sees to that
-    db = sqlite3.connect(name, timeout=30, check_same_thread=False)
+    db = sqlite3.connect(name, timeout=BUSY_SECONDS, check_same_thread=False)
     # a text damaged on disk is caught by its checksum; it must not stop the reading of the others
     db.text_factory = _text
     return db
@@ -172,6 +181,8 @@ def _distrust(path: Path) -> str | None:
             return f"has another layout (version {version}, not {SCHEMA_VERSION})"
         return None if tables in _own_tables() else "is damaged (its tables)"
     except (sqlite3.DatabaseError, UnicodeDecodeError) as error:  # the latter in SQLite's messages
+        if isinstance(error, sqlite3.OperationalError) and _PASSING.search(str(error)):
+            raise  # the file may be whole: nothing is set aside, nothing asked again
         return f"is damaged ({error})"
     finally:
         db.close()

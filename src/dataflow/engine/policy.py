@@ -55,8 +55,9 @@ RULES: dict[type[TryAgainError], Rule] = {
 MAX_RETRY_AFTER = 600.0
 """Seconds: a server that asks for a longer wait than this is asked again after this."""
 
-BREAKER_ERRORS = (ConnectionLostError, OverloadedError, AskTimeoutError)
-"""Failures that, many in a row, mean that the server itself is down."""
+BREAKER_ERRORS = (ConnectionLostError, OverloadedError, AskTimeoutError, GarbledReplyError)
+"""Failures that, many in a row, mean that the server itself is down; a page that says so in place
+of answers is one of them."""
 
 BREAKER_ROWS = 8
 """So many rows that fail without one answer between them pause the run; one request then probes."""

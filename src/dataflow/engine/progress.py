@@ -27,6 +27,8 @@ class Progress:
         cost: US dollars for them, as far as it is known.
         uncounted: Attempts that may be paid for, and whose cost is not known.
         paused: Why the run waits for the server, or None.
+        answered: `time.monotonic()` at the latest answer, or None.
+        limited: What the server says while its rate limit lets nothing through, or None.
         waits_until: `time.monotonic()` at the end of the longest wait that the server asked for.
         started: `time.monotonic()` at the first request, or None before it.
     """
@@ -43,6 +45,8 @@ class Progress:
     cost: Decimal = Decimal(0)
     uncounted: int = 0
     paused: str | None = None
+    answered: float | None = None
+    limited: str | None = None
     waits_until: float = 0.0
     started: float | None = None
 

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 from dataflow.core.errors import (
     DataflowError,
+    RateLimitedError,
     RowError,
     StopRunError,
     TryAgainError,
@@ -226,6 +227,8 @@ class Road:
 
     def _answered(self) -> None:
         self._vague = 0
+        self._progress.answered = time.monotonic()
+        self._progress.limited = None
         self._gate.answered()
         self._say_pause()
 
@@ -258,7 +261,14 @@ class Road:
             asyncio.get_running_loop().call_later(wait, self._ready.put_nowait, job)
 
     def _say_wait(self, error: TryAgainError, *, now: float, wait: float) -> None:
-        """Tell the person who watches when the server asks for a long wait."""
+        """Tell the person who watches when a rate limit lets nothing through, or for long."""
+        since = self._progress.answered or self._progress.started or now
+        if isinstance(error, RateLimitedError) and now - since >= LONG_WAIT:
+            if self._progress.limited is None:
+                _log.warning(
+                    "the server has let nothing through for %.0f s: %s", now - since, error
+                )
+            self._progress.limited = error.message
         if error.retry_after is None or wait < LONG_WAIT:
             return
         if self._progress.waits_until < now:

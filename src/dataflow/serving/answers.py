@@ -6,6 +6,7 @@ completion object (https://platform.openai.com/docs/api-reference/chat/object).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -27,6 +28,7 @@ _FILTERED = frozenset(
     {"content_filter", "safety", "prohibited_content", "blocklist", "spii", "image_safety"}
 )
 _READ, _WRITTEN = "prompt_tokens_details", "completion_tokens_details"
+_CHARSET = re.compile(r"charset=[\"']?([\w.:-]{1,40})", re.IGNORECASE)
 _TAG = re.compile(r"<[^<>]*>")
 _STATUS_OF = (
     ("rate_limit", 429),
@@ -74,7 +76,7 @@ def read_answer(
         StopRunError: no row can be answered until a person acts.
     """
     headers = {name.lower(): value for name, value in headers.items()}
-    parsed = _parse(body)
+    parsed = parse_json(body, headers)
     if not 200 <= status <= 299:
         complaint = read_complaint(parsed) or Complaint("  ", _page_text(body))
         raise error_for(status, headers, complaint, secrets=secrets, place=place)
@@ -106,6 +108,7 @@ def _read_completion(
         finish_reason=finish_reason_of(choice),
         usage=usage_of(parsed),
         model=model_of(parsed),
+        name=name_of(parsed),
         secrets=secrets,
     )
 
@@ -117,6 +120,7 @@ def make_reply(
     finish_reason: str | None,
     usage: Usage,
     model: str,
+    name: str = "",
     secrets: Sequence[str | None] = (),
 ) -> Reply:
     """The reply of these parts, however they came: in one body or as a stream.
@@ -138,7 +142,7 @@ def make_reply(
                 "the reply ended before its text began (finish_reason length): a thinking model "
                 "spent all its tokens on thoughts; raise max_tokens or turn thinking off"
             )
-    return Reply(text, finish_reason, usage, model)
+    return Reply(text, finish_reason, usage, model, name=name)
 
 
 def error_inside(
@@ -235,11 +239,31 @@ def _count(value: Any) -> int | None:
     return value if is_count else None
 
 
-def _parse(body: bytes) -> Any:
-    """The body's JSON, or None where it is none (a JSON null is no answer either)."""
+def name_of(parsed: Mapping[str, Any]) -> str:
+    """The server's name for this answer, or ""."""
+    name = parsed.get("id")
+    return name[:200] if isinstance(name, str) else ""
+
+
+def parse_json(body: bytes, headers: Mapping[str, str]) -> Any:
+    """The value of the JSON text `body`, or None where it is none (null is no answer either).
+
+    What strict JSON forbids and servers send all the same is read: NaN (in ``logprobs``), half of
+    a surrogate pair, another charset than UTF-8 where the headers name it.
+
+    Args:
+        body: The text.
+        headers: The answer's, their names in lower case.
+    """
+    body = body.removeprefix(b"\xef\xbb\xbf")
     try:
-        return orjson.loads(body.removeprefix(b"\xef\xbb\xbf"))
+        return orjson.loads(body)
     except ValueError:
+        pass
+    named = _CHARSET.search(headers.get("content-type", ""))
+    try:
+        return json.loads(body.decode(named[1] if named else "utf-8"))
+    except (ValueError, LookupError, RecursionError):
         return None
 
 

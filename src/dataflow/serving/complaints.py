@@ -55,20 +55,18 @@ class _Rule(NamedTuple):
     message: re.Pattern[str] | None
     cure: str = ""
 
-    @property
-    def names_a_reason(self) -> bool:
-        """Whether it goes by what the server says, not by the status alone."""
-        return self.words is not None or self.message is not None
-
     def fits(self, status: int, complaint: Complaint) -> bool:
         if self.statuses is not None and status not in self.statuses:
             return False
         if self.words is None and self.message is None:
             return True
-        return bool(
-            (self.words and self.words.search(complaint.words))
-            or (self.message and self.message.search(complaint.message[:4000]))
+        return self.fits_codes(complaint) or bool(
+            self.message and self.message.search(complaint.message[:4000])
         )
+
+    def fits_codes(self, complaint: Complaint) -> bool:
+        """Whether the server's own codes say so, and not only its prose."""
+        return bool(self.words and self.words.search(complaint.words))
 
 
 def _rule(
@@ -204,8 +202,11 @@ def error_for(
     message = f"HTTP {status}{path}: {said}{cure}"
     if issubclass(error, TryAgainError):
         return error(message, retry_after=read_retry_after(headers))
-    # a firewall or a proxy answers so, too, when it dislikes one request
-    is_vague = status in (403, 404, 405) and rule is not None and not rule.names_a_reason
+    # a firewall or a proxy answers so, too, when it dislikes one request; and a server's prose may
+    # quote the row's own text, in which somebody asks about an "incorrect API key"
+    is_vague = (
+        status in (400, 403, 404, 405, 422) and rule is not None and not rule.fits_codes(complaint)
+    )
     if issubclass(error, StopRunError):
         return error(message, is_vague=is_vague)
     return error(message)

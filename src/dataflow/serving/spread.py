@@ -16,23 +16,20 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from dataflow.core.errors import (
-    AskTimeoutError,
-    ConnectionLostError,
-    OverloadedError,
-    TryAgainError,
-    UsageError,
-)
+from dataflow.core.errors import RowError, StopRunError, TryAgainError, UsageError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Asker, EngineServing
 from dataflow.engine.level import START, Level
 from dataflow.engine.limiter import Limiter, Pass
+from dataflow.engine.policy import BREAKER_ERRORS
 from dataflow.engine.tempo import Tempo
 from dataflow.serving.lists import ListServing
 
 FAILURES = 3
-"""So many failures of an endpoint without an answer between them, and it rests."""
+"""So many failures of an endpoint without an answer between them, and it rests.
+
+A row that it turned down and another endpoint answered is one of its failures."""
 
 RESTS = (1.0, 2.0)
 """Seconds of its first, second … rest; the last one repeats."""
@@ -77,6 +74,7 @@ class SpreadServing(ListServing):
             yield _Spread(
                 [
                     _Endpoint(
+                        getattr(e, "api_url", e.model),
                         await stack.enter_async_context(e.connect()),
                         e.max_workers,
                         seeks_level=e.seeks_level,
@@ -94,26 +92,36 @@ class SpreadServing(ListServing):
 class _Endpoint:
     """One endpoint: what is under way there, how long it takes, whether it rests."""
 
-    def __init__(self, asker: Asker, places: int, *, seeks_level: bool) -> None:
+    def __init__(self, name: str, asker: Asker, places: int, *, seeks_level: bool) -> None:
+        self._name = name
         self._asker = asker
         level = Level(places, START if seeks_level else places)
         self._limiter = Limiter(level, Tempo())
-        self._latency = 0.0
+        self.latency = 0.0
         self._failures = 0
         self._rests = 0
         self._rests_until = float("-inf")
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether it rests, or is tried after a rest."""
+        return self._failures >= FAILURES
+
     def is_free(self, now: float) -> bool:
         """Whether it takes a request now; one that rested is tried with one alone."""
-        if self._failures >= FAILURES:
+        if self.is_failing:
             may_be_tried = now >= self._rests_until and self._limiter.in_flight == 0
             return may_be_tried and self._limiter.is_free
         return self._limiter.is_free
 
-    def rank(self) -> tuple[float, int]:
-        """The least is asked first: how soon it answers, about."""
+    def rank(self, usual: float) -> tuple[float, int]:
+        """The least is asked first: how soon it answers, about.
+
+        Args:
+            usual: Seconds that an endpoint is taken to need that has not answered yet.
+        """
         in_flight = self._limiter.in_flight
-        return (in_flight + 1) * self._latency, in_flight
+        return (in_flight + 1) * (self.latency or usual), in_flight
 
     def release_stuck(self) -> None:
         self._limiter.release_stuck()
@@ -128,6 +136,10 @@ class _Endpoint:
         except TryAgainError as error:
             outcome = error
             raise
+        except StopRunError as error:
+            raise type(error)(
+                f"the endpoint {self._name}: {error.message}", is_vague=error.is_vague
+            ) from error
         finally:
             self._ended(given, outcome)
         return outcome
@@ -137,13 +149,17 @@ class _Endpoint:
         if isinstance(outcome, Reply):
             self._failures = self._rests = 0
             seconds = time.monotonic() - given.sent
-            self._latency += (RECENT if self._latency else 1.0) * (seconds - self._latency)
-        elif isinstance(outcome, (ConnectionLostError, OverloadedError, AskTimeoutError)):
-            self._failures += 1
-            if self._failures >= FAILURES:
-                rest = RESTS[min(self._rests, len(RESTS) - 1)]
-                self._rests += 1
-                self._rests_until = time.monotonic() + rest
+            self.latency += (RECENT if self.latency else 1.0) * (seconds - self.latency)
+        elif isinstance(outcome, BREAKER_ERRORS):
+            self.failed()
+
+    def failed(self) -> None:
+        """Something went wrong that is the endpoint's own fault."""
+        self._failures += 1
+        if self._failures >= FAILURES:
+            rest = RESTS[min(self._rests, len(RESTS) - 1)]
+            self._rests += 1
+            self._rests_until = time.monotonic() + rest
 
 
 class _Spread:
@@ -156,7 +172,11 @@ class _Spread:
         self._waiting = 0
 
     async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
-        """One attempt at the endpoint that has a free place and answers soonest."""
+        """One attempt at the endpoint that has a free place and answers soonest.
+
+        A row that it turns down is asked at one other before it is failed: an endpoint may be set
+        up otherwise, and reject what the others take.
+        """
         self._waiting += 1
         try:
             async with self._choosing:  # first come first served
@@ -165,16 +185,37 @@ class _Spread:
         finally:
             self._waiting -= 1
         try:
+            return await self._asked(endpoint, given, request, pictures)
+        except RowError:
+            others = [e for e in self._endpoints if e is not endpoint and not e.is_failing]
+            if not others:
+                raise
+            other = self._soonest(others)
+            with contextlib.suppress(RowError, TryAgainError):
+                given = await other.enter(others_wait=False)
+                reply = await self._asked(other, given, request, pictures)
+                endpoint.failed()
+                return reply
+            raise
+
+    async def _asked(
+        self, endpoint: _Endpoint, given: Pass, request: Request, pictures: Sequence[Picture]
+    ) -> Reply:
+        try:
             return await endpoint.ask(given, request, pictures)
         finally:
             self._changed.set()
+
+    def _soonest(self, endpoints: Sequence[_Endpoint]) -> _Endpoint:
+        usual = max(endpoint.latency for endpoint in self._endpoints)
+        return min(endpoints, key=lambda endpoint: endpoint.rank(usual))
 
     async def _free_one(self) -> _Endpoint:
         while True:
             now = time.monotonic()
             free = [endpoint for endpoint in self._endpoints if endpoint.is_free(now)]
             if free:
-                return min(free, key=_Endpoint.rank)
+                return self._soonest(free)
             self._changed.clear()
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import orjson
-
 from dataflow.core.errors import ConnectionLostError, GarbledReplyError
 from dataflow.core.request import Reply, Usage
 from dataflow.serving.answers import (
@@ -19,6 +17,8 @@ from dataflow.serving.answers import (
     first_choice,
     make_reply,
     model_of,
+    name_of,
+    parse_json,
     text_of,
     usage_of,
 )
@@ -85,6 +85,7 @@ class StreamedReply:
         self._finish_reason: str | None = None
         self.usage = Usage()
         self._model = ""
+        self._name = ""
         self._has_choices = False
 
     @property
@@ -121,6 +122,7 @@ class StreamedReply:
             finish_reason=self._finish_reason,
             usage=self.usage,
             model=self._model,
+            name=self._name,
             secrets=self._secrets,
         )
 
@@ -130,11 +132,10 @@ class StreamedReply:
         if data.strip() == b"[DONE]":
             self.is_done = True
             return
-        try:
-            chunk = orjson.loads(data)
-        except ValueError:
+        chunk = parse_json(data, self._headers)
+        if chunk is None:
             said = scrub(data[:65_536].decode("utf-8", "replace"), secrets=self._secrets, limit=120)
-            raise GarbledReplyError(f"a piece of the stream is no JSON: {said}") from None
+            raise GarbledReplyError(f"a piece of the stream is no JSON: {said}")
         if (error := error_inside(chunk, self._headers, self._secrets)) is not None:
             raise error
         if isinstance(chunk, dict):
@@ -145,6 +146,7 @@ class StreamedReply:
         if usage != Usage():
             self.usage = usage
         self._model = self._model or model_of(chunk)
+        self._name = self._name or name_of(chunk)
         choice = first_choice(chunk)
         if choice is None or choice.get("index") not in (None, 0):
             return

@@ -17,7 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from dataflow.core.errors import DataflowError, GarbledReplyError, UnreachableError
+from dataflow.core.errors import (
+    ConnectionLostError,
+    DataflowError,
+    GarbledReplyError,
+    UnreachableError,
+)
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.serving.address import check_key, read_address
@@ -32,10 +37,13 @@ if TYPE_CHECKING:
     import aiohttp
     from typing_extensions import Self
 
+    from dataflow.serving.connections import Repeats
+
 LONGEST_BODY = 16 * 2**20
 """Bytes; a reply that is longer is no caption."""
 
 _LARGE_BODY = 2**20
+_LONGEST_HEADER = 64 * 2**10  # proxies and gateways add whole policies
 _CONNECT_SECONDS = 30.0
 _LIST_SECONDS = 30.0
 
@@ -92,10 +100,13 @@ class Wire:
         self._connections = connections
         self._new_name = False
         self._session: aiohttp.ClientSession | None = None
+        self._repeats: Repeats | None = None
         self._proxy: str | None = None
 
     async def __aenter__(self) -> Self:
         import aiohttp
+
+        from dataflow.serving.connections import QuietConnector, Repeats
 
         headers = {
             "Accept-Encoding": "identity",
@@ -103,13 +114,16 @@ class Wire:
         }
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
+        self._repeats = Repeats()
         self._proxy = None if self.address.is_loopback else _proxy_for(self.address.chat_url)
         # trust_env stays off: it would also send what stands in ~/.netrc.
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._connections, ttl_dns_cache=60),
+            connector=QuietConnector(limit=self._connections, ttl_dns_cache=60),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
             trust_env=False,
+            max_line_size=_LONGEST_HEADER,
+            max_field_size=_LONGEST_HEADER,
             timeout=aiohttp.ClientTimeout(
                 total=self._timeout, sock_connect=min(self._timeout, _CONNECT_SECONDS)
             ),
@@ -237,12 +251,24 @@ class Wire:
     async def _attempt(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         body = self.body(request, pictures, stream=self._stream)
         async with self._open("POST", self.address.chat_url, body) as answer:
-            if answer.status == 200 and answer.content_type == "text/event-stream":
-                reply = await self._read_stream(answer)
-            else:
-                reply = self._read(answer, await _whole_body(answer))
+            try:
+                reply = await self._read_reply(answer)
+            except DataflowError:
+                from dataflow.serving.connections import drop_connection
+
+                drop_connection()  # whatever else comes on it answers no later request
+                raise
             allowance = read_allowance(answer.headers)
             return reply if allowance is None else replace(reply, allowance=allowance)
+
+    async def _read_reply(self, answer: aiohttp.ClientResponse) -> Reply:
+        if answer.status == 200 and answer.content_type == "text/event-stream":
+            reply = await self._read_stream(answer)
+        else:
+            reply = self._read(answer, await _whole_body(answer))
+        if self._repeats is not None and self._repeats.is_repeat(reply.name):
+            raise ConnectionLostError("the server sent its answer to a former request once more")
+        return reply
 
     @contextlib.asynccontextmanager
     async def _open(
