@@ -305,10 +305,10 @@ def test_json_that_is_not_strict_is_read_all_the_same(case):
 
 def test_a_rows_own_words_in_a_400_stop_the_run_only_where_they_come_again_and_again():
     body = b'{"error": {"message": "cannot read: What of the sign Incorrect API key?"}}'
-    with pytest.raises(WrongKeyError) as caught:
+    with pytest.raises(errors.WrongKeyError) as caught:
         read_answer(400, {}, body)
     assert caught.value.is_vague
     by_code = b'{"error": {"message": "no", "code": "invalid_api_key"}}'
-    with pytest.raises(WrongKeyError) as caught:
+    with pytest.raises(errors.WrongKeyError) as caught:
         read_answer(400, {}, by_code)
     assert not caught.value.is_vague
