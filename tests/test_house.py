@@ -32,7 +32,12 @@ WRAPPED_BY = {
     "ijson": (),
     "PIL": ("images/",),
     "pillow_heif": ("images/formats.py",),
-    "aiohttp": ("serving/wire.py", "serving/faults.py", "images/fetch.py"),
+    "aiohttp": (
+        "serving/wire.py",
+        "serving/faults.py",
+        "serving/connections.py",
+        "images/fetch.py",
+    ),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "torch": (),
