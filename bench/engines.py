@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.dataset import say
-from bench.process import DATA, ROOT, Used, fresh, measured, road_command
+from bench.models import MAX_TOKENS, NAMES, Model, model_named, scenes
+from bench.process import ROOT, Used, fresh, measured, road_command
 from bench.report import Goal, Report, ratio, spread
 
-TITLE = "the demo model in local engines: the road beside a bare client, one server for both"
-MAX_TOKENS = 48
-ROAD, FLOOR, OFFLINE = "dataflow caption", "aiohttp", "LLM.chat, no server"
+TITLE = "a model in local engines: the road beside a bare client, one server for both"
+ROAD, FLOOR = "dataflow caption", "aiohttp"
+OFFLINE, THEIRS = "LLM.chat, no server", "vllm bench serve"
+ENGINES = ("llama.cpp", "vLLM")
 CLIENTS = ROOT / "bench" / "clients"
-CHECKPOINT = ROOT / "demo" / "checkpoint"
+OURS = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+"""So that vLLM's environment runs this project's code as it stands here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +37,28 @@ class Server:
     in_flight: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A client's run.
+
+    Attributes:
+        rate: Captions per second.
+        tokens: Of all captions together.
+        cpu: Seconds of the client alone; None where the engine runs in it.
+    """
+
+    rate: float
+    tokens: int
+    cpu: float | None = None
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The bench's own options."""
-    parser.add_argument("--rows", type=int, help="default: 2000 (200 with --short)")
+    parser.add_argument("--rows", type=int, help="default: 2000 (100 with --short)")
+    parser.add_argument(
+        "--model", choices=NAMES, default="big", help="random weights or the demo (default: big)"
+    )
+    parser.add_argument("--engine", choices=ENGINES, action="append", help="default: both")
     parser.add_argument(
         "--vllm",
         type=Path,
@@ -46,74 +70,115 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> Report:
     """Road and bare client in turn, `options.runs` times, at one server that stays up."""
-    rows = options.rows or (200 if options.short else 2000)
+    rows = options.rows or (100 if options.short else 2000)
+    model, engines = model_named(options.model), options.engine or ENGINES
     report = Report(
         "engines",
         TITLE,
-        ("engine", "client", "captions/s", "CPU ms/caption, client alone", "÷ bare client"),
-    )
-    with llamacpp() as server:
-        _compare(report, "llama.cpp", server, rows, options.runs)
-    if not options.vllm.exists():
-        report.notes.append("vLLM is absent")
-    else:
-        with vllm(options.vllm) as server:
-            bare = _compare(report, "vLLM", server, rows, options.runs)
-        _offline(report, options.vllm, rows, bare)
+        ("engine", "client", "captions/s", "÷ bare client", "tokens/caption",
+         "CPU ms/caption, client alone"),
+    )  # fmt: skip
+    if "llama.cpp" in engines:
+        with llamacpp(model) as server:
+            _add(report, "llama.cpp", rows, _clients(server, rows, options.runs))
+    if "vLLM" in engines:
+        if options.vllm.exists():
+            with vllm(options.vllm, model) as server:
+                ran = _clients(server, rows, options.runs, theirs=options.vllm)
+            ran[OFFLINE] = _offline(options.vllm, model, scenes(rows), options.runs)
+            _add(report, "vLLM", rows, ran)
+        else:
+            report.notes.append("vLLM is absent")
     report.notes.append(
-        f"{rows} drawn scenes, {MAX_TOKENS} tokens at most; clients as whole processes, start and "
-        "end included, the server's not; client and engine share the machine's cores"
+        f"model {model.name}, {rows} drawn scenes, {MAX_TOKENS} tokens at most; clients as whole "
+        "processes, start and end included (those of vLLM tell their own time, without it); client "
+        "and engine share the machine's cores"
     )
     return report
 
 
-def _compare(report: Report, engine: str, server: Server, rows: int, runs: int) -> list[float]:
-    """Adds both clients' figures; returns the bare one's captions per second."""
-    used: dict[str, list[Used]] = {ROAD: [], FLOOR: []}
-    _run_one(FLOOR, scenes(50), server)  # the first answers are slower
+def _clients(
+    server: Server, rows: int, runs: int, *, theirs: Path | None = None
+) -> dict[str, list[Ran]]:
+    """Runs of each client, in turn; with `theirs`, the Python of vLLM, also of vLLM's own."""
+    ran: dict[str, list[Ran]] = {name: [] for name in (ROAD, FLOOR, THEIRS)}
+    if theirs is None:
+        del ran[THEIRS]
+    _ask(FLOOR, scenes(50), 50, server)  # the first answers are slower
     for number in range(runs):
-        for name, ones in used.items():
-            ones.append(_run_one(name, scenes(rows), server))
-            say(f"run {number + 1}: {engine}, {name}: {rows / ones[-1].seconds:.1f}/s")
-    rates = {name: [rows / one.seconds for one in ones] for name, ones in used.items()}
-    for name, ones in used.items():
-        cpu = spread([one.cpu * 1000 / rows for one in ones])
-        to_bare = ratio(rates[name], rates[FLOOR])
-        report.rows.append((engine, name, spread(rates[name]), cpu, to_bare))
+        for name, ones in ran.items():
+            if name == THEIRS and theirs is not None:
+                ones.append(_ask_theirs(theirs, scenes(rows), server))
+            else:
+                ones.append(_ask(name, scenes(rows), rows, server))
+            say(f"run {number + 1}: {name}: {ones[-1].rate:.1f}/s")
+    return ran
+
+
+def _add(report: Report, engine: str, rows: int, ran: dict[str, list[Ran]]) -> None:
+    rates = {name: [one.rate for one in ones] for name, ones in ran.items()}
+    for name, ones in ran.items():
+        cpu = [one.cpu * 1000 / rows for one in ones if one.cpu is not None]
+        report.rows.append(
+            (
+                engine,
+                name,
+                spread(rates[name]),
+                ratio(rates[name], rates[FLOOR]),
+                spread([one.tokens / rows for one in ones]),
+                spread(cpu) if cpu else "–",
+            )
+        )
     share = ratio(rates[ROAD], rates[FLOOR]).median
     report.goals.append(Goal(f"{engine}: captions/s over the bare client's", 0.98, share))
-    return rates[FLOOR]
 
 
-def _offline(report: Report, python: Path, rows: int, bare: list[float]) -> None:
-    program = [python, CLIENTS / "vllm_offline.py", scenes(rows), CHECKPOINT]
-    used = measured([*program, str(MAX_TOKENS), str(len(bare))])
-    line = next(line for line in reversed(used.output.splitlines()) if line.startswith("["))
-    rates = [rows / seconds for seconds in json.loads(line)]
-    report.rows.append(("vLLM", OFFLINE, spread(rates), "–", ratio(rates, bare)))
+def _ask(name: str, dataset: Path, rows: int, server: Server) -> Ran:
+    output = fresh("engines.jsonl")
+    common = ["--api-url", server.url, "--model", server.model]
+    common += ["--concurrency", str(server.in_flight), "--max-tokens", str(MAX_TOKENS)]
+    if name == ROAD:
+        command = [*road_command(dataset, output), *common, "--temperature", "0"]
+    else:
+        command = [sys.executable, CLIENTS / "floor.py", dataset, output, *common]
+    used = measured(command, environment={"DF_API_KEY": server.key})
+    tokens = _journalled(output) if name == ROAD else json.loads(_line(used, "{"))["tokens"]
+    return Ran(rows / used.seconds, tokens, used.cpu)
 
 
-def scenes(count: int) -> Path:
-    """A dataset of `count` drawn scenes that the demo model was not trained on."""
-    folder = DATA / f"scenes-{count}"
-    rows = folder / "rows.jsonl"
-    if not rows.exists():
-        program = [sys.executable, ROOT / "demo" / "scenes.py", folder]
-        measured([*program, "--count", str(count), "--seed", "1000000"])
-        names = sorted(path.name for path in folder.iterdir() if path.suffix in {".png", ".jpg"})
-        asked = [{"from": "human", "value": "Describe the image."}]
-        rows.write_text(
-            "".join(json.dumps({"image": name, "conversation": asked}) + "\n" for name in names)
-        )
-    return rows
+def _ask_theirs(python: Path, dataset: Path, server: Server) -> Ran:
+    """The client that vLLM brings."""
+    arguments = [dataset, server.url, server.model, str(MAX_TOKENS), str(server.in_flight)]
+    program = [python, CLIENTS / "vllm_bench.py", *arguments]
+    used = measured(program, environment={**OURS, "OPENAI_API_KEY": server.key})
+    return Ran(**json.loads(_line(used, "{")))
+
+
+def _offline(python: Path, model: Model, dataset: Path, runs: int) -> list[Ran]:
+    program = [python, CLIENTS / "vllm_offline.py", dataset, model.checkpoint]
+    used = measured([*program, str(MAX_TOKENS), str(runs)], environment=OURS)
+    return [Ran(**one) for one in json.loads(_line(used, "["))]
+
+
+def _line(used: Used, start: str) -> str:
+    """The last line of JSON among what a program wrote."""
+    return next(line for line in reversed(used.output.splitlines()) if line.startswith(start))
+
+
+def _journalled(output: Path) -> int:
+    """Tokens of the captions in the journal of `output`."""
+    with closing(sqlite3.connect(output.with_name(output.name + ".journal"))) as database:
+        query = "SELECT sum(completion_tokens) FROM replies"
+        total: int = database.execute(query).fetchone()[0]
+    return total
 
 
 @contextmanager
-def llamacpp() -> Iterator[Server]:
-    """The embedded llama.cpp server with the demo model."""
+def llamacpp(model: Model) -> Iterator[Server]:
+    """The embedded llama.cpp server."""
     from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
 
-    serving = LocalModelVLMServing_llamacpp("demo")
+    serving = LocalModelVLMServing_llamacpp(model.gguf, image_max_tokens=model.picture_tokens)
     try:
         url = f"{serving.child().ensure()}/v1"
         yield Server(url, serving.key(), serving.model, serving.max_workers)
@@ -122,10 +187,12 @@ def llamacpp() -> Iterator[Server]:
 
 
 @contextmanager
-def vllm(python: Path) -> Iterator[Server]:
-    """The server of vLLM with the demo model's checkpoint, started by its own environment."""
+def vllm(python: Path, model: Model, *more: str) -> Iterator[Server]:
+    """The server of vLLM, started by its own environment with `more` arguments."""
+    command: Sequence[str | Path] = [python, CLIENTS / "vllm_server.py", model.checkpoint, *more]
     child = subprocess.Popen(
-        [python, CLIENTS / "vllm_server.py", CHECKPOINT],
+        command,
+        env={**os.environ, **OURS},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -135,14 +202,3 @@ def vllm(python: Path) -> Iterator[Server]:
         yield Server(*json.loads(line))
     finally:
         child.communicate()
-
-
-def _run_one(name: str, rows: Path, server: Server) -> Used:
-    output = fresh("engines.jsonl")
-    common = ["--api-url", server.url, "--model", server.model]
-    common += ["--concurrency", str(server.in_flight), "--max-tokens", str(MAX_TOKENS)]
-    if name == ROAD:
-        command = [*road_command(rows, output), *common, "--temperature", "0"]
-    else:
-        command = [sys.executable, CLIENTS / "floor.py", rows, output, *common]
-    return measured(command, environment={"DF_API_KEY": server.key})

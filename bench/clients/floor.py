@@ -3,7 +3,7 @@
     python floor.py ROWS OUTPUT --api-url URL --concurrency 64 --decode
 
 With ``--decode`` each picture is decoded once, as a careful client does that must not pay for
-broken pictures.
+broken pictures. One JSON line at the end: ``tokens`` of all captions.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import asyncio
 import io
 import json
 import os
+import sys
 from base64 import b64encode
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,7 @@ def body_of(row: dict[str, Any], data: bytes, options: argparse.Namespace) -> by
 
 async def worker(
     rows: Iterator[tuple[int, dict[str, Any]]],
-    captions: list[str],
+    captions: list[tuple[str, int]],
     session: aiohttp.ClientSession,
     options: argparse.Namespace,
 ) -> None:
@@ -59,13 +60,17 @@ async def worker(
                 image.load()
         async with session.post(url, data=body_of(row, data, options)) as answer:
             reply = json.loads(await answer.read())
-        captions[index] = reply["choices"][0]["message"]["content"]
+        text, tokens = (
+            reply["choices"][0]["message"]["content"],
+            reply["usage"]["completion_tokens"],
+        )
+        captions[index] = text, tokens
 
 
 async def run(options: argparse.Namespace) -> None:
     """Ask every row, then write them."""
     rows = [json.loads(line) for line in options.rows.read_text().splitlines()]
-    captions = [""] * len(rows)
+    captions = [("", 0)] * len(rows)
     headers = {"Content-Type": "application/json", "Authorization": f"Bearer {options.key}"}
     connector = aiohttp.TCPConnector(limit=options.concurrency)
     timeout = aiohttp.ClientTimeout(total=1800)
@@ -77,8 +82,9 @@ async def run(options: argparse.Namespace) -> None:
             *(worker(left, captions, session, options) for _ in range(options.concurrency))
         )
     with options.output.open("w") as file:
-        for row, text in zip(rows, captions, strict=True):
+        for row, (text, _) in zip(rows, captions, strict=True):
             file.write(json.dumps({**row, "caption": text}) + "\n")
+    sys.stdout.write(json.dumps({"tokens": sum(tokens for _, tokens in captions)}) + "\n")
 
 
 def main() -> None:

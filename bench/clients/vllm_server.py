@@ -1,8 +1,9 @@
 """vLLM's server as the road starts it, up until stdin ends.
 
-    python vllm_server.py CHECKPOINT
+    python vllm_server.py CHECKPOINT [ARGUMENT …]
 
-One JSON line when it is ready: its address, its key, the model's name and the requests in flight.
+Further arguments go to vLLM's server. One JSON line when it is ready: its address, its key, the
+model's name and the requests in flight.
 Needs vLLM's environment, with this project in it.
 """
 
@@ -16,7 +17,7 @@ from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_vllm
 
 def main() -> None:
     """Serve the checkpoint."""
-    serving = LocalModelVLMServing_vllm(sys.argv[1], vllm_max_model_len=512)
+    serving = LocalModelVLMServing_vllm(sys.argv[1], vllm_max_model_len=512, vllm_args=sys.argv[2:])
     try:
         url = f"{serving.child().ensure()}/v1"
         ready = [url, serving.key(), serving.model, serving.max_workers]
