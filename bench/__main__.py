@@ -11,6 +11,8 @@ NAMES = (
     "latency",
     "ratelimit",
     "endpoints",
+    "level",
+    "peers",
     "shrinking",
     "memory",
     "engines",

@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.process import DATA, ROOT, environment_with, measured
 
 NAMES = ("big", "demo")
-"""``demo`` is the bundled model; ``big`` its like with random weights and 20 times the work."""
+"""``demo`` is the bundled model; ``big`` its like with random weights and 14 times the work."""
 
 MAX_TOKENS = 48
 """Of each answer. The demo model ends before, the big one never does."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from bench.dataset import pictures, rows_file, say
 from bench.process import ROOT, Used, cores, environment_with, fresh, measured, road_command, stub
@@ -14,6 +16,7 @@ from bench.report import Goal, Report, ratio, spread
 TITLE = "the whole road beside bare clients, zero-latency server"
 ROAD, DECODING, PLAIN, OPENAI = "dataflow caption", "aiohttp, decoding", "aiohttp", "openai client"
 CLIENTS = ROOT / "bench" / "clients"
+Command: TypeAlias = "list[str | Path]"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,23 +89,41 @@ def _fill(
 def _run_one(
     name: str, dataset: Path, rows: int, concurrency: int, openai: Path | None
 ) -> tuple[Used, float]:
+    def command(url: str, output: Path) -> Command:
+        common = ["--concurrency", str(concurrency)]
+        if name == ROAD:
+            return road_command(dataset, output, url, *common)
+        if name == OPENAI:
+            program = [openai or "", CLIENTS / "plain_openai.py"]
+            return [*program, dataset, output, "--api-url", url, *common]
+        decode = ["--decode"] if name == DECODING else []
+        program = [sys.executable, CLIENTS / "floor.py"]
+        return [*program, dataset, output, "--api-url", url, *common, *decode]
+
+    return captioned(name, command, rows)
+
+
+def captioned(
+    name: str, command: Callable[[str, Path], Command], rows: int, *, probes: int = 0
+) -> tuple[Used, float]:
+    """What a client on one core took for `rows` captions, and the server's share of its core.
+
+    Args:
+        name: The client's, for errors.
+        command: The API's address and the output → its command line.
+        rows: So many, each asked once.
+        probes: Requests that the client makes besides.
+
+    Raises:
+        RuntimeError: it failed, or not every row was asked once and written.
+    """
     output = fresh("road.jsonl")
     client, _ = cores()
     with stub() as server:
-        url, common = server.urls[0], ["--concurrency", str(concurrency)]
-        if name == ROAD:
-            command = road_command(dataset, output, url, *common)
-        elif name == OPENAI:
-            program = [openai or "", CLIENTS / "plain_openai.py"]
-            command = [*program, dataset, output, "--api-url", url, *common]
-        else:
-            decode = ["--decode"] if name == DECODING else []
-            program = [sys.executable, CLIENTS / "floor.py"]
-            command = [*program, dataset, output, "--api-url", url, *common, *decode]
         time.sleep(0.2)  # what ended before lets go of its memory
-        used = measured(command, core=client)
+        used = measured(command(server.urls[0], output), core=client)
         stats = server.stats()
     answered, written = len(stats["answered"]), output.read_bytes().count(b"\n")
-    if (answered, written) != (rows, rows):
+    if (answered, written) != (rows + probes, rows):
         raise RuntimeError(f"{name}: {rows} rows, {answered} answered, {written} written")
     return used, stats["cpu_share"]

@@ -98,14 +98,16 @@ class Served:
     """What one port did.
 
     Attributes:
-        answered: When each request was answered, in seconds of the monotonic clock.
-        refused: When each request was turned down.
+        arrived: When each request was there, in seconds of the monotonic clock.
+        answered: When it was answered.
+        refused: When it was turned down.
         delays: The sum of the delays drawn, in seconds.
         in_flight: Requests under way.
         most_in_flight: The most of them at one time.
         began: Clock and CPU seconds at the first request.
     """
 
+    arrived: array[float] = field(default_factory=lambda: array("d"))
     answered: array[float] = field(default_factory=lambda: array("d"))
     refused: array[float] = field(default_factory=lambda: array("d"))
     delays: float = 0.0
@@ -120,6 +122,7 @@ class Served:
         busy = time.process_time() - cpu
         return {
             "first": began,
+            "arrived": [round(at - began, 4) for at in self.arrived],
             "answered": [round(at - began, 4) for at in self.answered],
             "refused": [round(at - began, 4) for at in self.refused],
             "mean_delay": self.delays / max(1, len(self.answered)),
@@ -220,6 +223,7 @@ class Connection(asyncio.BufferedProtocol):
             return
         if served.began is None:
             served.began = (now, time.process_time())
+        served.arrived.append(now)
         if self._limit is not None and not self._limit.takes(now):
             served.refused.append(now)
             self._send(_REFUSED)
