@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sysconfig
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -32,6 +33,10 @@ def reader_folder(tmp_path: Path) -> Path:
     (tmp_path / "capsbench_captions.json").write_text(rows)
     lines = [json.dumps({"image": f"photos/00{n}.png", "id": n}) for n in (1, 2, 4, 6, 8)]
     (tmp_path / "data.jsonl").write_text("\n".join(lines))
+    (tmp_path / "shards").mkdir()
+    for number, scene in enumerate(["002.png", "004.png"]):
+        with tarfile.open(tmp_path / "shards" / f"{number:05}.tar", "w") as shard:
+            shard.add(scenes / scene, scene)
     (tmp_path / "my-model.gguf").symlink_to(DEMO_MODEL / "scenes-demo.gguf")
     (tmp_path / "mmproj-my-model.gguf").symlink_to(DEMO_MODEL / "scenes-demo-mmproj.gguf")
     return tmp_path

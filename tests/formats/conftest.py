@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,11 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("other_ending", [".json", ".jsonl", ".csv", ".parquet", ".arrow"])
 
 
+def without_key(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """A row without the key of a sample."""
+    return {name: value for name, value in fields.items() if name != "__key__"}
+
+
 @pytest.fixture
 def save(tmp_path: Path) -> Callable[..., Path]:
     """Write rows to a new file with the given ending; returns its path."""
@@ -35,8 +40,12 @@ def save(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 def load() -> Callable[[Path], Rows]:
-    """Read a file's rows."""
-    return lambda path: member_of(path).load(path)
+    """Read a file's rows, without the keys that a WebDataset gives to its samples."""
+
+    def load_rows(path: Path) -> Rows:
+        return [without_key(row) for row in member_of(path).load(path)]
+
+    return load_rows
 
 
 @pytest.fixture

@@ -10,8 +10,9 @@ import json
 import lzma
 import pickle
 import subprocess
+import tarfile
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,8 @@ class Member:
         holds_half_surrogates: Whether a text may hold what UTF-8 cannot.
         overhead: Bytes that it takes whatever the rows.
         format_name: How it is asked for, where its ending does not tell.
+        has_keys: Whether each row has a column ``__key__`` of the format's own.
+        leaves_out_null: Whether a null is the absence of its column.
         leaves_out: The promises that it does not make, and why.
     """
 
@@ -44,6 +47,8 @@ class Member:
     holds_half_surrogates: bool = False
     overhead: int = 0
     format_name: str | None = None
+    has_keys: bool = False
+    leaves_out_null: bool = False
     leaves_out: dict[str, str] = field(default_factory=dict)
 
 
@@ -80,8 +85,7 @@ def _packed(
         plain.write_bytes(unpack(path.read_bytes()))
         return inner.load(plain)
 
-    kind = inner.has_null, False, inner.holds_half_surrogates
-    return Member(save, load, *kind, overhead)
+    return replace(inner, save=save, load=load, is_text=False, overhead=inner.overhead + overhead)
 
 
 def _lines(rows: Rows) -> bytes:
@@ -119,6 +123,32 @@ def _save_ipc(new: Callable[..., Any]) -> Callable[[Path, Any], None]:
     return save
 
 
+def _save_tar(path: Path, rows: Rows) -> None:
+    with tarfile.open(path, "w") as archive:
+        for number, row in enumerate(rows):
+            for name, text in row.items():
+                info = tarfile.TarInfo(
+                    f"{number:06}.{'txt' if name == 'caption' else f'{name}.txt'}"
+                )
+                info.size = len(text.encode())
+                archive.addfile(info, io.BytesIO(text.encode()))
+
+
+def _load_tar(path: Path) -> Rows:
+    rows: dict[str, dict[str, Any]] = {}
+    with tarfile.open(path) as archive:
+        for info in archive:
+            key, _, ending = info.name.partition(".")
+            file = archive.extractfile(info)
+            assert file is not None
+            if ending == "json":
+                rows.setdefault(key, {}).update(json.load(file))
+            else:
+                name = ending.removesuffix("txt").removesuffix(".") or "caption"
+                rows.setdefault(key, {})[name] = file.read().decode()
+    return list(rows.values())
+
+
 _JSON = Member(
     lambda path, rows: path.write_text(json.dumps(rows, ensure_ascii=False), "utf-8"),
     lambda path: json.loads(path.read_bytes()),
@@ -130,6 +160,7 @@ _JSONL = Member(
     holds_half_surrogates=True,
 )
 _CSV = _table(",")
+_TAR = Member(_save_tar, _load_tar, is_text=False, has_keys=True, leaves_out_null=True)
 _IN_MEMORY = "a pickle is held whole"
 
 # A new format joins the contract with its lines here.
@@ -151,6 +182,8 @@ MEMBERS: dict[str, Member] = {
     ".feather": _arrow(
         lambda path, table: feather.write_feather(table, str(path)), feather.read_table
     ),
+    ".tar": _TAR,
+    ".tar.gz": _packed(gzip.compress, gzip.decompress, _TAR),
     "pickle": Member(
         lambda path, rows: path.write_bytes(pickle.dumps(rows)),
         lambda path: pickle.loads(path.read_bytes()),

@@ -11,6 +11,7 @@ import pytest
 
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
+from tests.formats.conftest import without_key
 from tests.formats.promises import promise
 
 ROWS = [
@@ -39,7 +40,7 @@ def with_caption(index):
 
 
 def texts_of(rows):
-    return [dict(row.fields) for row in rows]
+    return [without_key(row.fields) for row in rows]
 
 
 @promise("round trip")
@@ -95,6 +96,9 @@ def test_an_added_name_that_exists_is_replaced_where_it_stands(save, ending, cap
 @promise("round trip")
 def test_an_added_null_is_null_or_an_empty_cell(save, ending, caption, load, member):
     output = caption(save(ending, ROWS), ending, lambda index: {"caption": None})
+    if member.leaves_out_null:
+        assert load(output) == ROWS
+        return
     expected = None if member.has_null else ""
     assert [row["caption"] for row in load(output)] == [expected] * 3
 

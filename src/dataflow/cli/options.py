@@ -35,8 +35,9 @@ Source = Annotated[
     str,
     typer.Argument(
         metavar="INPUT",
-        help="A folder of pictures, a quoted pattern of them ('photos/**/*.png'), one picture, or "
-        "a .json, .jsonl, .csv, .tsv, .parquet, .arrow or .feather dataset.",
+        help="A folder of pictures, a quoted pattern of them ('photos/**/*.png'), one picture, a "
+        ".json, .jsonl, .csv, .tsv, .parquet, .arrow or .feather dataset, or WebDataset shards "
+        "('{000..123}.tar').",
     ),
 ]
 OutputFile = Annotated[
@@ -47,6 +48,10 @@ OutputFile = Annotated[
         help="Where the rows go; the ending decides the format.",
         show_default="NAME.captions.jsonl beside INPUT",
     ),
+]
+OutputFormat = Annotated[
+    str | None,
+    typer.Option(metavar="FORMAT", help="Its format by name, where the ending does not tell."),
 ]
 Model = Annotated[
     str | None,
@@ -301,6 +306,7 @@ class Choices:
 
     source: Source
     output: OutputFile = None
+    output_format: OutputFormat = None
     model: Model = None
     mmproj: Mmproj = None
     vllm: Vllm = None

@@ -11,11 +11,13 @@ from typing import Any
 from dataflow.cli.options import Choices, ExistingCaption, OnBadRow
 from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
+from dataflow.formats.compression import ending_of
 from dataflow.formats.fields import FieldChoice
 from dataflow.formats.originals import Originals
 from dataflow.formats.parts import parts_of
 from dataflow.formats.pick import Pick, split_pattern
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.recognise import is_shard, kind_of
+from dataflow.formats.registry import FORMATS, is_folder, open_reader, output_format, writer_for
 from dataflow.formats.sidecar import FIELD, Sidecars, SidecarWriter
 
 PLACE = "{existing}"
@@ -35,11 +37,11 @@ def target_of(choices: Choices) -> Path:
                 "--sidecar writes beside the pictures and no dataset: leave out -o, "
                 "--rows-per-file, --keep, --drop and --meta"
             )
-        return _beside_source(choices.source, "sidecars")
+        return _beside_source(choices.source, ".sidecars")
     if choices.existing is not None:
         raise UsageError("--existing is about sidecars; give --sidecar too")
     if choices.output is None:
-        target = _beside_source(choices.source, "captions.jsonl")
+        target = _beside_source(choices.source, _default_ending(choices.source))
     else:
         target = Path(choices.output)
     _check(choices, target)
@@ -51,11 +53,35 @@ def _beside_source(source: str, ending: str) -> Path:
     whole = given.resolve()
     stem = whole.name if whole.is_dir() else whole.stem
     folder = given.parent if given.name not in ("", ".", "..") else whole.parent
-    return folder / f"{stem}.{ending}"
+    return folder / f"{stem}{ending}"
+
+
+def _default_ending(source: str) -> str:
+    """Pictures that stand in the data stay in a format that holds them."""
+    kind = kind_of(source) or ("webdataset" if is_shard(source) else None)
+    if kind is None:
+        return ".captions.jsonl"
+    if not Path(source).exists():
+        raise UsageError(f"{source} stands for several files; name the output with -o")
+    # a folder has no ending
+    return f".captions{ending_of(source)}" if Path(source).is_file() else "-captions"
+
+
+def format_of(choices: Choices, target: Path) -> str | None:
+    """The output's format by name, where its ending does not tell.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if choices.output_format is not None and choices.output_format not in FORMATS:
+        raise UsageError(
+            f"unknown --output-format {choices.output_format}; one of {', '.join(FORMATS)}"
+        )
+    return choices.output_format or output_format(choices.source, target)
 
 
 def _check(choices: Choices, target: Path) -> None:
-    if target.is_dir():
+    if target.is_dir() and not is_folder(target, format_of(choices, target)):
         raise UsageError(f"{target} is a folder; give a file name with -o")
     source = Path(choices.source)
     if target.exists() and source.exists() and target.samefile(source):
@@ -126,6 +152,7 @@ def writer_of(
         target,
         reader,
         added,
+        format_name=format_of(choices, target),
         choice=FieldChoice(keep, frozenset(choices.drop or ())),
         rows_per_file=choices.rows_per_file,
     )
@@ -167,7 +194,8 @@ def captions_of(choices: Choices, target: Path) -> Iterator[tuple[str, str | Non
         readers = [open_reader(file, picture_key=key) for file in files]
     for reader in readers:
         for row in reader.rows():
-            yield str(row.fields.get(key, row.place)), row.fields.get(output_key)
+            name = row.fields.get(key)
+            yield name if isinstance(name, str) else row.place, row.fields.get(output_key)
 
 
 def described(choices: Choices, target: Path) -> str:

@@ -18,6 +18,7 @@ from dataflow.formats.input_file import shown
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.parts import PartsWriter
 from dataflow.formats.pick import Pick, split_pattern
+from dataflow.formats.recognise import kind_of
 from dataflow.formats.sidecar import Sidecars
 from dataflow.formats.source import Source
 
@@ -33,6 +34,12 @@ class Format:
             ``skip_bad_rows``.
         writer: ``"module:class"`` of the writer, called with an `OutputFile` and a `Source`.
         is_text: Whether its files may also be compressed (`compression.COMPRESSIONS`).
+        has_pictures: Whether the reader makes the picture column, and is called with its name,
+            ``picture_key``, too.
+        folder_writer: ``"module:class"`` of what writes a folder instead of a file, called with
+            the folder's path and a `Source`; None where there is no such.
+        stays_at: The endings of an output at which a dataset of this format keeps it; an empty one
+            for a folder.
     """
 
     endings: tuple[str, ...]
@@ -40,6 +47,9 @@ class Format:
     reader: str
     writer: str
     is_text: bool = False
+    has_pictures: bool = False
+    folder_writer: str | None = None
+    stays_at: tuple[str, ...] = ()
 
 
 _HERE = "dataflow.formats"
@@ -97,6 +107,15 @@ FORMATS = {
         reader=f"{_HERE}.arrow_file:ArrowReader",
         writer=f"{_HERE}.arrow_file:FeatherWriter",
     ),
+    "webdataset": Format(
+        endings=(".tar", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz"),
+        description="WebDataset: tar shards, a sample a row",
+        reader=f"{_HERE}.webdataset_file:WebDatasetReader",
+        writer=f"{_HERE}.webdataset_output:WebDatasetWriter",
+        has_pictures=True,
+        folder_writer=f"{_HERE}.webdataset_shards:ShardsWriter",
+        stays_at=("",),
+    ),
     "pickle": Format(
         endings=(),
         description="a pickled DataFrame or list of dicts; runs the code inside it",
@@ -135,9 +154,12 @@ def open_reader(
         InputError: there is nothing at `path`, or its ending is none of the known ones.
         UsageError: `format_name` is unknown, or `pick` or `sidecars` are given for a dataset file.
     """
-    if format_name is not None and format_name not in FORMATS:
-        raise UsageError(f"unknown format {format_name!r}; known: {', '.join(FORMATS)}")
     name = os.fspath(path)
+    if sidecars is None and pick == Pick():
+        format_name = format_name or kind_of(name)
+    named = _named(format_name)
+    if named is not None and named.has_pictures:
+        return _opened(named, Path(path), picture_key, skip_bad_rows)
     if not os.path.exists(name):  # noqa: PTH110 (the name is kept as given)
         name, below = split_pattern(name)
         if below:
@@ -147,8 +169,8 @@ def open_reader(
             f"{shown(name)}: no such file or folder; check the spelling (a relative path starts "
             f"at {shown(Path.cwd())})"
         )
-    if format_name is not None:
-        return _opened(FORMATS[format_name], Path(path), skip_bad_rows)
+    if named is not None:
+        return _opened(named, Path(path), picture_key, skip_bad_rows)
     ending = ending_of(path)
     if os.path.isdir(name) or ending in PICTURE_ENDINGS:  # noqa: PTH112
         return FolderReader(name, Pictures(picture_key, pick, sidecars, skip_bad_rows))
@@ -157,10 +179,7 @@ def open_reader(
     chosen = _by_ending(ending)
     if chosen is None:
         raise _unknown(name, ending)
-    reader = _opened(chosen, Path(path), skip_bad_rows)
-    if columns is not None and hasattr(reader, "columns"):
-        reader.columns = tuple(columns)
-    return reader
+    return _narrowed(_opened(chosen, Path(path), picture_key, skip_bad_rows), columns)
 
 
 def writer_for(
@@ -175,7 +194,8 @@ def writer_for(
     """What opens a writer in the format of `output`'s ending, at the (temporary) path it is given.
 
     Args:
-        output: The file that the dataset will have in the end.
+        output: The file that the dataset will have in the end; without an ending a folder, where
+            the format has such.
         reader: The dataset that the rows come from, so that CSV and Parquet know its columns and
             types; None for rows that come from nowhere else.
         columns: What will be added to each row.
@@ -195,6 +215,8 @@ def writer_for(
             f"{known_endings()}"
         )
     source = Source(reader, columns, choice)
+    if chosen.folder_writer and is_folder(output, format_name):
+        return _folder_opener(chosen.folder_writer, Path(output), source, rows_per_file)
 
     def open_one(path: Path) -> Writer:
         file = OutputFile(path, compression_of(output))
@@ -222,6 +244,41 @@ def known_endings() -> str:
     return f"{endings} (text also with {' '.join(COMPRESSIONS)})"
 
 
+def output_format(source: str, output: str | Path) -> str | None:
+    """The name of the format that `source` keeps in `output`, whose ending alone does not tell it.
+
+    Raises:
+        InputError: `source` is a folder that cannot be listed.
+    """
+    kind = kind_of(source)
+    return kind if kind is not None and ending_of(output) in FORMATS[kind].stays_at else None
+
+
+def is_folder(output: str | Path, format_name: str | None) -> bool:
+    """Whether `output` will be a folder: it has no ending, and the format writes such."""
+    known = FORMATS.get(format_name or "")
+    return known is not None and known.folder_writer is not None and not ending_of(output)
+
+
+def _folder_opener(
+    where: str, output: Path, source: Source, rows_per_file: int | None
+) -> Callable[[Path], Writer]:
+    if rows_per_file:
+        raise UsageError(f"{shown(output)}: a folder has files of its own; leave --rows-per-file")
+
+    def open_folder() -> Writer:
+        writer: Writer = _imported(where)(output, source)
+        return writer if source.choice.is_all else ChoosingWriter(writer, source.choice)
+
+    return lambda _: open_folder()
+
+
+def _named(name: str | None) -> Format | None:
+    if name is not None and name not in FORMATS:
+        raise UsageError(f"unknown format {name!r}; known: {', '.join(FORMATS)}")
+    return None if name is None else FORMATS[name]
+
+
 _PICKLE_CURE = "; a pickle runs the code inside it, so it is read only as format 'pickle' by name"
 
 
@@ -236,13 +293,25 @@ def _unknown(name: str, ending: str) -> InputError:
 def _by_ending(ending: str) -> Format | None:
     compression = compression_of("x" + ending)
     plain = ending.removesuffix(compression)
-    found = next((known for known in FORMATS.values() if plain in known.endings), None)
-    return found if found is None or found.is_text or not compression else None
+    fits = (
+        known
+        for known in FORMATS.values()
+        if ending in known.endings or (known.is_text and plain in known.endings)
+    )
+    return next(fits, None)
 
 
-def _opened(known: Format, path: Path, skip_bad_rows: bool) -> Reader:
-    reader: Reader = _imported(known.reader)(path, skip_bad_rows=skip_bad_rows)
+def _opened(known: Format, path: Path, picture_key: str, skip_bad_rows: bool) -> Reader:
+    pictures = {"picture_key": picture_key} if known.has_pictures else {}
+    reader: Reader = _imported(known.reader)(path, skip_bad_rows=skip_bad_rows, **pictures)
     return reader
+
+
+def _narrowed(reader: Any, columns: Sequence[str] | None) -> Reader:
+    if columns is not None and hasattr(reader, "columns"):
+        reader.columns = tuple(columns)
+    narrowed: Reader = reader
+    return narrowed
 
 
 def _imported(where: str) -> Any:

@@ -1,0 +1,107 @@
+"""Datasets other than tables, through the whole command."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+
+import pytest
+from tests.formats.shards import jpeg, members_in, write_shards, write_tar
+from tests.hostile_server import MODEL, HostileServer, caption_of
+
+
+@pytest.fixture
+def server():
+    with HostileServer() as running:
+        yield running
+
+
+def api(server):
+    return ["--api-url", server.url, "--model", MODEL]
+
+
+def check_shards(given, output):
+    """Each picture has the caption that was made of its own bytes, and nothing else changed."""
+    assert sorted(os.listdir(output)) == sorted(os.listdir(given))
+    for name in os.listdir(given):
+        expected = []
+        for member, data in members_in(given / name):
+            expected.append((member, data))
+            if member.endswith(".json"):
+                key = member.removesuffix(".json")
+                text = caption_of(dict(members_in(given / name))[f"{key}.jpg"])
+                expected.append((f"{key}.txt", text.encode()))
+        assert members_in(output / name) == expected
+
+
+def test_shards_in_the_same_shards_with_captions_out(dataflow, server):
+    given = write_shards(dataflow.folder / "shards", 3, 4)
+    done = dataflow("caption", "shards", "--show", *api(server))
+    assert done.returncode == 0, done.stderr
+    check_shards(given, dataflow.folder / "shards-captions")
+    caption = caption_of(dict(members_in(given / "00000.tar"))["000000000.jpg"])
+    assert f"shards-captions/00000.tar, sample 000000000\t{caption}\n" in done.stdout
+    assert dataflow("caption", "shards", *api(server)).returncode == 0
+    assert server.asked == 12
+    assert dataflow("caption", "shards/{00000..00002}.tar", *api(server)).returncode == 2
+
+
+def test_shards_of_a_run_that_was_killed_twice(dataflow, server):
+    given = write_shards(dataflow.folder / "shards", 5, 8)
+    arguments = ["caption", "shards/{00000..00004}.tar", "-o", "out", *api(server)]
+    for wanted in (10, 25):
+        running = dataflow.start(*arguments)
+        while server.asked < wanted and running.poll() is None:
+            time.sleep(0.01)
+        running.send_signal(signal.SIGKILL)
+        running.communicate()
+    done = dataflow(*arguments)
+    assert done.returncode == 0, done.stderr
+    check_shards(given, dataflow.folder / "out")
+
+
+def test_a_kill_while_shards_are_written_leaves_the_finished_ones(dataflow, server):
+    given = write_shards(dataflow.folder / "shards", 60, 2)
+    output = dataflow.folder / "out"
+    running = dataflow.start("caption", "shards", "-o", "out", *api(server))
+    while not (output / "00001.tar").exists():
+        assert running.poll() is None, running.communicate()
+        time.sleep(0.001)
+    running.send_signal(signal.SIGKILL)
+    running.communicate()
+    finished = {path.name: path.stat().st_ino for path in output.glob("*.tar")}
+    assert 2 <= len(finished) < 60, "the kill came while they were written"
+    done = dataflow("caption", "shards", "-o", "out", *api(server))
+    assert (done.returncode, server.asked) == (0, 120), done.stderr
+    check_shards(given, output)
+    kept = [name for name, place in finished.items() if (output / name).stat().st_ino == place]
+    assert len(kept) >= len(finished) - 1, "the note of the last may not have been made"
+
+
+def test_a_text_that_is_there_is_not_replaced_unasked(dataflow, server):
+    write_tar(dataflow.folder / "a.tar", [("1.jpg", jpeg(1)), ("1.txt", b"alt text")])
+    done = dataflow("caption", "a.tar", *api(server))
+    assert (done.returncode, server.asked) == (2, 0)
+    assert "a.tar, sample 1 has a column 'caption' already" in done.stderr
+    done = dataflow("caption", "a.tar", "--output-key", "json.caption", *api(server))
+    assert done.returncode == 0, done.stderr
+    assert [name for name, _ in members_in(dataflow.folder / "a.captions.tar")] == [
+        "1.jpg", "1.txt", "1.json"
+    ]  # fmt: skip
+
+
+def test_an_output_folder_that_is_not_ours_is_refused(dataflow, server):
+    write_shards(dataflow.folder / "shards", 1, 1)
+    (dataflow.folder / "out").mkdir()
+    done = dataflow("caption", "shards", "-o", "out", *api(server))
+    assert (done.returncode, server.asked) == (2, 0)
+    assert "no former run made it" in done.stderr
+
+
+def test_a_table_does_not_become_a_folder(dataflow, pictures, server):
+    pictures(1)
+    (dataflow.folder / "out").mkdir()
+    done = dataflow("caption", "photos", "-o", "out", *api(server))
+    assert (done.returncode, server.asked) == (2, 0)
+    assert "is a folder" in done.stderr
