@@ -8,6 +8,7 @@ from __future__ import annotations
 from tests.hostile_faults import FAULTS
 from tests.serving.outcomes import OUTCOMES
 
+from dataflow.cli.codes import code_of_kind
 from dataflow.core import errors
 from dataflow.core.request import Reply
 from dataflow.engine import policy
@@ -71,9 +72,9 @@ def kind_table() -> str:
 def does(kind: type[errors.DataflowError]) -> str:
     """What the tool does about this kind of error."""
     if issubclass(kind, errors.UsageError):
-        return "does not start, exit status 2"
+        return f"does not start, exit status {code_of_kind(kind)}"
     if issubclass(kind, errors.StopRunError):
-        return "stops, exit status 1; what is done is kept"
+        return f"stops, exit status {code_of_kind(kind)}; what is done is kept"
     if issubclass(kind, errors.TryAgainError):
         return retries(kind)
     if issubclass(kind, (errors.PictureError, errors.BadRowError)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import subprocess
 from collections import Counter
 from decimal import Decimal
@@ -18,6 +19,7 @@ from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.batch_server import CALL_FAULTS, BatchServer
 from tests.faults.scene import COMMAND, leaks
 from tests.hostile_server import MODEL
+from tests.serving.scenes import wait_until
 
 
 def answered_once(server, rows=60):
@@ -309,3 +311,15 @@ def test_a_limit_on_money_is_refused_since_batches_do_not_keep_it(scene, serving
         plan = scene.plan(serving_for(server), ceiling=Ceiling(tokens=1000))
         with pytest.raises(UsageError, match="not kept in batches"):
             run(plan)
+
+
+def test_ctrl_c_leaves_the_batches_at_work_and_says_so(scene):
+    with BatchServer(seconds=0.5) as server:
+        process = scene.start(server, "--batch", "--batch-poll", "0.1")
+        assert wait_until(lambda: server.batches, 60)
+        process.send_signal(signal.SIGINT)
+        assert scene.end(process) == 130
+        assert "batches that are under way go on at the server" in scene.log
+        assert scene.run(server, "--batch", "--batch-poll", "0.1") == 0
+        assert answered_once(server)
+    assert scene.judge() == scene.all_right()

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import typer
 
-from dataflow.cli.codes import FAILED_ROWS, UNDER_WAY, code_of
+from dataflow.cli.codes import FAILED_ROWS, code_of
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.options import Choices, takes
 from dataflow.cli.outlet import captions_of, described
@@ -43,7 +43,7 @@ def _run(plan: Plan, choices: Choices) -> Summary:
             summary = run(plan)
     except UnderWayError as error:
         say(error.message)
-        raise typer.Exit(UNDER_WAY) from error
+        raise typer.Exit(code_of(error)) from error
     except StopRunError as error:
         if not (plan.progress.requests or plan.progress.reused):
             raise

@@ -1,6 +1,6 @@
 """The exit codes of the command line."""
 
-from dataflow.core.errors import LimitReachedError, StopRunError, UsageError
+from dataflow.core.errors import LimitReachedError, StopRunError, UnderWayError, UsageError
 
 STOPPED = 1
 """The run stopped; what is done is kept."""
@@ -20,6 +20,10 @@ UNDER_WAY = 5
 
 def code_of(error: StopRunError) -> int:
     """The exit code of a run that ended so."""
-    if isinstance(error, UsageError):
-        return USAGE
-    return LIMIT if isinstance(error, LimitReachedError) else STOPPED
+    return code_of_kind(type(error))
+
+
+def code_of_kind(kind: type[StopRunError]) -> int:
+    """The exit code of a run that ended with an error of this class."""
+    codes = {UsageError: USAGE, LimitReachedError: LIMIT, UnderWayError: UNDER_WAY}
+    return next((code for cls, code in codes.items() if issubclass(kind, cls)), STOPPED)

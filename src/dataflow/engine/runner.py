@@ -168,15 +168,19 @@ class _Driver(Generic[T]):
         if loop is None or road is None or task is None:
             return
         if self._interrupts == 1:
-            is_writing = self._plan.progress.phase == "writing"
-            first = f"{self._plan.progress.in_flight} requests in flight are finished"
-            _log.warning(
-                "stopping; %s first (Ctrl-C again: at once)",
-                "the output is written" if is_writing else first,
-            )
+            _log.warning("stopping; %s", self._what_first())
         at_once = self._interrupts > 1 or self._plan.progress.phase != "captioning"
         with contextlib.suppress(RuntimeError):  # the loop may just have ended by itself
             loop.call_soon_threadsafe(task.cancel if at_once else road.drain)
+
+    def _what_first(self) -> str:
+        """What is done before the run ends, for the person who stopped it."""
+        progress = self._plan.progress
+        if progress.phase == "writing":
+            return "the output is written first (Ctrl-C again: at once)"
+        if isinstance(self._plan.serving, BatchServing) and progress.phase != "captioning":
+            return "batches that are under way go on at the server"
+        return f"{progress.in_flight} requests in flight are finished first (Ctrl-C again: at once)"
 
     def _work(self) -> None:
         try:
