@@ -226,6 +226,15 @@ def test_a_rate_limit_that_lets_nothing_through_is_told(dataset, caplog, monkeyp
     assert plan.progress.limited is None
 
 
+def test_the_one_row_turned_down_without_a_reason_fails_alone_in_a_later_run_too(dataset):
+    def answer(request, pictures):
+        odd = pictures[0].width == 32 + 7
+        return WrongKeyError("HTTP 400: it quotes the row", is_vague=True) if odd else "fine"
+
+    for _ in range(2):
+        assert run(dataset.add(10).plan(FakeServing(answer))).failed == {"wrong_key": 1}
+
+
 def test_a_key_taken_away_during_the_run_stops_it(dataset):
     answers = ["fine"] * 5 + [WrongKeyError("HTTP 403", is_vague=True)] * 95
     serving = FakeServing(answers, max_workers=1)

@@ -223,7 +223,12 @@ class Road:
     def _may_be_the_rows(self, error: StopRunError) -> bool:
         """Whether a server that answered others turned down this row alone, for all we know."""
         self._vague += 1
-        return error.is_vague and self._gate.ever_answered and self._vague < VAGUE_ROWS
+        return error.is_vague and self._others_answered and self._vague < VAGUE_ROWS
+
+    @property
+    def _others_answered(self) -> bool:
+        """Whether the engine answered other rows, now or in a former run."""
+        return self._gate.ever_answered or self._progress.reused > 0
 
     def _answered(self) -> None:
         self._vague = 0
@@ -282,8 +287,9 @@ class Road:
         try:
             return self._gate.failed(error, row=job.key, probe=probe)
         except UnreachableError:
-            others_answered = self._gate.ever_answered or self._progress.reused > 0
-            if not (self._fed and others_answered and len(self._failing) == self._outstanding):
+            if not (
+                self._fed and self._others_answered and len(self._failing) == self._outstanding
+            ):
                 raise
         # only rows are left that the server never answers: each fails by itself, not the run
         self._is_last_chance = True
