@@ -2,7 +2,8 @@
 
 ``*`` stands for anything but ``/``, ``**`` for any folders, ``?`` for one character, ``[a-z]`` for
 one of these. A pattern with a ``/`` before its end begins at the folder; any other fits a name at
-any depth. A pattern that fits a folder fits all that is below it.
+any depth; one with a ``/`` at its end fits folders only. A pattern that fits a folder fits all that
+is below it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cached_property
 from dataflow.core.errors import UsageError
 
 _MAGIC = re.compile(r"[*?[]")  # what makes a path a pattern
-_TOKEN = re.compile(r"\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
+_TOKEN = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Pick:
 
     def enters(self, path: str) -> bool:
         """Whether the folder at `path` is looked into."""
-        return not any(pattern.fullmatch(path) for pattern in self._excluded)
+        return not any(pattern.fullmatch(path + "/") for pattern in self._excluded)
 
     @cached_property
     def _included(self) -> list[re.Pattern[str]]:
@@ -71,20 +72,28 @@ def _compiled(glob: str) -> re.Pattern[str]:
     if not body:
         raise UsageError(f"{glob!r} is no pattern of picture names")
     anywhere = "" if "/" in glob.rstrip("/") else "(?:.*/)?"
-    parts = "".join(map(_translated, _TOKEN.findall(body)))
+    below = "/.*" if glob.endswith("/") else "(?:/.*)?"
+    *folders, name = body.split("/")
+    parts = ["(?:[^/]+/)*" if part == "**" else _part(part) + "/" for part in folders]
     try:
-        return re.compile(f"{anywhere}{parts}(?:/.*)?", re.DOTALL)
+        return re.compile(f"{anywhere}{''.join(parts)}{_part(name)}{below}", re.DOTALL)
     except re.error as error:
         raise UsageError(f"{glob!r} is no pattern of picture names ({error})") from error
 
 
-def _translated(token: str) -> str:
-    simple = {"**/": "(?:.*/)?", "**": ".*", "*": "[^/]*", "?": "[^/]"}
-    if token in simple:
-        return simple[token]
-    if len(token) > 2 and token.startswith("["):
-        negated = token[1] == "!"
-        inside = token[2:-1] if negated else token[1:-1]
+def _part(glob: str) -> str:
+    """What stands between two slashes of a path."""
+    return "".join(map(_translated, _TOKEN.findall(glob)))
+
+
+def _translated(piece: str) -> str:
+    if piece.startswith("*"):
+        return "[^/]*"
+    if piece == "?":
+        return "[^/]"
+    if len(piece) > 2 and piece.startswith("["):
+        negated = piece[1] == "!"
+        inside = piece[2:-1] if negated else piece[1:-1]
         inside = re.sub(r"([\\[&~|])", r"\\\1", inside)  # plain here, more to Python
-        return f"[{'^/' if negated else ''}{inside}]"
-    return re.escape(token)
+        return f"[{'^' if negated else ''}{inside}]"
+    return re.escape(piece)
