@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Sequence
 
@@ -12,6 +13,16 @@ LEFT_OUT = {
     "slow": "take many minutes: make soak",
 }
 _counts: Counter[str] = Counter()
+
+
+def pytest_configure() -> None:
+    """Let the tests' commands hear signals, also where the tests themselves run under nohup."""
+    # what is ignored is inherited, what is handled is not
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
 
 
 def pytest_deselected(items: Sequence[pytest.Item]) -> None:

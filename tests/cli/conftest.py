@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,9 +18,12 @@ class Command:
         self.folder = folder
         self.environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb"}
 
-    def start(self, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: object, before: Sequence[str] = (), **environment: str
+    ) -> subprocess.Popen[str]:
+        """The command under way; `before` is what starts it, as a shell does."""
         return subprocess.Popen(
-            [COMMAND, *map(str, arguments)],
+            [*before, COMMAND, *map(str, arguments)],
             cwd=self.folder,
             env={**self.environment, **environment},
             stdout=subprocess.PIPE,

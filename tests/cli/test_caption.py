@@ -120,6 +120,22 @@ def test_a_signal_finishes_what_is_in_flight_and_says_how_to_go_on(dataflow, pic
         assert asked < 30
 
 
+@pytest.mark.parametrize("ignored", ["HUP", "INT"])
+def test_a_signal_that_was_ignored_at_the_start_stays_ignored(dataflow, pictures, ignored):
+    """As under nohup, and in the background of a script."""
+    pictures(20)
+    with HostileServer(delay=0.1) as server:
+        words = ["caption", "photos", *api(server), "--concurrency", "4"]
+        shell = ["sh", "-c", f'trap "" {ignored}; exec "$0" "$@"']
+        process = dataflow.start(*words, before=shell, DF_API_KEY=KEY)
+        while server.asked < 4:
+            time.sleep(0.01)
+        process.send_signal(signal.Signals[f"SIG{ignored}"])
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+        assert server.asked == 20
+
+
 def test_a_wrong_key_stops_with_1_and_never_shows_the_key(dataflow, pictures, server):
     folder = pictures(3)
     done = dataflow("caption", "photos", *api(server), DF_API_KEY="sk-wrong-but-secret-key")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -59,7 +58,6 @@ def test_nothing_that_the_whole_suite_leaves_behind_holds_a_secret(tmp_path):
         cwd=ROOT,
         capture_output=True,
         check=False,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # where it is ignored
     )
     (tmp_path / "said").write_bytes(done.stdout + done.stderr)
     looked_at, found = 0, []

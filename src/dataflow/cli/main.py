@@ -66,7 +66,8 @@ def main() -> None:
         raise KeyboardInterrupt
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, interrupt)
+        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup: it stays ignored
+            signal.signal(number, interrupt)
     try:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
