@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 
 import typer
@@ -13,6 +12,7 @@ from dataflow.cli.options import Choices, takes
 from dataflow.cli.outlet import captions_of, described
 from dataflow.cli.planning import plan_of
 from dataflow.cli.show import show_summary, showing
+from dataflow.cli.streams import need_stdout, put
 from dataflow.core.errors import StopRunError, UnderWayError
 from dataflow.engine.job import Plan
 from dataflow.engine.progress import Summary
@@ -29,6 +29,8 @@ def caption(choices: Choices) -> None:
 
     Run the same command again to go on where it stopped: nothing is asked twice.
     """
+    if choices.show:
+        need_stdout("--show")
     plan = plan_of(choices)
     summary = _run(plan, choices)
     if choices.show:
@@ -59,7 +61,4 @@ def _run(plan: Plan, choices: Choices) -> Summary:
 
 
 def _print_captions(captions: Iterable[tuple[str, str | None]]) -> None:
-    for name, text in captions:
-        line = f"{shown(name)}\t{shown(text or '(no caption)', LONGEST_SHOWN)}\n"
-        sys.stdout.buffer.write(line.encode("utf-8", "backslashreplace"))
-    sys.stdout.flush()
+    put(f"{shown(name)}\t{shown(text or '(no caption)', LONGEST_SHOWN)}" for name, text in captions)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import replace
 
 from dataflow.billing.families import Family, family_of
@@ -11,6 +10,7 @@ from dataflow.cli.options import EstimateChoices, takes
 from dataflow.cli.planning import plan_of
 from dataflow.cli.show import showing
 from dataflow.cli.show_estimate import Outlook, as_json, show_outlook
+from dataflow.cli.streams import need_stdout, put
 from dataflow.core.errors import UsageError
 from dataflow.engine.estimate import Terms
 from dataflow.engine.estimate import estimate as estimated
@@ -29,6 +29,8 @@ def estimate(choices: EstimateChoices) -> None:
 
     Takes every option of `dataflow caption`. Nothing is asked without --probe.
     """
+    if choices.json:
+        need_stdout("--json")
     if choices.probe and choices.fresh:
         raise UsageError("--probe keeps answers for the run, and --fresh would not use them")
     plan = plan_of(choices, needs_key=choices.probe > 0)
@@ -43,7 +45,7 @@ def estimate(choices: EstimateChoices) -> None:
     told = estimated(found, terms, max_side=choices.max_side, other_sides=SIDES)
     outlook = Outlook(plan.serving.model, family, plan.price, found, told)
     if choices.json:
-        sys.stdout.write(as_json(outlook) + "\n")
+        put([as_json(outlook)])
     else:
         show_outlook(outlook, console)
 

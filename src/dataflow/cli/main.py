@@ -16,6 +16,7 @@ import typer
 from rich.logging import RichHandler
 
 from dataflow import __version__
+from dataflow.cli import streams
 from dataflow.cli.caption import caption
 from dataflow.cli.check import check
 from dataflow.cli.codes import USAGE, code_of
@@ -55,6 +56,7 @@ def _root(
 
 def main() -> None:
     """Run the command line and leave with its exit code."""
+    streams.prepare()
     # ours alone: other libraries' words about a picture are in its row's error already
     logger = logging.getLogger("dataflow")
     logger.addHandler(RichHandler(console=console, show_path=False, show_time=False))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ from dataflow.billing.price import dollars
 from dataflow.cli import options
 from dataflow.cli.console import console
 from dataflow.cli.show import duration, tokens
+from dataflow.cli.streams import need_stdout, put
 from dataflow.engine.status import Status, status_of
 
 _STATES = {
@@ -34,9 +34,11 @@ def status(output: options.StatusOutput, as_json: options.Json = False) -> None:
     OUTPUT is the file that `dataflow caption` writes; its journal beside it is read, and nothing
     else.
     """
+    if as_json:
+        need_stdout("--json")
     found = status_of(Path(output))
     if as_json:
-        sys.stdout.write(json.dumps(asdict(found), indent=2) + "\n")
+        put([json.dumps(asdict(found), indent=2)])
     else:
         show_status(found, console)
 
