@@ -11,6 +11,7 @@ import time
 import pytest
 
 from dataflow.core.row import Row
+from dataflow.engine import runner
 from dataflow.engine.runner import RunInterruptedError, run
 from dataflow.serving.fake import FakeServing
 
@@ -118,3 +119,35 @@ def test_ctrl_c_while_the_output_is_written_lets_it_be_finished(dataset, width_o
     assert run(plan).captioned == 50
     thread.join()
     assert dataset.captions() == widths(50)
+
+
+def test_two_ctrl_c_end_a_run_whose_dataset_hangs(dataset, width_of, monkeypatch):
+    """As on a network disk that is gone: the thread that reads it cannot be ended."""
+    dataset.add(3)
+    monkeypatch.setattr(runner, "PATIENCE", 0.3)
+    stuck, let_go = threading.Event(), threading.Event()
+
+    class Hanging:
+        def rows(self):
+            stuck.set()
+            let_go.wait(30)
+            yield from ()
+
+        def count(self):
+            return None
+
+        def column_names(self):
+            return None
+
+        def folder(self):
+            return str(dataset.folder)
+
+    plan = dataset.plan(FakeServing(width_of))
+    object.__setattr__(plan, "reader", Hanging())
+    thread = _interrupt_when(stuck.is_set, times=2)
+    started = time.monotonic()
+    with pytest.raises(RunInterruptedError):
+        run(plan)
+    thread.join()
+    assert time.monotonic() - started < 10
+    let_go.set()

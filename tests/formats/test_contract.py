@@ -205,6 +205,14 @@ def test_a_file_that_vanishes_is_an_error_that_names_it(save, ending, opened):
         list(reader.rows())
 
 
+@promise("clear errors")
+def test_a_pipe_is_an_error_and_not_waited_for(tmp_path, ending, opened):
+    path = tmp_path / f"data{ending}"
+    os.mkfifo(path)
+    with pytest.raises(InputError, match="no regular file"):
+        list(opened(path).rows())
+
+
 @promise("constant memory")
 def test_reading_and_writing_hold_a_few_rows_only(save, ending, caption, opened, member):
     """16 MB of rows pass through less than 8 MB of Python's memory."""

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -187,3 +190,38 @@ def test_names_and_ends():
         ForeignServing(object())
     with pytest.raises(errors.UsageError):
         ForeignServing(theirs, batch_size=0)
+
+
+STUCK = """
+import sys, time
+from dataflow.core.request import Request, Turn
+from dataflow.core.serving import LLMServingABC
+from dataflow.engine.lists import answer_all
+from dataflow.serving.foreign import ForeignServing
+
+class Theirs(LLMServingABC):
+    def generate_from_input(self, user_inputs, system_prompt):
+        print("stuck", flush=True)
+        time.sleep(1000)
+
+    def cleanup(self):
+        pass
+
+answer_all(ForeignServing(Theirs()), [Request((Turn("user", ("q",)),))])
+"""
+
+
+def test_two_ctrl_c_end_a_process_whose_serving_hangs():
+    """A thread cannot be ended, but nobody needs to wait for it when the interpreter ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUCK], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "stuck\n"
+    for _ in range(2):
+        process.send_signal(signal.SIGINT)
+        time.sleep(0.5)
+    try:
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
+    assert "RunInterruptedError" in err

@@ -10,13 +10,12 @@ from __future__ import annotations
 import logging
 import signal
 import sys
-from types import FrameType
 
 import typer
 from rich.logging import RichHandler
 
 from dataflow import __version__
-from dataflow.cli import streams
+from dataflow.cli import signals, streams
 from dataflow.cli.caption import caption
 from dataflow.cli.check import check
 from dataflow.cli.codes import USAGE, code_of
@@ -61,15 +60,7 @@ def main() -> None:
     logger = logging.getLogger("dataflow")
     logger.addHandler(RichHandler(console=console, show_path=False, show_time=False))
     logger.propagate = False
-    ended_by: list[int] = []
-
-    def interrupt(number: int, _frame: FrameType | None) -> None:
-        ended_by.append(number)
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # as under nohup: it stays ignored
-            signal.signal(number, interrupt)
+    ended_by = signals.hear()
     try:
         code = app(standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):
@@ -84,6 +75,8 @@ def main() -> None:
     if ended_by and code and code >= 128:  # typer's own code is always that of Ctrl-C
         say(f"Stopped; every answer is kept. To go on, {go_on()}.")
         code = 128 + ended_by[0]
+    if len(ended_by) > 1:
+        streams.end(code or 0)
     sys.exit(code)
 
 

@@ -7,7 +7,7 @@ import io
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 from dataflow.core.errors import OutputError, UsageError
 
@@ -37,6 +37,14 @@ def prepare() -> None:
             errors="backslashreplace",
             line_buffering=True,
         )
+
+
+def end(code: int) -> NoReturn:
+    """End the process at once; the interpreter would wait for threads that are stuck."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, AttributeError):  # None where it was closed
+            stream.flush()
+    os._exit(code)
 
 
 def need_stdout(option: str) -> None:

@@ -14,7 +14,6 @@ import dataclasses
 import logging
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import cast
 
@@ -40,6 +39,7 @@ from dataflow.engine.persist import Persistence
 from dataflow.engine.progress import Progress
 from dataflow.engine.road import Road
 from dataflow.engine.shard import Shard, clear
+from dataflow.engine.worker import Worker
 from dataflow.images.loader import Loader
 
 LOADERS = 16
@@ -192,14 +192,13 @@ class _Round:
         plan = self._plan if is_first else dataclasses.replace(self._plan, progress=Progress())
         self._intake = Intake(plan, self._journal)
         self._progress.phase = "preparing batches"
-        loop = asyncio.get_running_loop()
+        reader = Worker("dataflow-reader")
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="dataflow-reader") as thread:
-                next_jobs = self._intake.next_jobs
-                while (jobs := await loop.run_in_executor(thread, next_jobs)) is not None:
-                    await self._take(jobs)
+            while (jobs := await reader.do(self._intake.next_jobs)) is not None:
+                await self._take(jobs)
             await self._hand_in()
         finally:
+            reader.close(wait=True)
             if self._shard is not None:
                 self._shard.abandon()
             self._intake.close()

@@ -12,7 +12,6 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, cast
 
 from dataflow.core.errors import (
@@ -35,6 +34,7 @@ from dataflow.engine.level import START, Level
 from dataflow.engine.limiter import Limiter, Pass
 from dataflow.engine.room import Room
 from dataflow.engine.tempo import Tempo
+from dataflow.engine.worker import Worker
 from dataflow.images.loader import Loader
 
 AHEAD = 64
@@ -118,12 +118,14 @@ class Road:
     # --- feeding -------------------------------------------------------------------------------
 
     async def _feed(self) -> None:
-        loop = asyncio.get_running_loop()
-        with ThreadPoolExecutor(1, thread_name_prefix="dataflow-reader") as thread:
-            while (jobs := await loop.run_in_executor(thread, self._intake.next_jobs)) is not None:
+        reader = Worker("dataflow-reader")
+        try:
+            while (jobs := await reader.do(self._intake.next_jobs)) is not None:
                 for job in jobs:
                     self._outstanding += 1
                     await self._inbox.put(job)
+        finally:
+            reader.close(wait=True)
         self._fed = True
         self._mark_if_done()
 

@@ -2,7 +2,7 @@
 
 So it works under a notebook's running loop, and the caller's thread stays free to hear Ctrl-C: the
 first one ends the run gently (nothing more is asked, what is in flight is finished and kept), the
-second at once (what was answered is still kept).
+second at once (what was answered is still kept), also where a thread of the run is stuck.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ from dataflow.engine.road import Road
 
 T = TypeVar("T")
 Stop: TypeAlias = "Callable[[], bool]"
+
+PATIENCE = 5.0
+"""Seconds after the second Ctrl-C until a run that is stuck is left behind, in its thread."""
 
 _log = logging.getLogger("dataflow")
 
@@ -137,6 +140,7 @@ class _Driver(Generic[T]):
         self._result: T | None = None
         self._error: BaseException | None = None
         self._interrupts = 0
+        self._interrupted_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
         self._road: Road | BatchRoad | None = None
@@ -147,6 +151,8 @@ class _Driver(Generic[T]):
         self._thread.start()
         while not self._over.is_set():
             self._wait()
+            if self._is_stuck():
+                raise RunInterruptedError
         self._thread.join()
         if self._result is not None:
             return self._result  # also where Ctrl-C came when all was done
@@ -162,10 +168,17 @@ class _Driver(Generic[T]):
         except KeyboardInterrupt:
             self._interrupt()
 
+    def _is_stuck(self) -> bool:
+        """Whether the run does not end though it should at once: a disk or another's code hangs."""
+        waited = time.monotonic() - self._interrupted_at
+        return self._interrupts > 2 or (self._interrupts == 2 and waited > PATIENCE)
+
     def _interrupt(self) -> None:
         self._interrupts += 1
+        self._interrupted_at = time.monotonic()
         loop, road, task = self._loop, self._road, self._task
         if loop is None or road is None or task is None:
+            _log.warning("stopping (Ctrl-C again: at once)")
             return
         if self._interrupts == 1:
             _log.warning("stopping; %s", self._what_first())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from io import BufferedReader
 from pathlib import Path
@@ -21,15 +22,26 @@ def shown(path: str | Path) -> str:
 
 
 def open_input(path: Path) -> BufferedReader:
-    """Open `path` for reading bytes.
+    """Open `path` for reading bytes; a pipe or a device would block, and could be read only once.
 
     Raises:
-        InputError: it cannot be opened.
+        InputError: it cannot be opened, or is no regular file.
     """
     try:
-        return open(path, "rb")
+        file = open(path, "rb", opener=_opened)  # noqa: SIM115 (the caller closes it)
     except OSError as error:
         raise unreadable(path, error) from error
+    if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        file.close()
+        raise InputError(
+            f"{shown(path)}: is no regular file, and a dataset is read more than once; save what "
+            "comes out of it as a file, and give that"
+        )
+    return file
+
+
+def _opened(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes to would never open
 
 
 def open_text(path: Path) -> BufferedReader:

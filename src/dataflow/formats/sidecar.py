@@ -17,7 +17,7 @@ from typing import Any
 
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
-from dataflow.formats.input_file import UTF8_MARK, not_utf8, shown, unreadable, wrong_at
+from dataflow.formats.input_file import UTF8_MARK, not_utf8, open_input, shown, unreadable, wrong_at
 from dataflow.formats.originals import Originals
 from dataflow.formats.plain_value import utf8_safe
 
@@ -170,7 +170,8 @@ class SidecarWriter:
 
 def _read(path: str) -> bytes:
     try:
-        return Path(path).read_bytes()
+        with open_input(Path(path)) as file:
+            return file.read()
     except OSError as error:
         raise unreadable(path, error) from error
 

@@ -7,7 +7,6 @@ import inspect
 import logging
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from dataflow.core.errors import (
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Asker, EngineServing, LLMServingABC
+from dataflow.engine.worker import Worker
 from dataflow.serving.conversation import MARKER
 from dataflow.serving.scrub import scrub
 
@@ -105,7 +105,7 @@ class _Gatherer:
         self._open: set[asyncio.Future[Any]] = set()
 
     async def __aenter__(self) -> _Gatherer:  # noqa: PYI034 - a private class
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dataflow-foreign")
+        self._thread = Worker("dataflow-foreign")
         self._worker = asyncio.create_task(self._work())
         return self
 
@@ -113,7 +113,7 @@ class _Gatherer:
         self._worker.cancel()
         with suppress(asyncio.CancelledError):
             await self._worker
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._thread.close(wait=False)
 
     async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """Wait for the answer that a batch brings."""
@@ -180,8 +180,7 @@ class _Gatherer:
         return [_row_error(o) if isinstance(o, Exception) else o for o in outcomes]
 
     async def _in_thread(self, batch: list[_Waiting]) -> list[Any]:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, self._call, batch)
+        return await self._thread.do(lambda: self._call(batch))
 
 
 class _Caller:
