@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +92,11 @@ class Scene:
             self.right.append(caption_of(data[row % pictures], question=question))
         self.data.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
-    def start(self, server: HostileServer, *more: object, key: str = KEY) -> subprocess.Popen[str]:
-        """The command over this dataset, under way."""
-        command = [COMMAND, "caption", self.data, "-o", self.output]
+    def start(
+        self, server: HostileServer, *more: object, key: str = KEY, before: Sequence[str] = ()
+    ) -> subprocess.Popen[str]:
+        """The command over this dataset, under way; `before` is what starts it."""
+        command = [*before, COMMAND, "caption", self.data, "-o", self.output]
         command += ["--api-url", server.url, "--model", MODEL, *more]
         return subprocess.Popen(
             list(map(str, command)),

@@ -175,3 +175,18 @@ def test_two_ctrl_c_end_it_at_once_and_keep_what_was_answered(scene):
         assert there.run(server) == 0
         assert server.asked == 100 + in_flight
     assert there.judge() == there.all_right()
+
+
+def test_too_few_open_files_stop_the_run_and_are_no_rows_fault(scene):
+    there = scene(100)
+    with HostileServer(asks_too=True, delay=0.5) as server:
+        process = there.start(server, "--concurrency", 64, before=limited(40))
+        assert there.end(process, timeout=60) == 1, there.log
+        assert "ulimit -n" in there.log
+        assert there.errors() == []
+        assert there.run(server, "--concurrency", 64) == 0, there.log
+    assert there.judge() == there.all_right()
+
+
+def limited(files: int) -> list[str]:
+    return ["sh", "-c", f'ulimit -n {files}; exec "$0" "$@"']

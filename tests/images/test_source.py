@@ -1,14 +1,23 @@
 """What a name can lead to besides a picture."""
 
 import os
+import resource
 import shutil
 import socket
+import threading
 import time
 
 import pytest
 
-from dataflow.core.errors import PictureError, PictureForbiddenError, PictureMissingError
+from dataflow.core.errors import (
+    PictureError,
+    PictureForbiddenError,
+    PictureMissingError,
+    StopRunError,
+)
 from dataflow.core.picture import ImageRef
+from dataflow.images import source
+from dataflow.images.limits import Limits
 from dataflow.images.reference import parse_reference
 
 
@@ -124,3 +133,41 @@ def test_a_relative_path_that_moves_with_its_dataset(load, tmp_path, jpeg):
     shutil.move(tmp_path / "old", tmp_path / "new")
     (ref,) = parse_reference("a.jpg", [str(tmp_path / "old"), str(tmp_path / "new")])
     assert load(ref).data == jpeg
+
+
+@pytest.fixture
+def no_more_files():
+    """While it is entered no file can be opened; `end` makes room again."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    class NoMore:
+        def __enter__(self):
+            free = os.open(os.devnull, os.O_RDONLY)
+            os.close(free)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (free, hard))
+
+        def __exit__(self, *_):
+            self.end()
+
+        def end(self):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    return NoMore()
+
+
+def test_too_many_open_files_are_waited_for(jpeg, tmp_path, no_more_files):
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    (ref,) = parse_reference(str(tmp_path / "a.jpg"), ())
+    with no_more_files:
+        later = threading.Timer(0.3, no_more_files.end)
+        later.start()
+        assert source.open_source(ref, Limits()) == jpeg
+    later.join()
+
+
+def test_too_many_open_files_are_never_the_rows_fault(jpeg, tmp_path, no_more_files, monkeypatch):
+    monkeypatch.setattr(source, "_WAITS", 1)
+    (tmp_path / "a.jpg").write_bytes(jpeg)
+    (ref,) = parse_reference(str(tmp_path / "a.jpg"), ())
+    with no_more_files, pytest.raises(StopRunError, match="ulimit -n"):
+        source.open_source(ref, Limits())

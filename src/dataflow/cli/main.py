@@ -18,11 +18,12 @@ from dataflow import __version__
 from dataflow.cli import signals, streams
 from dataflow.cli.caption import caption
 from dataflow.cli.check import check
-from dataflow.cli.codes import USAGE, code_of
+from dataflow.cli.codes import STOPPED, USAGE, code_of
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.estimate import estimate
 from dataflow.cli.status import status
 from dataflow.core.errors import StopRunError
+from dataflow.core.machine import lack_of
 
 app = typer.Typer(
     name="dataflow",
@@ -69,7 +70,7 @@ def main() -> None:
         say(f"error: {error.message}", style="red")
         code = code_of(error)
     except Exception as error:
-        code = _usage_code(error)
+        code = _code_of(error)
         if code is None:
             raise
     if ended_by and code and code >= 128:  # typer's own code is always that of Ctrl-C
@@ -80,8 +81,11 @@ def main() -> None:
     sys.exit(code)
 
 
-def _usage_code(error: Exception) -> int | None:
-    """Show a mistake on the command line as typer does; None for any other error."""
+def _code_of(error: Exception) -> int | None:
+    """Show what the machine lacks, and a mistake on the command line as typer does; else None."""
+    if lack := lack_of(error):
+        say(f"error: {lack.message}", style="red")
+        return STOPPED
     show = getattr(error, "show", None)
     if show is None:
         return None

@@ -23,6 +23,7 @@ from dataflow.core.errors import (
     PictureTooLargeError,
 )
 from dataflow.core.picture import ImageRef
+from dataflow.core.machine import lack_of
 from dataflow.images.addresses import is_public, numeric
 from dataflow.images.limits import Limits
 from dataflow.images.source import SMALL, check_size
@@ -71,6 +72,7 @@ class Fetcher:
             PictureForbiddenError: it leads to an inner address, or away from http(s).
             PictureTooLargeError: it passes the limit on bytes or seconds.
             PictureError: any other failure, after a second attempt where that may help.
+            StopRunError: the machine has no room for another connection.
         """
         async with self._slots:
             try:
@@ -93,6 +95,8 @@ class Fetcher:
             except (aiohttp.InvalidURL, ValueError):
                 raise PictureError(f"{ref.name}: is no valid URL") from None
             except _MAY_PASS as error:
+                if lack := lack_of(getattr(error, "os_error", error)):
+                    raise lack from None
                 reason = f"cannot be fetched ({type(error).__name__})"
         raise PictureError(f"{ref.name}: {reason}")
 

@@ -5,9 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import time
 from typing import BinaryIO
 
-from dataflow.core.errors import PictureError, PictureMissingError, PictureTooLargeError
+from dataflow.core.errors import (
+    PictureError,
+    PictureMissingError,
+    PictureTooLargeError,
+    StopRunError,
+)
+from dataflow.core.machine import lack_of
 from dataflow.core.picture import ImageRef
 from dataflow.images.confine import confined
 from dataflow.images.limits import MIB, Limits
@@ -16,6 +23,7 @@ SMALL = 4 * MIB
 """Bytes up to which an encoded picture is held in memory; a larger one is read as it is decoded."""
 
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
+_WAIT, _WAITS = 0.2, 15  # seconds, and how often
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
@@ -31,6 +39,7 @@ def open_source(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
         PictureForbiddenError: it lies outside the image root.
         PictureTooLargeError: it passes the limit on bytes.
         PictureError: it cannot be opened or is no regular file.
+        StopRunError: the machine has no room to open it, also not after a while.
     """
     location, flags = ref.location, _FLAGS
     try:
@@ -38,7 +47,7 @@ def open_source(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
             location = confined(location, limits.image_root, ref.name)
             flags |= os.O_NOFOLLOW
         _check_regular(os.stat(location), ref)  # noqa: PTH116 - as open() takes it
-        file = os.fdopen(os.open(location, flags), "rb")
+        file = os.fdopen(_opened(location, flags), "rb")
     except OSError as error:
         raise _typed(error, ref) from None
     except ValueError:
@@ -81,7 +90,22 @@ def _check_regular(status: os.stat_result, ref: ImageRef) -> None:
         raise PictureError(f"{ref.name}: is no regular file")
 
 
-def _typed(error: OSError, ref: ImageRef) -> PictureError:
+def _opened(location: str, flags: int) -> int:
+    """An open file's number; where there is no room for it, others' files may soon be closed."""
+    for _ in range(_WAITS):
+        try:
+            return os.open(location, flags)
+        except OSError as error:  # noqa: PERF203 - that is the loop's purpose
+            if lack_of(error) is None:
+                raise
+            time.sleep(_WAIT)
+    return os.open(location, flags)
+
+
+def _typed(error: OSError, ref: ImageRef) -> PictureError | StopRunError:
+    lack = lack_of(error)
+    if lack is not None:
+        return lack
     if error.errno in _MISSING:
         return PictureMissingError(f"{ref.name}: no such file")
     return PictureError(f"{ref.name}: {error.strerror or 'cannot be read'}")

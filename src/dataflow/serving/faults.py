@@ -13,6 +13,7 @@ from dataflow.core.errors import (
     StopRunError,
     UsageError,
 )
+from dataflow.core.machine import lack_of
 from dataflow.serving.scrub import scrub
 
 
@@ -37,6 +38,8 @@ def fault_of(
     """
     import aiohttp
 
+    if lack := lack_of(getattr(error, "os_error", error)):
+        return lack
     said = scrub(f"{type(error).__name__}: {error}", secrets=secrets)
     if _is_bad_certificate(error):
         return StopRunError(f"the certificate of {host} cannot be trusted: {said}")
