@@ -1,6 +1,7 @@
 """Work that hangs, memory that is scarce."""
 
 import asyncio
+import signal
 import subprocess
 import sys
 import threading
@@ -203,3 +204,34 @@ def test_importing_the_loader_imports_neither_pillow_nor_aiohttp():
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     ).stdout.split()
     assert not {"PIL", "aiohttp", "numpy", "pillow_heif"} & set(modules)
+
+
+STOPPED = """
+import asyncio, time
+from dataflow.images.gate import MemoryGate
+from dataflow.images.pool import Pool
+
+def work(job):
+    print("begun", flush=True)
+    for _ in range(20):
+        time.sleep(0.05)
+    return "done"
+
+async def main():
+    pool = Pool(1, 5, MemoryGate(100))
+    print(await pool.run(work, "x"), flush=True)
+    pool.close()
+
+asyncio.run(main())
+"""
+
+
+def test_time_in_which_the_process_is_stopped_does_not_count():
+    """Ctrl-Z and fg: the picture that is being decoded has not taken so long."""
+    process = subprocess.Popen([sys.executable, "-c", STOPPED], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "begun\n"
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(6)
+    process.send_signal(signal.SIGCONT)
+    out, _ = process.communicate(timeout=30)
+    assert out == "done\n"

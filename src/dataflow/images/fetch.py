@@ -22,8 +22,8 @@ from dataflow.core.errors import (
     PictureMissingError,
     PictureTooLargeError,
 )
-from dataflow.core.picture import ImageRef
 from dataflow.core.machine import lack_of
+from dataflow.core.picture import ImageRef
 from dataflow.images.addresses import is_public, numeric
 from dataflow.images.limits import Limits
 from dataflow.images.source import SMALL, check_size

@@ -24,12 +24,37 @@ MAX_ABANDONED = 32
 or a hostile dataset cannot fill the machine with threads and memory."""
 
 
-class Job(Generic[T]):
-    """One piece of work and its clock, which stands still while the job waits for memory."""
+class Clock:
+    """Seconds in which this process ran: a clock that stands still while the process is stopped.
 
-    def __init__(self, work: Callable[[Job[T]], T], gate: MemoryGate) -> None:
+    Not the time of the CPU, which stands still, too, in a read that hangs. `tick` is to be called
+    every `TICK` seconds; what passes between two calls counts for `LONGEST` at most.
+    """
+
+    TICK = 0.5
+    LONGEST = 2.0
+
+    def __init__(self) -> None:
+        self._seen = time.monotonic(), 0.0  # in one, as other threads read it
+
+    def now(self) -> float:
+        """Seconds since some instant."""
+        at, ran = self._seen
+        return ran + min(time.monotonic() - at, self.LONGEST)
+
+    def tick(self) -> None:
+        """Note that the process runs."""
+        ran = self.now()
+        self._seen = time.monotonic(), ran
+
+
+class Job(Generic[T]):
+    """One piece of work and its time, which does not pass while the job waits for memory."""
+
+    def __init__(self, work: Callable[[Job[T]], T], gate: MemoryGate, clock: Clock) -> None:
         self._work = work
         self._gate = gate
+        self._clock = clock
         self._lock = threading.Lock()
         self._held = 0
         self._started: float | None = None
@@ -47,12 +72,12 @@ class Job(Generic[T]):
                 self._gate.release(cost)
             else:
                 self._held = cost
-                self._started = time.monotonic()
+                self._started = self._clock.now()
 
     def seconds(self) -> float:
         """How long the work has run so far, without waiting."""
         with self._lock:
-            running = 0.0 if self._started is None else time.monotonic() - self._started
+            running = 0.0 if self._started is None else self._clock.now() - self._started
             return self._spent + running
 
     def run(self) -> None:
@@ -60,7 +85,7 @@ class Job(Generic[T]):
         with self._lock:
             if self._over:
                 return
-            self._started = time.monotonic()
+            self._started = self._clock.now()
         result: T | None = None
         failure: BaseException | None = None
         try:
@@ -86,7 +111,7 @@ class Job(Generic[T]):
     def _pause(self) -> None:
         with self._lock:
             if self._started is not None:
-                self._spent += time.monotonic() - self._started
+                self._spent += self._clock.now() - self._started
                 self._started = None
 
 
@@ -102,6 +127,8 @@ class Pool:
     def __init__(self, threads: int, max_seconds: float, gate: MemoryGate) -> None:
         self._max_seconds = max_seconds
         self._gate = gate
+        self._clock = Clock()
+        self._ticking: asyncio.TimerHandle | None = None
         self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._wanted = threads
@@ -123,7 +150,9 @@ class Pool:
             PictureError: so many earlier jobs hang that no thread is left.
             Exception: whatever `work` raises.
         """
-        job = Job(work, self._gate)
+        if self._ticking is None:
+            self._tick()
+        job = Job(work, self._gate, self._clock)
         self._jobs.put(job)
         try:
             while not job.future.done():
@@ -140,10 +169,16 @@ class Pool:
 
     def close(self) -> None:
         """Let the threads end after their present job; does not wait for them."""
+        if self._ticking is not None:
+            self._ticking.cancel()
         with self._lock:
             self._closed = True
             for _ in range(self._alive):
                 self._jobs.put(None)
+
+    def _tick(self) -> None:
+        self._clock.tick()
+        self._ticking = asyncio.get_running_loop().call_later(Clock.TICK, self._tick)
 
     def _check_alive(self, name: str) -> None:
         with self._lock:
