@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -89,6 +90,44 @@ def test_a_text_that_is_there_is_not_replaced_unasked(dataflow, server):
     assert [name for name, _ in members_in(dataflow.folder / "a.captions.tar")] == [
         "1.jpg", "1.txt", "1.json"
     ]  # fmt: skip
+
+
+def test_coco_in_coco_out(dataflow, pictures, server):
+    folder = pictures(3)
+    images = [{"id": 7 + n, "file_name": f"{n:05}.jpg"} for n in range(3)]
+    (dataflow.folder / "photos" / "captions.json").write_text(json.dumps({"images": images}))
+    done = dataflow("caption", "photos/captions.json", "-o", "out.json", *api(server))
+    assert done.returncode == 0, done.stderr
+    expected = [
+        {
+            "id": n + 1,
+            "image_id": 7 + n,
+            "caption": caption_of((folder / f"{n:05}.jpg").read_bytes()),
+        }
+        for n in range(3)
+    ]
+    written = json.loads((dataflow.folder / "out.json").read_text())
+    assert written == {"images": images, "annotations": expected}
+
+
+def test_llava_out_tells_what_was_asked(dataflow, pictures, server):
+    folder = pictures(2)
+    (folder / "00001.jpg").write_bytes(b"no picture")
+    arguments = ["-o", "out.json", "--output-format", "llava", "--prompt", "What is it?"]
+    done = dataflow("caption", "photos", *arguments, *api(server))
+    assert done.returncode == 3, done.stderr
+    [row] = json.loads((dataflow.folder / "out.json").read_text())
+    assert row["conversations"] == [
+        {"from": "human", "value": "<image>\nWhat is it?"},
+        {"from": "gpt", "value": caption_of((folder / "00000.jpg").read_bytes())},
+    ]
+
+
+def test_an_output_format_that_is_none_is_refused(dataflow, pictures, server):
+    pictures(1)
+    done = dataflow("caption", "photos", "--output-format", "x", "-o", "o", *api(server))
+    assert (done.returncode, server.asked) == (2, 0)
+    assert "known: json, jsonl" in done.stderr
 
 
 def test_an_output_folder_that_is_not_ours_is_refused(dataflow, server):

@@ -23,7 +23,7 @@ PROMISES = {
 }
 """Promise → what it means."""
 
-OTHERS = ("folder", "sidecars", "webdataset shards")
+OTHERS = ("folder", "sidecars", "webdataset shards", "saved folder", "LLaVA", "img2dataset")
 """What is no dataset file: held to the promises by tests of its own."""
 
 kept: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))

@@ -1,110 +1,161 @@
-"""What we write is read by those that people read datasets with."""
+"""Programs of other people read what was written; each in a process of its own."""
 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
-import duckdb
-import pandas as pd
+import pyarrow as pa
 import pytest
 
-from dataflow.formats.fields import FieldChoice
-from dataflow.formats.parts import parts_of
 from dataflow.formats.registry import open_reader, writer_for
+from tests.formats.shards import jpeg, write_shards
 
-ROWS = [
-    {"id": f"{n:05}", "n": n, "text": f'é "{n}",\n\ttail', "tags": ["a", "b"][: n % 3]}
-    for n in range(25)
-]
-PANDAS = {
-    "json": lambda path: pd.read_json(path, dtype={"id": str}),
-    "jsonl": lambda path: pd.read_json(path, lines=True, dtype={"id": str}),
-    "jsonl.gz": lambda path: pd.read_json(path, lines=True, dtype={"id": str}),
-    "jsonl.bz2": lambda path: pd.read_json(path, lines=True, dtype={"id": str}),
-    "jsonl.xz": lambda path: pd.read_json(path, lines=True, dtype={"id": str}),
-    "csv": lambda path: pd.read_csv(path, dtype={"id": str}),
-    "csv.gz": lambda path: pd.read_csv(path, dtype={"id": str}),
-    "tsv": lambda path: pd.read_csv(path, sep="\t", dtype={"id": str}),
-    "parquet": pd.read_parquet,
-    "feather": pd.read_feather,
-    "arrow": pd.read_feather,
-}
-DUCKDB = {
-    "json": "read_json('{}')",
-    "jsonl": "read_json('{}', format = 'newline_delimited')",
-    "jsonl.gz": "read_json('{}', format = 'newline_delimited')",
-    "jsonl.zst": "read_json('{}', format = 'newline_delimited')",
-    "csv": "read_csv('{}', all_varchar = true, header = true)",
-    "csv.gz": "read_csv('{}', all_varchar = true, header = true)",
-    "tsv": "read_csv('{}', all_varchar = true, header = true, delim = '\t')",
-    "parquet": "read_parquet('{}')",
-}
+pytestmark = pytest.mark.timeout(120)
 
 
 @pytest.fixture
-def written(tmp_path):
-    """Writes the rows in a format, with a caption each; returns the file."""
+def tell(tmp_path):
+    """What a script of the consumer prints as JSON, away from the hub and from our own code."""
 
-    def write(ending, rows_per_file=None):
-        source, output = tmp_path / "in.jsonl", tmp_path / f"out.{ending}"
-        source.write_text("".join(json.dumps(row) + "\n" for row in ROWS))
-        reader = open_reader(source)
-        writer = writer_for(output, reader, ["caption"], rows_per_file=rows_per_file)(output)
-        for row in reader.rows():
-            writer.write(row, {"caption": f"caption {row.index}, é\n"})
-        writer.close()
-        writer.move_in(output)
-        return output
+    def run(script):
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
+        environment |= {"HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+        done = subprocess.run(
+            [sys.executable, "-c", f"import json\n{script}"],
+            cwd=tmp_path, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
 
-    return write
-
-
-CAPTIONS = [f"caption {n}, é\n" for n in range(25)]
+    return run
 
 
-@pytest.mark.parametrize("ending", PANDAS)
-def test_pandas_reads_it(written, ending):
-    frame = PANDAS[ending](written(ending))
-    assert list(frame["id"]) == [row["id"] for row in ROWS]
-    assert list(frame["text"]) == [row["text"] for row in ROWS]
-    assert [int(n) for n in frame["n"]] == list(range(25))
-    assert list(frame["caption"]) == CAPTIONS
+def captioned(reader, output, **options):
+    writer = writer_for(output, reader, ["caption"], **options)
+    writer = writer(output.with_name(f"{output.name}.part"))
+    for row in reader.rows():
+        writer.write(row, {"caption": f"é{row.index}"})
+    writer.close()
+    writer.move_in(output)
 
 
-@pytest.mark.parametrize("ending", DUCKDB)
-def test_duckdb_reads_it(written, ending):
-    source = DUCKDB[ending].format(written(ending))
-    found = duckdb.sql(f"select id, n, text, caption from {source} order by id").fetchall()
-    assert [(i, int(n), text, caption) for i, n, text, caption in found] == [
-        (row["id"], row["n"], row["text"], caption)
-        for row, caption in zip(ROWS, CAPTIONS, strict=True)
-    ]
+@pytest.fixture
+def shards(tmp_path):
+    reader = open_reader(write_shards(tmp_path / "in", 2, 3))
+    captioned(reader, tmp_path / "out", format_name="webdataset")
 
 
-@pytest.mark.parametrize("ending", ["parquet", "jsonl.zst"])
-def test_duckdb_reads_all_parts_at_once(written, tmp_path, ending):
-    output = written(ending, rows_per_file=10)
-    assert len(parts_of(output)) == 3
-    source = DUCKDB[ending].format(tmp_path / f"out-*-of-*.{ending}")
-    found = duckdb.sql(f"select count(*), count(distinct caption) from {source}").fetchall()
-    assert found == [(25, 25)]
+CAPTIONS = [f"é{number}" for number in range(6)]
 
 
-def test_a_frames_own_parquet_comes_back_as_it_was_with_or_without_its_index(tmp_path):
-    """pandas keeps its index as a column that its metadata names."""
-    frame = pd.DataFrame({"a": [1, 2], "t": pd.Categorical(["x", "y"])}, index=["k", "l"])
-    source = tmp_path / "in.parquet"
-    frame.to_parquet(source)
-    for choice in (FieldChoice(), FieldChoice(drop=frozenset({"__index_level_0__"}))):
-        output = tmp_path / f"out-{choice.is_all}.parquet"
-        reader = open_reader(source)
-        writer = writer_for(output, reader, ["c"], choice=choice)(output)
-        for row in reader.rows():
-            writer.write(row, {"c": "caption"})
-        writer.close()
-        back = pd.read_parquet(output)
-        assert list(back["a"]) == [1, 2]
-        assert list(back["c"]) == ["caption", "caption"]
-        if choice.is_all:
-            assert list(back.index) == ["k", "l"]
-            assert back["t"].dtype == frame["t"].dtype
+def test_webdataset_reads_shards(shards, tell):
+    found = tell("""
+import webdataset
+shards = webdataset.WebDataset("out/{00000..00001}.tar", shardshuffle=False).decode("pil")
+print(json.dumps([(s["txt"], s["json"]["key"], s["jpg"].size) for s in shards]))
+""")
+    keys = [f"{shard:05}{number:04}" for shard in range(2) for number in range(3)]
+    assert found == [[f"é{n}", key, [64, 48]] for n, key in enumerate(keys)]
+
+
+def test_datasets_reads_shards(shards, tell):
+    found = tell("""
+import datasets
+rows = datasets.load_dataset("webdataset", data_files="out/*.tar", split="train")
+print(json.dumps([(row["txt"], row["jpg"].size) for row in rows]))
+""")
+    assert found == [[caption, [64, 48]] for caption in CAPTIONS]
+
+
+SAVE = """
+import io
+import datasets
+from PIL import Image
+
+def picture(number):
+    file = io.BytesIO()
+    Image.new("RGB", (64, 48), (number * 40, 0, 0)).save(file, "PNG")
+    return {"bytes": file.getvalue(), "path": None}
+
+features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(2)})
+rows = {"image": [picture(n) for n in range(6)], "label": [0, 1] * 3}
+rows = datasets.Dataset.from_dict(rows, features=features)
+"""
+
+SHOW = """
+print(json.dumps([
+    [row["caption"], row["image"].getpixel((0, 0))[0], row["label"], str(rows.features["label"])]
+    for row in rows
+]))
+"""
+
+
+def test_datasets_loads_from_disk_what_it_saved_with_captions_added(tmp_path, tell):
+    given = tell(SAVE + "rows.save_to_disk('saved', num_shards=2); print(1)")
+    captioned(open_reader(tmp_path / "saved"), tmp_path / "out", format_name="saved")
+    found = tell("import datasets\nrows = datasets.load_from_disk('out')" + SHOW)
+    assert given == 1
+    assert [row[:3] for row in found] == [[f"é{n}", n * 40, n % 2] for n in range(6)]
+    assert "ClassLabel" in found[0][3]
+
+
+def test_datasets_reads_parquet_with_its_pictures(tmp_path, tell):
+    tell(SAVE + "rows.to_parquet('in.parquet'); print(1)")
+    for parts in (None, 4):
+        reader = open_reader(tmp_path / "in.parquet")
+        captioned(reader, tmp_path / "out.parquet", rows_per_file=parts)
+        files = "out.parquet" if parts is None else "out-*.parquet"
+        found = tell(
+            f"import datasets\nrows = datasets.load_dataset('parquet', data_files='{files}', "
+            f"split='train')\n{SHOW}"
+        )
+        assert [row[:3] for row in found] == [[f"é{n}", n * 40, n % 2] for n in range(6)]
+        assert "ClassLabel" in found[0][3]
+
+
+def test_datasets_reads_a_folder_of_pictures_by_our_metadata(tmp_path, tell):
+    (tmp_path / "photos").mkdir()
+    for number in range(3):
+        (tmp_path / "photos" / f"{number}.jpg").write_bytes(jpeg(number))
+    lines = tmp_path / "photos" / "given.jsonl"
+    lines.write_text("".join(f'{{"file_name": "{n}.jpg"}}\n' for n in range(3)))
+    captioned(open_reader(lines), tmp_path / "photos" / "metadata.jsonl")
+    lines.unlink()
+    found = tell("""
+import datasets
+rows = datasets.load_dataset("imagefolder", data_dir="photos", split="train")
+print(json.dumps([(row["caption"], row["image"].size) for row in rows]))
+""")
+    assert found == [[f"é{n}", [64, 48]] for n in range(3)]
+
+
+def test_pycocotools_reads_captions(tmp_path, tell):
+    images = [{"id": 10 + n, "file_name": f"{n}.jpg"} for n in range(3)]
+    whole = {"images": images, "annotations": [{"id": 5, "image_id": 11, "caption": "old"}]}
+    (tmp_path / "captions.json").write_text(json.dumps(whole))
+    captioned(open_reader(tmp_path / "captions.json"), tmp_path / "out.json", format_name="coco")
+    found = tell("""
+import contextlib, io
+from pycocotools.coco import COCO
+with contextlib.redirect_stdout(io.StringIO()):
+    coco = COCO("out.json")
+told = [coco.loadAnns(coco.getAnnIds(image)) for image in coco.getImgIds()]
+print(json.dumps([[one["caption"] for one in some] for some in told]))
+""")
+    assert found == [["é0"], ["old", "é1"], ["é2"]]
+
+
+def test_datasets_reads_conversations(tmp_path, tell):
+    table = pa.Table.from_pylist([{"image": f"{n}.jpg"} for n in range(2)])
+    with pa.ipc.new_file(tmp_path / "in.arrow", table.schema) as file:
+        file.write_table(table)
+    captioned(open_reader(tmp_path / "in.arrow"), tmp_path / "out.json", format_name="llava")
+    found = tell("""
+import datasets
+rows = datasets.load_dataset("json", data_files="out.json", split="train")
+print(json.dumps([row["conversations"][1]["value"] for row in rows]))
+""")
+    assert found == ["é0", "é1"]

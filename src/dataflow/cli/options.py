@@ -36,8 +36,8 @@ Source = Annotated[
     typer.Argument(
         metavar="INPUT",
         help="A folder of pictures, a quoted pattern of them ('photos/**/*.png'), one picture, a "
-        ".json, .jsonl, .csv, .tsv, .parquet, .arrow or .feather dataset, or WebDataset shards "
-        "('{000..123}.tar').",
+        ".json, .jsonl, .csv, .tsv, .parquet, .arrow, .feather, .tar or COCO dataset, or a folder "
+        "of such; '{000..123}.tar' in quotes.",
     ),
 ]
 OutputFile = Annotated[

@@ -19,6 +19,7 @@ from dataflow.formats.pick import Pick, split_pattern
 from dataflow.formats.recognise import is_shard, kind_of
 from dataflow.formats.registry import FORMATS, is_folder, open_reader, output_format, writer_for
 from dataflow.formats.sidecar import FIELD, Sidecars, SidecarWriter
+from dataflow.serving.conversation import DEFAULT_QUESTION
 
 PLACE = "{existing}"
 """Where the caption that is there already goes in a prompt."""
@@ -64,7 +65,9 @@ def _default_ending(source: str) -> str:
     if not Path(source).exists():
         raise UsageError(f"{source} stands for several files; name the output with -o")
     # a folder has no ending
-    return f".captions{ending_of(source)}" if Path(source).is_file() else "-captions"
+    if Path(source).is_file():
+        return f".captions{ending_of(source)}"
+    return ".captions.parquet" if kind == "parquets" else "-captions"
 
 
 def format_of(choices: Choices, target: Path) -> str | None:
@@ -153,6 +156,7 @@ def writer_of(
         reader,
         added,
         format_name=format_of(choices, target),
+        question=choices.prompt or DEFAULT_QUESTION,
         choice=FieldChoice(keep, frozenset(choices.drop or ())),
         rows_per_file=choices.rows_per_file,
     )

@@ -18,7 +18,7 @@ from dataflow.formats.input_file import shown
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.parts import PartsWriter
 from dataflow.formats.pick import Pick, split_pattern
-from dataflow.formats.recognise import kind_of
+from dataflow.formats.recognise import COCO_ENDINGS, kind_of
 from dataflow.formats.sidecar import Sidecars
 from dataflow.formats.source import Source
 
@@ -32,12 +32,14 @@ class Format:
         description: For people.
         reader: ``"module:class"`` of the reader, called with the file's path and
             ``skip_bad_rows``.
-        writer: ``"module:class"`` of the writer, called with an `OutputFile` and a `Source`.
+        writer: ``"module:class"`` of the writer, called with an `OutputFile` and a `Source`; None
+            where only a folder is written.
         is_text: Whether its files may also be compressed (`compression.COMPRESSIONS`).
         has_pictures: Whether the reader makes the picture column, and is called with its name,
             ``picture_key``, too.
         folder_writer: ``"module:class"`` of what writes a folder instead of a file, called with
-            the folder's path and a `Source`; None where there is no such.
+            where it may be written first, the folder's path and a `Source`; None where there is
+            no such.
         stays_at: The endings of an output at which a dataset of this format keeps it; an empty one
             for a folder.
     """
@@ -45,7 +47,7 @@ class Format:
     endings: tuple[str, ...]
     description: str
     reader: str
-    writer: str
+    writer: str | None = None
     is_text: bool = False
     has_pictures: bool = False
     folder_writer: str | None = None
@@ -114,6 +116,35 @@ FORMATS = {
         writer=f"{_HERE}.webdataset_output:WebDatasetWriter",
         has_pictures=True,
         folder_writer=f"{_HERE}.webdataset_shards:ShardsWriter",
+        stays_at=("",),
+    ),
+    "coco": Format(
+        endings=(),
+        description="COCO captions: images and annotations",
+        reader=f"{_HERE}.coco_file:CocoReader",
+        writer=f"{_HERE}.coco_file:CocoWriter",
+        has_pictures=True,
+        stays_at=COCO_ENDINGS,
+    ),
+    "llava": Format(
+        endings=(),
+        description="LLaVA's conversations of human and gpt",
+        reader=f"{_HERE}.json_file:JsonReader",
+        writer=f"{_HERE}.llava_file:LlavaWriter",
+    ),
+    "parquets": Format(
+        endings=(),
+        description="a folder of Parquet files, also img2dataset's",
+        reader=f"{_HERE}.parquet_folder:ParquetFolderReader",
+        writer=f"{_HERE}.parquet_output:ParquetWriter",
+        has_pictures=True,
+    ),
+    "saved": Format(
+        endings=(),
+        description="a folder saved by Hugging Face's datasets (save_to_disk)",
+        reader=f"{_HERE}.saved_folder:SavedReader",
+        folder_writer=f"{_HERE}.saved_folder:SavedWriter",
+        has_pictures=True,
         stays_at=("",),
     ),
     "pickle": Format(
@@ -190,6 +221,7 @@ def writer_for(
     format_name: str | None = None,
     choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
     rows_per_file: int | None = None,
+    question: str = "",
 ) -> Callable[[Path], Writer]:
     """What opens a writer in the format of `output`'s ending, at the (temporary) path it is given.
 
@@ -202,6 +234,7 @@ def writer_for(
         format_name: A name in `FORMATS`, where the ending does not tell the format.
         choice: Which of the rows' own fields are written.
         rows_per_file: Write several files of so many rows each; None for one file.
+        question: What was asked about each picture, for formats that tell it (LLaVA).
 
     Raises:
         UsageError: `choice` keeps a column that the dataset lacks, as far as that is known, or the
@@ -214,14 +247,14 @@ def writer_for(
             f"{shown(output)}: the ending {ending!r} is no format that can be written; known are "
             f"{known_endings()}"
         )
-    source = Source(reader, columns, choice)
+    source = Source(reader, columns, choice, question)
     if chosen.folder_writer and is_folder(output, format_name):
         return _folder_opener(chosen.folder_writer, Path(output), source, rows_per_file)
 
     def open_one(path: Path) -> Writer:
         file = OutputFile(path, compression_of(output))
         try:
-            writer: Writer = _imported(chosen.writer)(file, source)
+            writer: Writer = _imported(chosen.writer or "")(file, source)
         except BaseException:
             file.abandon()
             raise
@@ -257,7 +290,9 @@ def output_format(source: str, output: str | Path) -> str | None:
 def is_folder(output: str | Path, format_name: str | None) -> bool:
     """Whether `output` will be a folder: it has no ending, and the format writes such."""
     known = FORMATS.get(format_name or "")
-    return known is not None and known.folder_writer is not None and not ending_of(output)
+    if known is None or known.folder_writer is None:
+        return False
+    return known.writer is None or not ending_of(output)
 
 
 def _folder_opener(
@@ -266,11 +301,11 @@ def _folder_opener(
     if rows_per_file:
         raise UsageError(f"{shown(output)}: a folder has files of its own; leave --rows-per-file")
 
-    def open_folder() -> Writer:
-        writer: Writer = _imported(where)(output, source)
+    def open_folder(path: Path) -> Writer:
+        writer: Writer = _imported(where)(path, output, source)
         return writer if source.choice.is_all else ChoosingWriter(writer, source.choice)
 
-    return lambda _: open_folder()
+    return open_folder
 
 
 def _named(name: str | None) -> Format | None:

@@ -29,6 +29,7 @@ class Source:
         reader: The dataset; None for rows that come from nowhere else.
         added: What will be added to each row.
         choice: Which of the rows' own fields are written.
+        question: What was asked about each picture.
 
     Raises:
         UsageError: a field is to be kept that the dataset has not, where its columns are known.
@@ -39,7 +40,9 @@ class Source:
         reader: Reader | None,
         added: Columns = (),
         choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
+        question: str = "",
     ) -> None:
+        self.question = question
         self.reader = reader
         self.shapes: dict[str, Shape | None] = (
             dict(added) if isinstance(added, Mapping) else dict.fromkeys(added)

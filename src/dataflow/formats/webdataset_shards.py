@@ -33,6 +33,7 @@ class ShardsWriter:
     """Writes each shard of the source anew into a folder.
 
     Args:
+        part: Not needed: each shard is written beside its place.
         target: The folder; it is made.
         source: Where the rows come from, a WebDataset.
 
@@ -42,7 +43,7 @@ class ShardsWriter:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, target: Path, source: Source) -> None:
+    def __init__(self, part: Path, target: Path, source: Source) -> None:
         if not isinstance(source.reader, WebDatasetReader):
             raise UsageError(
                 f"{shown(target)}: only a WebDataset is written as a folder of shards; write "

@@ -1,0 +1,217 @@
+"""COCO captions (https://cocodataset.org/#format-data): pictures, and captions that name them.
+
+A row is an element of ``images``, with its own bytes; its picture is ``file_name``. A caption
+becomes one more element of ``annotations``, for a picture may have several: ``id`` is new,
+``image_id`` that of the row, and the caption stands under the new column's name.
+"""
+
+from __future__ import annotations
+
+import re
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from dataflow.core.errors import InputError, OutputError
+from dataflow.core.row import Row
+from dataflow.formats.coco_text import Piece, pieces
+from dataflow.formats.input_file import FileReader, open_text, wrong_at
+from dataflow.formats.json_scan import JsonWindow
+from dataflow.formats.json_text import one_line, row_object
+from dataflow.formats.output_file import FileWriter, OutputFile
+from dataflow.formats.plain_value import dump_bytes
+from dataflow.formats.source import Source
+
+IMAGES, ANNOTATIONS = "images", "annotations"
+_FILE_NAME = "file_name"
+_SPLIT = re.compile(r"(?:train|val|test)\d*")
+_IN_MEMORY = 1 << 20  # bytes that wait for their place in the file; more wait on the disk
+
+
+class ImageFields(dict[str, Any]):
+    """An image's fields; its ``file_name`` is there under the picture column's name, too."""
+
+    picture_key = _FILE_NAME
+
+    def __missing__(self, name: str) -> Any:
+        if name == self.picture_key and _FILE_NAME in self:
+            return self[_FILE_NAME]
+        raise KeyError(name)
+
+    def __contains__(self, name: object) -> bool:
+        has = super().__contains__
+        return has(name) or (name == self.picture_key and has(_FILE_NAME))
+
+
+class CocoReader(FileReader):
+    """The images of a COCO file.
+
+    Args:
+        path: The file.
+        picture_key: The column under which ``file_name`` is found, too.
+        skip_bad_rows: Leave out an image without an ``id`` and note it; otherwise it is an error.
+    """
+
+    def __init__(
+        self, path: Path, *, picture_key: str = "image", skip_bad_rows: bool = False
+    ) -> None:
+        super().__init__(path, skip_bad_rows=skip_bad_rows)
+        self._picture_key = picture_key
+
+    def rows(self) -> Iterator[Row]:
+        """The images in order.
+
+        Raises:
+            InputError: the file is no COCO file, or an image has no ``id`` and is not to be
+                skipped; the message names line and column, or the image.
+        """
+        tell = self._begin()
+        index = number = 0
+        has_images = False
+        for piece in self.pieces():
+            has_images |= piece.name == IMAGES
+            if piece.name != IMAGES or not piece.is_element:
+                continue
+            place = f"{self.name}, image {number}"
+            number += 1
+            if "id" not in piece.value:
+                tell(wrong_at(place, "it has no 'id', which its captions would name"))
+                continue
+            fields = ImageFields(piece.value)
+            fields.picture_key = self._picture_key
+            yield Row(index, fields, place, piece.raw)
+            index += 1
+        if not has_images:
+            raise InputError(f"{self.name}: no COCO file: the object has no {IMAGES!r}")
+
+    def pieces(self) -> Iterator[Piece]:
+        """The file's members, the elements of its two arrays one by one.
+
+        Raises:
+            InputError: the file is no JSON object.
+        """
+        with open_text(self.path) as file:
+            yield from pieces(JsonWindow(file, self.name), (IMAGES, ANNOTATIONS))
+
+    def folder(self) -> str:
+        """Where the pictures are: the first usual place that has the first one, else beside.
+
+        These are the file's folder, ``images``, and the split that the file's name tells
+        (``captions_val2017.json``: ``val2017``), there or one folder up.
+        """
+        beside = self.path.parent
+        split = _SPLIT.search(self.path.stem)
+        names = ["", "images", *([split[0], f"images/{split[0]}"] if split else [])]
+        folders = [folder / name for folder in (beside, beside / "..") for name in names]
+        for piece in self.pieces():
+            if piece.name == IMAGES and piece.is_element:
+                name = str(piece.value.get(_FILE_NAME) or ".")
+                found = (folder for folder in folders if (folder / name).is_file())
+                return str(next(found, beside))
+        return str(beside)
+
+
+class CocoWriter(FileWriter):
+    """A COCO file being written: the source's members as they were, and one caption more a row.
+
+    Rows that come from elsewhere make images of all their fields; ``id`` is their number from 1
+    and ``file_name`` their picture's path where they have none.
+
+    Args:
+        file: The file.
+        source: Its other members and former annotations are kept where it is COCO too.
+    """
+
+    def __init__(self, file: OutputFile, source: Source) -> None:
+        super().__init__(file)
+        self._reader = source.reader if isinstance(source.reader, CocoReader) else None
+        self._images: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+        self._captions: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
+
+    def write(self, row: Row, added: Mapping[str, Any]) -> None:
+        """Append one image and its caption; see `core.dataset.Writer`."""
+        given = {name: value for name, value in added.items() if value is not None}
+        try:
+            image = row if self._reader else _as_image(row)
+            self._images.write(one_line(row_object(image, {})) + b"\n")
+            if given:
+                line = dump_bytes({"image_id": image.fields["id"], **given})
+                self._captions.write(line + b"\n")
+        except OSError as error:
+            raise self._file.refused(error) from error
+        except KeyError as error:
+            raise OutputError(
+                f"{row.place}: an image of COCO needs its {error}; keep it"
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise OutputError(f"{row.place}: cannot be written as JSON: {error}") from error
+
+    def close(self) -> None:
+        """Write images and captions to their places and finish the file."""
+        members = self._members()
+        self._file.write(b"{")
+        for number, name in enumerate(members):
+            self._file.write((b",\n" if number else b"\n") + dump_bytes(name) + b": ")
+            for part in members[name]:
+                self._file.write(part)
+        self._file.write(b"\n}\n")
+        self._forget()
+        super().close()
+
+    def abandon(self) -> None:
+        """Remove the file; see `core.dataset.Writer`."""
+        self._forget()
+        super().abandon()
+
+    def _members(self) -> dict[str, Iterator[bytes]]:
+        """Each member's text, in the order of the source; the large ones are read when written."""
+        order: dict[str, Iterator[bytes]] = {}
+        for piece in self._reader.pieces() if self._reader else ():
+            order.setdefault(piece.name, iter((piece.raw,)))
+        order[IMAGES] = _array(line[:-1] for line in _again(self._images))
+        order[ANNOTATIONS] = _array(self._annotations())
+        return order
+
+    def _annotations(self) -> Iterator[bytes]:
+        last = 0
+        for piece in self._reader.pieces() if self._reader else ():
+            if piece.name == ANNOTATIONS and piece.is_element:
+                known = piece.value.get("id")
+                last = max(last, known) if isinstance(known, int) else last
+                yield one_line(piece.raw)
+        for number, line in enumerate(_again(self._captions), last + 1):
+            yield b'{"id": %d, %s' % (number, line[1:-1])
+
+    def _forget(self) -> None:
+        self._images.close()
+        self._captions.close()
+
+
+def _as_image(row: Row) -> Row:
+    """A row from elsewhere as an image."""
+    picture = row.fields.get("image")
+    if isinstance(picture, Mapping):
+        picture = picture.get("path")
+    fields = {
+        **({} if "id" in row.fields else {"id": row.index + 1}),
+        **({} if _FILE_NAME in row.fields or picture is None else {_FILE_NAME: picture}),
+    }
+    for name, value in row.fields.items():
+        is_picture = isinstance(value, bytes) or (isinstance(value, Mapping) and "bytes" in value)
+        if not is_picture:  # COCO names its pictures, it does not hold them
+            fields[name] = value
+    return Row(row.index, fields, row.place)
+
+
+def _array(items: Iterator[bytes]) -> Iterator[bytes]:
+    any_yet = False
+    for item in items:
+        yield (b",\n  " if any_yet else b"[\n  ") + item
+        any_yet = True
+    yield b"\n]" if any_yet else b"[]"
+
+
+def _again(spool: IO[bytes]) -> Iterator[bytes]:
+    spool.seek(0)
+    yield from spool

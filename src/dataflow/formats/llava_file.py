@@ -1,0 +1,75 @@
+"""LLaVA's conversations: one array of objects with ``id``, ``image`` and ``conversations``.
+
+The format is that of LLaVA's own training data
+(https://github.com/haotian-liu/LLaVA/blob/main/docs/Finetune_Custom_Data.md): turns from ``human``
+and ``gpt``, and ``<image>`` where the picture comes in. Such a file is read as any other JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dataflow.core.errors import OutputError
+from dataflow.core.row import Row
+from dataflow.formats.json_file import JsonWriter
+from dataflow.formats.output_file import OutputFile
+from dataflow.formats.source import Source
+
+_TURNS = ("conversations", "conversation")
+_PICTURE = "<image>"
+
+
+class LlavaWriter(JsonWriter):
+    """A file of LLaVA's conversations being written.
+
+    The caption is what ``gpt`` says: to the row's own conversation where it has one, else to the
+    question that was asked. A row without a caption is left out, for a conversation without an
+    answer teaches silence.
+
+    Args:
+        file: The file.
+        source: Tells the question, and the captions' name: the first column of text.
+    """
+
+    def __init__(self, file: OutputFile, source: Source) -> None:
+        super().__init__(file, source)
+        self._question = source.question
+        self._name = next((name for name, shape in source.shapes.items() if shape is None), None)
+
+    def write(self, row: Row, added: Mapping[str, Any]) -> None:
+        """Append one conversation; see `core.dataset.Writer`."""
+        caption = added.get(self._name) if self._name else None
+        if caption is None:
+            return
+        others = {name: value for name, value in added.items() if name != self._name}
+        own = {name: _named(row, name, value) for name, value in row.fields.items()}
+        turns = next((own.pop(name) for name in _TURNS if name in own), None)
+        start = {} if "id" in own else {"id": f"{row.index:09}"}
+        talk = {"conversations": self._talk(row, turns, caption, has_picture="image" in own)}
+        super().write(Row(row.index, {**start, **own}, row.place), {**talk, **others})
+
+    def _talk(self, row: Row, turns: Any, caption: str, *, has_picture: bool) -> list[Any]:
+        if turns is None:
+            turns = []
+        if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
+            raise OutputError(f"{row.place}: its conversation is no list of turns to add to")
+        talk = [dict(turn) for turn in turns]
+        if not talk or talk[-1].get("from") != "human":
+            talk.append({"from": "human", "value": self._question})
+        is_there = any(_PICTURE in str(turn.get("value")) for turn in talk)
+        if has_picture and not is_there:
+            first = next(turn for turn in talk if turn.get("from") == "human")
+            first["value"] = f"{_PICTURE}\n{first.get('value', '')}".rstrip("\n")
+        return [*talk, {"from": "gpt", "value": caption}]
+
+
+def _named(row: Row, name: str, value: Any) -> Any:
+    """A picture by its path; the format has no place for its bytes."""
+    if isinstance(value, Mapping) and "bytes" in value:
+        value = value.get("path")
+        if not value:
+            raise OutputError(f"{row.place}: {name!r} holds a picture without a path to name it")
+    if isinstance(value, bytes):
+        raise OutputError(f"{row.place}: {name!r} holds bytes, which LLaVA's format cannot hold")
+    return value

@@ -1,0 +1,189 @@
+"""COCO: images are rows, captions are annotations."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataflow.core.errors import InputError, OutputError
+from dataflow.core.row import Row
+from dataflow.formats.fields import FieldChoice
+from dataflow.formats.registry import open_reader, writer_for
+from tests.formats.promises import promise
+
+WHOLE = """{"info": {"year": 2014, "version": 1.10},
+ "licenses": [{"id": 1}],
+ "images": [
+  {"id": 9, "file_name": "a.jpg", "height": 1e400, "coco_url": "http://x/\\u00e9"},
+  {"license": 1, "id": 4, "file_name": "b.jpg", "big": 123456789012345678901234567890}
+ ],
+ "annotations": [{"image_id": 9, "id": 70, "caption": "by hand"},
+   {"image_id": 4, "id": 12, "caption": "also"}],
+ "type": "captions"}"""
+
+
+def captioned(path, output, captions, columns=("caption",), **options):
+    reader = open_reader(path)
+    writer = writer_for(output, reader, columns, format_name="coco", **options)(output)
+    try:
+        for row in reader.rows():
+            writer.write(row, dict.fromkeys(columns, captions[row.index]))
+    except OutputError:
+        writer.abandon()
+        raise
+    writer.close()
+    return json.loads(output.read_bytes())
+
+
+@pytest.fixture
+def coco(tmp_path):
+    path = tmp_path / "captions_val2017.json"
+    path.write_text(WHOLE)
+    return path
+
+
+def test_a_json_file_that_is_an_object_with_images_is_coco(coco):
+    first, second = open_reader(coco).rows()
+    assert first.fields["image"] == first.fields["file_name"] == "a.jpg"
+    assert list(first.fields) == ["id", "file_name", "height", "coco_url"]
+    assert second.place == f"{coco}, image 1"
+
+
+@promise("round trip", "coco")
+def test_every_other_byte_of_images_and_annotations_stays(coco, tmp_path):
+    output = tmp_path / "out.json"
+    captioned(coco, output, ["one", None])
+    text = output.read_text()
+    for line in WHOLE.splitlines()[3:5]:
+        assert line.strip().rstrip(",") in text
+    assert '"info": {"year": 2014, "version": 1.10}' in text
+    whole = json.loads(text)
+    assert list(whole) == ["info", "licenses", "images", "annotations", "type"]
+    assert whole["annotations"] == [
+        *json.loads(WHOLE)["annotations"], {"id": 71, "image_id": 9, "caption": "one"}
+    ]  # fmt: skip
+
+
+def test_a_picture_may_have_several_captions(coco, tmp_path):
+    captioned(coco, tmp_path / "once.json", ["1", "2"])
+    whole = captioned(tmp_path / "once.json", tmp_path / "twice.json", ["3", "4"])
+    told = [(a["id"], a["image_id"], a["caption"]) for a in whole["annotations"]]
+    assert told[2:] == [(71, 9, "1"), (72, 4, "2"), (73, 9, "3"), (74, 4, "4")]
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=6,
+)
+images = st.lists(st.dictionaries(st.text().filter(lambda n: n != "id"), values, max_size=4))
+others = st.dictionaries(st.text().filter(lambda n: n not in ("images", "annotations")), values)
+
+
+@promise("round trip", "coco")
+@settings(max_examples=200, deadline=None)
+@given(images, others, st.lists(st.integers(0, 2**70)), st.data())
+def test_any_coco_file_comes_out_with_captions_added(tmp_path_factory, images, others, ids, data):
+    folder = tmp_path_factory.mktemp("coco")
+    parts = {
+        "images": [{"id": number, **image} for number, image in enumerate(images)],
+        "annotations": [{"id": number, "caption": "x"} for number in ids],
+        **others,
+    }
+    names = data.draw(st.permutations(list(parts)))
+    (folder / "in.json").write_text(json.dumps({name: parts[name] for name in names}))
+    reader = open_reader(folder / "in.json", format_name="coco")
+    writer = writer_for(folder / "out.json", reader, ["caption"], format_name="coco")
+    writer = writer(folder / "out.json")
+    for row in reader.rows():
+        writer.write(row, {"caption": f"c{row.index}"})
+    writer.close()
+    written = json.loads((folder / "out.json").read_text())
+    new = written["annotations"][len(ids) :]
+    assert written == {**parts, "annotations": parts["annotations"] + new}
+    assert list(written) == names
+    assert [(a["image_id"], a["caption"]) for a in new] == [
+        (n, f"c{n}") for n in range(len(images))
+    ]
+    assert len({a["id"] for a in new} | {*ids}) == len(new) + len({*ids})
+
+
+def test_objects_stand_in_the_annotation(coco, tmp_path):
+    whole = captioned(coco, tmp_path / "out.json", ["one", {"n": 1}])
+    assert whole["annotations"][-1] == {"id": 72, "image_id": 4, "caption": {"n": 1}}
+
+
+@promise("fields", "coco")
+def test_fields_can_be_left_out_but_not_the_id(coco, tmp_path):
+    choice = FieldChoice(drop=frozenset({"coco_url", "big", "height"}))
+    whole = captioned(coco, tmp_path / "out.json", ["1", "2"], choice=choice)
+    assert whole["images"] == [
+        {"id": 9, "file_name": "a.jpg"},
+        {"license": 1, "id": 4, "file_name": "b.jpg"},
+    ]
+    with pytest.raises(OutputError, match="needs its 'id'"):
+        captioned(
+            coco, tmp_path / "out.json", ["1", "2"], choice=FieldChoice(drop=frozenset({"id"}))
+        )
+
+
+@pytest.mark.parametrize("place", ["", "images", "../images", "../val2017", "../images/val2017"])
+def test_the_pictures_are_found_at_the_usual_places(coco, tmp_path, place):
+    annotations = tmp_path / "annotations"
+    annotations.mkdir()
+    coco = coco.rename(annotations / coco.name)
+    (annotations / place).mkdir(parents=True, exist_ok=True)
+    (annotations / place / "a.jpg").touch()
+    (tmp_path / "elsewhere").mkdir()
+    assert os.path.samefile(open_reader(coco).folder(), annotations / place)
+
+
+@promise("clear errors", "coco")
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"images": [{"id": 1}', r"line 1, column 22: invalid JSON \(the file ends inside"),
+        ('{"images": [{"file_name": "a"}]}', r"image 0: it has no 'id'"),
+        ('{"images": [1]}', r"column 13: each element of 'images' must be an object"),
+        ('{"images": {}}', r"'images' must be an array"),
+        ('{"images": []} x', "more text after the end"),
+        ('{"images": [], "annotations": [{"id": 1},]}', "invalid JSON"),
+        ('{"images": [] "annotations": []}', "expected , or }"),
+        ('{"annotations": [], "x": "images"}', "has no 'images'"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_place(tmp_path, text, message):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        list(open_reader(path, format_name="coco").rows())
+
+
+def test_an_image_without_an_id_can_be_left_out(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text('{"images": [{"id": 1}, {}, {"id": 3}]}')
+    reader = open_reader(path, skip_bad_rows=True)
+    assert [row.fields["id"] for row in reader.rows()] == [1, 3]
+    assert [bad.place for bad in reader.skipped.listed] == [f"{path}, image 1"]
+
+
+def test_rows_from_elsewhere_make_images(tmp_path):
+    writer = writer_for(tmp_path / "o.json", None, ["caption"], format_name="coco")
+    writer = writer(tmp_path / "o.json")
+    rows = [{"image": "x/a.jpg", "tag": "t"}, {"image": {"bytes": b"..", "path": "b.jpg"}, "id": 5}]
+    for index, row in enumerate(rows):
+        writer.write(Row(index, row, f"row {index}"), {"caption": f"c{index}"})
+    writer.close()
+    assert json.loads((tmp_path / "o.json").read_bytes()) == {
+        "images": [
+            {"id": 1, "file_name": "x/a.jpg", "image": "x/a.jpg", "tag": "t"},
+            {"file_name": "b.jpg", "id": 5},
+        ],
+        "annotations": [
+            {"id": 1, "image_id": 1, "caption": "c0"}, {"id": 2, "image_id": 5, "caption": "c1"}
+        ],
+    }  # fmt: skip

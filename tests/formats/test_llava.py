@@ -1,0 +1,84 @@
+"""LLaVA's conversations out; in, they are JSON."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from dataflow.core.errors import OutputError
+from dataflow.core.row import Row
+from dataflow.formats.registry import open_reader, writer_for
+from tests.formats.promises import promise
+
+
+def written(tmp_path, rows, captions, reader=None):
+    path = tmp_path / "out.json"
+    writer = writer_for(path, reader, ["caption"], format_name="llava", question="What is it?")
+    writer = writer(path)
+    try:
+        for row, caption in zip(rows, captions, strict=True):
+            writer.write(row, {"caption": caption})
+    except OutputError:
+        writer.abandon()
+        raise
+    writer.close()
+    return json.loads(path.read_bytes())
+
+
+def rows_of(*fields):
+    return [Row(index, one, f"row {index}") for index, one in enumerate(fields)]
+
+
+@promise("round trip", "LLaVA")
+def test_a_caption_is_the_answer_to_what_was_asked(tmp_path):
+    [one, two] = written(tmp_path, rows_of({"image": "a.jpg", "n": 1}, {"id": "x"}), ["A.", "é"])
+    assert one == {
+        "id": "000000000",
+        "image": "a.jpg",
+        "n": 1,
+        "conversations": [
+            {"from": "human", "value": "<image>\nWhat is it?"},
+            {"from": "gpt", "value": "A."},
+        ],
+    }
+    assert two["conversations"][0] == {"from": "human", "value": "What is it?"}
+
+
+@promise("round trip", "LLaVA")
+def test_a_conversation_of_its_own_goes_on(tmp_path):
+    source = tmp_path / "in.json"
+    asked = {"from": "human", "value": "Why?\n<image>"}
+    done = [{"from": "human", "value": "Hm?"}, {"from": "gpt", "value": "Yes."}]
+    source.write_text(json.dumps([
+        {"id": "1", "image": "a.jpg", "conversations": [asked]},
+        {"id": "2", "image": "b.jpg", "conversations": done},
+    ]))  # fmt: skip
+    reader = open_reader(source)
+    one, two = written(tmp_path, reader.rows(), ["Because.", "New."], reader)
+    assert one["conversations"] == [asked, {"from": "gpt", "value": "Because."}]
+    assert two["conversations"] == [
+        {"from": "human", "value": "<image>\nHm?"}, done[1],
+        {"from": "human", "value": "What is it?"}, {"from": "gpt", "value": "New."},
+    ]  # fmt: skip
+    assert [dict(row.fields) for row in open_reader(tmp_path / "out.json").rows()] == [one, two]
+
+
+def test_a_row_without_a_caption_is_left_out(tmp_path):
+    assert [row["id"] for row in written(tmp_path, rows_of({"id": 1}, {"id": 2}), [None, "x"])] == [
+        2
+    ]
+
+
+@promise("clear errors", "LLaVA")
+@pytest.mark.parametrize(
+    "fields", [{"image": b"x"}, {"image": {"bytes": b"x", "path": None}}, {"conversations": "Hi"}]
+)
+def test_what_has_no_place_is_told_with_its_row(tmp_path, fields):
+    with pytest.raises(OutputError, match="row 0: "):
+        written(tmp_path, rows_of(fields), ["c"])
+
+
+@promise("empty", "LLaVA")
+def test_no_rows_make_an_empty_array(tmp_path):
+    assert written(tmp_path, [], []) == []
