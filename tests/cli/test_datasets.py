@@ -127,7 +127,7 @@ def test_an_output_format_that_is_none_is_refused(dataflow, pictures, server):
     pictures(1)
     done = dataflow("caption", "photos", "--output-format", "x", "-o", "o", *api(server))
     assert (done.returncode, server.asked) == (2, 0)
-    assert "known: json, jsonl" in done.stderr
+    assert "one of json, jsonl" in done.stderr
 
 
 def test_an_output_folder_that_is_not_ours_is_refused(dataflow, server):
