@@ -323,3 +323,10 @@ def test_ctrl_c_leaves_the_batches_at_work_and_says_so(scene):
         assert scene.run(server, "--batch", "--batch-poll", "0.1") == 0
         assert answered_once(server)
     assert scene.judge() == scene.all_right()
+
+
+def test_a_batch_that_only_came_too_early_stays_as_large_as_it_is(scene, serving_for):
+    with BatchServer(most=20, seconds=0.4) as server:
+        assert run(scene.plan(serving_for(server, requests=20))).captioned == 60
+        assert server.met["token_limit_exceeded"] > 0
+        assert {made.requests for made in server.batches.values()} == {20}

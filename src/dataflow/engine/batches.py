@@ -75,6 +75,7 @@ class Batches:
         self._folder = folder
         self._persist = persistence.until_done
         self._tried: set[str] = set()
+        self._made_alone: dict[int, bool] = {}
         self.held = Held(batching)
 
     # --- for the road --------------------------------------------------------------------------
@@ -228,6 +229,7 @@ class Batches:
         return first
 
     def _created(self, batch: Batch, state: BatchState) -> None:
+        self._made_alone[batch.number] = not self._ledger.batches(CREATED)
         self._ledger.update(batch, state=CREATED, id=state.id, status=state.status)
         self.held.handed_in(batch)
         _log.info("batch %s: %d requests", state.id, batch.requests)
@@ -235,7 +237,8 @@ class Batches:
     async def _refuse(self, batch: Batch, error: RateLimitedError) -> None:
         """Too much is enqueued: wait, or make smaller batches where waiting does not help."""
         batch = self._ledger.update(batch, state=UPLOADED, id=None, status="")
-        is_alone = not self._ledger.batches(CREATED)
+        # told at once, it is about this moment; told by a look, about the one when it was made
+        is_alone = self._made_alone.pop(batch.number, not self._ledger.batches(CREATED))
         if not self.held.refused(batch, error, is_alone=is_alone):
             return
         await self._give_back(batch)
@@ -294,6 +297,7 @@ class Batches:
                 batch.id, state.status, unanswered, batch.requests,
             )  # fmt: skip
         self.held.ended()
+        self._made_alone.pop(batch.number, None)
         await self._remove_file(batch)
         if stop:
             raise stop[0]
