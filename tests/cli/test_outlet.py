@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import time
 
@@ -207,3 +208,47 @@ def test_two_pictures_of_one_sidecar_stop_before_anything_is_asked(dataflow, pic
     assert "00001.png: its sidecar would be that of photos/00001.jpg too" in done.stderr
     assert server.asked == 0
     assert not list(folder.glob("*.txt"))
+
+
+def test_an_output_that_is_a_link_is_followed_and_stays_a_link(dataflow, pictures, server):
+    pictures(2)
+    there = dataflow.folder / "there"
+    there.mkdir()
+    link = dataflow.folder / "out.jsonl"
+    link.symlink_to("there/true.jsonl")
+    for asked in (2, 2):
+        done = dataflow("caption", "photos", "-o", "out.jsonl", *api(server))
+        assert done.returncode == 0, done.stderr
+        assert server.asked == asked, "the journal is found again"
+    assert link.is_symlink()
+    assert len((there / "true.jsonl").read_text().splitlines()) == 2
+    assert {path.name for path in there.iterdir()} == {"true.jsonl", "true.jsonl.journal"}
+    assert dataflow("status", "out.jsonl").returncode == 0
+
+
+@pytest.mark.parametrize("size", [228, 243, 255, 300])
+def test_a_name_that_leaves_no_room_for_those_beside_it_is_refused(
+    dataflow, pictures, server, size
+):
+    pictures(1)
+    name = "x" * (size - len(".jsonl")) + ".jsonl"
+    done = dataflow("caption", "photos", "-o", name, *api(server))
+    assert done.returncode == 2
+    assert f"the output's name has {size} bytes" in done.stderr
+    assert server.asked == 0
+
+
+def test_the_longest_name_has_room_for_everything_beside_it(dataflow, pictures, server):
+    pictures(1)
+    name = "x" * (227 - len(".jsonl")) + ".jsonl"
+    for more in ([], ["--fresh"]):
+        done = dataflow("caption", "photos", "-o", name, *more, *api(server))
+        assert done.returncode == 0, done.stderr
+
+
+def test_an_output_that_is_no_file_is_refused(dataflow, pictures, server):
+    pictures(1)
+    os.mkfifo(dataflow.folder / "pipe.jsonl")
+    done = dataflow("caption", "photos", "-o", "pipe.jsonl", "--fresh", *api(server))
+    assert done.returncode == 2
+    assert "no regular file" in done.stderr

@@ -11,6 +11,7 @@ from typing import Any
 from dataflow.cli.options import Choices, ExistingCaption, OnBadRow
 from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
+from dataflow.engine.place import true_place
 from dataflow.formats.compression import ending_of
 from dataflow.formats.fields import FieldChoice
 from dataflow.formats.originals import Originals
@@ -45,6 +46,7 @@ def target_of(choices: Choices) -> Path:
         target = _beside_source(choices.source, _default_ending(choices.source))
     else:
         target = Path(choices.output)
+    target = true_place(target)
     _check(choices, target)
     return target
 
@@ -84,6 +86,8 @@ def format_of(choices: Choices, target: Path) -> str | None:
 
 
 def _check(choices: Choices, target: Path) -> None:
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise UsageError(f"{target} is no regular file; choose another output")
     if target.is_dir() and not is_folder(target, format_of(choices, target)):
         raise UsageError(f"{target} is a folder; give a file name with -o")
     source = Path(choices.source)

@@ -54,11 +54,11 @@ def try_output(output: Output) -> None:
         OutputError: the folder cannot be written, or the rows do not fit into the output's format.
     """
     part, errors = output.beside(".part"), output.beside(".errors.jsonl")
-    if errors.is_dir():
-        raise OutputError(
-            f"{errors} is a folder, and the rows that fail are listed under that name; rename it"
-        )
     try:
+        if errors.is_dir():
+            raise OutputError(
+                f"{errors} is a folder, and rows that fail are listed under that name; rename it"
+            )
         output.open_writer(part).abandon()
     except OSError as error:
         raise OutputError(f"cannot write {output.path}: {error.strerror or error}") from error

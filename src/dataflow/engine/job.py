@@ -16,6 +16,7 @@ from dataflow.core.request import Request, Usage
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
 from dataflow.engine import policy
+from dataflow.engine.place import true_place
 from dataflow.engine.progress import Progress
 from dataflow.images.limits import Limits
 
@@ -25,11 +26,16 @@ class Output:
     """Where a run's rows go.
 
     Attributes:
-        path: The output file; journal, lock and errors file lie beside it under its name.
+        path: The output file; journal, lock and errors file lie beside it under its name. A
+            symbolic link stands for the file that it leads to.
         key: The name under which the caption is added to each row.
         open_writer: Given a path beside the output to write to, a writer in the output's format.
         overwrite: Whether columns that the rows have under these names already may be replaced.
         meta_key: The name under which `meta.meta_of` is added, too; None for nowhere.
+        files_of: The files at a path that a former run wrote as its output.
+
+    Raises:
+        UsageError: no output can be at `path`; see `place.true_place`.
     """
 
     path: Path
@@ -37,6 +43,10 @@ class Output:
     open_writer: Callable[[Path], Writer]
     overwrite: bool = False
     meta_key: str | None = None
+    files_of: Callable[[Path], list[Path]] = lambda path: [path] if path.is_file() else []
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", true_place(self.path))
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ import functools
 import logging
 import re
 import sqlite3
-import time
 from pathlib import Path
 
 from dataflow.core.errors import JournalError
 from dataflow.engine import journal_upgrade
+from dataflow.engine.place import free_name
 
 APPLICATION_ID = 0x44464A4C
 """Marks a SQLite file as ours ("DFJL"); see https://sqlite.org/pragma.html#pragma_application_id."""
@@ -97,12 +97,7 @@ def open_database(path: Path | None, *, durable: bool) -> sqlite3.Connection:
 
 def set_aside(path: Path) -> Path:
     """Rename the journal, with its write-ahead files, to a free name beside it; returns that."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    aside = path.with_name(f"{path.name}.{stamp}")
-    number = 1
-    while aside.exists():
-        aside = path.with_name(f"{path.name}.{stamp}-{number}")
-        number += 1
+    aside = free_name(path)
     for ending in ("-wal", "-shm", ""):
         part = path.with_name(path.name + ending)
         if part.exists():

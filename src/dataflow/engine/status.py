@@ -15,6 +15,7 @@ from dataflow.core.request import Usage
 from dataflow.engine.journal_view import open_to_look
 from dataflow.engine.ledger import ENDED, count_unsettled, has_batches
 from dataflow.engine.lock import holder_of
+from dataflow.engine.place import true_place
 
 SLICES = 10
 """So many parts of equal length show how fast the run was in the course of time."""
@@ -108,6 +109,7 @@ def status_of(output: Path) -> Status:
         UsageError: no run has begun for it.
         JournalError: its journal cannot be read.
     """
+    output = true_place(output)
     path = output.with_name(output.name + ".journal")
     if not path.exists():
         raise UsageError(f"there is no {path}: no run has begun for {output}")
