@@ -252,3 +252,64 @@ def test_an_output_that_is_no_file_is_refused(dataflow, pictures, server):
     done = dataflow("caption", "photos", "-o", "pipe.jsonl", "--fresh", *api(server))
     assert done.returncode == 2
     assert "no regular file" in done.stderr
+
+
+def captioned(dataflow, server, *arguments):
+    done = dataflow("caption", *arguments, "-o", "out.jsonl", *api(server))
+    assert done.returncode == 0, done.stderr
+    return [path.name for path in sorted(dataflow.folder.glob("out*.jsonl.2*"))]
+
+
+def test_other_rows_or_fewer_do_not_replace_an_output_without_a_word(dataflow, pictures, server):
+    folder = pictures(4)
+    other = dataflow.folder / "other"
+    other.mkdir()
+    for number in range(2, 4):
+        (folder / f"{number:05}.jpg").rename(other / f"{number:05}.jpg")
+    output = dataflow.folder / "out.jsonl"
+    assert captioned(dataflow, server, "photos", "--limit", 1) == []
+    assert captioned(dataflow, server, "photos") == [], "more rows"
+    assert captioned(dataflow, server, "photos") == [], "the same"
+    both = output.read_bytes()
+    (first,) = captioned(dataflow, server, "other")
+    assert (dataflow.folder / first).read_bytes() == both
+    assert b"other" in output.read_bytes()
+    left = captioned(dataflow, server, "other", "--limit", 1)
+    assert len(left) == 2, "fewer rows"
+    assert captioned(dataflow, server, "other", "--limit", 1) == left
+    assert server.asked == 4
+
+
+def test_another_dataset_after_a_stop_does_not_replace_an_output_either(dataflow, pictures, server):
+    """What counts is the run that wrote the output, not the one before."""
+    folder = pictures(3)
+    assert captioned(dataflow, server, "photos", "--limit", 2) == []
+    before = (dataflow.folder / "out.jsonl").read_bytes()
+    folder.rename(folder.with_name("other"))
+    for number in range(3):
+        (folder.with_name("other") / f"{number:05}.jpg").touch()
+    with HostileServer(lambda n: "401" if n else None) as refusing:
+        words = ["caption", "other", "-o", "out.jsonl", "--concurrency", 1, *api(refusing)]
+        assert dataflow(*words).returncode == 1
+    (aside,) = captioned(dataflow, server, "other")
+    assert (dataflow.folder / aside).read_bytes() == before
+
+
+def test_parts_are_kept_too(dataflow, pictures, server):
+    pictures(3)
+    assert captioned(dataflow, server, "photos", "--rows-per-file", 2) == []
+    kept = captioned(dataflow, server, "photos", "--rows-per-file", 2, "--limit", 1)
+    assert [name[: len("out-00000-of-00002.jsonl")] for name in kept] == [
+        "out-00000-of-00002.jsonl",
+        "out-00001-of-00002.jsonl",
+    ]
+
+
+def test_a_runs_own_errors_file_is_no_input_for_it(dataflow, pictures, server):
+    folder = pictures(2)
+    (folder / "00001.jpg").write_bytes(b"no picture")
+    first = ["-o", "out.jsonl", *api(server)]
+    assert dataflow("caption", "photos", *first).returncode == 3
+    done = dataflow("caption", "out.jsonl.errors.jsonl", *first)
+    assert done.returncode == 2
+    assert "belongs to the output out.jsonl" in done.stderr

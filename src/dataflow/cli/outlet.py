@@ -25,6 +25,9 @@ from dataflow.serving.conversation import DEFAULT_QUESTION
 PLACE = "{existing}"
 """Where the caption that is there already goes in a prompt."""
 
+BESIDE = (".errors.jsonl", ".journal", ".lock", ".originals")
+"""Endings of what lies beside an output and is its own."""
+
 
 def target_of(choices: Choices) -> Path:
     """The output, beside which the journal lies.
@@ -93,6 +96,9 @@ def _check(choices: Choices, target: Path) -> None:
     source = Path(choices.source)
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target} is the input itself; choose another output")
+    beside = (target.with_name(target.name + ending) for ending in BESIDE)
+    if source.exists() and any(file.exists() and file.samefile(source) for file in beside):
+        raise UsageError(f"{source} belongs to the output {target}; choose another output")
     there = parts_of(target) if choices.rows_per_file else [target][: target.exists()]
     is_ours = target.with_name(target.name + ".journal").exists()
     if there and not is_ours and not choices.fresh:

@@ -18,7 +18,9 @@ from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
 from dataflow.engine.job import Ceiling, Output, Plan
 from dataflow.engine.meta import added_columns, meta_key
+from dataflow.engine.place import files_at
 from dataflow.engine.progress import Progress
+from dataflow.formats.parts import parts_of
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.row_requests import RowRequests
 from dataflow.serving.conversation import DEFAULT_QUESTION
@@ -40,14 +42,11 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
     reader = reader_of(choices, target)
     progress = Progress()
     serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
-    meta = meta_key(choices.output_key) if choices.meta else None
-    added = added_columns(choices.output_key, meta)
-    open_writer = writer_of(choices, target, reader, added)
     return Plan(
         reader=reader,
         request_of=_requests(choices, reader),
         serving=serving,
-        output=Output(target, choices.output_key, open_writer, may_replace(choices), meta),
+        output=_output(choices, target, reader),
         checks=[empty],
         limits=Limits(
             max_side=choices.max_side,
@@ -78,6 +77,18 @@ def _price(choices: Choices, serving: EngineServing, *, live: bool = False) -> P
 def _ceiling(choices: Choices) -> Ceiling:
     cost = None if choices.max_cost is None else Decimal(str(choices.max_cost))
     return Ceiling(cost, choices.max_tokens_total)
+
+
+def _output(choices: Choices, target: Path, reader: Reader) -> Output:
+    meta = meta_key(choices.output_key) if choices.meta else None
+    return Output(
+        target,
+        choices.output_key,
+        writer_of(choices, target, reader, added_columns(choices.output_key, meta)),
+        overwrite=may_replace(choices),
+        meta_key=meta,
+        files_of=parts_of if choices.rows_per_file else files_at,
+    )
 
 
 def _requests(choices: Choices, reader: Reader) -> RowRequests:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,9 @@ from dataflow.engine.intake import JobMaker, taken_rows
 from dataflow.engine.job import Job, Output, Plan
 from dataflow.engine.journal import Journal
 from dataflow.engine.meta import meta_of
+from dataflow.engine.place import keep_former
+
+_log = logging.getLogger("dataflow")
 
 T = TypeVar("T")
 
@@ -87,6 +91,8 @@ def assemble(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Tally:
                 tally = _write_rows(plan, found, writer, errors)
                 errors.flush()
                 os.fsync(errors.fileno())
+            if journal.holds_less():
+                _keep_former(output)
             _move_in(output, writer, errors_part, has_errors=tally.has_errors)
         except BaseException:
             writer.abandon()
@@ -173,6 +179,12 @@ def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
             "message": bad.message,
             "attempts": 0,
         }
+
+
+def _keep_former(output: Output) -> None:
+    for file in output.files_of(output.path):
+        aside = keep_former(file)
+        _log.warning("%s holds rows that the new one does not: kept as %s", file, aside.name)
 
 
 def _move_in(output: Output, writer: Writer, errors_part: Path, *, has_errors: bool) -> None:

@@ -16,7 +16,7 @@ from dataflow.core.request import Request, Usage
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
 from dataflow.engine import policy
-from dataflow.engine.place import true_place
+from dataflow.engine.place import files_at, true_place
 from dataflow.engine.progress import Progress
 from dataflow.images.limits import Limits
 
@@ -43,7 +43,7 @@ class Output:
     open_writer: Callable[[Path], Writer]
     overwrite: bool = False
     meta_key: str | None = None
-    files_of: Callable[[Path], list[Path]] = lambda path: [path] if path.is_file() else []
+    files_of: Callable[[Path], list[Path]] = files_at
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", true_place(self.path))

@@ -185,6 +185,29 @@ class Journal:
             )
             self._db.commit()
 
+    def holds_less(self) -> bool:
+        """Whether this run lacks what the latest finished one had.
+
+        It does where it takes fewer rows, or none of those that were answered by then.
+        """
+        with self._guarded():
+            former = self._db.execute(
+                "SELECT former.run, this.rows < former.rows FROM runs AS former, runs AS this "
+                "WHERE this.run = ? AND former.run < this.run AND former.ending = 'done' "
+                "ORDER BY former.run DESC LIMIT 1",
+                (self.run,),
+            ).fetchone()
+            if former is None or former[1]:
+                return former is not None
+            # from the plan on, so that a run that goes on is done at its first row
+            kept = self._db.execute(
+                "SELECT 1 FROM plan CROSS JOIN replies ON replies.key = plan.key "
+                "WHERE replies.run <= ? AND caption NOT NULL LIMIT 1",
+                former[:1],
+            ).fetchone()
+            had = "SELECT 1 FROM replies WHERE run <= ? AND caption NOT NULL LIMIT 1"
+            return not kept and self._db.execute(had, former[:1]).fetchone() is not None
+
     def outcomes(self) -> Iterator[tuple[int, Entry | None]]:
         """Each planned row's number and its entry, in order; None where there is none to trust."""
         with self._guarded():

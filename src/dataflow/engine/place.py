@@ -41,6 +41,11 @@ def _check_name(path: Path) -> None:
         )
 
 
+def files_at(path: Path) -> list[Path]:
+    """The output of one file that is there."""
+    return [path] if path.is_file() else []
+
+
 def free_name(path: Path) -> Path:
     """A name beside `path` that is free: its own and the time."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
