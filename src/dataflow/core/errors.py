@@ -13,6 +13,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from typing_extensions import Self
 
     from dataflow.core.request import Usage
@@ -224,10 +226,18 @@ class StopRunError(DataflowError):
     Args:
         message: As in `DataflowError`.
         is_vague: The server gave no reason: where it answered others, it may be this row's alone.
+        answers: Of lists, for which no journal is kept: each question's answer so far, in order,
+            None for one that has none.
     """
 
     kind = "stopped"
     is_vague: bool = False
+    answers: tuple[str | None, ...] = ()
+
+    def with_answers(self, answers: Iterable[str | None]) -> Self:
+        """The same error, with what was answered before it."""
+        self.answers = self._fields["answers"] = tuple(answers)
+        return self
 
 
 class WrongKeyError(StopRunError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import NoReturn
 from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
 from dataflow.core.dataset import Skipped
-from dataflow.core.errors import DataflowError, RowError, error_named
+from dataflow.core.errors import DataflowError, RowError, StopRunError, error_named
 from dataflow.core.request import Reply, Request
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
@@ -18,7 +19,9 @@ from dataflow.engine.assemble import outcomes
 from dataflow.engine.entry import Entry
 from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.journal import Journal
-from dataflow.engine.runner import drive
+from dataflow.engine.runner import RunInterruptedError, drive
+
+_log = logging.getLogger("dataflow")
 
 
 def answer_all(
@@ -35,8 +38,8 @@ def answer_all(
         checks: Run over each reply; the first verdict takes its place, as an error.
 
     Raises:
-        StopRunError: the run could not go on.
-        RunInterruptedError: Ctrl-C.
+        StopRunError: the run could not go on; what was answered is in its `answers`.
+        RunInterruptedError: Ctrl-C; likewise.
     """
     return [_outcome(entry) for entry in entries_of(serving, requests, checks=checks)]
 
@@ -60,8 +63,22 @@ def entries_of(
     journal = Journal(None)
     try:
         return drive(plan, journal, then=lambda _: [e for _, _, e in outcomes(plan, journal)])
+    except StopRunError as error:
+        raise error.with_answers(_answers(journal, len(requests))) from error.__cause__
+    except RunInterruptedError as error:
+        error.answers = _answers(journal, len(requests))
+        raise
     finally:
         journal.close()
+
+
+def _answers(journal: Journal, count: int) -> tuple[str | None, ...]:
+    """What was answered so far: nothing else would be left of it."""
+    known = {index: entry.caption for index, entry in journal.outcomes() if entry is not None}
+    answers = tuple(known.get(index) for index in range(count))
+    there = sum(answer is not None for answer in answers)
+    _log.warning("%d of %d answers are in the error's `answers`", there, count)
+    return answers
 
 
 class _ListReader:

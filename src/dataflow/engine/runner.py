@@ -40,7 +40,13 @@ _log = logging.getLogger("dataflow")
 
 
 class RunInterruptedError(KeyboardInterrupt):
-    """The run was ended by Ctrl-C; everything answered is in the journal."""
+    """The run was ended by Ctrl-C; everything answered is in the journal.
+
+    Attributes:
+        answers: As those of `StopRunError`.
+    """
+
+    answers: tuple[str | None, ...] = ()
 
 
 def run(plan: Plan) -> Summary:

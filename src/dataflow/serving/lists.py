@@ -55,7 +55,8 @@ class ListServing(EngineServing):
             to the log, and the error is in `last_errors`.
 
         Raises:
-            StopRunError: no question can be answered until a person acts.
+            StopRunError: no question can be answered until a person acts; the answers so far are
+                in its `answers`, with None for what has none.
         """
         _refuse_other_media(video_inputs, audio_inputs)
         return self._generate(user_inputs, image_inputs, system_prompt)
@@ -81,7 +82,7 @@ class ListServing(EngineServing):
             As `generate_from_input`.
 
         Raises:
-            StopRunError: no conversation can be answered until a person acts.
+            StopRunError: no conversation can be answered until a person acts; see its `answers`.
         """
         _refuse_other_media(video_list, audio_list)
         return self._generate(conversations, image_list, system_prompt)
@@ -107,7 +108,7 @@ class ListServing(EngineServing):
         """Answer `requests`; what fails is ``""`` and stands in `last_errors`.
 
         Raises:
-            StopRunError: no request can be answered until a person acts.
+        StopRunError: no request can be answered until a person acts; see its `answers`.
         """
         from dataflow.engine.lists import answer_all
 
