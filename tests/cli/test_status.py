@@ -32,7 +32,7 @@ def wait_until(condition, seconds=30.0):
 
 
 def test_while_it_goes_after_a_crash_and_at_the_end(dataflow, pictures):
-    folder = pictures(40)
+    folder = pictures(120)
     with HostileServer(delay=0.2, tariff=Tariff()) as server:
         process = dataflow.start("caption", "photos", *api(server), *PRICE)
         wait_until(lambda: server.asked >= 12)
@@ -46,22 +46,22 @@ def test_while_it_goes_after_a_crash_and_at_the_end(dataflow, pictures):
         done = told(dataflow)
         charged = server.tariff
 
-    assert (running["state"], running["rows"]) == ("running", 40)
+    assert (running["state"], running["rows"]) == ("running", 120)
     assert str(process.pid) in running["holder"]
-    assert 0 < running["captioned"] < 40
-    assert running["to_ask"] + running["unseen"] == 40 - running["captioned"]
+    assert 0 < running["captioned"] < 120
+    assert running["to_ask"] + running["unseen"] == 120 - running["captioned"]
 
     assert (crashed["state"], crashed["holder"], crashed["ended"]) == ("crashed", None, None)
     assert asked - 4 <= crashed["captioned"] <= asked
     assert server.asked == asked + crashed["to_ask"] + crashed["unseen"], "what the resume asked"
 
-    assert (done["state"], done["captioned"], done["to_ask"]) == ("done", 40, 0)
-    assert done["attempts"] == 40
-    lost = charged.requests - 40  # in flight when it was killed: paid, and nobody told how much
+    assert (done["state"], done["captioned"], done["to_ask"]) == ("done", 120, 0)
+    assert done["attempts"] == 120
+    lost = charged.requests - 120  # in flight when it was killed: paid, and nobody told how much
     assert 0 <= lost <= 4
     assert done["cost"] <= float(charged.cost)
-    assert done["usage"]["prompt_tokens"] == 40 * 275
-    assert sum(part["answered"] for part in done["speed"]) == 40 - crashed["captioned"]
+    assert done["usage"]["prompt_tokens"] == 120 * 275
+    assert sum(part["answered"] for part in done["speed"]) == 120 - crashed["captioned"]
     assert folder.with_name("photos.captions.jsonl").exists()
 
 
