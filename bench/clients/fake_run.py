@@ -22,6 +22,7 @@ from pathlib import Path
 from dataflow.checks.empty import empty
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request, Usage
+from dataflow.engine.columns import Column
 from dataflow.engine.entry import Entry
 from dataflow.engine.intake import JobMaker
 from dataflow.engine.job import Output, Plan
@@ -51,9 +52,9 @@ def plan_of(rows: Path, output: Path, engine: Engine) -> Plan:
     reader = open_reader(rows, picture_key="image")
     return Plan(
         reader=reader,
-        request_of=RowRequests(folders=[reader.folder(), os.curdir]),
+        requests_of=RowRequests(folders=[reader.folder(), os.curdir]),
         serving=engine,
-        output=Output(output, "caption", writer_for(output, reader, ["caption"])),
+        output=Output(output, [Column("caption")], writer_for(output, reader, ["caption"])),
         checks=[empty],
     )
 
@@ -63,7 +64,7 @@ async def fill(plan: Plan) -> None:
     maker = JobMaker(plan)
     journal = Journal(plan.output.beside(".journal"))
     rows = iter(plan.reader.rows())
-    while batch := [maker.job(row).key for row in itertools.islice(rows, BATCH)]:
+    while batch := [job.key for row in itertools.islice(rows, BATCH) for job in maker.jobs(row)]:
         entries = [
             Entry(
                 key,

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
@@ -85,9 +86,9 @@ def caption(source: Path, output: Path) -> int:
     reader = open_reader(source)
     plan = Plan(
         reader=reader,
-        request_of=RowRequests(image_key=None, prompt_key="question"),
+        requests_of=RowRequests(image_key=None, prompt_key="question"),
         serving=FakeServing(TEXT, max_workers=64),
-        output=Output(output, "caption", writer_for(output, reader, ["caption"])),
+        output=Output(output, [Column("caption")], writer_for(output, reader, ["caption"])),
     )
     return run(plan).captioned
 

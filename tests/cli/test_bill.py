@@ -50,7 +50,7 @@ def test_a_limit_on_money_ends_with_4_and_says_what_it_takes_to_finish(dataflow,
     assert done.returncode == 4, done.stderr
     assert 0 < server.tariff.cost <= 0.04
     asked = server.asked
-    assert f"the other {60 - asked} rows take about $" in done.stderr
+    assert f"the other {60 - asked} captions take about $" in done.stderr
     assert "What is done is kept" in done.stderr
     again = dataflow("caption", "photos", *api(server), *PRICE, "--max-cost", 5)
     assert again.returncode == 0, again.stderr

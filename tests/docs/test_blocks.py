@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from dataflow.operators.core_vision import read_prompts
 from tests.docs.blocks import ROOT, Block, blocks, commands_of, fits, run_all
 from tests.docs.stand_ins import NOT_RUN_PAGES, check_possible, is_run, with_stand_ins
 
 SECONDS, SECONDS_VLLM = 100, 900
-LANGUAGES = {"console", "python", "json", "text"}
+LANGUAGES = {"console", "python", "json", "text", "toml"}
 
 
 EXAMPLES = {
@@ -103,12 +104,15 @@ def test_the_readme_shows_what_the_demo_shows(reader_folder, environment):
 
 
 @pytest.mark.parametrize("block", [pytest.param(b, id=b.name) for b in blocks()])
-def test_a_block_has_a_known_language_and_can_be_read(block: Block):
+def test_a_block_has_a_known_language_and_can_be_read(block: Block, tmp_path):
     assert block.language in LANGUAGES, f"say what {block.name} is, and here how it is checked"
     if block.language == "json":
         json.loads(block.text)
     if block.language == "python":
         ast.parse(block.text)
+    if block.language == "toml":
+        (tmp_path / "prompts.toml").write_text(block.text)
+        assert read_prompts(tmp_path / "prompts.toml")
     if block.language == "console":
         assert commands_of(block.text)
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from dataflow.checks.empty import empty
+from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.job import Output, Plan
-from dataflow.engine.meta import added_columns, meta_key
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.row_requests import RowRequests
 
@@ -43,13 +43,13 @@ class Dataset:
 
     def plan(self, serving, *, system_prompt="", meta=False, **more) -> Plan:
         reader = open_reader(self.path)
-        name = meta_key("caption") if meta else None
-        open_writer = writer_for(self.output, reader, added_columns("caption", name))
+        columns = [Column("caption")]
+        open_writer = writer_for(self.output, reader, added_columns(columns, has_meta=meta))
         return Plan(
             reader=reader,
-            request_of=RowRequests(folders=[str(self.folder)], system_prompt=system_prompt),
+            requests_of=RowRequests(folders=[str(self.folder)], system_prompt=system_prompt),
             serving=serving,
-            output=Output(self.output, "caption", open_writer, meta_key=name),
+            output=Output(self.output, columns, open_writer, has_meta=meta),
             checks=[empty],
             **more,
         )

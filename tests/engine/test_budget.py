@@ -87,7 +87,7 @@ def test_what_was_answered_is_kept_and_the_next_run_goes_on(dataset):
         plan, message = spend(dataset, server, Ceiling(cost=Decimal("0.08")))
         done = plan.progress.captioned
         assert 0 < done < 60
-        assert f"the other {60 - done} rows take about $" in message
+        assert f"the other {60 - done} captions take about $" in message
         assert not dataset.output.exists()
         run(dataset.plan(serving(server), price=PRICE, ceiling=Ceiling(cost=Decimal(10))))
     assert server.asked == 60

@@ -12,6 +12,7 @@ from PIL import Image
 
 from dataflow.billing.price import NoPrice
 from dataflow.core.errors import JournalError
+from dataflow.engine.columns import Column
 from dataflow.engine.estimate import Terms, estimate
 from dataflow.engine.forecast import forecast
 from dataflow.engine.job import Output, Plan
@@ -35,8 +36,8 @@ def plan(tmp_path):
     pyarrow.parquet.write_table(pyarrow.table({"image": [picture(n) for n in numbers]}), source)
     reader = open_reader(str(source), picture_key="image")
     target = tmp_path / "out.jsonl"
-    output = Output(target, "caption", writer_for(target, reader, ["caption"]))
-    return Plan(reader=reader, request_of=RowRequests(), serving=FakeServing(), output=output)
+    output = Output(target, [Column("caption")], writer_for(target, reader, ["caption"]))
+    return Plan(reader=reader, requests_of=RowRequests(), serving=FakeServing(), output=output)
 
 
 def test_equal_requests_are_one(plan):

@@ -19,6 +19,8 @@ from dataflow.engine import journal_file, journal_upgrade
 from dataflow.engine.entry import Entry
 from dataflow.engine.journal import Journal
 from dataflow.engine.journal_file import APPLICATION_ID
+from dataflow.engine.ledger import Ledger
+from dataflow.engine.status import status_of
 
 
 def key(number: int) -> bytes:
@@ -49,8 +51,8 @@ def test_what_was_put_is_known_to_the_next_run(tmp_path):
 def test_outcomes_come_in_the_rows_order_with_gaps_told(tmp_path):
     journal = Journal(tmp_path / "j")
     put(journal, Entry(key(1), "one"), Entry(key(2), "two"))
-    journal.plan([(2, key(1)), (0, key(2)), (1, key(9)), (3, key(1))])
-    outcomes = [(row, entry and entry.caption) for row, entry in journal.outcomes()]
+    journal.plan([(2, 0, key(1)), (0, 0, key(2)), (1, 0, key(9)), (3, 0, key(1))])
+    outcomes = [(row, entry and entry.caption) for row, _, entry in journal.outcomes()]
     journal.close()
     assert outcomes == [(0, "two"), (1, None), (2, "one"), (3, "one")]
 
@@ -75,8 +77,8 @@ def test_a_failure_that_is_final_is_known_one_that_may_pass_is_not(tmp_path):
 def test_any_text_comes_back_as_it_was(tmp_path, text):
     journal = Journal(tmp_path / "j")
     put(journal, Entry(key(1), text, is_final=True))
-    journal.plan([(0, key(1))])
-    ((_, entry),) = journal.outcomes()
+    journal.plan([(0, 0, key(1))])
+    ((_, _, entry),) = journal.outcomes()
     journal.close()
     assert entry is not None
     assert entry.caption == text
@@ -152,9 +154,9 @@ def test_an_answer_flipped_on_disk_is_not_trusted_and_told(tmp_path, caplog):
     assert raw.count(b"caption 1") == 1
     path.write_bytes(raw.replace(b"caption 1", b"captiom 1"))
     journal = Journal(path)
-    journal.plan([(n, key(n)) for n in range(3)])
+    journal.plan([(n, 0, key(n)) for n in range(3)])
     assert journal.known([key(n) for n in range(3)]) == {key(0), key(2)}
-    assert [e and e.caption for _, e in journal.outcomes()] == ["caption 0", None, "caption 2"]
+    assert [e and e.caption for _, _, e in journal.outcomes()] == ["caption 0", None, "caption 2"]
     (line,) = (tmp_path / "j.damaged.jsonl").read_text().splitlines()
     assert json.loads(line)["caption"] == "captiom 1"
     assert "j.damaged.jsonl" in caplog.text
@@ -235,10 +237,10 @@ def test_cut_at_any_place_it_knows_nothing_wrong_and_takes_new_answers(tmp_path)
         if tail:
             path.with_name(path.name + "-wal").write_bytes(tail)
         journal = Journal(path)
-        journal.plan([(n, key(n)) for n in range(count)])
+        journal.plan([(n, 0, key(n)) for n in range(count)])
         known = journal.known([key(n) for n in range(count)])
         put(journal, Entry(key(count), "new", is_final=True))
-        for row, entry in journal.outcomes():
+        for row, _, entry in journal.outcomes():
             assert entry is None or entry.caption == f"caption {row} " * (row % 9)
             assert (entry is not None) == (key(row) in known)
         journal.close()
@@ -262,9 +264,9 @@ def test_what_an_answer_cost_adds_up_over_the_runs(tmp_path):
 
 
 def former_layout(path):
-    """The journal as the version before wrote it: three answers, the last one damaged since."""
+    """The journal as the first version wrote it: three answers, the last one damaged since."""
     db = sqlite3.connect(path)
-    db.executescript(journal_upgrade._FORMER_TABLES)
+    db.executescript(journal_upgrade._FIRST_TABLES)
     db.execute("PRAGMA journal_mode = WAL")
     db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
     db.execute("PRAGMA user_version = 1")
@@ -295,6 +297,32 @@ def test_a_journal_of_the_former_layout_loses_no_answer(tmp_path, caplog):
     assert "j.damaged.jsonl" in caplog.text, "the damaged one is told of, as ever"
     assert not list(tmp_path.glob("j.2*")), "nothing is set aside"
     Journal(path).close()  # today's layout now
+
+
+@pytest.mark.parametrize("has_batches", [False, True])
+def test_a_journal_that_knew_one_caption_a_row_loses_no_answer(tmp_path, has_batches):
+    path = tmp_path / "j"
+    with_answers(path)
+    if has_batches:
+        Ledger(path).close()
+    db = sqlite3.connect(path)
+    db.execute("DROP TABLE plan")
+    db.execute("CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL)")
+    db.execute("INSERT INTO plan VALUES (0, ?), (1, ?)", (key(0), key(1)))
+    db.execute("PRAGMA user_version = 2")
+    db.commit()
+    db.close()
+    path.rename(tmp_path / "j.out.journal")
+    before = status_of(tmp_path / "j.out")
+    assert (before.seen, before.wanted, before.captioned) == (2, 2, 2)
+    journal = Journal(tmp_path / "j.out.journal")
+    assert journal.known([key(n) for n in range(3)]) == {key(n) for n in range(3)}
+    journal.plan([(0, 0, key(0)), (0, 1, key(1))])
+    found = [(row, place, e and e.caption) for row, place, e in journal.outcomes()]
+    assert found == [(0, 0, "caption 0"), (0, 1, "caption 1")]
+    journal.close()
+    assert not list(tmp_path.glob("j.out.journal.2*")), "nothing is set aside"
+    Journal(tmp_path / "j.out.journal").close()  # today's layout now
 
 
 def test_an_upgrade_that_is_killed_leaves_the_former_journal(tmp_path, monkeypatch):

@@ -42,3 +42,19 @@ def test_the_order_of_settings_does_not_matter():
 
 def test_names_that_are_no_utf8_make_a_key():
     assert key(ImageRef("path", "\udcff.jpg", "\udcff.jpg"), "What?")
+
+
+def test_each_of_several_answers_has_a_key_and_the_first_has_the_one_it_has_alone():
+    maker = KeyMaker({"model": "m"}, lambda ref: ref.name)
+    turns = (Turn("user", (A, "What?")),)
+    keys = maker.keys([Request(turns, number=number) for number in range(4)])
+    assert len(set(keys)) == 4
+    assert keys[0] == key(A, "What?")
+
+
+def test_a_picture_of_several_requests_is_identified_once():
+    seen = []
+    maker = KeyMaker({"model": "m"}, lambda ref: seen.append(ref) or ref.name)
+    requests = [Request((Turn("user", (A, B, text)),)) for text in "xyz"]
+    assert maker.keys(requests) == [key(A, B, text) for text in "xyz"]
+    assert seen == [A, B]

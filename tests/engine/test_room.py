@@ -65,3 +65,19 @@ def test_what_grew_inside_counts():
         await asyncio.wait_for(blocked, 1)
 
     asyncio.run(scene())
+
+
+def test_jobs_that_come_together_are_let_in_together_and_each_leaves_by_itself():
+    async def scene():
+        room = Room(jobs=2, size=100)
+        await asyncio.wait_for(room.enter(10, jobs=5), 1)  # more than the room, at one go
+        blocked = asyncio.create_task(room.enter(1))
+        for _ in range(3):
+            room.leave(0)
+        await asyncio.sleep(0.01)
+        was_blocked = not blocked.done()
+        room.leave(0)
+        await asyncio.wait_for(blocked, 1)
+        return was_blocked
+
+    assert asyncio.run(scene())

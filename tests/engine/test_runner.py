@@ -22,6 +22,7 @@ from dataflow.core.errors import (
     WrongKeyError,
 )
 from dataflow.engine import policy, road
+from dataflow.engine.columns import Column
 from dataflow.engine.job import Output
 from dataflow.engine.journal import Journal
 from dataflow.engine.runner import run
@@ -374,7 +375,7 @@ def test_a_full_disk_at_the_output_keeps_what_was_there_and_every_answer(dataset
             raise OSError(28, "No space left on device")
         return usual(path)
 
-    object.__setattr__(plan, "output", Output(dataset.output, "caption", full_in_the_end))
+    object.__setattr__(plan, "output", Output(dataset.output, [Column("caption")], full_in_the_end))
     with pytest.raises(OutputError, match="No space left"):
         run(plan)
     assert dataset.output.read_bytes() == before

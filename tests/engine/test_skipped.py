@@ -7,6 +7,7 @@ import dataclasses
 import pytest
 
 from dataflow.core import dataset as core_dataset
+from dataflow.engine.columns import Column
 from dataflow.engine.job import Output
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
@@ -23,7 +24,7 @@ def skipping_plan(dataset, width_of):
         dataset.output = dataset.folder / name
         reader = open_reader(dataset.path, skip_bad_rows=True)
         open_writer = writer_for(dataset.output, reader, ["caption"])
-        output = Output(dataset.output, "caption", open_writer)
+        output = Output(dataset.output, [Column("caption")], open_writer)
         plan = dataset.plan(FakeServing(width_of), **more)
         return dataclasses.replace(plan, reader=reader, output=output)
 

@@ -17,6 +17,7 @@ from PIL import Image
 
 from dataflow.checks.empty import empty
 from dataflow.core.serving import EngineServing
+from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.row_requests import RowRequests
@@ -39,6 +40,7 @@ _SCRIPT = """
 import logging, sys
 from pathlib import Path
 from dataflow.checks.empty import empty
+from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
@@ -53,9 +55,9 @@ serving = APIVLMServing_openai(
 )
 plan = Plan(
     reader=reader,
-    request_of=RowRequests(folders=[reader.folder()]),
+    requests_of=RowRequests(folders=[reader.folder()]),
     serving=serving,
-    output=Output(Path(output), "caption", writer_for(output, reader, ["caption"])),
+    output=Output(Path(output), [Column("caption")], writer_for(output, reader, ["caption"])),
     checks=[empty],
 )
 summary = run(plan)
@@ -136,9 +138,11 @@ class Scene:
         reader = open_reader(self.data)
         return Plan(
             reader=reader,
-            request_of=RowRequests(folders=[str(self.folder)]),
+            requests_of=RowRequests(folders=[str(self.folder)]),
             serving=serving,
-            output=Output(self.output, "caption", writer_for(self.output, reader, ["caption"])),
+            output=Output(
+                self.output, [Column("caption")], writer_for(self.output, reader, ["caption"])
+            ),
             checks=[empty],
             **more,
         )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from dataflow.checks.empty import empty
 from dataflow.core.errors import RefusedError
+from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
@@ -106,11 +107,11 @@ class Place:
         target = self.folder / output
         run(Plan(
             reader=reader,
-            request_of=RowRequests(
+            requests_of=RowRequests(
                 folders=[str(self.folder)], system_prompt=given.prompt, prompt_key="q"
             ),
             serving=serving,
-            output=Output(target, "caption", writer_for(target, reader, ["caption"])),
+            output=Output(target, [Column("caption")], writer_for(target, reader, ["caption"])),
             checks=[empty],
         ))  # fmt: skip
         return serving

@@ -75,6 +75,12 @@ def test_a_picture_may_have_several_captions(coco, tmp_path):
     assert told[2:] == [(71, 9, "1"), (72, 4, "2"), (73, 9, "3"), (74, 4, "4")]
 
 
+def test_a_list_of_captions_makes_an_annotation_each(coco, tmp_path):
+    whole = captioned(coco, tmp_path / "out.json", [["1", None, "3"], [None, None, None]])
+    told = [(a["id"], a["image_id"], a["caption"]) for a in whole["annotations"]]
+    assert told[2:] == [(71, 9, "1"), (72, 9, "3")]
+
+
 values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from dataflow.core.errors import OutputError
+from dataflow.core.dataset import ListOf
+from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
@@ -43,6 +44,11 @@ def test_a_caption_is_the_answer_to_what_was_asked(tmp_path):
         ],
     }
     assert two["conversations"][0] == {"from": "human", "value": "What is it?"}
+
+
+def test_a_list_of_answers_has_no_place_and_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="not a list"):
+        writer_for(tmp_path / "x", None, {"caption": ListOf()}, format_name="llava")(tmp_path / "x")
 
 
 @promise("round trip", "LLaVA")

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from dataflow.core.errors import WrongKeyError
+from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import writer_for
@@ -26,9 +27,9 @@ def plan_of(opened, source, output, member, serving):
     open_writer = writer_for(output, reader, ["answer"], format_name=member.format_name)
     return Plan(
         reader=reader,
-        request_of=RowRequests(image_key=None, prompt_key="question"),
+        requests_of=RowRequests(image_key=None, prompt_key="question"),
         serving=serving,
-        output=Output(output, "answer", open_writer),
+        output=Output(output, [Column("answer")], open_writer),
     )
 
 

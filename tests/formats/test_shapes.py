@@ -8,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
+from dataflow.core.dataset import ListOf
 from dataflow.core.row import Row
 from dataflow.formats.registry import FORMATS, open_reader, writer_for
 
@@ -52,3 +53,22 @@ def test_parquet_types_are_the_shapes_own(tmp_path):
             ("tokens", tokens),
         ]
     )
+
+
+@pytest.mark.parametrize("name", [name for name in FORMATS if name not in ELSEWHERE])
+def test_lists_come_out_as_lists_or_as_their_json(tmp_path, name):
+    output = tmp_path / f"out.{name}"
+    columns = {"captions": ListOf(), "metas": ListOf(SHAPE)}
+    rows = [
+        {"captions": [None, None], "metas": [NOTHING, NOTHING]},
+        {"captions": ['a cat, "so"', None], "metas": [SOMETHING, NOTHING]},
+    ]
+    writer = writer_for(output, None, columns, format_name=name)(output)
+    for index, added in enumerate(rows):
+        writer.write(Row(index, {"id": str(index)}, f"row {index}"), added)
+    writer.close()
+    found = [dict(row.fields) for row in open_reader(output, format_name=name).rows()]
+    for row, added in zip(found, rows, strict=True):
+        for column, wanted in added.items():
+            value = json.loads(row[column]) if name in ("csv", "tsv") else row[column]
+            assert list(value) == wanted

@@ -43,7 +43,7 @@ def seeds() -> dict[str, list[tuple[bytes, bytes]]]:
         path = Path(folder, "j")
         journal = Journal(path)
         asyncio.run(_put(journal))
-        journal.plan([(n, key(n)) for n in range(COUNT)])
+        journal.plan([(n, 0, key(n)) for n in range(COUNT)])
         died = (path.read_bytes(), Path(folder, "j-wal").read_bytes())
         journal.close()
         return {"closed": [(path.read_bytes(), b"")], "died": [died]}
@@ -84,11 +84,11 @@ def _use(path: Path) -> None:
     journal = Journal(path)
     try:
         known = journal.known(list(numbers))
-        journal.plan(list(enumerate(numbers)))
+        journal.plan([(row, 0, key) for row, key in enumerate(numbers)])
         fresh = Entry(key(COUNT), "new", is_final=True)
         asyncio.run(journal.put(fresh))
         assert journal.known([fresh.key]) == {fresh.key}
-        outcomes = {row: entry for row, entry in journal.outcomes() if entry is not None}
+        outcomes = {row: entry for row, _, entry in journal.outcomes() if entry is not None}
     finally:
         journal.close()
     for row, entry in outcomes.items():

@@ -75,7 +75,7 @@ def test_a_csv_whose_column_is_named_with_nul(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b"row INTEGER PRIMARY KEY, key BLOB", b"row INTEGER PRIMARY KEY, kex BLOB"),
+        (b"key BLOB NOT NULL, PRIMARY KEY", b"kex BLOB NOT NULL, PRIMARY KEY"),
         (b"CREATE TABLE plan", b"CREATE TABLE pl\xf0n"),
         (b"CREATE TABLE replies", b"CREATE TXBLE replies"),
     ],
@@ -89,9 +89,9 @@ def test_a_journal_whose_tables_are_not_those_that_were_made_is_set_aside(
     with caplog.at_level(logging.WARNING):
         journal = Journal(path)
     entry = Entry(bytes(16), "new", is_final=True)
-    journal.plan([(0, entry.key)])
+    journal.plan([(0, 0, entry.key)])
     asyncio.run(journal.put(entry))
-    assert [found and found.caption for _, found in journal.outcomes()] == ["new"]
+    assert [found and found.caption for _, _, found in journal.outcomes()] == ["new"]
     journal.close()
     assert "damaged" in caplog.text
     assert len(list(tmp_path.glob("out.journal.2*"))) == 1

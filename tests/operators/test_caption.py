@@ -169,7 +169,7 @@ def test_a_failed_row_is_null_in_place_and_run_returns(folder, caplog):
     assert sorted(str(row["caption"]) for row in result(folder)) == ["None", "one", "three"]
     errors = folder / "cache_local" / "caption_task_step1.json.errors.jsonl"
     assert json.loads(errors.read_text())["kind"] == "refused"
-    assert "1 rows failed" in caplog.text
+    assert "1 answers failed" in caplog.text
 
 
 def test_a_wrong_key_is_one_clear_exception_and_no_output(folder):

@@ -7,8 +7,9 @@ from collections.abc import Iterable
 import typer
 
 from dataflow.cli.codes import FAILED_ROWS, code_of
+from dataflow.cli.command import takes
 from dataflow.cli.console import console, go_on, say
-from dataflow.cli.options import Choices, takes
+from dataflow.cli.options import Choices
 from dataflow.cli.outlet import captions_of, described
 from dataflow.cli.planning import plan_of
 from dataflow.cli.show import show_summary, showing
@@ -34,7 +35,9 @@ def caption(choices: Choices) -> None:
     plan = plan_of(choices)
     summary = _run(plan, choices)
     if choices.show:
-        _print_captions(captions_of(choices, plan.output.path))
+        columns = plan.output.columns
+        captions = captions_of(choices, plan.output.path, columns)
+        _print_captions(captions, has_names=len(columns) > 1)
     if summary.failed or summary.skipped:
         raise typer.Exit(FAILED_ROWS)
 
@@ -60,5 +63,14 @@ def _run(plan: Plan, choices: Choices) -> Summary:
     return summary
 
 
-def _print_captions(captions: Iterable[tuple[str, str | None]]) -> None:
-    put(f"{shown(name)}\t{shown(text or '(no caption)', LONGEST_SHOWN)}" for name, text in captions)
+def _print_captions(captions: Iterable[tuple[str, str, str | None]], *, has_names: bool) -> None:
+    put(
+        "\t".join(
+            [
+                shown(picture),
+                *([shown(column)] if has_names else []),
+                shown(text or "(no caption)", LONGEST_SHOWN),
+            ]
+        )
+        for picture, column, text in captions
+    )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataflow.billing.families import Family, family_of
+from dataflow.cli.command import takes
 from dataflow.cli.console import console
-from dataflow.cli.options import EstimateChoices, takes
+from dataflow.cli.options import EstimateChoices
 from dataflow.cli.planning import plan_of
 from dataflow.cli.show import showing
 from dataflow.cli.show_estimate import Outlook, as_json, show_outlook
@@ -60,7 +61,8 @@ def _family(plan: Plan) -> Family | None:
 def _look(plan: Plan, sample: int, asks: int) -> Forecast:
     with showing(plan.progress, console):
         found = forecast(plan, sample=sample)
-    readable = [asked.index for asked in found.open if asked.problem is None]
+    # the sample is of requests, and a row that makes several is in it several times
+    readable = list(dict.fromkeys(a.index for a in found.open if a.problem is None))
     if not (asks and readable):
         return found
     progress = Progress()

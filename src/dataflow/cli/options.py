@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import dataclass
 from enum import Enum
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated
 
 import typer
 
 from dataflow.engine.forecast import SAMPLE
-
-T = TypeVar("T")
 
 
 class ExistingCaption(str, Enum):
@@ -121,6 +117,23 @@ Prompt = Annotated[
         help="The question for every picture, instead of the dataset's own conversations.",
         show_default="the row's conversation, else: Please describe the image in detail.",
     ),
+]
+PromptTemplate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="The question, made of each row's fields: 'Title: {title}. Describe the picture.'",
+    ),
+]
+PromptFile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Ask several things about each picture: a TOML file, whose every [name] is a column.",
+    ),
+]
+Several = Annotated[
+    int, typer.Option("--n", min=1, max=100, help="Captions of each picture; 2 or more as a list.")
 ]
 Concurrency = Annotated[
     int | None,
@@ -319,6 +332,9 @@ class Choices:
     overwrite_column: OverwriteColumn = False
     system_prompt: SystemPrompt = ""
     prompt: Prompt = None
+    prompt_template: PromptTemplate = None
+    prompt_file: PromptFile = None
+    n: Several = 1
     concurrency: Concurrency = None
     rpm: Rpm = None
     tpm: Tpm = None
@@ -365,35 +381,3 @@ class EstimateChoices(Choices):
     probe: Probe = 0
     sample: Sample = SAMPLE
     json: Json = False
-
-
-def takes(choices: type[T]) -> Callable[[Callable[[T], None]], Callable[..., None]]:
-    """Makes a command of a function of `choices`: a dataclass whose fields are its options."""
-
-    def command_of(function: Callable[[T], None]) -> Callable[..., None]:
-        hints = get_type_hints(choices, include_extras=True)
-
-        def command(**given: Any) -> None:
-            function(choices(**given))
-
-        command.__name__, command.__doc__ = function.__name__, function.__doc__
-        command.__annotations__ = hints
-        command.__signature__ = inspect.Signature(  # type: ignore[attr-defined]
-            [
-                inspect.Parameter(
-                    field.name,
-                    inspect.Parameter.KEYWORD_ONLY,
-                    default=inspect.Parameter.empty if is_required(field) else field.default,
-                    annotation=hints[field.name],
-                )
-                for field in fields(choices)  # type: ignore[arg-type]
-            ]
-        )
-        return command
-
-    return command_of
-
-
-def is_required(field: Field[Any]) -> bool:
-    """Whether an option must be given."""
-    return field.default is MISSING

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any
 
 from dataflow.cli.options import Choices, ExistingCaption, OnBadRow
 from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
+from dataflow.engine.columns import Column
 from dataflow.engine.place import true_place
 from dataflow.formats.compression import ending_of
 from dataflow.formats.fields import FieldChoice
@@ -21,9 +20,6 @@ from dataflow.formats.recognise import is_shard, kind_of
 from dataflow.formats.registry import FORMATS, is_folder, open_reader, output_format, writer_for
 from dataflow.formats.sidecar import FIELD, Sidecars, SidecarWriter
 from dataflow.serving.conversation import DEFAULT_QUESTION
-
-PLACE = "{existing}"
-"""Where the caption that is there already goes in a prompt."""
 
 BESIDE = (".errors.jsonl", ".journal", ".lock", ".originals")
 """Endings of what lies beside an output and is its own."""
@@ -143,7 +139,7 @@ def _sidecars(choices: Choices, target: Path) -> Sidecars | None:
 def _run(choices: Choices) -> str:
     """What determines the captions and what becomes of them, as a digest."""
     model = choices.model, choices.vllm, choices.max_tokens, choices.temperature, choices.seed
-    asked = choices.prompt, choices.system_prompt, choices.max_side
+    asked = choices.prompt or choices.prompt_template, choices.system_prompt, choices.max_side
     written = choices.sidecar, choices.existing, choices.output_key
     text = repr((model, asked, written))
     return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
@@ -160,56 +156,51 @@ def writer_of(
     sidecars = getattr(reader, "sidecars", None)
     if sidecars is not None:
         return lambda _: SidecarWriter(sidecars, choices.image_key, choices.output_key)
+    format_name = format_of(choices, target)
+    if format_name == "llava" and (choices.prompt_file or choices.prompt_template or choices.n > 1):
+        raise UsageError(
+            "LLaVA's format holds one question for all and its answer: leave out --prompt-file, "
+            "--prompt-template and --n, or write another format"
+        )
     keep = None if choices.keep is None else frozenset(choices.keep)
     return writer_for(
         target,
         reader,
         added,
-        format_name=format_of(choices, target),
+        format_name=format_name,
         question=choices.prompt or DEFAULT_QUESTION,
         choice=FieldChoice(keep, frozenset(choices.drop or ())),
         rows_per_file=choices.rows_per_file,
     )
 
 
-def may_replace(choices: Choices) -> bool:
-    """Whether the rows may have a column of the new one's name."""
-    is_dropped = choices.output_key in (choices.drop or ())
+def may_replace(choices: Choices, columns: Sequence[Column]) -> bool:
+    """Whether the rows may have columns of the new ones' names."""
+    is_dropped = all(column.name in (choices.drop or ()) for column in columns)
     return choices.overwrite_column or choices.sidecar is not None or is_dropped
 
 
-def template_of(choices: Choices) -> Any:
-    """What makes a row's prompt where it is to hold the caption that is there; else None."""
-    if choices.sidecar is None or choices.prompt is None or PLACE not in choices.prompt:
-        return None
-    return _ExistingPrompt(choices.prompt)
-
-
-@dataclass(frozen=True, slots=True)
-class _ExistingPrompt:
-    """Makes the prompt of a row's fields; see `PromptedVQAGenerator`."""
-
-    prompt: str
-
-    def build_prompt(self, **fields: Any) -> str:
-        return self.prompt.replace(PLACE, str(fields.get(FIELD) or ""))
-
-
-def captions_of(choices: Choices, target: Path) -> Iterator[tuple[str, str | None]]:
-    """Each picture or row of the finished output, and its caption."""
-    key, output_key = choices.image_key, choices.output_key
+def captions_of(
+    choices: Choices, target: Path, columns: Sequence[Column]
+) -> Iterator[tuple[str, str, str | None]]:
+    """Each picture or row of the finished output, a column, and a caption in it."""
+    key, names = choices.image_key, [column.name for column in columns]
     if choices.sidecar is not None:
-        readable = Sidecars(choices.sidecar, ExistingCaption.overwrite.value, output_key)
+        readable = Sidecars(choices.sidecar, ExistingCaption.overwrite.value, names[0])
         pick = _pick(choices)
         readers = [open_reader(choices.source, picture_key=key, pick=pick, sidecars=readable)]
-        output_key = FIELD
+        names = [FIELD]
     else:
         files = parts_of(target) if choices.rows_per_file else [target]
         readers = [open_reader(file, picture_key=key) for file in files]
     for reader in readers:
         for row in reader.rows():
-            name = row.fields.get(key)
-            yield name if isinstance(name, str) else row.place, row.fields.get(output_key)
+            found = row.fields.get(key)
+            picture = found if isinstance(found, str) else row.place
+            for name in names:
+                value = row.fields.get(name)
+                for text in value if isinstance(value, list) else [value]:
+                    yield picture, name, text
 
 
 def described(choices: Choices, target: Path) -> str:

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.checks.empty import empty
+from dataflow.cli.asking import prompts_of
 from dataflow.cli.engines import serving_of
 from dataflow.cli.options import Choices
-from dataflow.cli.outlet import may_replace, reader_of, target_of, template_of, writer_of
+from dataflow.cli.outlet import may_replace, reader_of, target_of, writer_of
 from dataflow.cli.show import fetch_shown_in
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
+from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.job import Ceiling, Output, Plan
-from dataflow.engine.meta import added_columns, meta_key
 from dataflow.engine.place import files_at
 from dataflow.engine.progress import Progress
 from dataflow.formats.parts import parts_of
 from dataflow.images.limits import Limits
+from dataflow.operators.core_vision.prompts import Prompt, check_prompts
 from dataflow.operators.core_vision.row_requests import RowRequests
-from dataflow.serving.conversation import DEFAULT_QUESTION
 
 
 def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
@@ -38,15 +40,17 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
         StopRunError: the engine cannot be had: no key, no package, no such model.
     """
     _check_folder(choices.image_root)
+    prompts = prompts_of(choices)
     target = target_of(choices)
     reader = reader_of(choices, target)
     progress = Progress()
     serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
+    check_prompts(prompts, serving)
     return Plan(
         reader=reader,
-        request_of=_requests(choices, reader),
+        requests_of=_requests(choices, reader, prompts),
         serving=serving,
-        output=_output(choices, target, reader),
+        output=_output(choices, target, reader, [prompt.column for prompt in prompts]),
         checks=[empty],
         limits=Limits(
             max_side=choices.max_side,
@@ -79,26 +83,23 @@ def _ceiling(choices: Choices) -> Ceiling:
     return Ceiling(cost, choices.max_tokens_total)
 
 
-def _output(choices: Choices, target: Path, reader: Reader) -> Output:
-    meta = meta_key(choices.output_key) if choices.meta else None
+def _output(choices: Choices, target: Path, reader: Reader, columns: Sequence[Column]) -> Output:
     return Output(
         target,
-        choices.output_key,
-        writer_of(choices, target, reader, added_columns(choices.output_key, meta)),
-        overwrite=may_replace(choices),
-        meta_key=meta,
+        columns,
+        writer_of(choices, target, reader, added_columns(columns, has_meta=choices.meta)),
+        overwrite=may_replace(choices, columns),
+        has_meta=choices.meta,
         files_of=parts_of if choices.rows_per_file else files_at,
     )
 
 
-def _requests(choices: Choices, reader: Reader) -> RowRequests:
+def _requests(choices: Choices, reader: Reader, prompts: Sequence[Prompt]) -> RowRequests:
     return RowRequests(
         folders=[reader.folder(), os.curdir],
         system_prompt=choices.system_prompt,
         image_key=choices.image_key,
-        conversation_key=None if choices.prompt else "conversation",
-        prompt_template=template_of(choices),
-        question=choices.prompt or DEFAULT_QUESTION,
+        prompts=prompts,
         image_root=choices.image_root,
     )
 

@@ -46,7 +46,7 @@ def _show_bar(progress: Progress, console: Console, over: threading.Event) -> No
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(progress.phase, total=None)
         while not over.wait(LIVE_SECONDS):
-            here, total = progress.fetched or (done(progress), progress.rows)
+            here, total = progress.fetched or (done(progress), progress.wanted)
             bar.update(task, description=state_of(progress), total=total, completed=here)
 
 
@@ -66,7 +66,7 @@ def fetch_shown_in(progress: Progress) -> Callable[[str, int, int], None]:
 
 
 def done(progress: Progress) -> int:
-    """Rows that have their outcome."""
+    """Captions that have their outcome."""
     return progress.captioned + progress.failed + progress.reused
 
 
@@ -74,11 +74,11 @@ def state_of(progress: Progress) -> str:
     """One line: done, failed, captions/s, tokens/s, time left."""
     if progress.phase != "captioning":
         return progress.phase
-    parts = [f"{done(progress):,} of {progress.rows or 0:,} done", f"{progress.failed:,} failed"]
+    parts = [f"{done(progress):,} of {progress.wanted or 0:,} done", f"{progress.failed:,} failed"]
     seconds = progress.seconds
     if seconds > 0 and progress.captioned:
         speed = (progress.captioned + progress.failed) / seconds
-        left = max(0, (progress.rows or 0) - done(progress)) / speed
+        left = max(0, (progress.wanted or 0) - done(progress)) / speed
         parts += [
             f"{progress.captioned / seconds:.1f} captions/s",
             f"{(progress.usage.completion_tokens or 0) / seconds:.0f} tokens/s",
@@ -152,7 +152,9 @@ def show_summary(
     """
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("rows", f"{summary.rows:,}")
-    table.add_row("captioned", f"{summary.captioned:,}")
+    wanted = summary.captioned + sum(summary.failed.values())
+    several = f" of {wanted:,} captions" if wanted > summary.rows else ""
+    table.add_row("captioned", f"{summary.captioned:,}{several}")
     for kind, rows in summary.failed.items():
         table.add_row(f"failed: {kind}", f"{rows:,}")
     if summary.skipped:

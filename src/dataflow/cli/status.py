@@ -50,7 +50,8 @@ def show_status(found: Status, console: Console) -> None:
     table.add_row("run", f"{state} ({found.holder})" if found.state == "running" else state)
     table.add_row("began", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.started)))
     table.add_row("rows", "being counted" if found.rows is None else f"{found.rows:,}")
-    table.add_row("captioned", f"{found.captioned:,}")
+    several = f" of {found.wanted:,} captions" if found.wanted > found.seen else ""
+    table.add_row("captioned", f"{found.captioned:,}{several}")
     for kind, rows in found.failed.items():
         table.add_row(f"failed: {kind}", f"{rows:,}")
     table.add_row("to ask", _to_ask(found))
@@ -73,7 +74,7 @@ def show_status(found: Status, console: Console) -> None:
 def _to_ask(found: Status) -> str:
     if not found.unseen:
         return f"{found.to_ask:,} requests"
-    return f"{found.to_ask:,} requests, and at most {found.unseen:,} for rows not looked at yet"
+    return f"{found.to_ask:,} requests, and those of {found.unseen:,} rows not looked at yet"
 
 
 def _cost(found: Status) -> str:

@@ -13,7 +13,19 @@ from dataflow.core.row import Row
 Shape: TypeAlias = "Mapping[str, Literal['text', 'int', 'float'] | Shape]"
 """The fields of a value that is an object: name → type, or the shape of an object in it."""
 
-Columns: TypeAlias = "Sequence[str] | Mapping[str, Shape | None]"
+
+@dataclass(frozen=True, slots=True)
+class ListOf:
+    """What a column of lists holds.
+
+    Attributes:
+        items: The shape of the lists' items; None for text.
+    """
+
+    items: Shape | None = None
+
+
+Columns: TypeAlias = "Sequence[str] | Mapping[str, Shape | ListOf | None]"
 """The columns that are added to a dataset; those with a shape hold such objects, others text."""
 
 MOST_LISTED = 10_000

@@ -27,10 +27,13 @@ class Request:
         turns: The conversation; the last turn is the user's.
         sampling: Settings that override the serving's own for this request, by their names in the
             OpenAI protocol (``temperature``, ``max_tokens``, ``seed`` …).
+        number: Which of several answers to the same question is wanted, from 0. It is sent to
+            nobody; it makes them different requests, each with its own answer.
     """
 
     turns: tuple[Turn, ...]
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    number: int = 0
 
     @property
     def pictures(self) -> tuple[ImageRef, ...]:

@@ -92,3 +92,13 @@ class EngineServing(VLMServingABC):
         Raises:
             StopRunError: on entry, when the engine cannot be had.
         """
+
+
+def sampling_of(serving: EngineServing, request: Request | None = None) -> dict[str, Any]:
+    """By what `request` is sampled at `serving`: its own settings over the serving's.
+
+    The serving's other settings are among them, for some servings do not part them.
+    """
+    settings = serving.settings()
+    own = {} if request is None else request.sampling
+    return {**settings, **settings.get("sampling", {}), **own}

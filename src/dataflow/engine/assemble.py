@@ -16,16 +16,16 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, Any, TypeAlias, TypeVar
 
 from dataflow.core.dataset import BadRow, Skipped, Writer
 from dataflow.core.errors import OutputError, PictureChangedError
 from dataflow.core.row import Row
+from dataflow.engine.columns import values_of
 from dataflow.engine.entry import Entry
 from dataflow.engine.intake import JobMaker, taken_rows
 from dataflow.engine.job import Job, Output, Plan
 from dataflow.engine.journal import Journal
-from dataflow.engine.meta import meta_of
 from dataflow.engine.place import keep_former
 
 _log = logging.getLogger("dataflow")
@@ -107,20 +107,28 @@ def assemble(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Tally:
     return tally
 
 
-def outcomes(plan: Plan, journal: Journal) -> Iterator[tuple[Row, Job, Entry]]:
-    """Each row with its job and what came of it, in the dataset's order."""
+Outcome: TypeAlias = "tuple[Job, Entry]"
+"""A job and what came of it."""
+
+
+def outcomes(plan: Plan, journal: Journal) -> Iterator[tuple[Row, list[Outcome]]]:
+    """Each row with the outcomes of its jobs, in the dataset's order."""
     maker = JobMaker(plan)
-    planned = itertools.chain(journal.outcomes(), itertools.repeat((-1, None)))
-    # the rows lead: the endless right side only fills up
+    # the rows lead: the endless rest only fills up
+    planned = itertools.chain(journal.outcomes(), itertools.repeat((-1, -1, None)))
     with contextlib.closing(taken_rows(plan)) as rows:
-        for row, (index, entry) in zip(rows, planned, strict=False):
-            job = maker.job(row)
-            if entry is None or index != row.index or entry.key != job.key:
-                # the row is not the one that was planned here; it may have moved
-                changed = PictureChangedError()
-                unknown = Entry(job.key, error_kind=changed.kind, error=changed.message)
-                entry = journal.find(job.key) or unknown
-            yield row, job, entry
+        for row in rows:
+            found = []
+            for place, job in enumerate(maker.jobs(row)):
+                index, planned_place, entry = next(planned)
+                is_planned = (index, planned_place) == (row.index, place)
+                if entry is None or not is_planned or entry.key != job.key:
+                    # the row is not the one that was planned here; it may have moved
+                    changed = PictureChangedError()
+                    unknown = Entry(job.key, error_kind=changed.kind, error=changed.message)
+                    entry = journal.find(job.key) or unknown
+                found.append((job, entry))
+            yield row, found
 
 
 def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
@@ -131,17 +139,20 @@ def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
 
 
 def _write_rows(
-    plan: Plan, found: Iterable[tuple[Row, Job, Entry]], writer: Writer, errors: IO[str]
+    plan: Plan, found: Iterable[tuple[Row, list[Outcome]]], writer: Writer, errors: IO[str]
 ) -> Tally:
-    tally = Tally()
-    for row, job, entry in found:
+    tally, columns = Tally(), plan.output.columns
+    cells = [(column.name, number) for column in columns for number in range(column.n)]
+    for row, made in found:
         tally.rows += 1
-        writer.write(row, _added(plan.output, entry))
-        if entry.caption is not None:
-            tally.captioned += 1
-        else:
-            tally.failed[entry.error_kind or "error"] += 1
-            errors.write(json.dumps(_error_line(row, job, entry)) + "\n")
+        entries = [entry for _, entry in made]
+        writer.write(row, values_of(columns, entries, has_meta=plan.output.has_meta))
+        for (job, entry), cell in zip(made, cells, strict=True):
+            if entry.caption is not None:
+                tally.captioned += 1
+            else:
+                tally.failed[entry.error_kind or "error"] += 1
+                errors.write(json.dumps(_error_line(row, job, entry, cell)) + "\n")
     writer.close()
     skipped = plan.reader.skipped
     errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
@@ -149,17 +160,14 @@ def _write_rows(
     return tally
 
 
-def _added(output: Output, entry: Entry) -> dict[str, Any]:
-    if output.meta_key is None:
-        return {output.key: entry.caption}
-    return {output.key: entry.caption, output.meta_key: meta_of(entry)}
-
-
-def _error_line(row: Row, job: Job, entry: Entry) -> dict[str, Any]:
+def _error_line(row: Row, job: Job, entry: Entry, cell: tuple[str, int]) -> dict[str, Any]:
+    column, number = cell
     return {
         "row": row.index,
+        "column": column,
+        "number": number,
         "place": row.place,
-        "picture": [ref.name for ref in job.request.pictures] if job.request else [],
+        "picture": [ref.name for ref in job.references],
         "kind": entry.error_kind,
         "message": entry.error,
         "attempts": entry.attempts,
@@ -173,6 +181,8 @@ def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
     for bad in itertools.chain(skipped.listed, rest if unlisted else []):
         yield {
             "row": None,
+            "column": None,
+            "number": None,
             "place": bad.place,
             "picture": [],
             "kind": BAD_LINE,

@@ -14,6 +14,7 @@ import dataclasses
 import logging
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
@@ -90,7 +91,7 @@ class BatchRoad:
         if left and not self._draining:
             await self._ask_live()
         done = self._progress.captioned + self._progress.failed
-        self._progress.reused = max(0, (self._progress.rows or 0) - done)
+        self._progress.reused = max(0, (self._progress.wanted or 0) - done)
 
     def drain(self) -> None:
         """Ask nothing more; what is in flight is finished and kept. Call from the loop."""
@@ -194,8 +195,8 @@ class _Round:
         self._progress.phase = "preparing batches"
         reader = Worker("dataflow-reader")
         try:
-            while (jobs := await reader.do(self._intake.next_jobs)) is not None:
-                await self._take(jobs)
+            while (rows := await reader.do(self._intake.next_rows)) is not None:
+                await self._take(rows)
             await self._hand_in()
         finally:
             reader.close(wait=True)
@@ -204,38 +205,53 @@ class _Round:
             self._intake.close()
         return self._left
 
-    async def _take(self, jobs: list[Job]) -> None:
-        known = self._ledger.find([job.key for job in jobs])
-        settled = [self._consider(job, known.get(job.key)) for job in jobs]
-        outcomes = await asyncio.gather(*settled)
-        done = [key for key in outcomes if key is not None]
+    async def _take(self, rows: list[list[Job]]) -> None:
+        known = self._ledger.find([job.key for jobs in rows for job in jobs])
+        tasks = [asyncio.create_task(self._consider(jobs, known)) for jobs in rows]
+        try:
+            done = [key for keys in await asyncio.gather(*tasks) for key in keys]
+        finally:  # where one stops the run, the others must not begin another file
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
         self._ledger.settled(key for key in done if key in known)
         for key in done:
             self._intake.finished(key)
 
-    async def _consider(self, job: Job, asked: Asked | None) -> bytes | None:
-        """Do what is to be done for a job; returns its key where it has its outcome now."""
-        if asked is not None and asked.is_under_way:
-            self._intake.finished(job.key)
-            return None
-        if asked is not None:
-            job.attempts = asked.attempts
-            job.usage, job.cost = spent_from_text(asked.spent)
-            job.first_asked = time.monotonic() - asked.seconds
-        if asked is not None and asked.answer is not None:
-            answer = from_text(asked.answer)
-            steps.charge(job, answer, self._plan.price, self._progress)
-            if self._is_outcome(answer, job):
-                return await self._settle(job, answer)
-            if self._batching.then_live:
+    async def _consider(self, jobs: list[Job], known: Mapping[bytes, Asked]) -> list[bytes]:
+        """Do what is to be done for a row's jobs; returns the keys of those with an outcome now."""
+        done: list[bytes] = []
+        to_write: list[Job] = []
+        for job in jobs:
+            asked = known.get(job.key)
+            answer = None if asked is None else self._came_back(job, asked)
+            if asked is None or (answer is None and not asked.is_under_way):
+                to_write.append(job)
+            elif answer is None:
+                self._intake.finished(job.key)
+            elif self._is_outcome(answer, job):
+                done.append(await self._settle(job, answer))
+            elif self._batching.then_live:
                 self._left += 1
-                return None
-        try:
+            else:
+                to_write.append(job)
+        if to_write:
             async with self._loading:
-                await self._write(job)
-        except RowError as error:
-            return await self._settle(job, error)
-        return None
+                done += await self._write(to_write)
+        return done
+
+    def _came_back(self, job: Job, asked: Asked) -> Reply | DataflowError | None:
+        """What came back for a job that was in a batch, put on its bill; None for nothing yet."""
+        if asked.is_under_way:
+            return None
+        job.attempts = asked.attempts
+        job.usage, job.cost = spent_from_text(asked.spent)
+        job.first_asked = time.monotonic() - asked.seconds
+        if asked.answer is None:
+            return None
+        answer = from_text(asked.answer)
+        steps.charge(job, answer, self._plan.price, self._progress)
+        return answer
 
     def _is_outcome(self, answer: Reply | DataflowError, job: Job) -> bool:
         """Whether the job's latest answer is its last."""
@@ -253,14 +269,29 @@ class _Round:
         steps.count(self._progress, error)
         return job.key
 
-    async def _write(self, job: Job) -> None:
-        """Load the job's pictures and write it into a batch's file."""
+    async def _write(self, jobs: list[Job]) -> list[bytes]:
+        """Load the pictures of a row's jobs and write these into batches' files.
+
+        Returns:
+            The keys of those that cannot be asked, and have their outcome now.
+        """
         if self._asks_no_more:
-            self.unasked += 1
-            return
-        await steps.load(job, self._loader, self._intake.maker)
+            self.unasked += len(jobs)
+            return []
+        problems = await steps.load(jobs, self._loader, self._intake.maker)
+        done = []
+        for job, problem in zip(jobs, problems, strict=True):
+            try:
+                if problem is not None:
+                    raise problem
+                await self._write_one(job)
+            except RowError as error:
+                done.append(await self._settle(job, error))
+            job.pictures = ()
+        return done
+
+    async def _write_one(self, job: Job) -> None:
         line = self._desk.line(custom_id_of(job.key), cast("Request", job.request), job.pictures)
-        job.pictures = ()
         if len(line) > self._batching.size:
             raise PictureTooLargeError(
                 f"its request is {len(line)} bytes, and a batch takes {self._batching.size}; a "

@@ -11,14 +11,13 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from dataflow.billing.bound import PromptBound, Size, size_of
 from dataflow.billing.price import FREE, NoPrice, dollars
 from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, LimitReachedError, UsageError
 from dataflow.core.request import Reply, Request, Usage
-from dataflow.core.serving import EngineServing
+from dataflow.core.serving import EngineServing, sampling_of
 from dataflow.engine.job import Job, Plan
 from dataflow.engine.progress import Progress
 from dataflow.engine.steps import may_be_paid_for
@@ -168,24 +167,22 @@ class Budget:
         text = f"{name} {most} is reached: {spent} spent, and the next request may take {worst}"
         if to_finish is None:
             return f"{text}; nothing is answered so far: a higher limit is needed to begin"
-        return f"{text}; the other {_left(progress):,} rows take about {to_finish} more"
+        return f"{text}; the other {_left(progress):,} captions take about {to_finish} more"
 
 
 def _rest(progress: Progress, spent: Decimal) -> Decimal | None:
-    """What the rows without an outcome take, by what the others took; None before any has one."""
+    """What the captions still to come take, by what the others took; None before there is any."""
     finished = progress.captioned + progress.failed
     return spent / finished * _left(progress) if finished and spent else None
 
 
 def _left(progress: Progress) -> int:
     done = progress.captioned + progress.failed + progress.reused
-    return max(0, (progress.rows or 0) - done)
+    return max(0, (progress.wanted or 0) - done)
 
 
 def _longest_answer(serving: EngineServing, request: Request | None) -> int | None:
     """The tokens that an answer may have at most; None where nothing limits it."""
-    settings = serving.settings()
-    own = request.sampling if request is not None else {}
-    sampling: dict[str, Any] = {**settings, **settings.get("sampling", {}), **own}
+    sampling = sampling_of(serving, request)
     given = [sampling.get(name) for name in ("max_tokens", "max_completion_tokens")]
     return max((number for number in given if isinstance(number, int)), default=None)

@@ -108,6 +108,8 @@ class _Estimator:
         is_whole = found.is_exact and found.read == found.rows
         self._population = found.requests if is_whole else math.inf
         self._answers = [asked for asked in found.answered if _was_captioned(asked)]
+        # columns differ in what they ask and in how long their answers are
+        self._columns = list(dict.fromkeys(asked.column for asked in found.open))
 
     def estimate(self, max_side: int, other_sides: Iterable[int]) -> Estimate:
         ratios = self._ratios(max_side)
@@ -118,8 +120,8 @@ class _Estimator:
             unreadable={kind: self._share(kind) for kind in problems},
             bill=bill,
             by_side={side: self._bill(side, ratios, side == max_side) for side in other_sides},
-            checked=len(ratios) if self._terms.rule else len(self._charged()),
-            measured=len(self._lengths()),
+            checked=len(ratios) if self._terms.rule else len(_prompt_tokens(self._answers)),
+            measured=self._measured(),
             charged=math.fsum(ratios) / len(ratios) if ratios else None,
         )
 
@@ -142,8 +144,7 @@ class _Estimator:
         pictures = [self._pictures(one, side) for one in asked] if self._terms.rule else None
         picture = self._mean(pictures).within(self._terms.rule_error) if pictures else None
         if pictures is None:
-            charged = self._charged() if is_planned else []
-            prompt = self._per_answer(charged) if charged else None
+            prompt = self._read() if is_planned else None
         elif len(ratios) >= _ENOUGH:
             both = [a + b.likely for a, b in zip(pictures, texts, strict=True)]
             prompt = self._mean(both) * Span.of_mean(ratios).within(_LEAST_ERROR)
@@ -153,18 +154,42 @@ class _Estimator:
         return Bill(picture, text, prompt, completion, self._cost(prompt, completion))
 
     def _completion(self) -> Span:
-        lengths = self._lengths()
-        if lengths:
-            return self._per_answer(lengths)
-        most = self._terms.max_tokens or math.inf
-        assumed = ASSUMED_ANSWER
-        each = Span(min(assumed.low, most), min(assumed.likely, most), min(assumed.high, most))
-        return self._mean([float(one.problem is None) for one in self._found.open]) * each
+        written = [self._made(column) * self._length(column) for column in self._columns]
+        return sum(written, start=_NONE)
 
-    def _per_answer(self, values: Sequence[float]) -> Span:
-        """All requests' sum, from those of the answered ones."""
-        made = self._mean([float(one.problem is None) for one in self._found.open])
-        return made * Span.of_mean(values, spread=_SPREAD).within(_MEAN_ERROR)
+    def _length(self, column: str) -> Span:
+        """Tokens of one answer in `column`."""
+        lengths = _completion_tokens(self._answers_in(column))
+        if lengths:
+            return _per_answer(lengths)
+        own = [asked.most for asked in self._found.open if asked.column == column]
+        most = max((number for number in own if number), default=self._terms.max_tokens) or math.inf
+        assumed = ASSUMED_ANSWER
+        return Span(min(assumed.low, most), min(assumed.likely, most), min(assumed.high, most))
+
+    def _read(self) -> Span | None:
+        """Tokens read, by what was charged for other answers; None where a column has none."""
+        charged = [_prompt_tokens(self._answers_in(column)) for column in self._columns]
+        if not all(charged):
+            return None
+        read = [
+            self._made(column) * _per_answer(counts)
+            for column, counts in zip(self._columns, charged, strict=True)
+        ]
+        return sum(read, start=_NONE) if read or _prompt_tokens(self._answers) else None
+
+    def _made(self, column: str) -> Span:
+        """Requests for `column` that can be made."""
+        asked = self._found.open
+        return self._mean([float(a.problem is None and a.column == column) for a in asked])
+
+    def _answers_in(self, column: str) -> list[Asked]:
+        return [asked for asked in self._answers if asked.column == column]
+
+    def _measured(self) -> int:
+        """Answers from which the length of all columns' answers was taken."""
+        counts = [len(_completion_tokens(self._answers_in(column))) for column in self._columns]
+        return len(_completion_tokens(self._answers)) if all(counts) else 0
 
     def _pictures(self, asked: Asked, side: int) -> float:
         rule = self._terms.rule
@@ -179,14 +204,6 @@ class _Estimator:
         told = [self._pictures(one, side) + _texts(one).likely for one in self._answers]
         charged = [one.answer.prompt_tokens if one.answer else None for one in self._answers]
         return [c / t for c, t in zip(charged, told, strict=True) if c is not None and t > 0]
-
-    def _charged(self) -> list[float]:
-        found = [one.answer.prompt_tokens for one in self._answers if one.answer]
-        return [float(count) for count in found if count is not None]
-
-    def _lengths(self) -> list[float]:
-        found = [one.answer.completion_tokens for one in self._answers if one.answer]
-        return [float(count) for count in found if count is not None]
 
     def _cost(self, prompt: Span | None, completion: Span) -> Span | None:
         price = self._terms.price
@@ -205,6 +222,20 @@ def _requests(found: Forecast) -> Span:
     if found.read < found.rows:
         return whole.within(_PREFIX_ERROR)
     return whole if found.is_exact else whole.within(_COUNT_ERROR)
+
+
+def _per_answer(values: Sequence[float]) -> Span:
+    return Span.of_mean(values, spread=_SPREAD).within(_MEAN_ERROR)
+
+
+def _prompt_tokens(answers: Iterable[Asked]) -> list[float]:
+    found = [one.answer.prompt_tokens for one in answers if one.answer]
+    return [float(count) for count in found if count is not None]
+
+
+def _completion_tokens(answers: Iterable[Asked]) -> list[float]:
+    found = [one.answer.completion_tokens for one in answers if one.answer]
+    return [float(count) for count in found if count is not None]
 
 
 def _was_captioned(asked: Asked) -> bool:

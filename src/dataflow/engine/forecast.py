@@ -10,13 +10,13 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dataflow.core.errors import RowError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
-from dataflow.engine.intake import CHUNK_ROWS, JobMaker, taken_rows
-from dataflow.engine.job import Job, Plan
+from dataflow.engine.intake import JobMaker, taken_rows
+from dataflow.engine.job import Job, Plan, weight_of
 from dataflow.engine.journal_view import Answered, JournalView
 from dataflow.engine.key_sample import KeyCount, KeySample
 from dataflow.images.loader import Loader
@@ -30,6 +30,7 @@ MOST_ROWS = 200_000
 
 _ANSWERED = 200  # of the requests that are answered already
 _AT_ONCE = 64
+_CHUNK_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,8 @@ class Asked:
 
     Attributes:
         index: The row it stands in, the first of those that make it.
+        column: The column that it is for.
+        most: Tokens that its own sampling allows the answer; None where it says nothing of that.
         texts: What it says.
         turns: In how many turns.
         sizes: Width and height of each picture, whole and upright, in pixels.
@@ -46,6 +49,8 @@ class Asked:
     """
 
     index: int
+    column: str
+    most: int | None
     texts: tuple[str, ...]
     turns: int
     sizes: tuple[Size, ...] = ()
@@ -62,7 +67,7 @@ class Forecast:
         read: Those that were read; the numbers below are of these.
         skipped: Rows that cannot be read and are left out.
         bad: Rows that make no request: no picture, no readable question.
-        done: Rows whose answer is in the journal.
+        done: Rows of which every request is answered in the journal.
         requests: Distinct requests that are not answered.
         is_exact: Whether `requests` is counted exactly.
         open: A fair sample of the distinct requests that are not answered, in an order by lot.
@@ -95,7 +100,14 @@ def forecast(plan: Plan, *, sample: int = SAMPLE, most_rows: int = MOST_ROWS) ->
     return asyncio.run(_Looker(plan, sample).look(most_rows))
 
 
-_Found = tuple[Job, int, Answered | None]
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A request that was met: in which row, for which column, and what the journal knows."""
+
+    job: Job
+    index: int
+    column: str
+    answer: Answered | None
 
 
 class _Looker:
@@ -107,6 +119,7 @@ class _Looker:
         self._open: KeySample[Asked | _Found] = KeySample(sample)
         self._answered: KeySample[Asked | _Found] = KeySample(_ANSWERED)
         self._result = Forecast()
+        self._columns = [c.name for c in plan.output.columns for _ in range(c.n)]
 
     async def look(self, most_rows: int) -> Forecast:
         plan, result = self._plan, self._result
@@ -116,7 +129,7 @@ class _Looker:
         async with Loader(plan.limits) as loader:
             with contextlib.closing(taken_rows(plan)) as rows:
                 taken = rows if total is None else itertools.islice(rows, most_rows)
-                while chunk := list(itertools.islice(taken, CHUNK_ROWS)):
+                while chunk := list(itertools.islice(taken, _CHUNK_ROWS)):
                     await self._take(chunk, loader)
                     plan.progress.phase = f"reading, {result.read:,} rows"
             plan.progress.phase = "measuring pictures"
@@ -128,24 +141,29 @@ class _Looker:
         return result
 
     async def _take(self, rows: Sequence[Row], loader: Loader) -> None:
-        jobs = [(self._maker.job(row), row.index) for row in rows]
-        known = self._known([job.key for job, _ in jobs])
+        made = [(row.index, self._maker.jobs(row)) for row in rows]
+        known = self._known([job.key for _, jobs in made for job in jobs])
         self._result.read += len(rows)
-        for job, index in jobs:
-            answer = known.get(job.key)
-            if job.request is None:
-                self._result.bad += 1
-                continue
-            if answer is None:
-                self._count.add(job.key)
-            else:
-                self._result.done += 1
-            sample = self._open if answer is None else self._answered
-            if sample.wants(job.key):
-                found = job, index, answer
-                # what stands in the data itself is not kept: it may be large
-                is_light = job.weight == 0
-                sample.put(job.key, found if is_light else await _measure(found, loader))
+        for index, jobs in made:
+            found = [
+                _Found(job, index, column, known.get(job.key))
+                for job, column in zip(jobs, self._columns, strict=True)
+                if job.request is not None
+            ]
+            self._result.bad += not found
+            self._result.done += bool(found) and all(one.answer is not None for one in found)
+            for one in found:
+                await self._sample(one, loader)
+
+    async def _sample(self, found: _Found, loader: Loader) -> None:
+        job = found.job
+        if found.answer is None:
+            self._count.add(job.key)
+        sample = self._open if found.answer is None else self._answered
+        if sample.wants(job.key):
+            # what stands in the data itself is not kept: it may be large
+            is_light = weight_of([job]) == 0
+            sample.put(job.key, found if is_light else await _measure(found, loader))
 
     def _known(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
         if self._plan.fresh:
@@ -164,12 +182,18 @@ async def _measured(sample: Iterable[Asked | _Found], loader: Loader) -> list[As
 
 
 async def _measure(found: _Found, loader: Loader) -> Asked:
-    job, index, answer = found
-    request = job.request or Request(())
-    texts = [part for turn in request.turns for part in turn.parts if isinstance(part, str)]
-    turns = len(request.turns)
+    request = found.job.request or Request(())
+    most = [request.sampling.get(name) for name in ("max_tokens", "max_completion_tokens")]
+    asked = Asked(
+        index=found.index,
+        column=found.column,
+        most=next((number for number in most if isinstance(number, int)), None),
+        texts=tuple(p for turn in request.turns for p in turn.parts if isinstance(p, str)),
+        turns=len(request.turns),
+        answer=found.answer,
+    )
     try:
         sizes = [await loader.measure(ref) for ref in request.pictures]
     except RowError as error:
-        return Asked(index, tuple(texts), turns, problem=error.kind, answer=answer)
-    return Asked(index, tuple(texts), turns, tuple(sizes), answer=answer)
+        return replace(asked, problem=error.kind)
+    return replace(asked, sizes=tuple(sizes))

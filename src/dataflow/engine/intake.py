@@ -6,33 +6,38 @@ Runs in a thread of its own, a chunk at a time, so that reading never stalls the
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Container, Generator, Sequence
 
 from dataflow.core.errors import RowError, UsageError
+from dataflow.core.request import Request
 from dataflow.core.row import Row
-from dataflow.engine.job import Job, Plan
+from dataflow.core.serving import sampling_of
+from dataflow.engine.job import Job, Plan, weight_of
 from dataflow.engine.journal import Journal
 from dataflow.engine.keys import KeyMaker, row_key
 from dataflow.images.identity import identify
 
-CHUNK_ROWS = 256
-"""Rows looked up in the journal at once."""
+CHUNK_JOBS = 256
+"""Requests looked up in the journal at once, and the rest of their last row."""
 
 CHUNK_BYTES = 16 * 1024 * 1024
 """Pictures that stand in the data itself end a chunk early."""
 
 
 class JobMaker:
-    """Makes a row's job; the same row and pictures make the same key.
+    """Makes a row's jobs; the same row and pictures make the same keys.
 
     Args:
         plan: The run.
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._request_of = plan.request_of
+        self._requests_of = plan.requests_of
+        self._counts = [column.n for column in plan.output.columns]
+        self._seed = sampling_of(plan.serving).get("seed")
         self._keys = KeyMaker(
             {
                 "serving": dict(plan.serving.settings()),
@@ -41,13 +46,40 @@ class JobMaker:
             functools.partial(identify, base=str(plan.output.path.parent.absolute())),
         )
 
-    def job(self, row: Row) -> Job:
-        """The row's job; one that only holds an error where the row makes no request."""
+    def jobs(self, row: Row) -> list[Job]:
+        """The row's jobs, one for each caption that it gets, in the order of the columns.
+
+        One that only holds an error stands where the row makes no request.
+        """
+        asked = self._asked(row)
+        keys = iter(self._keys.keys([one for one in asked if isinstance(one, Request)]))
+        return [
+            Job(next(keys), one)
+            if isinstance(one, Request)
+            else Job(row_key(row.index, place), error=one)
+            for place, one in enumerate(asked)
+        ]
+
+    def _asked(self, row: Row) -> list[Request | RowError]:
+        """What is asked for each of the row's captions."""
         try:
-            request = self._request_of(row)
-            return Job(self._keys.key(request), request)
+            found = list(self._requests_of(row))
         except RowError as error:
-            return Job(row_key(row.index), error=error)
+            found = [error] * len(self._counts)
+        return [
+            self._numbered(one, number)
+            for one, count in zip(found, self._counts, strict=True)
+            for number in range(count)
+        ]
+
+    def _numbered(self, asked: Request | RowError, number: int) -> Request | RowError:
+        """The same question for another answer: with another seed, where one is given."""
+        if number == 0 or isinstance(asked, RowError):
+            return asked
+        sampling, seed = asked.sampling, asked.sampling.get("seed", self._seed)
+        if isinstance(seed, int):
+            sampling = {**sampling, "seed": seed + number}
+        return dataclasses.replace(asked, sampling=sampling, number=number)
 
     def is_unchanged(self, job: Job) -> bool:
         """Whether the job's pictures on disk are still those that its key was made of."""
@@ -58,7 +90,7 @@ class JobMaker:
 
 
 class Intake:
-    """The rows of one run, as jobs.
+    """The rows of one run, as the jobs that are to be asked.
 
     Args:
         plan: The run.
@@ -72,46 +104,52 @@ class Intake:
         self._rows = taken_rows(plan)
         self._under_way: set[bytes] = set()
 
-    def next_jobs(self) -> list[Job] | None:
-        """The jobs of the next chunk of rows (may be none), or None at the end of the data.
+    def next_rows(self) -> list[list[Job]] | None:
+        """The next chunk's jobs, those of a row together, or None at the end of the data.
+
+        Only those that are to be asked: the chunk may be empty, and no row in it is.
 
         Raises:
             InputError: the dataset cannot be read.
             JournalError: the journal cannot be read or written.
         """
-        jobs, keys_by_row, size = [], [], 0
-        for row in itertools.islice(self._rows, CHUNK_ROWS):
-            job = self.maker.job(row)
-            jobs.append(job)
-            keys_by_row.append((row.index, job.key))
-            size += job.weight
-            if size > CHUNK_BYTES:
+        rows: list[list[Job]] = []
+        planned: list[tuple[int, int, bytes]] = []
+        size = 0
+        for row in self._rows:
+            jobs = self.maker.jobs(row)
+            rows.append(jobs)
+            planned += [(row.index, place, job.key) for place, job in enumerate(jobs)]
+            size += weight_of(jobs)
+            if size > CHUNK_BYTES or len(planned) >= CHUNK_JOBS:
                 break
-        if not jobs:
+        if not rows:
             return None
-        self._journal.plan(keys_by_row)
-        return self._unanswered(jobs)
+        self._journal.plan(planned)
+        return self._unanswered(rows)
 
     def close(self) -> None:
-        """Let go of the dataset's file; call when no `next_jobs` is under way."""
+        """Let go of the dataset's file; call when no `next_rows` is under way."""
         self._rows.close()
 
     def finished(self, key: bytes) -> None:
         """A job's outcome is in the journal now."""
         self._under_way.discard(key)
 
-    def _unanswered(self, jobs: list[Job]) -> list[Job]:
+    def _unanswered(self, rows: list[list[Job]]) -> list[list[Job]]:
         # in this order: a job that ends in between then shows in one of the two
         under_way = self._under_way.copy()
-        known = self._journal.known([job.key for job in jobs], retry_failed=self._plan.retry_failed)
-        fresh = []
-        for job in jobs:
-            if job.key in known or job.key in under_way or job.key in self._under_way:
-                self._plan.progress.reused += 1
-            else:
-                self._under_way.add(job.key)
-                fresh.append(job)
-        return fresh
+        keys = [job.key for jobs in rows for job in jobs]
+        known = self._journal.known(keys, retry_failed=self._plan.retry_failed)
+        fresh = [[job for job in jobs if self._takes(job.key, known, under_way)] for jobs in rows]
+        self._plan.progress.reused += len(keys) - sum(map(len, fresh))
+        return [jobs for jobs in fresh if jobs]
+
+    def _takes(self, key: bytes, known: Container[bytes], under_way: Container[bytes]) -> bool:
+        if key in known or key in under_way or key in self._under_way:
+            return False
+        self._under_way.add(key)
+        return True
 
 
 def taken_rows(plan: Plan) -> Generator[Row, None, None]:
@@ -140,14 +178,14 @@ def survey(plan: Plan, stop: Callable[[], bool]) -> int:
     """
     rows, columns = plan.reader.count(), plan.reader.column_names()
     if columns is not None and not plan.output.overwrite:
-        refuse_columns(plan.output.columns, columns, "the dataset")
+        refuse_columns(plan.output.names, columns, "the dataset")
     if rows is not None and (columns is not None or plan.output.overwrite):
         return rows if plan.limit is None else min(rows, plan.limit)
     taken = 0
     with contextlib.closing(taken_rows(plan)) as found:
         for row in itertools.takewhile(lambda _: not stop(), found):
             if not plan.output.overwrite:
-                refuse_columns(plan.output.columns, row.fields, row.place)
+                refuse_columns(plan.output.names, row.fields, row.place)
             taken += 1
     return taken
 
@@ -162,6 +200,7 @@ def refuse_columns(keys: Sequence[str], columns: Container[str], place: str) -> 
     if there is not None:
         raise UsageError(
             f"{place} has a column {there!r} already; choose another name for the new one "
-            "(--output-key; in Python the operator's output key), or let it be replaced "
+            "(--output-key, or in the prompt file; in Python the operator's output key or the "
+            "prompt's name), or let it be replaced "
             "(--overwrite-column; in Python overwrite=True)"
         )

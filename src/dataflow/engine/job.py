@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -11,11 +11,12 @@ from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
 from dataflow.core.dataset import Reader, Writer
 from dataflow.core.errors import RowError, TryAgainError
-from dataflow.core.picture import Picture
+from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Usage
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
 from dataflow.engine import policy
+from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.place import files_at, true_place
 from dataflow.engine.progress import Progress
 from dataflow.images.limits import Limits
@@ -28,10 +29,10 @@ class Output:
     Attributes:
         path: The output file; journal, lock and errors file lie beside it under its name. A
             symbolic link stands for the file that it leads to.
-        key: The name under which the caption is added to each row.
+        columns: The columns of captions that are added to each row.
         open_writer: Given a path beside the output to write to, a writer in the output's format.
         overwrite: Whether columns that the rows have under these names already may be replaced.
-        meta_key: The name under which `meta.meta_of` is added, too; None for nowhere.
+        has_meta: Whether each column's meta is added, too.
         files_of: The files at a path that a former run wrote as its output.
 
     Raises:
@@ -39,19 +40,24 @@ class Output:
     """
 
     path: Path
-    key: str
+    columns: Sequence[Column]
     open_writer: Callable[[Path], Writer]
     overwrite: bool = False
-    meta_key: str | None = None
+    has_meta: bool = False
     files_of: Callable[[Path], list[Path]] = files_at
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", true_place(self.path))
 
     @property
-    def columns(self) -> tuple[str, ...]:
+    def names(self) -> list[str]:
         """The names of all columns that are added."""
-        return (self.key,) if self.meta_key is None else (self.key, self.meta_key)
+        return list(added_columns(self.columns, has_meta=self.has_meta))
+
+    @property
+    def captions(self) -> int:
+        """How many captions each row gets, in all columns together."""
+        return sum(column.n for column in self.columns)
 
     def beside(self, ending: str) -> Path:
         """The file beside the output that is called like it, with `ending` appended."""
@@ -83,7 +89,8 @@ class Plan:
 
     Attributes:
         reader: The dataset.
-        request_of: A row → its request; raises `RowError` for a row that makes none.
+        requests_of: A row → what is asked for each of the output's columns, in their order: the
+            request, or why there is none. Raises `RowError` for a row that makes none at all.
         serving: The engine.
         output: Where the rows go.
         checks: Run over each reply; the first verdict is the row's error.
@@ -105,7 +112,7 @@ class Plan:
     """
 
     reader: Reader
-    request_of: Callable[[Row], Request]
+    requests_of: Callable[[Row], Sequence[Request | RowError]]
     serving: EngineServing
     output: Output
     checks: Sequence[Check] = ()
@@ -140,6 +147,19 @@ class Tries:
 
 
 @dataclass(slots=True)
+class Lot:
+    """What the jobs of one row that are asked in this run have in common.
+
+    Attributes:
+        left: How many of them have no outcome yet.
+        size: Bytes that they count for on the road, until the last has its outcome.
+    """
+
+    left: int
+    size: int = 0
+
+
+@dataclass(slots=True)
 class Job:
     """One request on its way.
 
@@ -153,6 +173,7 @@ class Job:
         usage: Tokens of the attempts so far, those that failed included.
         cost: US dollars for them; None where it is not known.
         tries: The failures that may pass, by kind.
+        lot: What it shares with the row's other jobs, on the road.
     """
 
     key: bytes
@@ -165,8 +186,16 @@ class Job:
     cost: Decimal | None = None
     tries: dict[type[TryAgainError], Tries] = field(default_factory=dict)
 
+    lot: Lot = field(default_factory=lambda: Lot(1))
+
     @property
-    def weight(self) -> int:
-        """Bytes this job holds in memory: the pictures as given and as loaded."""
-        given = 0 if self.request is None else sum(len(r.data) for r in self.request.pictures)
-        return given + sum(len(p.data) for p in self.pictures)
+    def references(self) -> tuple[ImageRef, ...]:
+        """The pictures that it is about, not loaded."""
+        return () if self.request is None else self.request.pictures
+
+
+def weight_of(jobs: Iterable[Job]) -> int:
+    """Bytes that a row's jobs hold in memory: the pictures as given and as loaded, each once."""
+    held = {id(ref.data): len(ref.data) for job in jobs for ref in job.references}
+    held |= {id(picture.data): len(picture.data) for job in jobs for picture in job.pictures}
+    return sum(held.values())

@@ -6,8 +6,8 @@ that it survives a power cut. Answers that arrive together are committed togethe
 the journal's own, and `Journal.put` returns when its answer is committed.
 
 Format: SQLite 3 (see `journal_file`). Table `replies`: one line per request key. Table `plan`: the
-key of each row of the latest run, so that the output can be assembled. Table `runs`: each run, so
-that `status` can tell how far the latest is.
+key of each caption of the latest run, by row and place in the row, so that the output can be
+assembled. Table `runs`: each run, so that `status` can tell how far the latest is.
 """
 
 from __future__ import annotations
@@ -174,14 +174,14 @@ class Journal:
                 self.path, aside,
             )  # fmt: skip
 
-    def plan(self, keys_by_row: Iterable[tuple[int, bytes]]) -> None:
-        """Keep the key of each of these rows."""
-        self._thread.submit(self._plan, list(keys_by_row)).result()
+    def plan(self, planned: Iterable[tuple[int, int, bytes]]) -> None:
+        """Keep the keys of captions: each one's row, its place among the row's, and its key."""
+        self._thread.submit(self._plan, list(planned)).result()
 
-    def _plan(self, keys_by_row: list[tuple[int, bytes]]) -> None:
+    def _plan(self, planned: list[tuple[int, int, bytes]]) -> None:
         with self._guarded():
             self._db.executemany(
-                "INSERT OR REPLACE INTO plan (row, key) VALUES (?, ?)", keys_by_row
+                "INSERT OR REPLACE INTO plan (row, place, key) VALUES (?, ?, ?)", planned
             )
             self._db.commit()
 
@@ -208,22 +208,26 @@ class Journal:
             had = "SELECT 1 FROM replies WHERE run <= ? AND caption NOT NULL LIMIT 1"
             return not kept and self._db.execute(had, former[:1]).fetchone() is not None
 
-    def outcomes(self) -> Iterator[tuple[int, Entry | None]]:
-        """Each planned row's number and its entry, in order; None where there is none to trust."""
+    def outcomes(self) -> Iterator[tuple[int, int, Entry | None]]:
+        """Each planned caption's row, its place there and its entry, in order.
+
+        None stands where there is no entry to trust.
+        """
         with self._guarded():
             columns = COLUMNS.replace("key", "plan.key", 1)
             cursor = self._db.execute(
-                f"SELECT plan.row, replies.checksum, {columns} "  # noqa: S608
-                "FROM plan LEFT JOIN replies ON plan.key = replies.key ORDER BY plan.row"
+                f"SELECT plan.row, place, replies.checksum, {columns} FROM plan "  # noqa: S608
+                "LEFT JOIN replies ON plan.key = replies.key ORDER BY plan.row, place"
             )
         while True:
             with self._guarded():
                 batch = cursor.fetchmany(LOOKUP_BATCH)
             if not batch:
                 return
-            for row, checksum, *values in batch:
+            for row, place, checksum, *values in batch:
                 entry = Entry.of(values)
-                yield row, entry if checksum is not None and entry.checksum() == checksum else None
+                is_sound = checksum is not None and entry.checksum() == checksum
+                yield row, place, entry if is_sound else None
 
     def close(self) -> None:
         """Commit what waits and let go of the file; may be called twice.

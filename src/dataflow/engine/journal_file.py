@@ -15,7 +15,7 @@ from dataflow.engine.place import free_name
 APPLICATION_ID = 0x44464A4C
 """Marks a SQLite file as ours ("DFJL"); see https://sqlite.org/pragma.html#pragma_application_id."""
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _FILE_VERSIONS = {1, 2}
 """Bytes 18 and 19 of a SQLite file that can be written (https://sqlite.org/fileformat.html)."""
@@ -28,7 +28,9 @@ CREATE TABLE replies (
     attempts INTEGER NOT NULL, seconds REAL NOT NULL, model TEXT NOT NULL,
     checksum INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL);
+CREATE TABLE plan (
+    row INTEGER NOT NULL, place INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (row, place)
+) WITHOUT ROWID;
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY, started REAL NOT NULL, rows INTEGER, ended REAL, ending TEXT
 );
@@ -72,7 +74,7 @@ _log = logging.getLogger("dataflow")
 def open_database(path: Path | None, *, durable: bool) -> sqlite3.Connection:
     """Open or make the journal at `path`; in memory where it is None.
 
-    A file of the former layout is brought to today's. One that is damaged, of another layout or
+    A file of a former layout is brought to today's. One that is damaged, of another layout or
     another program's is set aside under a new name beside it, with a warning, and a new one is
     begun; nothing is deleted.
 
@@ -124,8 +126,8 @@ def _prepare(db: sqlite3.Connection, *, durable: bool) -> sqlite3.Connection:
         db.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
         if not _tables(db):
             db.executescript(_SCHEMA)
-        elif journal_upgrade.is_former(db):
-            journal_upgrade.upgrade(db, TABLES, SCHEMA_VERSION)
+        elif former := journal_upgrade.former_version(db, _own_tables()):
+            journal_upgrade.upgrade(db, former, TABLES, SCHEMA_VERSION)
     except BaseException:
         db.close()
         raise
@@ -142,8 +144,9 @@ def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
 @functools.cache
 def _own_tables() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """The journal's tables, without and with those for batches."""
-    db = _prepare(connect(":memory:"), durable=False)
+    db = connect(":memory:")
     try:
+        db.executescript(_SCHEMA)
         own = _tables(db)
         db.executescript(BATCH_TABLES)
         return own, _tables(db)
@@ -169,7 +172,7 @@ def _distrust(path: Path) -> str | None:
             return None  # made, and killed before its first table
         if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
             return "belongs to another program"
-        if journal_upgrade.is_former(db):
+        if journal_upgrade.former_version(db, _own_tables()):
             return None
         version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:

@@ -1,17 +1,22 @@
-"""A journal of the former layout → today's, so that a new version loses no paid answer."""
+"""A journal of a former layout → today's, so that a new version loses no paid answer."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeAlias
 from zlib import crc32
 
 from dataflow.core.request import Usage
 from dataflow.engine.entry import COLUMNS, Entry
 
-_FORMER_VERSION = 1
-_FORMER_TABLES = """
+Tables: TypeAlias = "list[tuple[str, str]]"
+"""Each table's and index's name and the statement that made it, by name."""
+
+_FORMER_PLAN = "CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL)"
+"""Version 2, in which each row had one caption; in all else it is version 3."""
+
+_FIRST_TABLES = """
 CREATE TABLE replies (
     key BLOB PRIMARY KEY, caption TEXT, error_kind TEXT, error TEXT, is_final INTEGER NOT NULL,
     finish_reason TEXT, prompt_tokens INTEGER, completion_tokens INTEGER,
@@ -26,39 +31,60 @@ _NO_CHECKSUM = -1
 """No entry has it: an answer that was damaged in the former layout stays so."""
 
 
-def is_former(db: sqlite3.Connection) -> bool:
-    """Whether the journal has the layout that the version before had, whole."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    tables = [sql for (sql,) in db.execute("SELECT sql FROM sqlite_master WHERE sql NOT NULL")]
-    former = [f"{sql.strip()}" for sql in _FORMER_TABLES.split(";") if sql.strip()]
-    return version == _FORMER_VERSION and sorted(tables) == sorted(former)
+def former_version(db: sqlite3.Connection, today: Iterable[Tables]) -> int | None:
+    """The version of the journal's layout, where it is a former one and whole; else None.
+
+    Args:
+        db: The journal.
+        today: The layouts that today's version may have.
+    """
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    names = "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL ORDER BY 1"
+    found = db.execute(names).fetchall()
+    first = sorted(sql.strip() for sql in _FIRST_TABLES.split(";") if sql.strip())
+    second = ([(n, _FORMER_PLAN if n == "plan" else sql) for n, sql in one] for one in today)
+    if version == 1 and sorted(sql for _, sql in found) == first:
+        return 1
+    return 2 if version == 2 and found in second else None
 
 
-def upgrade(db: sqlite3.Connection, tables: str, version: int) -> None:
-    """Bring the former layout to `tables`, in one transaction; what it holds is kept.
+def upgrade(db: sqlite3.Connection, former: int, tables: str, version: int) -> None:
+    """Bring a former layout to `tables`, in one transaction; what it holds is kept.
+
+    But for the plan of its latest run, which the next run makes anew.
 
     Args:
         db: The journal; nobody else has it open.
+        former: The version of its layout.
         tables: The statements that make today's tables.
         version: Today's.
 
     Raises:
         sqlite3.Error: the file cannot be written; it is as it was.
     """
+    statements = [sql.strip() for sql in tables.split(";") if sql.strip()]
     with db:  # commits, or rolls back
         db.execute("BEGIN IMMEDIATE")
-        for name in ("replies", "plan", "runs"):
-            db.execute(f"ALTER TABLE {name} RENAME TO former_{name}")
-        for statement in filter(str.strip, tables.split(";")):
-            db.execute(statement)
-        db.executemany(
-            f"INSERT INTO replies ({COLUMNS}, checksum, run, at) VALUES ({_MARKS})",  # noqa: S608
-            _rows(db),
-        )
-        db.execute("INSERT INTO runs (run, started) SELECT run, started FROM former_runs")
-        for name in ("replies", "plan", "runs"):
-            db.execute(f"DROP TABLE former_{name}")
+        if former == 1:
+            _rebuild(db, statements)
+        else:
+            db.execute("DROP TABLE plan")
+            db.execute(next(sql for sql in statements if sql.startswith("CREATE TABLE plan ")))
         db.execute(f"PRAGMA user_version = {version}")
+
+
+def _rebuild(db: sqlite3.Connection, statements: Iterable[str]) -> None:
+    for name in ("replies", "plan", "runs"):
+        db.execute(f"ALTER TABLE {name} RENAME TO former_{name}")
+    for statement in statements:
+        db.execute(statement)
+    db.executemany(
+        f"INSERT INTO replies ({COLUMNS}, checksum, run, at) VALUES ({_MARKS})",  # noqa: S608
+        _rows(db),
+    )
+    db.execute("INSERT INTO runs (run, started) SELECT run, started FROM former_runs")
+    for name in ("replies", "plan", "runs"):
+        db.execute(f"DROP TABLE former_{name}")
 
 
 def _rows(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:

@@ -1,13 +1,15 @@
 """The key of a request: the same question about the same pictures has the same key.
 
 The key is made of what determines the answer: the serving's settings (model, sampling), how
-pictures are prepared, the conversation's text, and each picture's identity in its place.
+pictures are prepared, the conversation's text, each picture's identity in its place, and which of
+several answers it is. The column in which the answer is to stand is no part of it.
 """
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
@@ -35,18 +37,40 @@ class KeyMaker:
 
     def key(self, request: Request) -> bytes:
         """The request's key, `KEY_BYTES` long."""
+        return self._key(request, self._identify)
+
+    def keys(self, requests: Sequence[Request]) -> list[bytes]:
+        """The requests' keys; a picture that several of them hold is identified once."""
+        identify = self._identify if len(requests) == 1 else functools.cache(self._identify)
+        return [self._key(request, identify) for request in requests]
+
+    def _key(self, request: Request, identify: Callable[[ImageRef], str]) -> bytes:
         digest = self._start.copy()
-        turns = [[turn.role, *map(self._part, turn.parts)] for turn in request.turns]
-        digest.update(_canonical([turns, dict(request.sampling)]))
+        turns = [
+            [
+                turn.role,
+                *(
+                    ["text", part] if isinstance(part, str) else ["picture", identify(part)]
+                    for part in turn.parts
+                ),
+            ]
+            for turn in request.turns
+        ]
+        # the first of several answers has the key that it has alone
+        number = [request.number] if request.number else []
+        digest.update(_canonical([turns, dict(request.sampling), *number]))
         return digest.digest()
 
-    def _part(self, part: str | ImageRef) -> list[str]:
-        return ["text", part] if isinstance(part, str) else ["picture", self._identify(part)]
 
+def row_key(index: int, place: int = 0) -> bytes:
+    """The key under which a failure is kept where there is no request.
 
-def row_key(index: int) -> bytes:
-    """The key under which the failure of a row that makes no request is kept."""
-    return blake2b(b"row %d" % index, digest_size=KEY_BYTES).digest()
+    Args:
+        index: The row's.
+        place: Among the row's captions.
+    """
+    text = b"row %d" % index if place == 0 else b"row %d, caption %d" % (index, place)
+    return blake2b(text, digest_size=KEY_BYTES).digest()
 
 
 def _canonical(value: object) -> bytes:

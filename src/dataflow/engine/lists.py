@@ -16,6 +16,7 @@ from dataflow.core.request import Reply, Request
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
 from dataflow.engine.assemble import outcomes
+from dataflow.engine.columns import Column
 from dataflow.engine.entry import Entry
 from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.journal import Journal
@@ -41,57 +42,81 @@ def answer_all(
         StopRunError: the run could not go on; what was answered is in its `answers`.
         RunInterruptedError: Ctrl-C; likewise.
     """
-    return [_outcome(entry) for entry in entries_of(serving, requests, checks=checks)]
+    found = entries_of(serving, [Column("answer")], [[one] for one in requests], checks=checks)
+    return [_outcome(entry) for [entry] in found]
 
 
 def entries_of(
     serving: EngineServing,
-    requests: Sequence[Request | RowError],
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Request | RowError]],
     *,
     checks: Sequence[Check] = (),
     price: Price | NoPrice = UNPRICED,
-) -> list[Entry]:
-    """As `answer_all`, with all that is known of each outcome; `price` is the serving's."""
+) -> list[list[Entry]]:
+    """Ask every row and return all that is known of its outcomes, in order.
+
+    Args:
+        serving: The engine.
+        columns: Those that each row is asked for.
+        rows: For each row a request for each column, or a `RowError` in place of one.
+        checks: See `answer_all`.
+        price: The serving's.
+
+    Returns:
+        For each row an entry for each of its captions, in the order of the columns.
+
+    Raises:
+        StopRunError: the run could not go on; what was answered is in its `answers`, row after row.
+        RunInterruptedError: Ctrl-C; likewise.
+    """
     plan = Plan(
-        reader=_ListReader(requests),
-        request_of=_request_of,
+        reader=_ListReader(rows),
+        requests_of=_requests_of,
         serving=serving,
-        output=Output(Path(os.devnull), "", _no_writer),
+        output=Output(Path(os.devnull), columns, _no_writer),
         checks=checks,
         price=price,
     )
     journal = Journal(None)
+
+    def collect(_: object) -> list[list[Entry]]:
+        return [[entry for _, entry in made] for _, made in outcomes(plan, journal)]
+
     try:
-        return drive(plan, journal, then=lambda _: [e for _, _, e in outcomes(plan, journal)])
+        return drive(plan, journal, then=collect)
     except StopRunError as error:
-        raise error.with_answers(_answers(journal, len(requests))) from error.__cause__
+        raise error.with_answers(_answers(journal, plan)) from error.__cause__
     except RunInterruptedError as error:
-        error.answers = _answers(journal, len(requests))
+        error.answers = _answers(journal, plan)
         raise
     finally:
         journal.close()
 
 
-def _answers(journal: Journal, count: int) -> tuple[str | None, ...]:
-    """What was answered so far: nothing else would be left of it."""
-    known = {index: entry.caption for index, entry in journal.outcomes() if entry is not None}
-    answers = tuple(known.get(index) for index in range(count))
+def _answers(journal: Journal, plan: Plan) -> tuple[str | None, ...]:
+    """What was answered so far, row after row: nothing else would be left of it."""
+    each = plan.output.captions
+    answers: list[str | None] = [None] * (each * (plan.reader.count() or 0))
+    for row, place, entry in journal.outcomes():
+        if entry is not None:
+            answers[row * each + place] = entry.caption
     there = sum(answer is not None for answer in answers)
-    _log.warning("%d of %d answers are in the error's `answers`", there, count)
-    return answers
+    _log.warning("%d of %d answers are in the error's `answers`", there, len(answers))
+    return tuple(answers)
 
 
 class _ListReader:
-    def __init__(self, requests: Sequence[Request | RowError]) -> None:
-        self._requests = requests
+    def __init__(self, rows: Sequence[Sequence[Request | RowError]]) -> None:
+        self._rows = rows
         self.skipped = Skipped()
 
     def rows(self) -> Iterator[Row]:
-        for index, request in enumerate(self._requests):
-            yield Row(index, {}, f"item {index}", request)
+        for index, requests in enumerate(self._rows):
+            yield Row(index, {}, f"item {index}", requests)
 
     def count(self) -> int:
-        return len(self._requests)
+        return len(self._rows)
 
     def column_names(self) -> list[str]:
         return []
@@ -100,11 +125,9 @@ class _ListReader:
         return "."
 
 
-def _request_of(row: Row) -> Request:
-    if isinstance(row.raw, RowError):
-        raise row.raw
-    request: Request = row.raw
-    return request
+def _requests_of(row: Row) -> Sequence[Request | RowError]:
+    requests: Sequence[Request | RowError] = row.raw
+    return requests
 
 
 def _no_writer(path: Path) -> NoReturn:

@@ -25,17 +25,6 @@ META_SHAPE: Shape = {
 """Name → type of each field."""
 
 
-def meta_key(output_key: str) -> str:
-    """The meta column's name beside the caption column called `output_key`."""
-    return f"{output_key}_meta"
-
-
-def added_columns(output_key: str, meta: str | None) -> dict[str, Shape | None]:
-    """The columns that a run adds: the caption's, and the meta column called `meta`, if any."""
-    captions: dict[str, Shape | None] = {output_key: None}
-    return captions if meta is None else {**captions, meta: META_SHAPE}
-
-
 def meta_of(entry: Entry) -> dict[str, Any]:
     """The meta of a row with this outcome, in the shape of `META_SHAPE`.
 

@@ -17,10 +17,10 @@ class Progress:
     Attributes:
         phase: ``"reading"``, ``"starting engine"``, ``"captioning"`` or ``"writing"``.
         fetched: While a model is fetched: its bytes that are here, and all its bytes.
-        rows: Rows in the dataset, or None while they are being counted.
-        reused: Rows whose answer was in the journal already, or that repeat another's request.
-        captioned: Rows captioned in this run.
-        failed: Rows failed in this run.
+        wanted: Captions that the output is to have, or None while its rows are being counted.
+        reused: Those whose answer was in the journal already, or that repeat another's request.
+        captioned: Captions made in this run.
+        failed: Captions that failed in this run.
         in_flight: Requests under way.
         requests: Requests made in this run, every attempt counted.
         usage: Tokens of all attempts, as the server counted them.
@@ -35,7 +35,7 @@ class Progress:
 
     phase: str = "reading"
     fetched: tuple[int, int] | None = None
-    rows: int | None = None
+    wanted: int | None = None
     reused: int = 0
     captioned: int = 0
     failed: int = 0
@@ -62,17 +62,17 @@ class Summary:
 
     Attributes:
         rows: Rows in the output.
-        captioned: Rows with a caption.
-        failed: Kind of error → rows without a caption for that reason.
+        captioned: Captions in it; as many as rows at most, where each row gets one.
+        failed: Kind of error → captions that are missing for that reason.
         skipped: Rows of the input that cannot be read and were left out of the output.
         requests: Requests made in this run, every attempt counted.
-        reused: Rows answered without a request of their own.
+        reused: Captions without a request of their own in this run.
         seconds: The whole run.
         usage: Tokens of this run, those of failed attempts included.
         cost: US dollars for them, as far as it is known.
         uncounted: Attempts that may be paid for, and whose cost is not known.
         output: The output file, or None where the rows stayed in memory.
-        errors: The errors file, or None where no row failed or was left out.
+        errors: The errors file, or None where no caption failed and no row was left out.
     """
 
     rows: int

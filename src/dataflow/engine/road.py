@@ -28,7 +28,7 @@ from dataflow.engine import policy, steps
 from dataflow.engine.budget import Budget, Reserve
 from dataflow.engine.gate import Gate
 from dataflow.engine.intake import Intake
-from dataflow.engine.job import Job, Plan, Tries
+from dataflow.engine.job import Job, Lot, Plan, Tries, weight_of
 from dataflow.engine.journal import Journal
 from dataflow.engine.level import START, Level
 from dataflow.engine.limiter import Limiter, Pass
@@ -77,7 +77,7 @@ class Road:
         )
         self._budget = Budget(plan)
         self._room = Room(self._concurrency + AHEAD, AHEAD_BYTES)
-        self._inbox: asyncio.Queue[Job] = asyncio.Queue(maxsize=2 * LOADERS)
+        self._inbox: asyncio.Queue[list[Job]] = asyncio.Queue(maxsize=2 * LOADERS)
         self._ready: asyncio.Queue[Job] = asyncio.Queue()
         self._first_ready = asyncio.Event()
         self._outstanding = 0
@@ -120,10 +120,10 @@ class Road:
     async def _feed(self) -> None:
         reader = Worker("dataflow-reader")
         try:
-            while (jobs := await reader.do(self._intake.next_jobs)) is not None:
-                for job in jobs:
-                    self._outstanding += 1
-                    await self._inbox.put(job)
+            while (rows := await reader.do(self._intake.next_rows)) is not None:
+                for jobs in rows:
+                    self._outstanding += len(jobs)
+                    await self._inbox.put(jobs)
         finally:
             reader.close(wait=True)
         self._fed = True
@@ -131,17 +131,19 @@ class Road:
 
     async def _load_jobs(self, loader: Loader) -> None:
         while True:
-            job = await self._inbox.get()
-            weight = job.weight
-            await self._room.enter(weight)
-            try:
-                await steps.load(job, loader, self._intake.maker)
-            except RowError as error:
-                await self._settle(job, error=error, weight=weight)
-            else:
-                self._room.grow(job.weight - weight)
-                self._ready.put_nowait(job)
-                self._first_ready.set()
+            jobs = await self._inbox.get()
+            lot = Lot(len(jobs), weight_of(jobs))
+            await self._room.enter(lot.size, len(jobs))
+            problems = await steps.load(jobs, loader, self._intake.maker)
+            before, lot.size = lot.size, weight_of(jobs)
+            self._room.grow(lot.size - before)
+            for job, problem in zip(jobs, problems, strict=True):
+                job.lot = lot
+                if problem is None:
+                    self._ready.put_nowait(job)
+                    self._first_ready.set()
+                else:
+                    await self._settle(job, error=problem)
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -306,14 +308,14 @@ class Road:
         *,
         reply: Reply | None = None,
         error: DataflowError | None = None,
-        weight: int | None = None,
     ) -> None:
         error = error or steps.judge(reply, job, self._plan.checks)
         await self._journal.put(steps.entry_of(job, reply, error))
         steps.count(self._progress, error)
         self._intake.finished(job.key)
         self._failing.discard(job.key)
-        self._room.leave(job.weight if weight is None else weight)
+        job.lot.left -= 1
+        self._room.leave(0 if job.lot.left else job.lot.size)  # the row's pictures with its last
         self._outstanding -= 1
         self._mark_if_done()
 

@@ -20,36 +20,39 @@ class Room:
         self._jobs_left = jobs
         self._size_left = size
         self._inside = 0
-        self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
+        self._waiting: deque[tuple[int, int, asyncio.Future[None]]] = deque()
 
-    async def enter(self, size: int) -> None:
-        """Wait, first come first served, until a job of `size` bytes fits in."""
+    async def enter(self, size: int, jobs: int = 1) -> None:
+        """Wait, first come first served, until `jobs` of `size` bytes together fit in.
+
+        Jobs that come together are let in together, where there is a place for one of them.
+        """
         if not self._waiting and self._fits(size):
-            self._take(size)
+            self._take(size, jobs)
             return
         turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, turn))
+        self._waiting.append((size, jobs, turn))
         await turn
 
     def grow(self, size: int) -> None:
-        """A job inside has become `size` bytes bigger."""
+        """What is inside has become `size` bytes bigger."""
         self._size_left -= size
 
     def leave(self, size: int) -> None:
-        """A job of `size` bytes has left."""
+        """A job has left, and `size` bytes with it."""
         self._jobs_left += 1
         self._size_left += size
         self._inside -= 1
         while self._waiting and self._fits(self._waiting[0][0]):
-            waiting_size, turn = self._waiting.popleft()
+            waiting_size, jobs, turn = self._waiting.popleft()
             if not turn.cancelled():
-                self._take(waiting_size)
+                self._take(waiting_size, jobs)
                 turn.set_result(None)
 
     def _fits(self, size: int) -> bool:
         return self._inside == 0 or (self._jobs_left > 0 and size <= self._size_left)
 
-    def _take(self, size: int) -> None:
-        self._jobs_left -= 1
+    def _take(self, size: int, jobs: int) -> None:
+        self._jobs_left -= jobs
         self._size_left -= size
-        self._inside += 1
+        self._inside += jobs

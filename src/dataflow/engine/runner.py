@@ -204,8 +204,9 @@ class _Driver(Generic[T]):
     def _work(self) -> None:
         try:
             self._plan.progress.phase = "reading"
-            self._plan.progress.rows = survey(self._plan, stop=lambda: self._interrupts > 0)
-            self._journal.note_rows(self._plan.progress.rows)
+            rows = survey(self._plan, stop=lambda: self._interrupts > 0)
+            self._plan.progress.wanted = rows * self._plan.output.captions
+            self._journal.note_rows(rows)
             if not self._interrupts:
                 asyncio.run(self._drive())
             if not self._interrupts:

@@ -69,10 +69,11 @@ class Status:
         ended: When it ended; None where it did not say.
         rows: Rows that it takes; None while they are being counted.
         seen: Rows of them that it has got to.
-        captioned: Rows of them with a caption.
-        failed: Kind of error → rows of them that failed.
+        wanted: Captions that these are to get.
+        captioned: Captions of these that are there.
+        failed: Kind of error → captions of these that failed.
         to_ask: Requests that the same command would make for the rows it has got to.
-        unseen: Rows that it has not got to; one more request each at most.
+        unseen: Rows that it has not got to.
         in_batches: Requests in batches, or answered by one and still to be taken in; they are not
             asked again.
         batches: The batches under way.
@@ -89,6 +90,7 @@ class Status:
     ended: float | None
     rows: int | None
     seen: int = 0
+    wanted: int = 0
     captioned: int = 0
     failed: dict[str, int] = field(default_factory=dict)
     to_ask: int = 0
@@ -132,9 +134,9 @@ def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
     if latest is None:
         raise UsageError(f"{path} knows of no run")
     run, started, rows, ended, ending = latest
-    captioned, failed, to_ask = _rows(db)
+    captioned, failed, to_ask = _captions(db)
     in_batches, batches = _batches(db)
-    seen = db.execute("SELECT count(*) FROM plan").fetchone()[0]
+    seen, wanted = db.execute("SELECT count(DISTINCT row), count(*) FROM plan").fetchone()
     *counts, cost, attempts, unpriced = db.execute(
         "SELECT sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
         "sum(picture_tokens), sum(reasoning_tokens), coalesce(sum(cost), 0.0), "
@@ -147,6 +149,7 @@ def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
         ended=ended,
         rows=rows,
         seen=seen,
+        wanted=wanted,
         captioned=captioned,
         failed=failed,
         to_ask=max(0, to_ask - in_batches),
@@ -167,19 +170,19 @@ def _state(holder: str | None, ended: float | None, ending: str | None) -> str:
     return "running" if holder else "crashed"
 
 
-def _rows(db: sqlite3.Connection) -> tuple[int, dict[str, int], int]:
-    """Rows with a caption, failed ones by kind, and the requests that a resume would make."""
+def _captions(db: sqlite3.Connection) -> tuple[int, dict[str, int], int]:
+    """Captions, failed ones by kind, and the requests that a resume would make."""
     captioned, failed, to_ask = 0, dict[str, int](), 0
     found = db.execute(
         "SELECT replies.key IS NOT NULL, caption IS NOT NULL, error_kind, is_final, "
         "count(*), count(DISTINCT plan.key) "
         "FROM plan LEFT JOIN replies ON plan.key = replies.key GROUP BY 1, 2, 3, 4"
     )
-    for is_known, has_caption, kind, is_final, rows, requests in found:
+    for is_known, has_caption, kind, is_final, captions, requests in found:
         if has_caption:
-            captioned += rows
+            captioned += captions
         elif is_known:
-            failed[kind or "error"] = failed.get(kind or "error", 0) + rows
+            failed[kind or "error"] = failed.get(kind or "error", 0) + captions
         if not has_caption and not is_final:
             to_ask += requests
     return captioned, failed, to_ask

@@ -1,4 +1,4 @@
-"""The steps that every road takes with a job: load it, charge for it, judge its reply, note it.
+"""The steps that every road takes with jobs: load them, charge, judge their replies, note them.
 
 `road.py` decides the order, the pace and the retries; what a job goes through before and after it
 is asked stands here.
@@ -7,7 +7,7 @@ is asked stands here.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
 from dataflow.billing.price import NoPrice, Price
@@ -21,6 +21,7 @@ from dataflow.core.errors import (
     PictureChangedError,
     RowError,
 )
+from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Reply, Usage
 from dataflow.engine.answer_text import utf8
 from dataflow.engine.entry import Entry
@@ -30,19 +31,39 @@ from dataflow.engine.progress import Progress
 from dataflow.images.loader import Loader
 
 
-async def load(job: Job, loader: Loader, maker: JobMaker) -> None:
-    """Load the job's pictures into it.
+async def load(jobs: Sequence[Job], loader: Loader, maker: JobMaker) -> list[RowError | None]:
+    """Load the pictures of a row's jobs into them, each picture once.
 
-    Raises:
-        RowError: the row makes no request, or a picture cannot be had or has changed.
+    Returns:
+        For each job why it cannot be asked: the row makes no request, or a picture cannot be had
+        or has changed; None for one that can.
     """
+    loaded: dict[ImageRef, Picture | RowError] = {}
+    for ref in dict.fromkeys(ref for job in jobs for ref in job.references):
+        try:
+            loaded[ref] = await loader.load(ref)
+        except RowError as error:  # noqa: PERF203 - each picture fails by itself
+            loaded[ref] = error
+    return [_problem(job, loaded, maker) for job in jobs]
+
+
+def _problem(
+    job: Job, loaded: Mapping[ImageRef, Picture | RowError], maker: JobMaker
+) -> RowError | None:
     if job.request is None:
-        raise job.error or RowError("the row makes no request")
-    job.pictures = tuple([await loader.load(ref) for ref in job.request.pictures])
+        return job.error or RowError("the row makes no request")
+    pictures = []
+    for ref in job.references:
+        found = loaded[ref]
+        if isinstance(found, RowError):
+            return found
+        pictures.append(found)
     # asked only once what was read is known to be what the key stands for: an answer about a
     # picture that took its place meanwhile must never be kept under the old one's key
     if not maker.is_unchanged(job):
-        raise PictureChangedError
+        return PictureChangedError()
+    job.pictures = tuple(pictures)
+    return None
 
 
 def judge(reply: Reply | None, job: Job, checks: Iterable[Check]) -> RowError | None:

@@ -2,7 +2,7 @@
 
 Rows that stand in Arrow batches keep schema, types and metadata exactly, because their batches are
 written as they are. Other rows get the types that `arrow_rows` infers. Added columns are nullable
-strings, or structs where they have a shape.
+strings, or structs where they have a shape, or lists of either.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataflow.core.dataset import Shape
+from dataflow.core.dataset import ListOf, Shape
 from dataflow.core.errors import OutputError
 from dataflow.core.row import Row
 from dataflow.formats.arrow_batches import ArrowRow
@@ -136,9 +136,11 @@ class ArrowBatchWriter(FileWriter):
             raise OutputError(f"{where}: cannot be written: {error}") from error
 
 
-def _type_of(shape: Shape | str | None) -> Any:
+def _type_of(shape: Shape | ListOf | str | None) -> Any:
     import pyarrow as pa
 
+    if isinstance(shape, ListOf):
+        return pa.list_(_type_of(shape.items))
     if isinstance(shape, Mapping):
         return pa.struct([(name, _type_of(inner)) for name, inner in shape.items()])
     return {"int": pa.int64(), "float": pa.float64()}.get(shape or "text", pa.string())

@@ -7,6 +7,7 @@ becomes one more element of ``annotations``, for a picture may have several: ``i
 
 from __future__ import annotations
 
+import itertools
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -113,8 +114,9 @@ class CocoReader(FileReader):
 
 
 class CocoWriter(FileWriter):
-    """A COCO file being written: the source's members as they were, and one caption more a row.
+    """A COCO file being written: the source's members as they were, and each row's new captions.
 
+    A list makes as many annotations, for so COCO has several captions of a picture.
     Rows that come from elsewhere make images of all their fields; ``id`` is their number from 1
     and ``file_name`` their picture's path where they have none.
 
@@ -130,12 +132,11 @@ class CocoWriter(FileWriter):
         self._captions: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
-        """Append one image and its caption; see `core.dataset.Writer`."""
-        given = {name: value for name, value in added.items() if value is not None}
+        """Append one image and its captions; see `core.dataset.Writer`."""
         try:
             image = row if self._reader else _as_image(row)
             self._images.write(one_line(row_object(image, {})) + b"\n")
-            if given:
+            for given in _annotations(added):
                 line = dump_bytes({"image_id": image.fields["id"], **given})
                 self._captions.write(line + b"\n")
         except OSError as error:
@@ -186,6 +187,15 @@ class CocoWriter(FileWriter):
     def _forget(self) -> None:
         self._images.close()
         self._captions.close()
+
+
+def _annotations(added: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """What new annotations hold; null makes none."""
+    columns = [value if isinstance(value, list) else [value] for value in added.values()]
+    for values in itertools.zip_longest(*columns):
+        given = dict(zip(added, values, strict=True))
+        if given := {name: value for name, value in given.items() if value is not None}:
+            yield given
 
 
 def _as_image(row: Row) -> Row:

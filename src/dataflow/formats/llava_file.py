@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dataflow.core.errors import OutputError
+from dataflow.core.dataset import ListOf
+from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.json_file import JsonWriter
 from dataflow.formats.output_file import OutputFile
@@ -30,10 +31,15 @@ class LlavaWriter(JsonWriter):
     Args:
         file: The file.
         source: Tells the question, and the captions' name: the first column of text.
+
+    Raises:
+        UsageError: a row is to have several captions.
     """
 
     def __init__(self, file: OutputFile, source: Source) -> None:
         super().__init__(file, source)
+        if any(isinstance(shape, ListOf) for shape in source.shapes.values()):
+            raise UsageError("LLaVA's format holds one answer to a question, not a list of them")
         self._question = source.question
         self._name = next((name for name, shape in source.shapes.items() if shape is None), None)
 

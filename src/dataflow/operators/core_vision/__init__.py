@@ -2,5 +2,6 @@
 
 from dataflow.operators.core_vision.image_caption_generator import ImageCaptionGenerator
 from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
+from dataflow.operators.core_vision.prompts import Prompt, read_prompts
 
-__all__ = ["ImageCaptionGenerator", "PromptedVQAGenerator"]
+__all__ = ["ImageCaptionGenerator", "Prompt", "PromptedVQAGenerator", "read_prompts"]

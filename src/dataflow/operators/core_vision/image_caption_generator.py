@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from dataflow.core.errors import UsageError
 from dataflow.core.operator import OperatorABC
 from dataflow.core.serving import LLMServingABC
 from dataflow.core.storage import DataFlowStorage
+from dataflow.operators.core_vision.answering import answer_rows
 from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
+from dataflow.operators.core_vision.prompts import Prompt
+from dataflow.operators.core_vision.row_requests import RowRequests
 
 
 class ImageCaptionGenerator(OperatorABC):
@@ -14,11 +20,29 @@ class ImageCaptionGenerator(OperatorABC):
     Args:
         llm_serving: The model; one of this package's, or any `LLMServingABC`.
         system_prompt: Sent as the system message of every request.
+        n: Captions of each row; more than one make a list, and need a temperature above 0.
+        prompts: Asks several things about each picture, which is loaded once for all of them: each
+            fills a column of its own name, instead of `output_key`. `read_prompts` reads them from
+            a file.
+
+    Raises:
+        UsageError: both `n` and `prompts`, or no prompt.
     """
 
-    def __init__(self, llm_serving: LLMServingABC, system_prompt: str) -> None:
+    def __init__(
+        self,
+        llm_serving: LLMServingABC,
+        system_prompt: str,
+        *,
+        n: int = 1,
+        prompts: Sequence[Prompt] | None = None,
+    ) -> None:
+        if prompts is not None and (n != 1 or not prompts):
+            raise UsageError("give at least one prompt, and in each its own n")
         self.llm_serving = llm_serving
         self.system_prompt = system_prompt
+        self.n = n
+        self.prompts = prompts
 
     @staticmethod
     def get_desc(lang: str = "en") -> str:
@@ -46,13 +70,19 @@ class ImageCaptionGenerator(OperatorABC):
             meta: Whether a column ``<output_key>_meta`` is added, too; see `PromptedVQAGenerator`.
 
         Returns:
-            ``[output_key]``.
+            ``[output_key]``; the prompts' names where there are some.
 
         Raises:
             UsageError: the rows have a column called `output_key` already.
             StopRunError: the run could not go on; what is done is kept, no output is written.
         """
-        generator = PromptedVQAGenerator(self.llm_serving, self.system_prompt)
+        if self.prompts is not None:
+            requests = RowRequests(
+                system_prompt=self.system_prompt, image_key=input_modal_key, prompts=self.prompts
+            )
+            answer_rows(storage, self.llm_serving, requests, overwrite=overwrite, meta=meta)
+            return [prompt.name for prompt in self.prompts]
+        generator = PromptedVQAGenerator(self.llm_serving, self.system_prompt, n=self.n)
         answer_key = generator.run(
             storage,
             input_conversation_key="conversation",

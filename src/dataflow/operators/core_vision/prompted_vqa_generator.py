@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from dataflow.billing.price_list import price_for
-from dataflow.checks.empty import empty
-from dataflow.core.dataset import Shape
-from dataflow.core.errors import InputError, RowError, UsageError
+from dataflow.core.errors import UsageError
 from dataflow.core.operator import OperatorABC
-from dataflow.core.request import Request
-from dataflow.core.row import Row
-from dataflow.core.serving import EngineServing, LLMServingABC
-from dataflow.core.storage import DataFlowStorage, StreamingStorage
-from dataflow.engine.entry import Entry
-from dataflow.engine.intake import refuse_columns
-from dataflow.engine.job import UNPRICED, Output, Plan
-from dataflow.engine.lists import entries_of
-from dataflow.engine.meta import added_columns, meta_key, meta_of
-from dataflow.engine.runner import run
+from dataflow.core.serving import LLMServingABC
+from dataflow.core.storage import DataFlowStorage
+from dataflow.operators.core_vision.answering import answer_rows
+from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.row_requests import RowRequests
-from dataflow.serving.foreign import ForeignServing
-
-_log = logging.getLogger("dataflow")
 
 
 class PromptedVQAGenerator(OperatorABC):
@@ -37,6 +21,7 @@ class PromptedVQAGenerator(OperatorABC):
         system_prompt: Sent as the system message of every request.
         prompt_template: Makes the question of the row's fields: a text with ``{column}`` places,
             or an object whose ``build_prompt(**fields)`` returns the text.
+        n: Answers to each row; more than one make a list, and need a temperature above 0.
     """
 
     def __init__(
@@ -44,10 +29,13 @@ class PromptedVQAGenerator(OperatorABC):
         serving: LLMServingABC,
         system_prompt: str = "You are a helpful assistant.",
         prompt_template: Any = None,
+        *,
+        n: int = 1,
     ) -> None:
         self.serving = serving
         self.system_prompt = system_prompt
         self.prompt_template = prompt_template
+        self.n = n
 
     @staticmethod
     def get_desc(lang: str = "en") -> str:
@@ -91,99 +79,13 @@ class PromptedVQAGenerator(OperatorABC):
         """
         if input_video_key is not None:
             raise UsageError("videos are not supported; leave input_video_key out")
-        serving = (
-            self.serving
-            if isinstance(self.serving, EngineServing)
-            else ForeignServing(self.serving)
+        prompt = Prompt(output_answer_key, template=self.prompt_template, n=self.n)
+        requests = RowRequests(
+            system_prompt=self.system_prompt,
+            image_key=input_image_key,
+            conversation_key=input_conversation_key,
+            prompt_key=input_prompt_key,
+            prompts=[prompt],
         )
-        keys = {
-            "system_prompt": self.system_prompt,
-            "prompt_template": self.prompt_template,
-            "conversation_key": input_conversation_key,
-            "prompt_key": input_prompt_key,
-            "image_key": input_image_key,
-        }
-        columns = _Columns(output_answer_key, overwrite, meta)
-        if isinstance(storage, StreamingStorage):
-            _run_stream(storage, serving, keys, columns)
-        else:
-            _run_lists(storage, serving, keys, columns)
+        answer_rows(storage, self.serving, requests, overwrite=overwrite, meta=meta)
         return output_answer_key
-
-
-@dataclass(frozen=True, slots=True)
-class _Columns:
-    """The columns that are added."""
-
-    answer: str
-    overwrite: bool
-    has_meta: bool
-
-    @property
-    def meta(self) -> str | None:
-        return meta_key(self.answer) if self.has_meta else None
-
-    def shapes(self) -> dict[str, Shape | None]:
-        return added_columns(self.answer, self.meta)
-
-    def of(self, entry: Entry) -> dict[str, Any]:
-        values: dict[str, Any] = {self.answer: entry.caption}
-        return {**values, self.meta: meta_of(entry)} if self.meta else values
-
-
-def _run_stream(
-    storage: StreamingStorage, serving: EngineServing, keys: dict[str, Any], columns: _Columns
-) -> None:
-    picture_key = keys["image_key"] or "image"
-    step = storage.open_step(picture_key=picture_key, columns=columns.shapes())
-    plan = Plan(
-        reader=step.reader,
-        request_of=RowRequests(folders=step.folders, **keys),
-        serving=serving,
-        output=Output(
-            step.output, columns.answer, step.open_writer, columns.overwrite, columns.meta
-        ),
-        checks=[empty],
-        price=price_for(serving),
-        live_price=price_for(serving, live=True),
-    )
-    summary = run(plan)
-    _log.info("%d of %d rows answered into %s", summary.captioned, summary.rows, summary.output)
-    if summary.failed:
-        _log.warning("%d rows failed; see %s", sum(summary.failed.values()), summary.errors)
-
-
-def _run_lists(
-    storage: DataFlowStorage, serving: EngineServing, keys: dict[str, Any], columns: _Columns
-) -> None:
-    data = storage.read("dict")
-    rows: list[dict[str, Any]] = data.to_dict("records") if hasattr(data, "to_dict") else data
-    if not isinstance(rows, list):
-        raise InputError(
-            f"{type(storage).__name__}.read('dict') gave {type(data).__name__}; a list of dicts "
-            "or a DataFrame is needed"
-        )
-    names = list(columns.shapes())
-    for index, fields in enumerate(rows if not columns.overwrite else ()):
-        refuse_columns(names, fields, f"row {index}")
-    requests = _requests(rows, RowRequests(folders=[os.curdir], **keys))
-    price = price_for(serving) if columns.has_meta else UNPRICED
-    entries = entries_of(serving, requests, checks=[empty], price=price)
-    for index, entry in enumerate(entries):
-        if entry.caption is None:
-            _log.warning("row %d has no answer: %s (%s)", index, entry.error, entry.error_kind)
-    added = [columns.of(entry) for entry in entries]
-    if rows is data:
-        storage.write([{**row, **more} for row, more in zip(rows, added, strict=True)])
-    else:
-        storage.write(data.assign(**{name: [more[name] for more in added] for name in names}))
-
-
-def _requests(rows: list[dict[str, Any]], make: RowRequests) -> Sequence[Request | RowError]:
-    requests: list[Request | RowError] = []
-    for index, fields in enumerate(rows):
-        try:
-            requests.append(make(Row(index, fields, f"row {index}")))
-        except RowError as error:  # noqa: PERF203 - each row fails by itself
-            requests.append(error)
-    return requests

@@ -1,31 +1,32 @@
-"""A row → the request it makes."""
+"""A row → the requests it makes."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dataflow.core.errors import BadRowError, InputError
+from dataflow.core.errors import BadRowError, InputError, RowError
+from dataflow.core.picture import ImageRef
 from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.images.reference import parse_reference
+from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.serving.conversation import DEFAULT_QUESTION, turns_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowRequests:
-    """Makes the request of each row; call it with the row.
+    """Makes the requests of each row, one for each prompt; call it with the row.
 
     Attributes:
         folders: Where relative picture paths are looked up, in this order.
-        system_prompt: Sent as the system message; none where empty.
+        system_prompt: Sent as the system message, where a prompt has none; none where empty.
         image_key: The column with the row's picture or pictures; None for text only.
         conversation_key: The column with the row's turns, where it has one; None to ignore it.
-        prompt_key: The column with the row's question, instead of a conversation.
-        prompt_template: Makes the question of the row's fields: a text with ``{column}`` places,
-            or an object whose ``build_prompt(**fields)`` returns the text.
-        question: Asked where the row brings none.
+        prompt_key: The column with the row's question, instead of all others.
+        prompts: What is asked.
         image_root: Picture paths may not leave this folder; None for anywhere.
     """
 
@@ -34,38 +35,43 @@ class RowRequests:
     image_key: str | None = "image"
     conversation_key: str | None = "conversation"
     prompt_key: str | None = None
-    prompt_template: Any = None
-    question: str = DEFAULT_QUESTION
+    prompts: Sequence[Prompt] = (Prompt("caption"),)
     image_root: str | None = None
 
-    def __call__(self, row: Row) -> Request:
-        """The request of `row`.
+    def __call__(self, row: Row) -> list[Request | RowError]:
+        """For each prompt the request of `row`, or why it makes none.
 
         Raises:
-            BadRowError: the row has no picture, or its conversation no readable shape.
+            BadRowError: the row has no picture.
             PictureError: a reference points where data may not point.
             InputError: the dataset's first row lacks a column that was named.
         """
-        pictures = []
+        pictures: list[ImageRef] = []
         if self.image_key is not None:
             value = _column(row, self.image_key)
             pictures = parse_reference(value, self.folders, image_root=self.image_root)
             if not pictures:
                 raise BadRowError(f"{row.place}: no picture in {self.image_key!r}")
-        turns = turns_of(
-            self._conversation(row),
-            pictures,
-            system_prompt=self.system_prompt,
-            default_question=self.question,
-        )
-        return Request(turns)
+        return [self._asked(prompt, row, pictures) for prompt in self.prompts]
 
-    def _conversation(self, row: Row) -> object:
+    def _asked(self, prompt: Prompt, row: Row, pictures: Sequence[ImageRef]) -> Request | RowError:
+        try:
+            turns = turns_of(
+                self._conversation(prompt, row),
+                pictures,
+                system_prompt=self.system_prompt if prompt.system is None else prompt.system,
+                default_question=prompt.question or DEFAULT_QUESTION,
+            )
+        except RowError as error:
+            return error
+        return Request(turns, prompt.sampling)
+
+    def _conversation(self, prompt: Prompt, row: Row) -> object:
         if self.prompt_key is not None:
             return _column(row, self.prompt_key)
-        if self.prompt_template is not None:
-            return _filled(self.prompt_template, row)
-        if self.conversation_key is not None:
+        if prompt.template is not None:
+            return _filled(prompt.template, row)
+        if self.conversation_key is not None and prompt.question is None:
             return row.fields.get(self.conversation_key)
         return None
 
@@ -79,11 +85,23 @@ def _column(row: Row, name: str) -> object:
     raise (InputError if row.index == 0 else BadRowError)(message)
 
 
+class _Fields:
+    """A row's fields for a template: what is not there is an error, what is null is empty."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = row
+
+    def __getitem__(self, name: str) -> object:
+        value = _column(self._row, name)
+        is_nan = isinstance(value, float) and math.isnan(value)  # what pandas puts for null
+        return "" if value is None or is_nan else value
+
+
 def _filled(template: Any, row: Row) -> str:
     build: Callable[..., object] | None = getattr(template, "build_prompt", None)
     fields: Mapping[str, Any] = row.fields
     try:
-        text = build(**fields) if build else str(template).format_map(fields)
+        text = build(**fields) if build else str(template).format_map(_Fields(row))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise BadRowError(f"{row.place}: the prompt template cannot be filled: {error!r}") from None
     if not isinstance(text, str):

@@ -1,0 +1,132 @@
+"""The rows of a storage's step, answered into its next: what the operators have in common."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from dataflow.billing.price_list import price_for
+from dataflow.checks.empty import empty
+from dataflow.core.errors import InputError, RowError
+from dataflow.core.request import Request
+from dataflow.core.row import Row
+from dataflow.core.serving import EngineServing, LLMServingABC
+from dataflow.core.storage import DataFlowStorage, StreamingStorage
+from dataflow.engine.columns import Column, added_columns, values_of
+from dataflow.engine.intake import refuse_columns
+from dataflow.engine.job import UNPRICED, Output, Plan
+from dataflow.engine.lists import entries_of
+from dataflow.engine.runner import run
+from dataflow.operators.core_vision.prompts import check_prompts
+from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.serving.foreign import ForeignServing
+
+_log = logging.getLogger("dataflow")
+
+
+def answer_rows(
+    storage: DataFlowStorage,
+    serving: LLMServingABC,
+    requests: RowRequests,
+    *,
+    overwrite: bool = False,
+    meta: bool = False,
+) -> None:
+    """Answer the storage's current step into its next.
+
+    Args:
+        storage: A `FileStorage` streams and can be resumed; others are read and written whole.
+        serving: The model.
+        requests: What is asked; its folders are the storage's.
+        overwrite: Whether columns of the prompts' names may be replaced; otherwise it is an error.
+        meta: Whether a column ``<name>_meta`` is added for each, too.
+
+    Raises:
+        UsageError: the prompts cannot be asked, or the rows have a column of such a name already.
+        StopRunError: the run could not go on; what is done is kept, no output is written.
+    """
+    engine = serving if isinstance(serving, EngineServing) else ForeignServing(serving)
+    check_prompts(requests.prompts, engine)
+    if isinstance(storage, StreamingStorage):
+        _run_stream(storage, engine, requests, overwrite=overwrite, meta=meta)
+    else:
+        _run_lists(storage, engine, requests, overwrite=overwrite, meta=meta)
+
+
+def _columns(requests: RowRequests) -> list[Column]:
+    return [prompt.column for prompt in requests.prompts]
+
+
+def _run_stream(
+    storage: StreamingStorage,
+    serving: EngineServing,
+    requests: RowRequests,
+    *,
+    overwrite: bool,
+    meta: bool,
+) -> None:
+    columns = _columns(requests)
+    step = storage.open_step(
+        picture_key=requests.image_key or "image", columns=added_columns(columns, has_meta=meta)
+    )
+    plan = Plan(
+        reader=step.reader,
+        requests_of=replace(requests, folders=step.folders),
+        serving=serving,
+        output=Output(step.output, columns, step.open_writer, overwrite, meta),
+        checks=[empty],
+        price=price_for(serving),
+        live_price=price_for(serving, live=True),
+    )
+    summary = run(plan)
+    _log.info("%d answers in %d rows, %s", summary.captioned, summary.rows, summary.output)
+    if summary.failed:
+        _log.warning("%d answers failed; see %s", sum(summary.failed.values()), summary.errors)
+
+
+def _run_lists(
+    storage: DataFlowStorage,
+    serving: EngineServing,
+    requests: RowRequests,
+    *,
+    overwrite: bool,
+    meta: bool,
+) -> None:
+    columns = _columns(requests)
+    names = list(added_columns(columns, has_meta=meta))
+    data = storage.read("dict")
+    rows: list[dict[str, Any]] = data.to_dict("records") if hasattr(data, "to_dict") else data
+    if not isinstance(rows, list):
+        raise InputError(
+            f"{type(storage).__name__}.read('dict') gave {type(data).__name__}; a list of dicts "
+            "or a DataFrame is needed"
+        )
+    for index, fields in enumerate(rows if not overwrite else ()):
+        refuse_columns(names, fields, f"row {index}")
+    asked = _asked(rows, replace(requests, folders=[os.curdir]))
+    price = price_for(serving) if meta else UNPRICED
+    found = entries_of(serving, columns, asked, checks=[empty], price=price)
+    for index, entries in enumerate(found):
+        for entry in entries:
+            if entry.caption is None:
+                _log.warning("row %d has no answer: %s (%s)", index, entry.error, entry.error_kind)
+    added = [values_of(columns, entries, has_meta=meta) for entries in found]
+    if rows is data:
+        storage.write([{**row, **more} for row, more in zip(rows, added, strict=True)])
+    else:
+        storage.write(data.assign(**{name: [more[name] for more in added] for name in names}))
+
+
+def _asked(
+    rows: Sequence[dict[str, Any]], requests: RowRequests
+) -> list[Sequence[Request | RowError]]:
+    asked: list[Sequence[Request | RowError]] = []
+    for index, fields in enumerate(rows):
+        try:
+            asked.append(requests(Row(index, fields, f"row {index}")))
+        except RowError as error:  # noqa: PERF203 - each row fails by itself
+            asked.append([error] * len(requests.prompts))
+    return asked
