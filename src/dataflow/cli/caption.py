@@ -10,7 +10,7 @@ from dataflow.cli.codes import FAILED_ROWS, code_of
 from dataflow.cli.command import takes
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.options import Choices
-from dataflow.cli.outlet import captions_of, described
+from dataflow.cli.outlet import captions_of, described, files_of
 from dataflow.cli.planning import plan_of
 from dataflow.cli.show import show_summary, showing
 from dataflow.cli.streams import need_stdout, put
@@ -18,6 +18,7 @@ from dataflow.core.errors import StopRunError, UnderWayError
 from dataflow.engine.job import Plan
 from dataflow.engine.progress import Summary
 from dataflow.engine.runner import run
+from dataflow.formats.hub_push import check, push
 from dataflow.images.shown import shown
 
 LONGEST_SHOWN = 10_000
@@ -33,7 +34,11 @@ def caption(choices: Choices) -> None:
     if choices.show:
         need_stdout("--show")
     plan = plan_of(choices)
+    if choices.push_to_hub:
+        check(choices.push_to_hub)
     summary = _run(plan, choices)
+    if choices.push_to_hub:
+        say(f"pushed to {push(files_of(choices, plan.output.path), choices.push_to_hub)}")
     if choices.show:
         columns = plan.output.columns
         captions = captions_of(choices, plan.output.path, columns)

@@ -33,7 +33,7 @@ Source = Annotated[
         metavar="INPUT",
         help="A folder of pictures, a quoted pattern of them ('photos/**/*.png'), one picture, a "
         ".json, .jsonl, .csv, .tsv, .parquet, .arrow, .feather, .tar or COCO dataset, or a folder "
-        "of such; '{000..123}.tar' in quotes.",
+        "of such; '{000..123}.tar' in quotes; hf:NAME[:CONFIG][:SPLIT] of the Hugging Face hub.",
     ),
 ]
 OutputFile = Annotated[
@@ -290,6 +290,14 @@ Existing = Annotated[
         show_default="skip",
     ),
 ]
+PushToHub = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REPO",
+        help="At the end, put the .parquet output into this dataset of the Hugging Face hub, in "
+        "one commit; a new one is private.",
+    ),
+]
 RowsPerFile = Annotated[
     int | None,
     typer.Option(min=1, help="Write several files: NAME-00000-of-00012.jsonl and so on."),
@@ -370,6 +378,7 @@ class Choices:
     sidecar: Sidecar = None
     existing: Existing = None
     rows_per_file: RowsPerFile = None
+    push_to_hub: PushToHub = None
     keep: Keep = None
     drop: Drop = None
 

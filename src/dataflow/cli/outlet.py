@@ -33,15 +33,17 @@ def target_of(choices: Choices) -> Path:
     """
     if choices.sidecar is not None:
         of_datasets = choices.output, choices.rows_per_file, choices.keep, choices.drop
-        if any(of_datasets) or choices.meta:
+        if any(of_datasets) or choices.meta or choices.push_to_hub:
             raise UsageError(
                 "--sidecar writes beside the pictures and no dataset: leave out -o, "
-                "--rows-per-file, --keep, --drop and --meta"
+                "--rows-per-file, --keep, --drop, --meta and --push-to-hub"
             )
         return _beside_source(choices.source, ".sidecars")
     if choices.existing is not None:
         raise UsageError("--existing is about sidecars; give --sidecar too")
-    if choices.output is None:
+    if choices.output is None and kind_of(choices.source) == "hf":
+        target = Path(choices.source.split(":")[1].rpartition("/")[2] + ".captions.parquet")
+    elif choices.output is None:
         target = _beside_source(choices.source, _default_ending(choices.source))
     else:
         target = Path(choices.output)
@@ -87,6 +89,8 @@ def format_of(choices: Choices, target: Path) -> str | None:
 def _check(choices: Choices, target: Path) -> None:
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise UsageError(f"{target} is no regular file; choose another output")
+    if choices.push_to_hub is not None and ending_of(target) != ".parquet":
+        raise UsageError("--push-to-hub takes a .parquet output; give one with -o")
     if target.is_dir() and not is_folder(target, format_of(choices, target)):
         raise UsageError(f"{target} is a folder; give a file name with -o")
     source = Path(choices.source)
@@ -180,6 +184,11 @@ def may_replace(choices: Choices, columns: Sequence[Column]) -> bool:
     return choices.overwrite_column or choices.sidecar is not None or is_dropped
 
 
+def files_of(choices: Choices, target: Path) -> list[Path]:
+    """The files of the finished output."""
+    return parts_of(target) if choices.rows_per_file else [target]
+
+
 def captions_of(
     choices: Choices, target: Path, columns: Sequence[Column]
 ) -> Iterator[tuple[str, str, str | None]]:
@@ -191,8 +200,7 @@ def captions_of(
         readers = [open_reader(choices.source, picture_key=key, pick=pick, sidecars=readable)]
         names = [FIELD]
     else:
-        files = parts_of(target) if choices.rows_per_file else [target]
-        readers = [open_reader(file, picture_key=key) for file in files]
+        readers = [open_reader(file, picture_key=key) for file in files_of(choices, target)]
     for reader in readers:
         for row in reader.rows():
             found = row.fields.get(key)

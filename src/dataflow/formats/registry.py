@@ -147,6 +147,13 @@ FORMATS = {
         has_pictures=True,
         stays_at=("",),
     ),
+    "hf": Format(
+        endings=(),
+        description="a dataset of the Hugging Face hub, as a stream",
+        reader=f"{_HERE}.hub_dataset:HubReader",
+        writer=f"{_HERE}.parquet_output:ParquetWriter",
+        has_pictures=True,
+    ),
     "pickle": Format(
         endings=(),
         description="a pickled DataFrame or list of dicts; runs the code inside it",

@@ -1,0 +1,124 @@
+"""Datasets of the Hugging Face hub, read as a stream: ``hf:name[:config][:split]``.
+
+Nothing is kept on the disk: the rows are fetched as they are read, each time they are read. They
+keep their Arrow types and features; pictures that stand in files of their own come as bytes too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from dataflow.core.errors import InputError, MissingPackageError
+from dataflow.formats.arrow_batches import ArrowBatchReader, first_line
+
+PREFIX = "hf:"
+"""What the name of such a dataset begins with."""
+
+_BATCH_ROWS = 64  # rows in flight keep their whole batch alive
+
+
+class HubReader(ArrowBatchReader):
+    """The rows of one split of a dataset on the hub.
+
+    The address of the hub and the token are those of the hub's own library (``HF_ENDPOINT``,
+    ``HF_TOKEN``, ``hf auth login``).
+
+    Args:
+        path: ``hf:name``, ``hf:name:split``, ``hf:name:config`` or ``hf:name:config:split``.
+        picture_key: Not needed: the rows have their own column of pictures.
+        skip_bad_rows: Nothing can be skipped: what cannot be fetched is an error.
+
+    Raises:
+        MissingPackageError: the package datasets is not installed.
+        InputError: there is no such dataset, or it has several configs or splits to choose from.
+    """
+
+    def __init__(
+        self, path: Path, *, picture_key: str = "image", skip_bad_rows: bool = False
+    ) -> None:
+        super().__init__(path)
+        self._repo, *self._choice = str(path).removeprefix(PREFIX).split(":")
+        if not self._repo or len(self._choice) > 2:
+            raise InputError(f"{self.name}: give hf:name, hf:name:split or hf:name:config:split")
+        _ = self._stream  # what is wrong with the name is told at once
+
+    def count(self) -> int | None:
+        """The number of rows, where the hub tells it."""
+        split = (self._stream.info.splits or {}).get(str(self._stream.split))
+        return None if split is None else split.num_examples or None
+
+    def schema(self) -> Any:
+        """The rows' `pyarrow.Schema`, with their features in its metadata."""
+        return self._stream.features.arrow_schema
+
+    def folder(self) -> str:
+        """The working folder, for rows that name pictures by a path."""
+        return "."
+
+    @cached_property
+    def _stream(self) -> Any:
+        try:
+            import datasets
+        except ImportError:
+            raise MissingPackageError(
+                "datasets of the hub need the package datasets: pip install 'dataflow-caption[hf]'"
+            ) from None
+        try:
+            config, split = self._config_and_split(datasets)
+            found = datasets.load_dataset(self._repo, config, split=split, streaming=True)
+            if split is None:
+                found = self._only_split(found)
+            if found.features is None:
+                found = found._resolve_features()
+        except InputError:
+            raise
+        except Exception as error:
+            raise self._not_had(error) from error
+        return found
+
+    def _config_and_split(self, datasets: Any) -> tuple[str | None, str | None]:
+        if len(self._choice) != 1:
+            return (self._choice[0], self._choice[1]) if self._choice else (None, None)
+        configs = datasets.get_dataset_config_names(self._repo)
+        one = self._choice[0]
+        return (one, None) if one in configs else (None, one)
+
+    def _only_split(self, found: Any) -> Any:
+        if len(found) > 1:
+            raise InputError(
+                f"{self.name}: has several splits ({', '.join(found)}); add one, such as "
+                f"{self.name}:{next(iter(found))}"
+            )
+        return next(iter(found.values()))
+
+    def _not_had(self, error: Exception) -> InputError:
+        return InputError(
+            f"{self.name}: cannot be had from the hub ({first_line(error)}); check the name, the "
+            "network, and for a private dataset HF_TOKEN"
+        )
+
+    def _batches(self) -> Iterator[Any]:
+        from datasets.table import embed_table_storage
+
+        done = 0
+        # decoded pictures would be encoded anew, and no longer be the same
+        raw = self._stream.decode(False).with_format("arrow")
+        tables = iter(raw.iter(batch_size=_BATCH_ROWS))
+        while True:
+            try:
+                table = next(tables, None)
+                if table is None:
+                    return
+                whole = embed_table_storage(table.combine_chunks())
+                batches = whole.cast(self.schema()).to_batches()
+            except Exception as error:
+                raise InputError(
+                    f"{self.name}, row {done} or soon after: cannot be fetched "
+                    f"({first_line(error)}); run the same command again to go on"
+                ) from error
+            for batch in batches:
+                yield batch
+                done += batch.num_rows
