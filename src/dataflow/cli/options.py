@@ -33,7 +33,8 @@ Source = Annotated[
         metavar="INPUT",
         help="A folder of pictures, a quoted pattern of them ('photos/**/*.png'), one picture, a "
         ".json, .jsonl, .csv, .tsv, .parquet, .arrow, .feather, .tar or COCO dataset, or a folder "
-        "of such; '{000..123}.tar' in quotes; hf:NAME[:CONFIG][:SPLIT] of the Hugging Face hub.",
+        "of such; '{000..123}.tar' in quotes; hf:NAME[:CONFIG][:SPLIT] of the Hugging Face "
+        "hub, ms:NAME… of ModelScope.",
     ),
 ]
 OutputFile = Annotated[

@@ -41,7 +41,7 @@ def target_of(choices: Choices) -> Path:
         return _beside_source(choices.source, ".sidecars")
     if choices.existing is not None:
         raise UsageError("--existing is about sidecars; give --sidecar too")
-    if choices.output is None and kind_of(choices.source) == "hf":
+    if choices.output is None and kind_of(choices.source) in {"hf", "ms"}:
         target = Path(choices.source.split(":")[1].rpartition("/")[2] + ".captions.parquet")
     elif choices.output is None:
         target = _beside_source(choices.source, _default_ending(choices.source))

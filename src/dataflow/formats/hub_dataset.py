@@ -11,11 +11,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import InputError, MissingPackageError
+from dataflow.core.errors import InputError, MissingPackageError, StopRunError
 from dataflow.formats.arrow_batches import ArrowBatchReader, first_line
-
-PREFIX = "hf:"
-"""What the name of such a dataset begins with."""
 
 _BATCH_ROWS = 64  # rows in flight keep their whole batch alive
 
@@ -40,9 +37,12 @@ class HubReader(ArrowBatchReader):
         self, path: Path, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         super().__init__(path)
-        self._repo, *self._choice = str(path).removeprefix(PREFIX).split(":")
+        hub, _, given = str(path).partition(":")
+        self._repo, *self._choice = given.split(":")
         if not self._repo or len(self._choice) > 2:
-            raise InputError(f"{self.name}: give hf:name, hf:name:split or hf:name:config:split")
+            raise InputError(
+                f"{self.name}: give {hub}:name, {hub}:name:split or {hub}:name:config:split"
+            )
         _ = self._stream  # what is wrong with the name is told at once
 
     def count(self) -> int | None:
@@ -67,22 +67,27 @@ class HubReader(ArrowBatchReader):
                 "datasets of the hub need the package datasets: pip install 'dataflow-caption[hf]'"
             ) from None
         try:
-            config, split = self._config_and_split(datasets)
-            found = datasets.load_dataset(self._repo, config, split=split, streaming=True)
+            place = self.place(self._repo)
+            config, split = self._config_and_split(datasets, place)
+            found = datasets.load_dataset(place, config, split=split, streaming=True)
             if split is None:
                 found = self._only_split(found)
             if found.features is None:
                 found = found._resolve_features()
-        except InputError:
+        except StopRunError:
             raise
         except Exception as error:
             raise self._not_had(error) from error
         return found
 
-    def _config_and_split(self, datasets: Any) -> tuple[str | None, str | None]:
+    def place(self, repo: str) -> str:
+        """Where the dataset called `repo` is loaded from."""
+        return repo
+
+    def _config_and_split(self, datasets: Any, place: str) -> tuple[str | None, str | None]:
         if len(self._choice) != 1:
             return (self._choice[0], self._choice[1]) if self._choice else (None, None)
-        configs = datasets.get_dataset_config_names(self._repo)
+        configs = datasets.get_dataset_config_names(place)
         one = self._choice[0]
         return (one, None) if one in configs else (None, one)
 
@@ -97,7 +102,7 @@ class HubReader(ArrowBatchReader):
     def _not_had(self, error: Exception) -> InputError:
         return InputError(
             f"{self.name}: cannot be had from the hub ({first_line(error)}); check the name, the "
-            "network, and for a private dataset HF_TOKEN"
+            "network, and for a private dataset the token"
         )
 
     def _batches(self) -> Iterator[Any]:

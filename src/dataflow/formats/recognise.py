@@ -27,8 +27,8 @@ def kind_of(name: str) -> str | None:
     Raises:
         InputError: `name` is a folder that cannot be listed.
     """
-    if name.startswith("hf:"):
-        return "hf"
+    if name.startswith(("hf:", "ms:")):
+        return name[:2]
     if os.path.isdir(name):  # noqa: PTH112 (the name is kept as given)
         return _kind_of_folder(name)
     if is_shard(name) and is_several(name):

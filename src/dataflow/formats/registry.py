@@ -154,6 +154,13 @@ FORMATS = {
         writer=f"{_HERE}.parquet_output:ParquetWriter",
         has_pictures=True,
     ),
+    "ms": Format(
+        endings=(),
+        description="a dataset of ModelScope",
+        reader=f"{_HERE}.modelscope_dataset:ModelScopeReader",
+        writer=f"{_HERE}.parquet_output:ParquetWriter",
+        has_pictures=True,
+    ),
     "pickle": Format(
         endings=(),
         description="a pickled DataFrame or list of dicts; runs the code inside it",
