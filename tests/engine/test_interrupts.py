@@ -121,6 +121,21 @@ def test_ctrl_c_while_the_output_is_written_lets_it_be_finished(dataset, width_o
     assert dataset.captions() == widths(50)
 
 
+def test_ctrl_c_in_the_first_instant_ends_the_run_like_any_other(dataset, width_of, monkeypatch):
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        if thread.name == "dataflow-run":
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    serving = FakeServing(width_of, delay=0.05, max_workers=1)
+    with pytest.raises(RunInterruptedError):
+        run(dataset.add(30).plan(serving))
+    assert serving.asked < 30
+
+
 def test_two_ctrl_c_end_a_run_whose_dataset_hangs(dataset, width_of, monkeypatch):
     """As on a network disk that is gone: the thread that reads it cannot be ended."""
     dataset.add(3)

@@ -154,7 +154,10 @@ class _Driver(Generic[T]):
         self._thread = threading.Thread(target=self._work, name="dataflow-run", daemon=True)
 
     def result(self) -> T:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except KeyboardInterrupt:  # it is on its way all the same
+            self._interrupt()
         while not self._over.is_set():
             self._wait()
             if self._is_stuck():
