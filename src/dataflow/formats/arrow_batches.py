@@ -7,7 +7,7 @@ pictures of rows that are done already cost nothing. A row keeps its whole batch
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -143,6 +143,34 @@ def _value(scalar: Any) -> Any:
             return [_value(item) for item in scalar]
         text: str = scalar.cast(pa.string()).as_py()
         return text.replace(" ", "T", 1).replace("Z", "+00:00")  # as pandas writes them
+
+
+def whole_batches(
+    batches: Iterator[Any], done: int, damaged: Callable[[int, Exception], InputError]
+) -> Iterator[Any]:
+    """Each of `batches`, once it is known to be whole: its lengths, and that texts are UTF-8.
+
+    Args:
+        batches: Record batches, read as they are asked for.
+        done: Rows before them.
+        damaged: Makes the error for damage after so many rows.
+
+    Raises:
+        InputError: what `damaged` makes.
+    """
+    import pyarrow as pa
+
+    while True:
+        try:
+            batch = next(batches, None)
+            if batch is not None:
+                batch.validate(full=True)
+        except (OSError, MemoryError, pa.ArrowException) as error:
+            raise damaged(done, error) from error
+        if batch is None:
+            return
+        yield batch
+        done += batch.num_rows
 
 
 def first_line(error: BaseException) -> str:

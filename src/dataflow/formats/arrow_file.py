@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dataflow.core.errors import InputError, OutputError
-from dataflow.formats.arrow_batches import ArrowBatchReader, first_line
+from dataflow.formats.arrow_batches import ArrowBatchReader, first_line, whole_batches
 from dataflow.formats.arrow_output import ArrowBatchWriter
 from dataflow.formats.input_file import open_input
 from dataflow.formats.output_file import OutputFile
@@ -80,23 +80,12 @@ class ArrowReader(ArrowBatchReader):
         )
 
     def _batches(self) -> Iterator[Any]:
-        import pyarrow as pa
-
-        done = 0
         with open_input(self.path) as stream:
-            file = self._open(stream)
-            batches = _each(file)
-            while True:
-                try:
-                    batch = next(batches, None)
-                    if batch is not None:
-                        batch.validate(full=True)  # lengths, and that texts are UTF-8
-                except (OSError, MemoryError, pa.ArrowException) as error:
-                    raise self._damaged(f"row {done} or soon after is damaged", error) from error
-                if batch is None:
-                    return
-                yield batch
-                done += batch.num_rows
+            yield from whole_batches(
+                _each(self._open(stream)),
+                0,
+                lambda done, error: self._damaged(f"row {done} or soon after is damaged", error),
+            )
 
 
 def _each(file: Any) -> Iterator[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from dataflow.core.errors import InputError
-from dataflow.formats.arrow_batches import ArrowBatchReader, first_line
+from dataflow.formats.arrow_batches import ArrowBatchReader, first_line, whole_batches
 from dataflow.formats.input_file import open_input
 
 _BATCH_BYTES = 8 << 20  # rows in flight keep their whole batch alive, so batches are small
@@ -80,9 +80,13 @@ class ParquetReader(ArrowBatchReader):
             "then fetch or write it again"
         )
 
-    def _batches(self) -> Iterator[Any]:
-        import pyarrow as pa
+    def _damaged(self, done: int, error: Exception) -> InputError:
+        return InputError(
+            f"{self.name}, row {done} or soon after: damaged Parquet ({first_line(error)}); fetch "
+            "or write the file again"
+        )
 
+    def _batches(self) -> Iterator[Any]:
         done = 0
         with open_input(self.path) as stream:
             file = self._open(stream)
@@ -92,18 +96,7 @@ class ParquetReader(ArrowBatchReader):
                 batches = file.iter_batches(
                     batch_size=size, row_groups=[group], columns=chosen, use_threads=False
                 )
-                while True:
-                    try:
-                        batch = next(batches, None)
-                        if batch is not None:
-                            batch.validate(full=True)  # lengths, and that texts are UTF-8
-                    except (OSError, MemoryError, pa.ArrowException) as error:
-                        raise InputError(
-                            f"{self.name}, row {done} or soon after: damaged Parquet "
-                            f"({first_line(error)}); fetch or write the file again"
-                        ) from error
-                    if batch is None:
-                        break
+                for batch in whole_batches(batches, done, self._damaged):
                     yield batch
                     done += batch.num_rows
             if done != file.metadata.num_rows:
