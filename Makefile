@@ -12,6 +12,8 @@ VENV_VLLM ?= .venv-vllm
 PIP_INSTALL := -m pip --quiet --quiet --disable-pip-version-check install
 PYTEST := -m pytest
 MINUTES ?= 30
+# most tests wait for a process of their own
+PROCESSES ?= 4
 BENCH ?= short
 
 .DEFAULT_GOAL := help
@@ -26,7 +28,7 @@ demo: $(VENV)/.installed-demo ## caption examples/scenes with the bundled model,
 	$(VENV)/bin/dataflow caption examples/scenes --model demo -o demo-output/captions.jsonl --show
 
 test: $(VENV)/.installed-dev ## the tests, all but those that need vLLM or many minutes
-	$(VENV)/bin/python $(PYTEST) -m "not vllm and not slow"
+	$(VENV)/bin/python $(PYTEST) -n $(PROCESSES) --dist worksteal -m "not vllm and not slow"
 
 test-vllm: $(VENV_VLLM)/.installed ## the tests that need vLLM, with its CPU build (some 3 GB)
 	$(VENV_VLLM)/bin/python $(PYTEST) -m vllm

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -32,6 +33,19 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
             if item.get_closest_marker(mark):
                 _counts[mark] += 1
                 break
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes that share the tests tells its count to the one that sums up."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = dict(_counts)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Each of the processes left out the same."""
+    _counts.update(Counter(node.workeroutput.get("left_out", {})) - _counts)
 
 
 def pytest_terminal_summary(
