@@ -8,6 +8,7 @@ import http.server
 import json
 import re
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import ClassVar
@@ -74,6 +75,7 @@ def test_kill_9_in_the_middle_costs_only_what_was_in_flight_and_mixes_up_nothing
             process = dataflow.start(*arguments)
             while server.asked < stop:
                 assert process.poll() is None
+                time.sleep(0.01)
             process.kill()
             process.communicate()
         done = dataflow(*arguments)
