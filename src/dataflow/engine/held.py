@@ -19,6 +19,9 @@ from dataflow.engine.ledger import Batch
 ALONE = 3
 """So many refusals with nothing of ours enqueued, and batches are made smaller."""
 
+ALONE_WITH_ONE = 12
+"""So many of a batch of one request, which cannot be smaller, and the server is given up."""
+
 LONGEST_WAIT = 10
 """Between two tries at most so many times the longest time between two looks."""
 
@@ -77,7 +80,7 @@ class Held:
             _log.warning("the server takes no more batches now; waiting: %s", error.message)
         wait = self._poll * min(2.0 ** (self._refusals - 1), LONGEST_WAIT)
         self._next_try = time.monotonic() + max(wait, error.retry_after or 0.0)
-        if self._alone < ALONE:
+        if self._alone < (ALONE if batch.requests > 1 else ALONE_WITH_ONE):
             return False
         self.requests = max(1, batch.requests // 2)
         self._refusals = self._alone = 0
