@@ -157,7 +157,7 @@ def test_a_server_that_takes_nothing_at_all_is_given_up_with_its_reason(scene, s
 
 
 def test_detached_batches_are_taken_in_by_the_same_command_later(scene, serving_for):
-    with BatchServer(seconds=0.3) as server:
+    with BatchServer(seconds=3) as server:
         with pytest.raises(UnderWayError, match="60 requests are in 3 batches"):
             run(scene.plan(serving_for(server), detach=True))
         assert not scene.output.exists()
