@@ -201,7 +201,7 @@ def test_batches_at_another_server_are_not_forgotten(scene, serving_for):
 
 
 def test_cancelled_batches_leave_what_they_answered(scene, serving_for):
-    with BatchServer(seconds=0.3) as server:
+    with BatchServer(seconds=3) as server:
         with pytest.raises(UnderWayError):
             run(scene.plan(serving_for(server), detach=True))
         with pytest.raises(UnderWayError, match="still to be asked"):
