@@ -140,6 +140,6 @@ def test_a_row_that_all_endpoints_turn_down_fails(question):
 
 def test_an_error_for_a_person_names_the_endpoint(question):
     bad = FakeServing([WrongKeyError("no")], model="m")
-    bad.api_url = "http://second/v1"
+    bad.api_urls = ("http://second/v1",)
     with pytest.raises(WrongKeyError, match="http://second/v1: no"):
         ask(SpreadServing([bad]), question(1), 1)

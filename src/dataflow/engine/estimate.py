@@ -104,7 +104,6 @@ class _Estimator:
         self._found = found
         self._terms = terms
         self._requests = _requests(found)
-        self._readable = [asked for asked in found.open if asked.problem is None]
         is_whole = found.is_exact and found.read == found.rows
         self._population = found.requests if is_whole else math.inf
         self._answers = [asked for asked in found.answered if _was_captioned(asked)]

@@ -64,11 +64,6 @@ class Limiter:
         self._pacing = asyncio.Lock()
 
     @property
-    def limit(self) -> int:
-        """Requests in flight at most, at this time."""
-        return self._level.limit
-
-    @property
     def in_flight(self) -> int:
         """Requests in flight, but for those that are stuck."""
         return self._in_flight
@@ -105,14 +100,11 @@ class Limiter:
 
     def leave(self, given: Pass, outcome: Reply | TryAgainError | None = None) -> None:
         """The request that was sent with `given` has ended; None where the row has an error."""
-        was_stuck = given not in self._out
-        self._out.pop(given, None)
         now = time.monotonic()
         self._tempo.ended(now, taken_to_cost=given.tokens, cost=tokens_of(outcome))
         if self._learns:
             self._learn(now, given, outcome)
-        if not was_stuck:
-            self._give_place()
+        self.give_back(given)
 
     def _learn(self, now: float, given: Pass, outcome: Reply | TryAgainError | None) -> None:
         if isinstance(outcome, Reply) and outcome.allowance is not None:
@@ -128,7 +120,7 @@ class Limiter:
             )
 
     def give_back(self, given: Pass) -> None:
-        """The request was not made after all."""
+        """Give its place to another, unless that was done already."""
         if given in self._out:
             del self._out[given]
             self._give_place()
@@ -149,8 +141,7 @@ class Limiter:
         """Give the places of requests that are stuck to others."""
         before = time.monotonic() - self._level.stuck_seconds
         for given in [given for given in self._out if given.sent < before]:
-            del self._out[given]
-            self._give_place()
+            self.give_back(given)
 
     def _look_for_stuck(self) -> None:
         self.release_stuck()

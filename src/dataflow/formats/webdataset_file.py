@@ -111,7 +111,6 @@ class WebDatasetReader:
         self, path: Path, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         self.skipped = Skipped()
-        self.is_one = path.is_file()
         self.shards = shards_in(path) if path.is_dir() else files_for(str(path))
         self._path = path
         self._picture_key = picture_key

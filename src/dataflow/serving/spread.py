@@ -74,7 +74,7 @@ class SpreadServing(ListServing):
             yield _Spread(
                 [
                     _Endpoint(
-                        getattr(e, "api_url", e.model),
+                        next(iter(e.api_urls), e.model),
                         await stack.enter_async_context(e.connect()),
                         e.max_workers,
                         seeks_level=e.seeks_level,
@@ -96,7 +96,7 @@ class _Endpoint:
         self._name = name
         self._asker = asker
         level = Level(places, START if seeks_level else places)
-        self._limiter = Limiter(level, Tempo())
+        self.limiter = Limiter(level, Tempo())
         self.latency = 0.0
         self._failures = 0
         self._rests = 0
@@ -109,10 +109,8 @@ class _Endpoint:
 
     def is_free(self, now: float) -> bool:
         """Whether it takes a request now; one that rested is tried with one alone."""
-        if self.is_failing:
-            may_be_tried = now >= self._rests_until and self._limiter.in_flight == 0
-            return may_be_tried and self._limiter.is_free
-        return self._limiter.is_free
+        has_rested = now >= self._rests_until and self.limiter.in_flight == 0
+        return self.limiter.is_free and (has_rested or not self.is_failing)
 
     def rank(self, usual: float) -> tuple[float, int]:
         """The least is asked first: how soon it answers, about.
@@ -120,14 +118,8 @@ class _Endpoint:
         Args:
             usual: Seconds that an endpoint is taken to need that has not answered yet.
         """
-        in_flight = self._limiter.in_flight
+        in_flight = self.limiter.in_flight
         return (in_flight + 1) * (self.latency or usual), in_flight
-
-    def release_stuck(self) -> None:
-        self._limiter.release_stuck()
-
-    async def enter(self, *, others_wait: bool) -> Pass:
-        return await self._limiter.enter(others_wait=others_wait)
 
     async def ask(self, given: Pass, request: Request, pictures: Sequence[Picture]) -> Reply:
         outcome: Reply | TryAgainError | None = None
@@ -145,7 +137,7 @@ class _Endpoint:
         return outcome
 
     def _ended(self, given: Pass, outcome: Reply | TryAgainError | None) -> None:
-        self._limiter.leave(given, outcome)
+        self.limiter.leave(given, outcome)
         if isinstance(outcome, Reply):
             self._failures = self._rests = 0
             seconds = time.monotonic() - given.sent
@@ -156,7 +148,7 @@ class _Endpoint:
     def failed(self) -> None:
         """Something went wrong that is the endpoint's own fault."""
         self._failures += 1
-        if self._failures >= FAILURES:
+        if self.is_failing:
             rest = RESTS[min(self._rests, len(RESTS) - 1)]
             self._rests += 1
             self._rests_until = time.monotonic() + rest
@@ -181,7 +173,7 @@ class _Spread:
         try:
             async with self._choosing:  # first come first served
                 endpoint = await self._free_one()
-                given = await endpoint.enter(others_wait=self._waiting > 1)
+                given = await endpoint.limiter.enter(others_wait=self._waiting > 1)
         finally:
             self._waiting -= 1
         try:
@@ -192,7 +184,7 @@ class _Spread:
                 raise
             other = self._soonest(others)
             with contextlib.suppress(RowError, TryAgainError):
-                given = await other.enter(others_wait=False)
+                given = await other.limiter.enter()
                 reply = await self._asked(other, given, request, pictures)
                 endpoint.failed()
                 return reply
@@ -220,4 +212,4 @@ class _Spread:
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._changed.wait(), LOOK_SECONDS)
             for endpoint in self._endpoints:
-                endpoint.release_stuck()
+                endpoint.limiter.release_stuck()
