@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import Progress
 
@@ -18,39 +17,42 @@ from dataflow.checks.report import Report
 from dataflow.checks.suite import Asked
 from dataflow.cli.console import console
 from dataflow.cli.show_report import as_json, show_report
+from dataflow.cli.streams import need_stdout, put
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.formats.registry import open_reader
+
+if TYPE_CHECKING:
+    from dataflow.cli.check import CheckChoices
 
 _ASKED = {field.name for field in fields(Asked)} - {"schema", "plain"}
 _LISTS = ("forbid", "require", "forbid_pattern", "require_pattern")
 
 
-def checked(given: Mapping[str, Any]) -> bool:
+def checked(choices: CheckChoices) -> bool:
     """Check a dataset and show the report; returns whether a caption has a fault.
-
-    Args:
-        given: The options of `dataflow check` by their names.
 
     Raises:
         UsageError: the arguments are wrong.
         StopRunError: the dataset cannot be read, or a package is missing.
     """
-    listings = {name: tuple(given[name] or ()) for name in _LISTS}
-    wanted = {name: given[name] for name in _ASKED} | listings
-    asked = Asked(**wanted, plain=not given["markdown"], schema=_schema(given["schema"]))
-    prompts = () if given["prompt"] is None else (given["prompt"],)
-    key, image_key = given["output_key"], given["image_key"]
-    reader = _reader(given["output"], key, image_key)
-    report = Report(most_alike=asked.most_alike, with_near=given["near"])
+    if choices.json:
+        need_stdout("--json")
+    wanted: dict[str, Any] = {name: getattr(choices, name) for name in _ASKED}
+    wanted |= {name: tuple(wanted[name] or ()) for name in _LISTS}
+    asked = Asked(**wanted, plain=not choices.markdown, schema=_schema(choices.schema))
+    prompts = () if choices.prompt is None else (choices.prompt,)
+    key, image_key = choices.output_key, choices.image_key
+    reader = _reader(choices.output, key, image_key)
+    report = Report(most_alike=asked.most_alike, with_near=choices.near)
     looks = Looker(asked, prompts).all(
-        captions_of(reader, key, image_key), processes=given["processes"] or os.cpu_count() or 1
+        captions_of(reader, key, image_key), processes=choices.processes or os.cpu_count() or 1
     )
-    with _listing(given["listed"]) as note:
+    with _listing(choices.listed) as note:
         for look in _watched(looks, reader.count()):
             note(report.add(look))
-    if given["as_data"]:
-        sys.stdout.write(as_json(report) + "\n")
+    if choices.json:
+        put([as_json(report)])
     else:
         show_report(report, console)
     return report.faulty > 0
