@@ -13,7 +13,6 @@ import random
 import socket
 import struct
 import tempfile
-import threading
 import time
 from base64 import b64decode
 from collections import Counter
@@ -25,6 +24,7 @@ from typing import Any, final
 from aiohttp import web
 
 from tests.hostile_faults import KEY, MODEL, caption_of
+from tests.loop_thread import LoopThread
 
 __all__ = ["CALL_FAULTS", "FATES", "KEY", "MODEL", "BatchServer"]
 
@@ -141,21 +141,14 @@ class BatchServer:
 
     def __enter__(self) -> BatchServer:
         self._folder = tempfile.TemporaryDirectory()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._call(self._open())
+        self._thread = LoopThread()
+        self._thread.run(self._open(), 30)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._call(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._thread.run(self._close(), 30)
+        self._thread.stop()
         self._folder.cleanup()
-
-    def _call(self, coroutine: Any) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
 
     async def _open(self) -> None:
         app = web.Application(client_max_size=2**32)
@@ -291,7 +284,7 @@ class BatchServer:
             "",
         )
         self.batches[made.id] = made
-        task = self._loop.create_task(self._work(made))
+        task = asyncio.create_task(self._work(made))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if self._meets(request, "create_lost"):

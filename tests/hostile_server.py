@@ -11,7 +11,6 @@ import asyncio
 import contextlib
 import json
 import random
-import threading
 import time
 from base64 import b64decode
 from collections import Counter
@@ -21,6 +20,7 @@ from email.utils import formatdate
 from typing import Any, final
 
 from tests.hostile_faults import FAULTS, KEY, MODEL, TRANSIENT, Exchange, caption_of
+from tests.loop_thread import LoopThread
 from tests.tariff import UNPAID, Tariff
 
 __all__ = ["FAULTS", "KEY", "MODEL", "TRANSIENT", "HostileServer", "RateLimit", "caption_of"]
@@ -151,29 +151,22 @@ class HostileServer:
         return f"http://127.0.0.1:{self._port}/v1"
 
     def __enter__(self) -> HostileServer:
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
-        self._thread.start()
-        self._call(self._open())
+        self._thread = LoopThread()
+        self._thread.run(self._open(), 10)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._call(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-        self._loop.close()
+        self._thread.run(self._close(), 10)
+        self._thread.stop()
 
     @contextlib.contextmanager
     def away(self) -> Iterator[None]:
         """The server is gone: its port is closed and its connections are cut."""
-        self._call(self._close())
+        self._thread.run(self._close(), 10)
         try:
             yield
         finally:
-            self._call(self._open())
-
-    def _call(self, coroutine: Any) -> None:
-        asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+            self._thread.run(self._open(), 10)
 
     async def _open(self) -> None:
         self._server = await asyncio.start_server(
@@ -190,7 +183,7 @@ class HostileServer:
         await self._server.wait_closed()
 
     def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = self._loop.create_task(self._connection(reader, writer))
+        task = asyncio.create_task(self._connection(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
