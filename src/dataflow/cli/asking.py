@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from dataflow.cli.options import Choices
+from dataflow.cli.choices.caption import Choices
 from dataflow.core.errors import UsageError
 from dataflow.formats.sidecar import FIELD
 from dataflow.operators.core_vision.prompts import Prompt, read_prompts

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 
 import typer
 
+from dataflow.cli.choices.caption import Choices
 from dataflow.cli.codes import FAILED_ROWS, code_of
 from dataflow.cli.command import takes
 from dataflow.cli.console import console, go_on, say
-from dataflow.cli.options import Choices
 from dataflow.cli.outlet import captions_of, described, files_of
 from dataflow.cli.planning import plan_of
 from dataflow.cli.show import show_summary, showing

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from dataflow.cli.options import Choices
+from dataflow.cli.choices.caption import Choices
 from dataflow.core.batch import Batching
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing

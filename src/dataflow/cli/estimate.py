@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataflow.billing.families import Family, family_of
+from dataflow.cli.choices.estimate import EstimateChoices
 from dataflow.cli.command import takes
 from dataflow.cli.console import console
-from dataflow.cli.options import EstimateChoices
 from dataflow.cli.planning import plan_of
 from dataflow.cli.show import showing
 from dataflow.cli.show_estimate import Outlook, as_json, show_outlook

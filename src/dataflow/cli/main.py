@@ -19,6 +19,7 @@ from dataflow.cli import signals, streams
 from dataflow.cli.caption import caption
 from dataflow.cli.check import check
 from dataflow.cli.codes import STOPPED, USAGE, code_of
+from dataflow.cli.command import PanelCommand
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.estimate import estimate
 from dataflow.cli.status import status
@@ -33,8 +34,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("caption")(caption)
-app.command("estimate")(estimate)
+app.command("caption", cls=PanelCommand)(caption)
+app.command("estimate", cls=PanelCommand)(estimate)
 app.command("status")(status)
 app.command("check")(check)
 

@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
 
-from dataflow.cli.options import Choices, ExistingCaption, OnBadRow
+from dataflow.cli.choices.caption import Choices
+from dataflow.cli.choices.output import ExistingCaption
+from dataflow.cli.choices.source import OnBadRow
 from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
 from dataflow.engine.columns import Column

@@ -11,8 +11,8 @@ from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.checks.empty import empty
 from dataflow.cli.asking import prompts_of
+from dataflow.cli.choices.caption import Choices
 from dataflow.cli.engines import serving_of
-from dataflow.cli.options import Choices
 from dataflow.cli.outlet import may_replace, reader_of, target_of, writer_of
 from dataflow.cli.show import fetch_shown_in
 from dataflow.core.dataset import Reader

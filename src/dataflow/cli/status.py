@@ -6,12 +6,13 @@ import json
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Annotated
 
+import typer
 from rich.console import Console
 from rich.table import Table
 
 from dataflow.billing.price import dollars
-from dataflow.cli import options
 from dataflow.cli.console import console
 from dataflow.cli.show import duration, tokens
 from dataflow.cli.streams import need_stdout, put
@@ -28,7 +29,17 @@ _STATES = {
 _TALLEST = 20  # characters of the longest bar
 
 
-def status(output: options.StatusOutput, as_json: options.Json = False) -> None:
+def status(
+    output: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTPUT",
+            help="The output of a run, which need not be there yet.",
+            show_default=False,
+        ),
+    ],
+    as_json: Annotated[bool, typer.Option("--json", help="Print it as JSON on stdout.")] = False,
+) -> None:
     """Tell how far the run of OUTPUT is; also while it goes, and after a crash.
 
     OUTPUT is the file that `dataflow caption` writes; its journal beside it is read, and nothing
