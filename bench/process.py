@@ -19,6 +19,13 @@ ROOT = Path(__file__).resolve().parents[1]
 DATA = ROOT / ".bench"
 """Where pictures, environments and outputs of benches lie; `make clean` removes it."""
 
+_ENVIRONMENT = {
+    # an installed program finds its modules compiled, and so do those that are measured
+    name: value
+    for name, value in os.environ.items()
+    if name != "PYTHONDONTWRITEBYTECODE"
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Used:
@@ -69,7 +76,7 @@ def measured(
         child = subprocess.Popen(
             [*map(str, command)],
             cwd=ROOT,
-            env={**os.environ, "COLUMNS": "100", "NO_COLOR": "1", **(environment or {})},
+            env={**_ENVIRONMENT, "COLUMNS": "100", "NO_COLOR": "1", **(environment or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -59,9 +59,11 @@ def listed_price(api_url: str, model: str, *, in_batches: bool = False) -> Price
         model: The model's name at that API.
         in_batches: Whether the price of requests in batches is asked for.
     """
-    import genai_prices
-
     parts = urlsplit(api_url)
+    if not _has_public_name(parts.hostname or ""):
+        return _unlisted(model, parts.hostname)
+    import genai_prices  # 0.1 s
+
     url = parts._replace(scheme=parts.scheme.lower(), netloc=parts.netloc.lower(), query="")
     try:
         found = genai_prices.calc_price(genai_prices.Usage(), model, provider_api_url=url.geturl())
@@ -71,7 +73,7 @@ def listed_price(api_url: str, model: str, *, in_batches: bool = False) -> Price
                 genai_prices.Usage(), model, provider_api_url=url.geturl(), price_context=_BATCH
             ).model_price
     except LookupError:
-        return NoPrice(f"no price of {model} at {parts.hostname} is listed; {_CURE}")
+        return _unlisted(model, parts.hostname)
     if in_batches and listed == found.model_price:
         # without a batch's price the list gives the usual one, which is about twice too much
         return NoPrice(
@@ -85,6 +87,15 @@ def listed_price(api_url: str, model: str, *, in_batches: bool = False) -> Price
     starts = sorted({tier.start for tier in _tiers(listed)})
     above = tuple((start, _rates(listed, start + 1)) for start in starts)
     return Price(_rates(listed, 0), source, above)
+
+
+def _has_public_name(host: str) -> bool:
+    """Whether `host` can be a provider's: a name with dots, and no address."""
+    return "." in host and not host.replace(".", "").isdigit() and ":" not in host
+
+
+def _unlisted(model: str, host: str | None) -> NoPrice:
+    return NoPrice(f"no price of {model} at {host} is listed; {_CURE}")
 
 
 def _given(price_in: float | None, price_out: float | None) -> Price | None:
