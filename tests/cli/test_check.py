@@ -155,3 +155,12 @@ def test_what_a_caption_holds_cannot_draw_on_the_page(dataflow: Command):
     done = dataflow("check", dataset(dataflow.folder, [evil]))
     assert "\x1b" not in done.stderr
     assert "[bold]" in done.stderr or "declines" in done.stderr
+
+
+def test_a_check_that_is_left_out_finds_nothing(dataflow, tmp_path):
+    rows = ['{"caption": "Error: 429 Too Many Requests"}\n'] + ['{"caption": "A cat."}\n'] * 5
+    (tmp_path / "out.jsonl").write_text("".join(rows))
+    assert dataflow("check", "out.jsonl", "--no-near").returncode == 3
+    left_out = ("--no-check", "error_text", "--no-check", "repeated")
+    assert dataflow("check", "out.jsonl", "--no-near", *left_out).returncode == 0
+    assert "there is no check 'eror'" in dataflow("check", "out.jsonl", "--no-check", "eror").stderr

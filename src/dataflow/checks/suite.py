@@ -19,6 +19,13 @@ from dataflow.checks.repeated import Repeated
 from dataflow.checks.schema import fits
 from dataflow.checks.wording import wording
 from dataflow.core.check import Check
+from dataflow.core.errors import UsageError
+
+KINDS = (
+    "empty", "error_text", "refusal", "loop", "schema", "markup", "echo", "cut_off", "language",
+    "length", "wording", "repeated",
+)  # fmt: skip
+"""Every kind of verdict that these checks give."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +47,7 @@ class Asked:
         forbid_pattern: Regular expressions that must not match.
         require_pattern: Regular expressions that must match.
         most_alike: So many different pictures may have the same caption; None for any number.
+        leave_out: Kinds of checks that are not run.
         schema: The JSON Schema of captions that are JSON; such are not looked at as prose.
     """
 
@@ -57,6 +65,7 @@ class Asked:
     forbid_pattern: tuple[str, ...] = ()
     require_pattern: tuple[str, ...] = ()
     most_alike: int | None = 3
+    leave_out: frozenset[str] = frozenset()
     schema: Mapping[str, Any] | None = None
 
 
@@ -65,7 +74,8 @@ def checks_for(asked: Asked) -> dict[str, Check]:
 
     Raises:
         MissingPackageError: a check's package is not installed.
-        UsageError: what is asked cannot be checked: no such language code, no such pattern.
+        UsageError: what is asked cannot be checked: no such language code, no such pattern; or a
+            check that is to be left out is none.
     """
     found: dict[str, Check] = {"empty": empty, "error_text": error_text, "refusal": refusal}
     found["loop"] = loop
@@ -86,7 +96,9 @@ def checks_for(asked: Asked) -> dict[str, Check]:
         )
     if asked.most_alike is not None:
         found["repeated"] = Repeated(asked.most_alike)
-    return found
+    if unknown := sorted(asked.leave_out - set(KINDS)):
+        raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(KINDS)}")
+    return {kind: check for kind, check in found.items() if kind not in asked.leave_out}
 
 
 def _length(asked: Asked) -> dict[str, Check]:

@@ -7,15 +7,13 @@ from typing import Annotated
 
 import typer
 
+from dataflow.cli.choices.checking import CheckingChoices
 from dataflow.cli.codes import FAILED_ROWS
 from dataflow.cli.command import takes
 
-Count = Annotated[int | None, typer.Option(min=0, show_default=False)]
-Words = Annotated[list[str] | None, typer.Option(metavar="WORDS", show_default=False)]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CheckChoices:
+@dataclass(frozen=True, kw_only=True)
+class CheckChoices(CheckingChoices):
     """The arguments of `dataflow check`, as given; their help says what each is."""
 
     output: Annotated[
@@ -28,33 +26,6 @@ class CheckChoices:
     prompt: Annotated[
         str | None, typer.Option(help="What was asked, to find it repeated.", show_default=False)
     ] = None
-    language: Annotated[
-        str | None,
-        typer.Option(metavar="CODE", help="The captions' language: en, zh …", show_default=False),
-    ] = None
-    sentences: Annotated[
-        bool, typer.Option("--sentences", help="Each caption must end as a sentence does.")
-    ] = False
-    markdown: Annotated[
-        bool, typer.Option("--markdown", help="Markdown and HTML are no faults.")
-    ] = False
-    min_words: Count = None
-    max_words: Count = None
-    min_sentences: Count = None
-    max_sentences: Count = None
-    min_characters: Count = None
-    max_characters: Count = None
-    forbid: Words = None
-    require: Words = None
-    forbid_pattern: Annotated[
-        list[str] | None, typer.Option(metavar="REGEX", show_default=False)
-    ] = None
-    require_pattern: Annotated[
-        list[str] | None, typer.Option(metavar="REGEX", show_default=False)
-    ] = None
-    most_alike: Annotated[
-        int, typer.Option(min=1, help="So many pictures may have the same caption.")
-    ] = 3
     schema: Annotated[
         str | None,
         typer.Option(metavar="FILE", help="Captions are JSON of this schema.", show_default=False),

@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,19 +13,16 @@ from rich.progress import Progress
 
 from dataflow.checks.look import Caption, Fault, Look, Looker
 from dataflow.checks.report import Report
-from dataflow.checks.suite import Asked
 from dataflow.cli.console import console
 from dataflow.cli.show_report import as_json, show_report
 from dataflow.cli.streams import need_stdout, put
+from dataflow.cli.wanted import wanted_of
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.formats.registry import open_reader
 
 if TYPE_CHECKING:
     from dataflow.cli.check import CheckChoices
-
-_ASKED = {field.name for field in fields(Asked)} - {"schema", "plain"}
-_LISTS = ("forbid", "require", "forbid_pattern", "require_pattern")
 
 
 def checked(choices: CheckChoices) -> bool:
@@ -38,9 +34,7 @@ def checked(choices: CheckChoices) -> bool:
     """
     if choices.json:
         need_stdout("--json")
-    wanted: dict[str, Any] = {name: getattr(choices, name) for name in _ASKED}
-    wanted |= {name: tuple(wanted[name] or ()) for name in _LISTS}
-    asked = Asked(**wanted, plain=not choices.markdown, schema=_schema(choices.schema))
+    asked = wanted_of(choices, plain=True, most_alike=3, schema=_schema(choices.schema))
     prompts = () if choices.prompt is None else (choices.prompt,)
     key, image_key = choices.output_key, choices.image_key
     reader = _reader(choices.output, key, image_key)

@@ -37,7 +37,7 @@ app = typer.Typer(
 app.command("caption", cls=PanelCommand)(caption)
 app.command("estimate", cls=PanelCommand)(estimate)
 app.command("status")(status)
-app.command("check")(check)
+app.command("check", cls=PanelCommand)(check)
 
 
 def _version(value: bool) -> None:
