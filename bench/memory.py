@@ -63,6 +63,7 @@ def _resume(report: Report, rows: Path, size: int) -> None:
     output = fresh(f"resume-{size}.jsonl")
     say(f"writing a journal of {size} rows")
     measured([*PROGRAM, rows, output, "--fill"])
+    _add(report, "all answered, no row seen yet", size, *_run(rows, output))
     _add(report, "all done before", size, *_run(rows, output))
     every = size // MISSING
     _forget(output, f"row % {every} = {every - 1}")

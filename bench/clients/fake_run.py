@@ -25,7 +25,7 @@ from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.columns import Column
 from dataflow.engine.entry import Entry
 from dataflow.engine.intake import JobMaker
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.job import Output, Plan, Stamp
 from dataflow.engine.journal import Journal
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
@@ -56,6 +56,7 @@ def plan_of(rows: Path, output: Path, engine: Engine) -> Plan:
         serving=engine,
         output=Output(output, [Column("caption")], writer_for(output, reader, ["caption"])),
         checks=[empty],
+        stamp=Stamp(f"{rows.stat().st_mtime_ns}", reader.folder()),
     )
 
 

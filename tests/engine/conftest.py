@@ -10,7 +10,7 @@ from PIL import Image
 
 from dataflow.checks.empty import empty
 from dataflow.engine.columns import Column, added_columns
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.job import Output, Plan, Stamp
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.row_requests import RowRequests
 
@@ -43,6 +43,10 @@ class Dataset:
 
     def plan(self, serving, *, system_prompt="", meta=False, **more) -> Plan:
         reader = open_reader(self.path)
+        status = self.path.stat()
+        settings = sorted(serving.settings().items())
+        made_of = (status.st_size, status.st_mtime_ns, system_prompt, meta, settings)
+        more = {"stamp": Stamp(repr(made_of), str(self.folder)), **more}
         columns = [Column("caption")]
         open_writer = writer_for(self.output, reader, added_columns(columns, has_meta=meta))
         return Plan(

@@ -309,6 +309,8 @@ def test_a_journal_that_knew_one_caption_a_row_loses_no_answer(tmp_path, has_bat
     db.execute("DROP TABLE plan")
     db.execute("CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL)")
     db.execute("INSERT INTO plan VALUES (0, ?), (1, ?)", (key(0), key(1)))
+    for table in ("pictures", "standing"):
+        db.execute(f"DROP TABLE {table}")
     db.execute("PRAGMA user_version = 2")
     db.commit()
     db.close()
@@ -323,6 +325,21 @@ def test_a_journal_that_knew_one_caption_a_row_loses_no_answer(tmp_path, has_bat
     journal.close()
     assert not list(tmp_path.glob("j.out.journal.2*")), "nothing is set aside"
     Journal(tmp_path / "j.out.journal").close()  # today's layout now
+
+
+def test_a_journal_that_told_of_no_pictures_loses_no_answer(tmp_path):
+    path = tmp_path / "j"
+    with_answers(path)
+    db = sqlite3.connect(path)
+    for table in ("pictures", "standing"):
+        db.execute(f"DROP TABLE {table}")
+    db.execute("PRAGMA user_version = 3")
+    db.commit()
+    db.close()
+    journal = Journal(path)
+    assert journal.known([key(n) for n in range(3)]) == {key(n) for n in range(3)}
+    journal.close()
+    assert not list(tmp_path.glob("j.2*")), "nothing is set aside"
 
 
 def test_an_upgrade_that_is_killed_leaves_the_former_journal(tmp_path, monkeypatch):

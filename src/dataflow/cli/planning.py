@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from decimal import Decimal
+from hashlib import blake2b
 from pathlib import Path
 
+from dataflow import __version__
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.checks.empty import empty
 from dataflow.cli.asking import prompts_of
 from dataflow.cli.choices.caption import Choices
+from dataflow.cli.choices.running import RunningChoices
+from dataflow.cli.choices.spending import SpendingChoices
 from dataflow.cli.engines import serving_of
 from dataflow.cli.outlet import may_replace, reader_of, target_of, writer_of
 from dataflow.cli.show import fetch_shown_in
@@ -19,13 +24,20 @@ from dataflow.core.dataset import Reader
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
 from dataflow.engine.columns import Column, added_columns
-from dataflow.engine.job import Ceiling, Output, Plan
+from dataflow.engine.job import Ceiling, Output, Plan, Stamp
 from dataflow.engine.place import files_at
 from dataflow.engine.progress import Progress
 from dataflow.formats.parts import parts_of
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt, check_prompts
 from dataflow.operators.core_vision.row_requests import RowRequests
+
+_MAKING = [
+    field.name
+    for field in fields(Choices)
+    if field.name not in {f.name for how in (RunningChoices, SpendingChoices) for f in fields(how)}
+]
+"""The arguments that make the plan; the others only say how it is carried out."""
 
 
 def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
@@ -71,7 +83,23 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
         detach=choices.detach,
         cancel_batches=choices.batch_cancel,
         progress=progress,
+        stamp=_stamp(choices, reader, prompts, serving),
     )
+
+
+def _stamp(
+    choices: Choices, reader: Reader, prompts: Sequence[Prompt], serving: EngineServing
+) -> Stamp | None:
+    """All that the plan is made of, where that is one file, the arguments and what they name."""
+    if choices.sidecar is not None or not Path(choices.source).is_file():
+        return None
+    status = Path(choices.source).stat()
+    chosen = [getattr(choices, name) for name in _MAKING]
+    settings = sorted(serving.settings().items())
+    file = (status.st_size, status.st_mtime_ns, status.st_ino)
+    text = repr((__version__, Path.cwd(), file, chosen, prompts, settings))
+    digest = blake2b(text.encode("utf-8", "backslashreplace")).hexdigest()
+    return Stamp(digest, reader.folder())
 
 
 def _price(choices: Choices, serving: EngineServing, *, live: bool = False) -> Price | NoPrice:

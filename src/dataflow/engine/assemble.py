@@ -12,9 +12,7 @@ import itertools
 import json
 import logging
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, TypeAlias, TypeVar
 
@@ -27,6 +25,7 @@ from dataflow.engine.intake import JobMaker, taken_rows
 from dataflow.engine.job import Job, Output, Plan
 from dataflow.engine.journal import Journal
 from dataflow.engine.place import keep_former
+from dataflow.engine.progress import Tally
 
 _log = logging.getLogger("dataflow")
 
@@ -34,21 +33,6 @@ T = TypeVar("T")
 
 BAD_LINE = "bad_line"
 """The kind of error of a row that cannot be read and is not in the output."""
-
-
-@dataclass(slots=True)
-class Tally:
-    """What the output holds."""
-
-    rows: int = 0
-    captioned: int = 0
-    failed: Counter[str] = field(default_factory=Counter)
-    skipped: int = 0
-
-    @property
-    def has_errors(self) -> bool:
-        """Whether there is anything for the errors file."""
-        return bool(self.failed) or self.skipped > 0
 
 
 def try_output(output: Output) -> None:
@@ -68,15 +52,23 @@ def try_output(output: Output) -> None:
         raise OutputError(f"cannot write {output.path}: {error.strerror or error}") from error
 
 
-def assemble(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Tally:
+class StalePlanError(Exception):
+    """A row is not as it was planned, or its answer is damaged."""
+
+
+def assemble(
+    plan: Plan, journal: Journal, stop: Callable[[], bool], *, recalled: bool = False
+) -> Tally:
     """Write the output, and the errors file where rows failed or were left out.
 
     Args:
         plan: The run.
         journal: What came of each row.
         stop: Asked at every row.
+        recalled: Whether rows were not looked at, since a former run had.
 
     Raises:
+        StalePlanError: they should have been; what was there before is untouched.
         KeyboardInterrupt: `stop` said so; what was there before is untouched.
         InputError: the dataset cannot be read again.
         OutputError: a file cannot be written; what was there before is untouched.
@@ -87,7 +79,7 @@ def assemble(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Tally:
         writer = output.open_writer(part)
         try:
             with open(errors_part, "w", encoding="utf-8") as errors:
-                found = _heeding(stop, outcomes(plan, journal))
+                found = _heeding(stop, outcomes(plan, journal, recalled=recalled))
                 tally = _write_rows(plan, found, writer, errors)
                 errors.flush()
                 os.fsync(errors.fileno())
@@ -111,8 +103,14 @@ Outcome: TypeAlias = "tuple[Job, Entry]"
 """A job and what came of it."""
 
 
-def outcomes(plan: Plan, journal: Journal) -> Iterator[tuple[Row, list[Outcome]]]:
-    """Each row with the outcomes of its jobs, in the dataset's order."""
+def outcomes(
+    plan: Plan, journal: Journal, *, recalled: bool = False
+) -> Iterator[tuple[Row, list[Outcome]]]:
+    """Each row with the outcomes of its jobs, in the dataset's order.
+
+    Raises:
+        StalePlanError: see `assemble`.
+    """
     maker = JobMaker(plan)
     # the rows lead: the endless rest only fills up
     planned = itertools.chain(journal.outcomes(), itertools.repeat((-1, -1, None)))
@@ -123,6 +121,8 @@ def outcomes(plan: Plan, journal: Journal) -> Iterator[tuple[Row, list[Outcome]]
                 index, planned_place, entry = next(planned)
                 is_planned = (index, planned_place) == (row.index, place)
                 if entry is None or not is_planned or entry.key != job.key:
+                    if recalled:
+                        raise StalePlanError
                     # the row is not the one that was planned here; it may have moved
                     changed = PictureChangedError()
                     unknown = Entry(job.key, error_kind=changed.kind, error=changed.message)

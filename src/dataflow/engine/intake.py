@@ -9,6 +9,7 @@ import contextlib
 import dataclasses
 import functools
 import itertools
+import os
 from collections.abc import Callable, Container, Generator, Sequence
 
 from dataflow.core.errors import RowError, UsageError
@@ -18,10 +19,14 @@ from dataflow.core.serving import sampling_of
 from dataflow.engine.job import Job, Plan, weight_of
 from dataflow.engine.journal import Journal
 from dataflow.engine.keys import KeyMaker, row_key
-from dataflow.images.identity import identify
+from dataflow.engine.recall import Recalled, is_first_place
+from dataflow.images.identity import Stamp, identify
 
 CHUNK_JOBS = 256
 """Requests looked up in the journal at once, and the rest of their last row."""
+
+CHUNK_KNOWN = 10_000
+"""Rows that need no looking at end a chunk early, so that whoever waits for it can end the run."""
 
 CHUNK_BYTES = 16 * 1024 * 1024
 """Pictures that stand in the data itself end a chunk early."""
@@ -32,9 +37,10 @@ class JobMaker:
 
     Args:
         plan: The run.
+        note: Told of each file that a key is made of; see `images.identity.identify`.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, note: Callable[[str, Stamp], None] | None = None) -> None:
         self._requests_of = plan.requests_of
         self._counts = [column.n for column in plan.output.columns]
         self._seed = sampling_of(plan.serving).get("seed")
@@ -43,7 +49,7 @@ class JobMaker:
                 "serving": dict(plan.serving.settings()),
                 "pictures": [plan.limits.max_side, plan.limits.jpeg_quality],
             },
-            functools.partial(identify, base=str(plan.output.path.parent.absolute())),
+            functools.partial(identify, base=str(plan.output.path.parent.absolute()), note=note),
         )
 
     def jobs(self, row: Row) -> list[Job]:
@@ -95,14 +101,21 @@ class Intake:
     Args:
         plan: The run.
         journal: Asked for what is known, told each row's key.
+        recalled: The rows that need no looking at; None to look at each.
     """
 
-    def __init__(self, plan: Plan, journal: Journal) -> None:
+    def __init__(self, plan: Plan, journal: Journal, recalled: Recalled | None = None) -> None:
         self._plan = plan
         self._journal = journal
+        self._recalled = recalled
         self.maker = JobMaker(plan)
+        self._seen: dict[str, Stamp] = {}
+        self._is_stamped = True
+        self._planner = self.maker if plan.stamp is None else JobMaker(plan, self._note)
         self._rows = taken_rows(plan)
         self._under_way: set[bytes] = set()
+        if recalled is not None:
+            plan.progress.reused += recalled.answered
 
     def next_rows(self) -> list[list[Job]] | None:
         """The next chunk's jobs, those of a row together, or None at the end of the data.
@@ -113,20 +126,37 @@ class Intake:
             InputError: the dataset cannot be read.
             JournalError: the journal cannot be read or written.
         """
+        if self._recalled is not None and self._recalled.is_whole:
+            return None
         rows: list[list[Job]] = []
         planned: list[tuple[int, int, bytes]] = []
-        size = 0
-        for row in self._rows:
-            jobs = self.maker.jobs(row)
+        size = seen = 0
+        for seen, row in enumerate(self._rows, 1):
+            if self._recalled is not None and self._recalled.knows(row.index):
+                if seen >= CHUNK_KNOWN:
+                    break
+                continue
+            jobs = self._planner.jobs(row)
             rows.append(jobs)
             planned += [(row.index, place, job.key) for place, job in enumerate(jobs)]
             size += weight_of(jobs)
             if size > CHUNK_BYTES or len(planned) >= CHUNK_JOBS:
                 break
-        if not rows:
+        if not seen:
             return None
-        self._journal.plan(planned)
+        self._note_plan(planned)
         return self._unanswered(rows)
+
+    def _note_plan(self, planned: Sequence[tuple[int, int, bytes]]) -> None:
+        seen, self._seen = self._seen, {}
+        self._journal.plan(planned, ((os.fsencode(at), *stamp) for at, stamp in seen.items()))
+
+    def _note(self, location: str, stamp: Stamp) -> None:
+        assert self._plan.stamp is not None  # noqa: S101 (for the type checker)
+        if self._is_stamped and not is_first_place(location, self._plan.stamp.folder):
+            self._is_stamped = False
+            self._journal.unstamp()
+        self._seen[location] = stamp
 
     def close(self) -> None:
         """Let go of the dataset's file; call when no `next_rows` is under way."""

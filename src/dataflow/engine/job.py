@@ -64,6 +64,19 @@ class Output:
         return self.path.with_name(self.path.name + ending)
 
 
+@dataclass(frozen=True, slots=True)
+class Stamp:
+    """What two runs have in common where their plans are the same.
+
+    Attributes:
+        text: All that a plan is made of, but for pictures in files.
+        folder: The folder that relative picture paths are looked up in first.
+    """
+
+    text: str
+    folder: str
+
+
 UNPRICED = NoPrice("no price is given")
 
 
@@ -108,6 +121,7 @@ class Plan:
         ceiling: How much the run may spend.
         detach: Hand in batches and take in what is done, but wait for none.
         cancel_batches: Ask for nothing more: cancel the batches, and keep what they answered.
+        stamp: By which a later run knows this one's plan as its own; None where nobody can tell.
         progress: Counters to keep up to date.
     """
 
@@ -130,6 +144,7 @@ class Plan:
     ceiling: Ceiling = field(default_factory=Ceiling)
     detach: bool = False
     cancel_batches: bool = False
+    stamp: Stamp | None = None
     progress: Progress = field(default_factory=Progress)
 
 

@@ -7,7 +7,8 @@ the journal's own, and `Journal.put` returns when its answer is committed.
 
 Format: SQLite 3 (see `journal_file`). Table `replies`: one line per request key. Table `plan`: the
 key of each caption of the latest run, by row and place in the row, so that the output can be
-assembled. Table `runs`: each run, so that `status` can tell how far the latest is.
+assembled. Table `runs`: each run, so that `status` can tell how far the latest is. Tables
+`standing` and `pictures`: what the plan was made of, so that a run can tell whether it stands.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import logging
 import sqlite3
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from dataflow.core.errors import JournalError
 from dataflow.engine.entry import COLUMNS, Entry
@@ -34,6 +37,28 @@ LOOKUP_BATCH = 500
 
 
 _MARKS = ", ".join("?" * len(COLUMNS.split(",")))
+
+SeenPicture: TypeAlias = "tuple[bytes, int | None, int | None]"
+"""A picture's file: path, size in bytes, time of last change in ns; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A plan in the journal.
+
+    Attributes:
+        stamp: Of what it was made; None where nobody could tell.
+        rows: How many it holds when it is whole.
+        output: What was written of it, as `note_output` was told; None for nothing.
+        planned: Rows from the first one on that it holds.
+        captions: Captions that it holds.
+    """
+
+    stamp: str | None
+    rows: int
+    output: str | None
+    planned: int
+    captions: int
 
 
 class Journal:
@@ -60,7 +85,6 @@ class Journal:
 
     def _next_run(self) -> int:
         with self._guarded():
-            self._db.execute("DELETE FROM plan")
             run = self._db.execute(
                 "INSERT INTO runs (started) VALUES (?)", (time.time(),)
             ).lastrowid
@@ -174,15 +198,89 @@ class Journal:
                 self.path, aside,
             )  # fmt: skip
 
-    def plan(self, planned: Iterable[tuple[int, int, bytes]]) -> None:
-        """Keep the keys of captions: each one's row, its place among the row's, and its key."""
-        self._thread.submit(self._plan, list(planned)).result()
+    def begin_plan(self, rows: int, stamp: str | None) -> None:
+        """Forget the former plan; a new one follows.
 
-    def _plan(self, planned: list[tuple[int, int, bytes]]) -> None:
+        Args:
+            rows: How many it will hold.
+            stamp: Of what it is made, or None where nobody can tell.
+        """
+        self._thread.submit(self._begin_plan, rows, stamp).result()
+
+    def _begin_plan(self, rows: int, stamp: str | None) -> None:
+        with self._guarded():
+            for table in ("plan", "pictures", "standing"):
+                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
+            self._db.execute(
+                "INSERT INTO standing (one, stamp, rows) VALUES (1, ?, ?)", (stamp, rows)
+            )
+            self._db.commit()
+
+    def plan(
+        self, planned: Iterable[tuple[int, int, bytes]], pictures: Iterable[SeenPicture] = ()
+    ) -> None:
+        """Keep the keys of captions: each one's row, its place among the row's, and its key.
+
+        Args:
+            planned: The captions.
+            pictures: The files that their keys were made of.
+        """
+        self._thread.submit(self._plan, list(planned), list(pictures)).result()
+
+    def _plan(self, planned: list[tuple[int, int, bytes]], pictures: list[SeenPicture]) -> None:
         with self._guarded():
             self._db.executemany(
                 "INSERT OR REPLACE INTO plan (row, place, key) VALUES (?, ?, ?)", planned
             )
+            self._db.executemany(
+                "INSERT OR REPLACE INTO pictures (place, size, time) VALUES (?, ?, ?)", pictures
+            )
+            self._db.commit()
+
+    def standing(self) -> Standing | None:
+        """The plan that stands, whole or in part; None where there is none."""
+        with self._guarded():
+            found = self._db.execute("SELECT stamp, rows, output FROM standing").fetchone()
+            if found is None:
+                return None
+            stamp, rows, output = found
+            planned, captions = self._db.execute(
+                "SELECT coalesce(max(row) + 1, 0), count(*) FROM plan"
+            ).fetchone()
+        return Standing(stamp, rows, output, planned, captions)
+
+    def pictures(self) -> Iterator[SeenPicture]:
+        """The files that the plan's keys were made of."""
+        with self._guarded():
+            yield from self._db.execute("SELECT place, size, time FROM pictures")
+
+    def open_captions(self, *, retry_failed: bool = False) -> Counter[int]:
+        """How many captions of the plan `known` would not call known, by row."""
+        settled = "caption NOT NULL" + ("" if retry_failed else " OR is_final")
+        with self._guarded():
+            return Counter(
+                dict(
+                    self._db.execute(
+                        "SELECT row, count(*) FROM plan LEFT JOIN replies "  # noqa: S608
+                        "ON plan.key = replies.key "
+                        f"WHERE replies.key IS NULL OR NOT ({settled}) GROUP BY row"
+                    )
+                )
+            )
+
+    def note_output(self, output: str | None) -> None:
+        """Keep what was written of the plan that stands; None for nothing that still counts."""
+        with self._guarded():
+            self._db.execute("UPDATE standing SET output = ?", (output,))
+            self._db.commit()
+
+    def unstamp(self) -> None:
+        """Nobody can tell any more what the plan was made of."""
+        self._thread.submit(self._unstamp).result()
+
+    def _unstamp(self) -> None:
+        with self._guarded():
+            self._db.execute("UPDATE standing SET stamp = NULL")
             self._db.commit()
 
     def holds_less(self) -> bool:

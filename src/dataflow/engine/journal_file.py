@@ -15,7 +15,7 @@ from dataflow.engine.place import free_name
 APPLICATION_ID = 0x44464A4C
 """Marks a SQLite file as ours ("DFJL"); see https://sqlite.org/pragma.html#pragma_application_id."""
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 _FILE_VERSIONS = {1, 2}
 """Bytes 18 and 19 of a SQLite file that can be written (https://sqlite.org/fileformat.html)."""
@@ -33,6 +33,12 @@ CREATE TABLE plan (
 ) WITHOUT ROWID;
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY, started REAL NOT NULL, rows INTEGER, ended REAL, ending TEXT
+);
+CREATE TABLE pictures (
+    place BLOB PRIMARY KEY, size INTEGER, time INTEGER
+) WITHOUT ROWID;
+CREATE TABLE standing (
+    one INTEGER PRIMARY KEY CHECK (one = 1), stamp TEXT, rows INTEGER NOT NULL, output TEXT
 );
 """
 

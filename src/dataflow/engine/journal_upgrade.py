@@ -16,6 +16,9 @@ Tables: TypeAlias = "list[tuple[str, str]]"
 _FORMER_PLAN = "CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL)"
 """Version 2, in which each row had one caption; in all else it is version 3."""
 
+_SINCE_4 = ("pictures", "standing")
+"""The tables that version 3 had not; in all else it is version 4."""
+
 _FIRST_TABLES = """
 CREATE TABLE replies (
     key BLOB PRIMARY KEY, caption TEXT, error_kind TEXT, error TEXT, is_final INTEGER NOT NULL,
@@ -42,10 +45,13 @@ def former_version(db: sqlite3.Connection, today: Iterable[Tables]) -> int | Non
     names = "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL ORDER BY 1"
     found = db.execute(names).fetchall()
     first = sorted(sql.strip() for sql in _FIRST_TABLES.split(";") if sql.strip())
-    second = ([(n, _FORMER_PLAN if n == "plan" else sql) for n, sql in one] for one in today)
+    third = [[(n, sql) for n, sql in one if n not in _SINCE_4] for one in today]
+    second = ([(n, _FORMER_PLAN if n == "plan" else sql) for n, sql in one] for one in third)
     if version == 1 and sorted(sql for _, sql in found) == first:
         return 1
-    return 2 if version == 2 and found in second else None
+    if version == 2 and found in second:
+        return 2
+    return 3 if version == 3 and found in third else None
 
 
 def upgrade(db: sqlite3.Connection, former: int, tables: str, version: int) -> None:
@@ -68,9 +74,15 @@ def upgrade(db: sqlite3.Connection, former: int, tables: str, version: int) -> N
         if former == 1:
             _rebuild(db, statements)
         else:
-            db.execute("DROP TABLE plan")
-            db.execute(next(sql for sql in statements if sql.startswith("CREATE TABLE plan ")))
+            _renew(db, statements, ["plan", *_SINCE_4] if former == 2 else _SINCE_4)
         db.execute(f"PRAGMA user_version = {version}")
+
+
+def _renew(db: sqlite3.Connection, statements: Iterable[str], names: Iterable[str]) -> None:
+    """Make the tables of these names, in place of those that are there."""
+    for name in names:
+        db.execute(f"DROP TABLE IF EXISTS {name}")
+        db.execute(next(sql for sql in statements if sql.startswith(f"CREATE TABLE {name} ")))
 
 
 def _rebuild(db: sqlite3.Connection, statements: Iterable[str]) -> None:

@@ -80,7 +80,7 @@ def entries_of(
     )
     journal = Journal(None)
 
-    def collect(_: object) -> list[list[Entry]]:
+    def collect(*_: object) -> list[list[Entry]]:
         return [[entry for _, entry in made] for _, made in outcomes(plan, journal)]
 
     try:

@@ -30,11 +30,15 @@ def probe(plan: Plan, indexes: Collection[int]) -> None:
         journal = Journal(plan.output.beside(".journal"), durable=plan.durable)
         try:
             picked = _Picked(plan.reader, frozenset(indexes))
-            drive(replace(plan, reader=picked, limit=None), journal, then=lambda _: True)
+            drive(_part_of(plan, picked), journal, then=lambda *_: True)
         finally:
             journal.close()
     finally:
         lock.release()
+
+
+def _part_of(plan: Plan, picked: _Picked) -> Plan:
+    return replace(plan, reader=picked, limit=None, stamp=None)
 
 
 class _Picked:

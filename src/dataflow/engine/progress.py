@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -54,6 +55,21 @@ class Progress:
     def seconds(self) -> float:
         """Since the first request."""
         return 0.0 if self.started is None else time.monotonic() - self.started
+
+
+@dataclass(slots=True)
+class Tally:
+    """What the output holds."""
+
+    rows: int = 0
+    captioned: int = 0
+    failed: Counter[str] = field(default_factory=Counter)
+    skipped: int = 0
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether there is anything for the errors file."""
+        return bool(self.failed) or self.skipped > 0
 
 
 @dataclass(frozen=True, slots=True)

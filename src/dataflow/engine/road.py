@@ -32,6 +32,7 @@ from dataflow.engine.job import Job, Lot, Plan, Tries, weight_of
 from dataflow.engine.journal import Journal
 from dataflow.engine.level import START, Level
 from dataflow.engine.limiter import Limiter, Pass
+from dataflow.engine.recall import Recalled
 from dataflow.engine.room import Room
 from dataflow.engine.tempo import Tempo
 from dataflow.engine.worker import Worker
@@ -61,14 +62,15 @@ class Road:
     Args:
         plan: The run.
         journal: Where outcomes go.
+        recalled: The rows that need no looking at; None to look at each.
     """
 
-    def __init__(self, plan: Plan, journal: Journal) -> None:
+    def __init__(self, plan: Plan, journal: Journal, recalled: Recalled | None = None) -> None:
         self._plan = plan
         self._journal = journal
         self._progress = plan.progress
         self._concurrency = plan.concurrency or plan.serving.max_workers
-        self._intake = Intake(plan, journal)
+        self._intake = Intake(plan, journal, recalled)
         self._gate = Gate(plan.give_up_after)
         self._limiter = Limiter(
             Level(self._concurrency, start=_first_level(plan)),

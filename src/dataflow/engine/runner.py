@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import threading
 import time
@@ -18,7 +19,7 @@ from typing import Generic, TypeAlias, TypeVar
 
 from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, JournalError, UsageError
-from dataflow.engine.assemble import Tally, assemble, try_output
+from dataflow.engine.assemble import StalePlanError, assemble, try_output
 from dataflow.engine.batch_road import BatchRoad
 from dataflow.engine.budget import check_ceiling
 from dataflow.engine.intake import survey
@@ -27,7 +28,8 @@ from dataflow.engine.journal import Journal
 from dataflow.engine.journal_file import set_aside
 from dataflow.engine.ledger import unsettled
 from dataflow.engine.lock import RunLock
-from dataflow.engine.progress import Summary
+from dataflow.engine.progress import Summary, Tally
+from dataflow.engine.recall import Recalled, note_written, recall
 from dataflow.engine.road import Road
 
 T = TypeVar("T")
@@ -71,12 +73,21 @@ def run(plan: Plan) -> Summary:
         journal = Journal(journal_path, durable=plan.durable)
         try:
             started = time.monotonic()
-            tally = drive(plan, journal, then=lambda stop: assemble(plan, journal, stop))
+            tally = drive(plan, journal, then=functools.partial(_write, plan, journal))
             return _summary(plan, tally, time.monotonic() - started)
         finally:
             journal.close()
     finally:
         lock.release()
+
+
+def _write(plan: Plan, journal: Journal, stop: Stop, recalled: Recalled | None) -> Tally:
+    if recalled is not None and recalled.written is not None:
+        return recalled.written
+    journal.note_output(None)
+    tally = assemble(plan, journal, stop, recalled=recalled is not None)
+    note_written(plan.output, journal, tally)
+    return tally
 
 
 def _heed_batches(plan: Plan, journal: Path) -> None:
@@ -112,10 +123,11 @@ def _summary(plan: Plan, tally: Tally, seconds: float) -> Summary:
     )
 
 
-def drive(plan: Plan, journal: Journal, *, then: Callable[[Stop], T]) -> T:
-    """Take every row to its outcome in `journal`, then do and return `then(stop)`.
+def drive(plan: Plan, journal: Journal, *, then: Callable[[Stop, Recalled | None], T]) -> T:
+    """Take every row to its outcome in `journal`, then do and return `then(stop, recalled)`.
 
-    `then` asks `stop` from time to time, and raises KeyboardInterrupt where it says so.
+    `then` asks `stop` from time to time, and raises KeyboardInterrupt where it says so. Where rows
+    were recalled, it may raise StalePlanError; then every row is looked at.
 
     Raises:
         StopRunError: the run could not go on.
@@ -139,7 +151,9 @@ def _end_noted(journal: Journal) -> Iterator[None]:
 
 
 class _Driver(Generic[T]):
-    def __init__(self, plan: Plan, journal: Journal, then: Callable[[Stop], T]) -> None:
+    def __init__(
+        self, plan: Plan, journal: Journal, then: Callable[[Stop, Recalled | None], T]
+    ) -> None:
         self._plan = plan
         self._journal = journal
         self._then = then
@@ -207,23 +221,44 @@ class _Driver(Generic[T]):
     def _work(self) -> None:
         try:
             self._plan.progress.phase = "reading"
-            rows = survey(self._plan, stop=lambda: self._interrupts > 0)
-            self._plan.progress.wanted = rows * self._plan.output.captions
-            self._journal.note_rows(rows)
-            if not self._interrupts:
-                asyncio.run(self._drive())
-            if not self._interrupts:
-                self._plan.progress.phase = "writing"
-                self._result = self._then(lambda: self._interrupts > 1)
+            recalled = recall(self._plan, self._journal, self._is_interrupted)
+            try:
+                self._pass(recalled)
+            except StalePlanError:
+                self._plan.progress.phase, self._plan.progress.reused = "reading", 0
+                self._pass(None)
         except BaseException as error:  # noqa: BLE001 - raised in the caller's thread
             self._error = error
         finally:
             self._over.set()
 
-    async def _drive(self) -> None:
+    def _is_interrupted(self) -> bool:
+        return self._interrupts > 0
+
+    def _pass(self, recalled: Recalled | None) -> None:
+        """Take the rows to their outcomes, but for those that are recalled, and write."""
+        if recalled is None:
+            rows = survey(self._plan, stop=self._is_interrupted)
+            if self._interrupts:
+                return
+            stamp = self._plan.stamp
+            self._journal.begin_plan(rows, None if stamp is None else stamp.text)
+        else:
+            rows = recalled.rows
+        self._plan.progress.wanted = rows * self._plan.output.captions
+        self._journal.note_rows(rows)
+        if not self._interrupts:
+            asyncio.run(self._drive(recalled))
+        if not self._interrupts:
+            self._plan.progress.phase = "writing"
+            self._result = self._then(lambda: self._interrupts > 1, recalled)
+
+    async def _drive(self, recalled: Recalled | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
-        is_batch = isinstance(self._plan.serving, BatchServing)
-        self._road = (BatchRoad if is_batch else Road)(self._plan, self._journal)
+        if isinstance(self._plan.serving, BatchServing):
+            self._road = BatchRoad(self._plan, self._journal)
+        else:
+            self._road = Road(self._plan, self._journal, recalled)
         if not self._interrupts:
             await self._road.drive()

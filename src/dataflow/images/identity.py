@@ -5,12 +5,28 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+from collections.abc import Callable
+from typing import TypeAlias
 
 from dataflow.core.picture import ImageRef
 from dataflow.images.shown import shown_url
 
+Stamp: TypeAlias = "tuple[int, int] | tuple[None, None]"
+"""A file's size in bytes, its time of last change in nanoseconds; None where there is no file."""
 
-def identify(ref: ImageRef, base: str = "/") -> str:
+
+def stamp_of(location: str | bytes) -> Stamp:
+    """What tells that the file at `location` has changed; it costs one stat."""
+    try:
+        status = os.stat(location)  # noqa: PTH116 - a name may not be one for Path
+    except (OSError, ValueError):
+        return None, None
+    return status.st_size, status.st_mtime_ns
+
+
+def identify(
+    ref: ImageRef, base: str = "/", note: Callable[[str, Stamp], None] | None = None
+) -> str:
     """A text that changes when the picture does; it costs one stat at most.
 
     A path counts by the file's place as seen from `base`, with its size and time of last change: so
@@ -21,6 +37,7 @@ def identify(ref: ImageRef, base: str = "/") -> str:
     Args:
         ref: The picture.
         base: An absolute folder.
+        note: Told a path's location and what was found there.
 
     Returns:
         ``"path:<place>:<size>:<mtime in ns>"``, ``"missing:<place>"``, ``"url:<url>"`` or
@@ -35,11 +52,10 @@ def identify(ref: ImageRef, base: str = "/") -> str:
         return f"url:{plain}:{_digest(ref.location.encode('utf-8', 'backslashreplace'))}"
     key = _place(ref.location, base)
     key = key.encode("utf-8", "backslashreplace").decode("utf-8")
-    try:
-        status = os.stat(ref.location)  # noqa: PTH116 - a name may not be one for Path
-    except (OSError, ValueError):
-        return f"missing:{key}"
-    return f"path:{key}:{status.st_size}:{status.st_mtime_ns}"
+    stamp = stamp_of(ref.location)
+    if note is not None:
+        note(ref.location, stamp)
+    return f"missing:{key}" if stamp[0] is None else f"path:{key}:{stamp[0]}:{stamp[1]}"
 
 
 def _place(location: str, base: str) -> str:
