@@ -61,7 +61,7 @@ def test_failures_are_told_again_without_a_look(dataset):
     run(dataset.add(2).plan(FakeServing([RefusedError("no"), "fine"], max_workers=1)))
     again = run(unseen(dataset.plan(FakeServing([]))))
     assert again.failed == {"refused": 1}
-    assert [error["row"] for error in dataset.errors()] == [0]
+    assert [error["kind"] for error in dataset.errors()] == ["refused"]
 
 
 def test_only_rows_without_an_answer_are_looked_at(dataset, width_of):
