@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bench.dataset import say
@@ -29,12 +29,21 @@ OURS = {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running engine: its address, its key, the model's name there, requests in flight."""
+    """A running engine, and what it is asked for.
+
+    Attributes:
+        url: Its address.
+        key: Its key.
+        model: The model's name there.
+        in_flight: Requests at a time.
+        max_tokens: Of each answer.
+    """
 
     url: str
     key: str
     model: str
     in_flight: int
+    max_tokens: int = MAX_TOKENS
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--model", choices=NAMES, default="big", help="random weights or the demo (default: big)"
     )
+    parser.add_argument(
+        "--max-tokens", type=int, default=MAX_TOKENS, help=f"of each answer (default: {MAX_TOKENS})"
+    )
+    parser.add_argument("--in-flight", type=int, help="default: as many as the serving asks for")
     parser.add_argument("--engine", choices=ENGINES, action="append", help="default: both")
     parser.add_argument(
         "--vllm",
@@ -79,22 +92,29 @@ def run(options: argparse.Namespace) -> Report:
          "CPU ms/caption, client alone"),
     )  # fmt: skip
     if "llama.cpp" in engines:
-        with llamacpp(model) as server:
+        with llamacpp(model) as started:
+            server = _asked(started, options)
             _add(report, "llama.cpp", rows, _clients(server, rows, options.runs))
     if "vLLM" in engines:
         if options.vllm.exists():
-            with vllm(options.vllm, model) as server:
+            with vllm(options.vllm, model) as started:
+                server = _asked(started, options)
                 ran = _clients(server, rows, options.runs, theirs=options.vllm)
-            ran[OFFLINE] = _offline(options.vllm, model, scenes(rows), options.runs)
+            ran[OFFLINE] = _offline(options.vllm, model, server, scenes(rows), options.runs)
             _add(report, "vLLM", rows, ran)
         else:
             report.notes.append("vLLM is absent")
     report.notes.append(
-        f"model {model.name}, {rows} drawn scenes, {MAX_TOKENS} tokens at most; clients as whole "
+        f"model {model.name}, {rows} drawn scenes, {options.max_tokens} tokens at most; clients as whole "
         "processes, start and end included (those of vLLM tell their own time, without it); client "
         "and engine share the machine's cores"
     )
     return report
+
+
+def _asked(started: Server, options: argparse.Namespace) -> Server:
+    in_flight = options.in_flight or started.in_flight
+    return replace(started, in_flight=in_flight, max_tokens=options.max_tokens)
 
 
 def _clients(
@@ -136,7 +156,7 @@ def _add(report: Report, engine: str, rows: int, ran: dict[str, list[Ran]]) -> N
 def _ask(name: str, dataset: Path, rows: int, server: Server) -> Ran:
     output = fresh("engines.jsonl")
     common = ["--api-url", server.url, "--model", server.model]
-    common += ["--concurrency", str(server.in_flight), "--max-tokens", str(MAX_TOKENS)]
+    common += ["--concurrency", str(server.in_flight), "--max-tokens", str(server.max_tokens)]
     if name == ROAD:
         command = [*road_command(dataset, output), *common, "--temperature", "0"]
     else:
@@ -148,15 +168,17 @@ def _ask(name: str, dataset: Path, rows: int, server: Server) -> Ran:
 
 def _ask_theirs(python: Path, dataset: Path, server: Server) -> Ran:
     """The client that vLLM brings."""
-    arguments = [dataset, server.url, server.model, str(MAX_TOKENS), str(server.in_flight)]
+    arguments = [dataset, server.url, server.model, str(server.max_tokens), str(server.in_flight)]
     program = [python, CLIENTS / "vllm_bench.py", *arguments]
     used = measured(program, environment={**OURS, "OPENAI_API_KEY": server.key})
     return Ran(**json.loads(_line(used, "{")))
 
 
-def _offline(python: Path, model: Model, dataset: Path, runs: int) -> list[Ran]:
+def _offline(python: Path, model: Model, server: Server, dataset: Path, runs: int) -> list[Ran]:
+    """vLLM without a server, with as many requests at a time as `server` was given."""
     program = [python, CLIENTS / "vllm_offline.py", dataset, model.checkpoint]
-    used = measured([*program, str(MAX_TOKENS), str(runs)], environment=OURS)
+    numbers = (server.max_tokens, server.in_flight, runs)
+    used = measured([*program, *map(str, numbers)], environment=OURS)
     return [Ran(**one) for one in json.loads(_line(used, "["))]
 
 

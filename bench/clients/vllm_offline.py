@@ -1,6 +1,6 @@
 """vLLM without a server: everything loaded beforehand, all asked at once by its own `LLM.chat`.
 
-    python vllm_offline.py ROWS CHECKPOINT MAX_TOKENS RUNS
+    python vllm_offline.py ROWS CHECKPOINT MAX_TOKENS AT_A_TIME RUNS
 
 One JSON line among vLLM's own: ``rate``, captions per second, and ``tokens`` of all captions, for
 each run. Needs vLLM's environment.
@@ -30,12 +30,13 @@ def main() -> None:
     """Run as the arguments say."""
     from vllm import LLM, SamplingParams
 
-    rows, checkpoint, max_tokens, runs = Path(sys.argv[1]), *sys.argv[2:5]
+    rows, checkpoint, max_tokens, at_a_time, runs = Path(sys.argv[1]), *sys.argv[2:6]
     lines = rows.read_text(encoding="utf-8").splitlines()
     asked = [conversation(rows.parent, json.loads(line)) for line in lines]
     engine = LLM(
         checkpoint,
         max_model_len=512,
+        max_num_seqs=int(at_a_time),
         enforce_eager=True,
         kv_cache_memory_bytes=2 * 2**30,
         mm_processor_cache_gb=0,
