@@ -105,9 +105,9 @@ def run(options: argparse.Namespace) -> Report:
         else:
             report.notes.append("vLLM is absent")
     report.notes.append(
-        f"model {model.name}, {rows} drawn scenes, {options.max_tokens} tokens at most; clients as whole "
-        "processes, start and end included (those of vLLM tell their own time, without it); client "
-        "and engine share the machine's cores"
+        f"model {model.name}, {rows} drawn scenes, {options.max_tokens} tokens at most; clients as "
+        "whole processes, start and end included (those of vLLM tell their own time, without it); "
+        "client and engine share the machine's cores"
     )
     return report
 
@@ -175,7 +175,7 @@ def _ask_theirs(python: Path, dataset: Path, server: Server) -> Ran:
 
 
 def _offline(python: Path, model: Model, server: Server, dataset: Path, runs: int) -> list[Ran]:
-    """vLLM without a server, with as many requests at a time as `server` was given."""
+    """The engine without a server, with as many requests at a time as `server` was given."""
     program = [python, CLIENTS / "vllm_offline.py", dataset, model.checkpoint]
     numbers = (server.max_tokens, server.in_flight, runs)
     used = measured([*program, *map(str, numbers)], environment=OURS)
