@@ -8,7 +8,7 @@ three words that either holds.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 from dataflow.checks.words import words
 from dataflow.core.errors import MissingPackageError
@@ -22,9 +22,41 @@ KEPT = 50_000
 _HASHES = 64
 _GROUP = 3
 
+Sketch: TypeAlias = Any
+"""A MinHash of `rensa`, whose types are not told."""
+
+
+class Pair(NamedTuple):
+    """A caption that is near an earlier one.
+
+    Attributes:
+        at: Its place among the captions that were handed in.
+        earlier: The row of the earlier one.
+        is_same: Whether the two are the same.
+    """
+
+    at: int
+    earlier: int
+    is_same: bool
+
+
+def sketches_of(texts: Sequence[str]) -> list[Sketch | None]:
+    """What is compared of each text; None for one without words.
+
+    Raises:
+        MissingPackageError: `rensa` is not installed.
+    """
+    grouped = [_groups(text) for text in texts]
+    sketches = iter(
+        _rensa().RMinHash.from_token_sets(
+            [groups for groups in grouped if groups], num_perm=_HASHES, seed=1
+        )
+    )
+    return [next(sketches) if groups else None for groups in grouped]
+
 
 class NearDuplicates:
-    """Compares each caption of a stream with the first `KEPT` that are not near one another.
+    """Compares each caption of a stream with the first that are not near one another.
 
     Args:
         kept: So many captions are kept for comparison.
@@ -34,32 +66,39 @@ class NearDuplicates:
     """
 
     def __init__(self, kept: int = KEPT) -> None:
-        try:
-            import rensa
-        except ImportError as error:
-            raise MissingPackageError(
-                "finding near-duplicates needs rensa: pip install 'dataflow-caption[check]'"
-            ) from error
-        self._rensa: Any = rensa
-        self._index = rensa.RMinHashDeduplicator(
+        self._index = _rensa().RMinHashDeduplicator(
             threshold=NEAR, num_perm=_HASHES, use_lsh=True, seed=1
         )
-        self._room = kept
+        self._most = kept
+        self._kept: list[tuple[int, bytes]] = []
 
-    def near(self, rows: Sequence[tuple[int, str]]) -> list[tuple[int, int]]:
-        """The rows (with their texts) that are near an earlier row: (row, that row)."""
-        grouped = [(row, _groups(text)) for row, text in rows]
-        usable = [(row, groups) for row, groups in grouped if groups]
-        sketches = self._rensa.RMinHash.from_token_sets(
-            [groups for _, groups in usable], num_perm=_HASHES, seed=1
-        )
+    def near(self, captions: Sequence[tuple[int, bytes, Sketch | None]]) -> list[Pair]:
+        """Which of `captions` (each with its row, its `repeated.key_of` and its sketch) are near.
+
+        The earlier caption is the same one where there is such, else the first.
+        """
         found = []
-        for (row, _), sketch in zip(usable, sketches, strict=True):
-            if self._room and self._index.add(str(row), sketch):
-                self._room -= 1
-            elif others := self._index.get_duplicates(sketch):
-                found.append((row, min(map(int, others))))
+        for at, (row, key, sketch) in enumerate(captions):
+            if sketch is None:
+                continue
+            has_room = len(self._kept) < self._most
+            if has_room and self._index.add(str(len(self._kept)), sketch):
+                self._kept.append((row, key))
+            elif numbers := self._index.get_duplicates(sketch):
+                others = [self._kept[number] for number in sorted(map(int, numbers))]
+                same = next((other for other in others if other[1] == key), None)
+                found.append(Pair(at, (same or others[0])[0], same is not None))
         return found
+
+
+def _rensa() -> Any:
+    try:
+        import rensa
+    except ImportError as error:
+        raise MissingPackageError(
+            "finding near-duplicates needs rensa: pip install 'dataflow-caption[check]'"
+        ) from error
+    return rensa
 
 
 def _groups(text: str) -> list[str]:

@@ -31,11 +31,14 @@ class Repeated:
 
     def __call__(self, text: str, context: Context) -> Verdict | None:
         """Note a caption; returns the verdict where too many pictures have it already."""
-        key = _digest(" ".join(text.casefold().split()).rstrip(".。"))
         picture = hash(context.pictures) if context.pictures else None
+        return self.note(key_of(text), picture, text)
+
+    def note(self, key: bytes, picture: int | None, text: str) -> Verdict | None:
+        """Note the caption `text`, whose key is known, of a picture; None for an unknown one."""
         pictures = self._seen.get(key, ())
         if picture is None:
-            picture = len(pictures)  # unknown, so it counts as another one
+            picture = len(pictures)  # it counts as another one
         if picture in pictures:
             return None
         if len(pictures) >= self._most:
@@ -55,5 +58,7 @@ class Repeated:
             least += 1
 
 
-def _digest(text: str) -> bytes:
-    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=8).digest()
+def key_of(text: str) -> bytes:
+    """What captions have in common that count as the same."""
+    plain = " ".join(text.casefold().split()).rstrip(".。")
+    return blake2b(plain.encode("utf-8", "backslashreplace"), digest_size=8).digest()

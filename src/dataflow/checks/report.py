@@ -6,14 +6,14 @@ Memory is bounded: examples, rows and words are kept up to a number, and everyth
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
-from dataflow.checks.look import Fault, Look
-from dataflow.checks.near import NearDuplicates
+from dataflow.checks.look import Caption, Fault, Look
+from dataflow.checks.near import KEPT, NearDuplicates
 from dataflow.checks.repeated import Repeated
-from dataflow.core.check import Context
 from dataflow.core.errors import MissingPackageError
-from dataflow.core.picture import ImageRef
 
 MOST_ROWS = 1000
 """Rows of each kind that are named."""
@@ -42,8 +42,9 @@ class Kind:
     def add(self, fault: Fault) -> None:
         """Count `fault`."""
         self.count += 1
-        if len(self.rows) < MOST_ROWS:
-            self.rows.append(fault.caption.row)
+        row = fault.caption.row
+        if len(self.rows) < MOST_ROWS and self.rows[-1:] != [row]:
+            self.rows.append(row)
         if len(self.examples) < MOST_EXAMPLES and not self._is_shown(fault):
             self.examples.append(fault)
 
@@ -53,89 +54,124 @@ class Kind:
 
 @dataclass(slots=True)
 class Near:
-    """The captions that are nearly the same as an earlier one.
+    """The captions that are like an earlier one.
 
     Attributes:
-        count: All of them.
-        pairs: The first: (row, the earlier row, the text).
+        same: Those that are the same, but for case, blanks and the full stop at the end.
+        near: Those that are nearly the same.
+        kept: With so many captions, at most, each was compared.
+        pairs: The first of the near ones: (row, the earlier row, the text).
     """
 
-    count: int = 0
+    same: int = 0
+    near: int = 0
+    kept: int = KEPT
     pairs: list[tuple[int, int, str]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class Report:
-    """What is known of a dataset's captions so far.
+    """What is known of the captions of one column so far.
 
     Attributes:
         most_alike: So many pictures may have the same caption; None for any number.
-        with_near: Whether near-duplicates are looked for, where the package for it is installed.
-        rows: Captions looked at.
+        near: Captions that are like others; None not to look for them. Where the package for it is
+            not installed it becomes None.
+        captions: Captions looked at.
         faulty: Captions with a fault of any kind.
         kinds: Kind → its captions.
         lengths: Words of a caption → captions.
         vocabulary: Word → how often; the first `MOST_WORDS` different ones.
         openings: First three words → captions; the first `MOST_WORDS` different ones.
         languages: Code → captions.
-        near: Near-duplicates; None where they are not looked for.
     """
 
     most_alike: int | None = 3
-    with_near: bool = True
-    rows: int = 0
+    near: Near | None = field(default_factory=Near)
+    captions: int = 0
     faulty: int = 0
     kinds: dict[str, Kind] = field(default_factory=dict)
     lengths: Counter[int] = field(default_factory=Counter)
     vocabulary: Counter[str] = field(default_factory=Counter)
     openings: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
-    near: Near | None = None
     _repeated: Repeated | None = None
     _index: NearDuplicates | None = None
 
     def __post_init__(self) -> None:
         if self.most_alike is not None:
             self._repeated = Repeated(self.most_alike)
-        if self.with_near:
+        if self.near is not None:
             try:
-                self._index, self.near = NearDuplicates(), Near()
+                self._index = NearDuplicates(self.near.kept)
             except MissingPackageError:
-                self._index = None
+                self.near = None
 
-    def add(self, look: Look) -> list[Fault]:
-        """Take in `look`; returns its faults, with those that only the stream shows."""
-        faults = sorted([*look.faults, *self._same(look)], key=lambda fault: fault.caption.row)
+    def add(self, captions: Sequence[Caption], look: Look) -> list[Fault]:
+        """Take in a look at `captions`; returns the faults, also those that only a stream shows."""
+        found = [*look.faults, *self._same(captions, look)]
+        found.sort(key=lambda fault: fault[0])
+        faults = [Fault(captions[at], kind, reason) for at, kind, reason in found]
         for fault in faults:
             self.kinds.setdefault(fault.kind, Kind()).add(fault)
-        self.rows += len(look.captions)
-        self.faulty += len({fault.caption.row for fault in faults})
+        self.captions += len(captions)
+        self.faulty += len({at for at, _, _ in found})
         self.lengths.update(look.lengths)
         self.languages.update(look.languages)
         add_bounded(self.vocabulary, look.vocabulary)
         add_bounded(self.openings, look.openings)
-        self._note_near(look)
+        self._note_near(captions, look)
         return faults
 
-    def _same(self, look: Look) -> list[Fault]:
-        found: list[Fault] = []
-        for caption in look.captions:
-            if self._repeated is None or not caption.text.strip():
+    def _same(self, captions: Sequence[Caption], look: Look) -> list[tuple[int, str, str]]:
+        found: list[tuple[int, str, str]] = []
+        if self._repeated is None:
+            return found
+        for at, (caption, key) in enumerate(zip(captions, look.keys, strict=True)):
+            if not key:
                 continue
-            known = (ImageRef("path", caption.picture, caption.picture),) if caption.picture else ()
-            verdict = self._repeated(caption.text, Context(pictures=known))
+            picture = hash(caption.picture) if caption.picture else None
+            verdict = self._repeated.note(key, picture, caption.text)
             if verdict is not None:
-                found.append(Fault(caption, verdict.kind, verdict.reason))
+                found.append((at, verdict.kind, verdict.reason))
         return found
 
-    def _note_near(self, look: Look) -> None:
+    def _note_near(self, captions: Sequence[Caption], look: Look) -> None:
         if self._index is None or self.near is None:
             return
-        texts = {caption.row: caption.text for caption in look.captions if caption.text.strip()}
-        for row, earlier in self._index.near([*texts.items()]):
-            self.near.count += 1
+        rows = (caption.row for caption in captions)
+        compared = list(zip_longest(rows, look.keys, look.sketches))
+        for at, earlier, is_same in self._index.near(compared):
+            if is_same:
+                self.near.same += 1
+                continue
+            self.near.near += 1
             if len(self.near.pairs) < MOST_EXAMPLES:
-                self.near.pairs.append((row, earlier, texts[row]))
+                self.near.pairs.append((captions[at].row, earlier, captions[at].text))
+
+
+@dataclass(slots=True)
+class Quality:
+    """What is known of a dataset's captions.
+
+    Attributes:
+        name: The dataset, as its user named it.
+        columns: Column → the report of its captions.
+        rows: Rows looked at.
+        unreadable: Rows that cannot be read.
+        examples: The first of them: what is wrong, and where.
+    """
+
+    name: str
+    columns: dict[str, Report]
+    rows: int = 0
+    unreadable: int = 0
+    examples: list[str] = field(default_factory=list)
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.unreadable and not any(report.faulty for report in self.columns.values())
 
 
 def add_bounded(counts: Counter[str], more: Counter[str]) -> None:

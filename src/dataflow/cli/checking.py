@@ -5,86 +5,146 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from rich.progress import Progress
 
 from dataflow.checks.look import Caption, Fault, Look, Looker
-from dataflow.checks.report import Report
+from dataflow.checks.near import KEPT
+from dataflow.checks.report import MOST_EXAMPLES, Near, Quality, Report
+from dataflow.checks.suite import Asked
+from dataflow.cli.choices.check import CheckChoices
 from dataflow.cli.console import console
-from dataflow.cli.show_report import as_json, show_report
+from dataflow.cli.show_report import as_json, as_value, show_report
 from dataflow.cli.streams import need_stdout, put
 from dataflow.cli.wanted import wanted_of
-from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError, OutputError, UsageError
-from dataflow.formats.registry import open_reader
+from dataflow.formats.captions import Captioned, open_captions
+from dataflow.formats.input_file import shown
+from dataflow.operators.core_vision.prompts import Prompt, read_prompts
 
-if TYPE_CHECKING:
-    from dataflow.cli.check import CheckChoices
+Note: TypeAlias = Callable[[Iterable[Fault]], None]
+"""What faults are handed to, chunk by chunk."""
 
 
 def checked(choices: CheckChoices) -> bool:
-    """Check a dataset and show the report; returns whether a caption has a fault.
+    """Check a dataset and show the report; returns whether nothing is wrong.
+
+    With ``--fix``, the faulty captions are asked for again, and it returns whether none is left.
 
     Raises:
         UsageError: the arguments are wrong.
-        StopRunError: the dataset cannot be read, or a package is missing.
+        StopRunError: the dataset cannot be read, a package is missing, or the run had to stop.
     """
     if choices.json:
         need_stdout("--json")
     asked = wanted_of(choices, plain=True, most_alike=3, schema=_schema(choices.schema))
-    prompts = () if choices.prompt is None else (choices.prompt,)
-    key, image_key = choices.output_key, choices.image_key
-    reader = _reader(choices.output, key, image_key)
-    report = Report(most_alike=asked.most_alike, with_near=choices.near)
-    looks = Looker(asked, prompts).all(
-        captions_of(reader, key, image_key), processes=choices.processes or os.cpu_count() or 1
-    )
-    with _listing(choices.listed) as note:
-        for look in _watched(looks, reader.count()):
-            note(report.add(look))
+    data = opened(choices)
+    if choices.fix:
+        from dataflow.cli.fixing import fixed  # it needs the road
+
+        return fixed(choices, asked, data, lambda note: _told(choices, asked, data, note))
+    if choices.fixed or choices.api_url or choices.endpoints or choices.model or choices.vllm:
+        raise UsageError("without --fix nobody is asked and nothing written: leave the others out")
+    with listing(choices.listed) as note:
+        return _told(choices, asked, data, note).is_sound
+
+
+def _told(choices: CheckChoices, asked: Asked, data: Captioned, note: Note) -> Quality:
+    quality = looked_at(choices, asked, data, note)
     if choices.json:
-        put([as_json(report)])
+        put([as_json(quality)])
     else:
-        show_report(report, console)
-    return report.faulty > 0
+        show_report(quality, console)
+    return quality
 
 
-def captions_of(reader: Reader, key: str, image_key: str) -> Iterator[Caption]:
-    """The captions of a dataset in the column `key`; a value that is no text as its JSON.
+def looked_at(choices: CheckChoices, asked: Asked, data: Captioned, note: Note) -> Quality:
+    """The report; each fault is handed to `note`.
 
     Raises:
-        UsageError: a row lacks the column.
+        StopRunError: as `checked`.
+    """
+    kept = KEPT // len(data.columns)
+    reports = {
+        name: Report(most_alike=asked.most_alike, near=Near(kept=kept) if choices.near else None)
+        for name in data.columns
+    }
+    quality = Quality(shown(choices.output), reports)
+    has_near = any(report.near is not None for report in reports.values())
+    looks = Looker(asked, with_near=has_near).all(
+        captions_of(data, choices, quality), processes=choices.processes or os.cpu_count() or 1
+    )
+    count = data.reader.count()
+    total = None if count is None else count * len(data.columns)
+    for captions, look in _watched(looks, total):
+        note(reports[captions[0].column].add(captions, look))
+    quality.unreadable = data.reader.skipped.count
+    quality.examples = [row.message for row in data.reader.skipped.listed[:MOST_EXAMPLES]]
+    return quality
+
+
+def captions_of(data: Captioned, choices: CheckChoices, quality: Quality) -> Iterator[Caption]:
+    """The captions of a dataset; its rows are counted in `quality`.
+
+    Raises:
         InputError: the dataset cannot be read.
     """
-    for row in reader.rows():
-        if key not in row.fields:
-            raise UsageError(
-                f"{row.place}: no column {key!r}; name the captions' column with --output-key "
-                f"({', '.join(map(str, row.fields))})"
-            )
-        picture = row.fields.get(image_key)
-        yield Caption(
-            row.index,
-            row.place,
-            _text(row.fields[key]),
-            picture if isinstance(picture, str) else "",
-        )
+    prompts = _prompts(choices, data)
+    for row in data.reader.rows():
+        quality.rows += 1
+        picture = row.fields.get(choices.image_key)
+        if isinstance(picture, dict):
+            picture = picture.get("path")
+        name = picture if isinstance(picture, str) else ""
+        for column in data.columns:
+            for found in data.of(row, column):
+                yield Caption(
+                    row.index,
+                    row.place,
+                    found.text,
+                    name,
+                    column,
+                    found.number,
+                    found.prompts or prompts[column],
+                )
 
 
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, str):
-        return value or ""
-    return json.dumps(value, ensure_ascii=False, default=str)
+def _prompts(choices: CheckChoices, data: Captioned) -> dict[str, tuple[str, ...]]:
+    """What was asked for each column, as far as the arguments tell."""
+    own = (
+        {}
+        if choices.prompt_file is None
+        else {p.name: p for p in read_prompts(choices.prompt_file)}
+    )
+    found = {}
+    for column in data.columns:
+        prompt = own.get(column, Prompt(column, question=choices.prompt))
+        system = choices.system_prompt if prompt.system is None else prompt.system
+        found[column] = tuple(text for text in (system, prompt.question) if text)
+    return found
 
 
-def _reader(path: str, key: str, image_key: str) -> Reader:
+def opened(choices: CheckChoices) -> Captioned:
+    """The dataset.
+
+    Raises:
+        UsageError: what was named on the command line is wrong.
+    """
+    columns: Sequence[str] = choices.output_key or ()
+    if choices.prompt_file is not None and not columns:
+        columns = [prompt.name for prompt in read_prompts(choices.prompt_file)]
     try:
-        return open_reader(path, picture_key=image_key, columns=(key, image_key))
-    except InputError as error:
-        # nothing has begun yet: what was named on the command line is wrong
+        return open_captions(
+            choices.output,
+            columns=columns,
+            picture_key=choices.image_key,
+            sidecar=choices.sidecar,
+            is_whole=choices.schema is not None,
+        )
+    except InputError as error:  # nothing has begun yet
         raise UsageError(error.message) from error
 
 
@@ -100,7 +160,7 @@ def _schema(path: str | None) -> Any:
 
 
 @contextlib.contextmanager
-def _listing(path: str | None) -> Iterator[Callable[[Iterable[Fault]], None]]:
+def listing(path: str | None) -> Iterator[Note]:
     """What writes faults to `path`, a line each; nothing where there is no path."""
     if path is None:
         yield lambda _: None
@@ -109,19 +169,19 @@ def _listing(path: str | None) -> Iterator[Callable[[Iterable[Fault]], None]]:
         with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
             yield lambda faults: file.writelines(map(_line, faults))
     except OSError as error:
-        raise OutputError(f"{path}: {error.strerror}; choose another file for --list") from error
+        raise OutputError(f"{path}: {error.strerror}; name another file with --list") from error
 
 
 def _line(fault: Fault) -> str:
-    row, place, text, _ = fault.caption
-    value = {"row": row, "place": place, "kind": fault.kind, "reason": fault.reason, "text": text}
-    return json.dumps(value, ensure_ascii=False) + "\n"
+    return json.dumps(as_value(fault), ensure_ascii=False) + "\n"
 
 
-def _watched(looks: Iterator[Look], total: int | None) -> Iterator[Look]:
+def _watched(
+    looks: Iterable[tuple[list[Caption], Look]], total: int | None
+) -> Iterator[tuple[list[Caption], Look]]:
     """`looks`, with a bar for a person who watches."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("checking", total=total)
-        for look in looks:
-            yield look
-            bar.advance(task, len(look.captions))
+        for captions, look in looks:
+            yield captions, look
+            bar.advance(task, len(captions))

@@ -4,33 +4,51 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterable
 from itertools import accumulate
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from dataflow.checks.look import Fault
-from dataflow.checks.near import KEPT, NEAR
-from dataflow.checks.report import MOST_WORDS, Kind, Report
+from dataflow.checks.near import NEAR
+from dataflow.checks.report import MOST_WORDS, Kind, Near, Quality, Report
 from dataflow.checks.words import clipped
 
 _BINS = 12
+_WIDTHS = [unit * ten for ten in (1, 10, 100, 1000, 10_000) for unit in (1, 2, 5)]
 _BAR = 40
+_SHORTEST_BAR = 10
 _SHOWN_ROWS = 5
 _SHOWN_WORDS = 12
+_SHORT_WORD = 3
+"""Up to so many letters a word says little about what captions speak of: the, und, avec …"""
 
 
-def as_json(report: Report) -> str:
+# --- for scripts -------------------------------------------------------------------------------
+
+
+def as_json(quality: Quality) -> str:
     """One JSON object."""
-    near = report.near
     value = {
-        "rows": report.rows,
+        "rows": quality.rows,
+        "unreadable": quality.unreadable,
+        "columns": {name: _column(report) for name, report in quality.columns.items()},
+    }
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _column(report: Report) -> dict[str, object]:
+    near = report.near
+    return {
+        "captions": report.captions,
         "faulty": report.faulty,
         "faults": {
             kind: {
                 "count": found.count,
                 "rows": found.rows,
-                "examples": [_example(fault) for fault in found.examples],
+                "examples": [as_value(fault) for fault in found.examples],
             }
             for kind, found in _by_count(report)
         },
@@ -39,30 +57,57 @@ def as_json(report: Report) -> str:
         "vocabulary": len(report.vocabulary),
         "vocabulary_is_whole": len(report.vocabulary) < MOST_WORDS,
         "openings": dict(report.openings.most_common(_SHOWN_WORDS)),
-        "near_duplicates": None if near is None else near.count,
+        "duplicates": None if near is None else near.same,
+        "near_duplicates": None if near is None else near.near,
     }
-    return json.dumps(value, ensure_ascii=False)
 
 
-def _example(fault: Fault) -> dict[str, object]:
-    row, place, text, _ = fault.caption
-    return {"row": row, "place": place, "reason": fault.reason, "text": text}
+def as_value(fault: Fault) -> dict[str, object]:
+    """A fault as a JSON object."""
+    caption = fault.caption
+    return {
+        "row": caption.row,
+        "column": caption.column,
+        "number": caption.number,
+        "place": caption.place,
+        "kind": fault.kind,
+        "reason": fault.reason,
+        "text": caption.text,
+    }
 
 
-def show_report(report: Report, console: Console) -> None:
+# --- for people --------------------------------------------------------------------------------
+
+
+def show_report(quality: Quality, console: Console) -> None:
     """The report as a page."""
-    sound = report.rows - report.faulty
-    console.print(
-        f"{report.rows:,} captions: {sound:,} without a fault ({_share(sound, report.rows)}), "
-        f"{report.faulty:,} with one or more ({_share(report.faulty, report.rows)})",
-        highlight=False,
+    if not any(report.captions for report in quality.columns.values()):
+        _say(console, f"{quality.name} has no rows, and so no captions")
+    for name, report in quality.columns.items():
+        if not report.captions:
+            continue
+        if len(quality.columns) > 1:
+            console.print(Text(f"\n{_plain(name)}", style="bold"))
+        _show_column(report, quality.rows, console)
+    if quality.unreadable:
+        _say(console, f"\nrows that cannot be read, and are left out: {quality.unreadable:,}")
+        _show_list(console, (("", example) for example in quality.examples))
+
+
+def _show_column(report: Report, rows: int, console: Console) -> None:
+    total, sound = report.captions, report.captions - report.faulty
+    of_rows = f" of {rows:,} rows" if total != rows else ""
+    _say(
+        console,
+        f"{total:,} captions{of_rows}: {sound:,} without a fault ({_share(sound, total)}), "
+        f"{report.faulty:,} with one or more ({_share(report.faulty, total)})",
     )
-    if not report.rows:
-        return
     _show_faults(report, console)
-    _show_lengths(report.lengths, console)
-    _show_words(report, console)
-    _show_near(report, console)
+    if any(report.lengths.keys()):
+        _show_lengths(report.lengths, console)
+        _show_words(report, console)
+    if report.near is not None:
+        _show_near(report.near, report.captions, console)
 
 
 def _by_count(report: Report) -> list[tuple[str, Kind]]:
@@ -76,67 +121,94 @@ def _show_faults(report: Report, console: Console) -> None:
     table.add_column("fault")
     table.add_column("captions", justify="right")
     table.add_column("share", justify="right")
-    table.add_column("rows")
+    table.add_column("rows, from 0", no_wrap=True)
     for kind, found in _by_count(report):
-        rows = " ".join(map(str, found.rows[:_SHOWN_ROWS])) + " …" * (found.count > _SHOWN_ROWS)
-        share = _share(found.count, report.rows)
-        table.add_row(kind, f"{found.count:,}", share, rows)
+        more = " …" * (len(found.rows) > _SHOWN_ROWS)
+        rows = " ".join(map(str, found.rows[:_SHOWN_ROWS])) + more
+        table.add_row(kind, f"{found.count:,}", _share(found.count, report.captions), rows)
     console.print()
     console.print(table, highlight=False)
-    console.print("\nfor example")
-    for kind, found in _by_count(report):
-        for fault in found.examples:
-            line = f"  {kind}, row {fault.caption.row}: {clipped(fault.reason, 110)}"
-            console.print(_plain(line), highlight=False, soft_wrap=True)
+    _say(console, "\nfor example")
+    several = any(fault.caption.number for kind in report.kinds.values() for fault in kind.examples)
+    _show_list(
+        console,
+        (
+            (kind, f"{_where(fault, several=several)}: {clipped(fault.reason, 110)}")
+            for kind, found in _by_count(report)
+            for fault in found.examples
+        ),
+    )
+
+
+def _where(fault: Fault, *, several: bool) -> str:
+    caption = fault.caption
+    return f"row {caption.row}" + f", caption {caption.number + 1}" * several
 
 
 def _show_lengths(lengths: Counter[int], console: Console) -> None:
     total = sum(lengths.values())
-    longest = _quantile(lengths, 0.99)
-    width = max(1, -(-(longest + 1) // _BINS))
+    width = _bin_width(_quantile(lengths, 0.99))
     bins: Counter[int] = Counter()
     for length, count in lengths.items():
         bins[min(length // width, _BINS)] += count
+    low, middle, high = (_quantile(lengths, share) for share in (0.05, 0.5, 0.95))
+    _say(
+        console,
+        f"\nwords in a caption: {middle} in the middle, {low} to {high} for nine of ten, "
+        f"{max(lengths):,} at most",
+    )
+    lines = [
+        (_span(number, width), bins[number], f"{bins[number]:,}  {_share(bins[number], total):>8}")
+        for number in range(min(bins), max(bins) + 1)
+    ]
+    first = max(len(name) for name, _, _ in lines)
+    last = max(len(figures) for _, _, figures in lines)
+    longest = max(_SHORTEST_BAR, min(_BAR, console.width - first - last - 6))
     most = max(bins.values())
-    half, tail = _quantile(lengths, 0.5), max(lengths)
-    console.print(f"\nwords in a caption: {half} in the middle, {tail:,} at most", highlight=False)
-    for number in range(max(bins) + 1):
-        first, last = number * width, number * width + width - 1
-        name = f"{first}+" if number == _BINS else f"{first}" + f"–{last}" * (width > 1)
-        bar = "█" * round(_BAR * bins[number] / most) or "▏" * (bins[number] > 0)
-        line = f"{name:>9}  {bar:<{_BAR}} {bins[number]:>10,}  {_share(bins[number], total)}"
-        console.print(line, highlight=False)
+    for name, count, figures in lines:
+        bar = "█" * round(longest * count / most) or "▏" * (count > 0)
+        _say(console, f"  {name:>{first}}  {bar:<{longest}}  {figures:>{last}}")
+
+
+def _bin_width(longest: int) -> int:
+    """So wide that captions up to `longest` go into the bins, and easy to read."""
+    least = -(-(longest + 1) // _BINS)
+    return next((width for width in _WIDTHS if width >= least), least)
+
+
+def _span(number: int, width: int) -> str:
+    first, last = number * width, number * width + width - 1
+    return f"{first}+" if number == _BINS else f"{first}" + f"–{last}" * (width > 1)
 
 
 def _show_words(report: Report, console: Console) -> None:
-    words, more = report.vocabulary, " or more" * (len(report.vocabulary) >= MOST_WORDS)
-    frequent = ", ".join(word for word, _ in words.most_common(_SHOWN_WORDS))
-    lines = [f"vocabulary: {len(words):,}{more} different words; most often {frequent}"]
+    words = report.vocabulary
+    more = " or more" * (len(words) >= MOST_WORDS)
+    long = [word for word, _ in words.most_common(500) if len(word) > _SHORT_WORD]
+    frequent = (long or [word for word, _ in words.most_common(_SHOWN_WORDS)])[:_SHOWN_WORDS]
+    lines = [f"vocabulary: {len(words):,}{more} different words; often {', '.join(frequent)}"]
     openings = report.openings.most_common(3)
     if openings and openings[0][1] > 1:
-        shown = ", ".join(f"“{text}” {_share(count, report.rows)}" for text, count in openings)
-        lines.append(f"openings: {shown}")
-    shares = [f"{code} {_share(n, report.rows)}" for code, n in report.languages.most_common(6)]
-    cure = r"not looked at; pip install 'dataflow-caption[check]'"
+        shown = (f"“{text}” {_share(count, report.captions)}" for text, count in openings)
+        lines.append(f"openings: {', '.join(shown)}")
+    shares = [f"{code} {_share(n, report.captions)}" for code, n in report.languages.most_common(6)]
+    cure = "not looked at; pip install 'dataflow-caption[check]'"
     lines.append(f"languages: {', '.join(shares) or cure}")
     console.print()
     for line in lines:
-        console.print(_plain(line), highlight=False, soft_wrap=True)
+        _say(console, line)
 
 
-def _show_near(report: Report, console: Console) -> None:
-    near = report.near
-    if near is None:
-        return
-    bound = f" of the first {KEPT:,}" if report.rows > KEPT else ""
-    line = (
-        f"near-duplicates: {near.count:,} captions ({_share(near.count, report.rows)}) are nearly "
-        f"the same as an earlier one{bound} (similarity {NEAR} or more)"
+def _show_near(near: Near, total: int, console: Console) -> None:
+    bound = f" of the first {near.kept:,} different ones" if total > near.kept else ""
+    _say(
+        console,
+        f"duplicates: {near.same:,} captions ({_share(near.same, total)}) are the same as an "
+        f"earlier one{bound}, {near.near:,} ({_share(near.near, total)}) nearly the same "
+        f"(similarity {NEAR} or more)",
     )
-    console.print(_plain(line), highlight=False, soft_wrap=True)
-    for row, earlier, text in near.pairs:
-        line = f"  row {row} as row {earlier}: “{clipped(text, 80)}”"
-        console.print(_plain(line), highlight=False, soft_wrap=True)
+    pairs = ((f"row {row} as row {earlier}", text) for row, earlier, text in near.pairs)
+    _show_list(console, ((rows, f"“{clipped(text, 110)}”") for rows, text in pairs))
 
 
 def _quantile(lengths: Counter[int], share: float) -> int:
@@ -150,7 +222,22 @@ def _share(count: int, total: int) -> str:
     return f"{100 * count / max(1, total):.2f} %"
 
 
+def _say(console: Console, line: str) -> None:
+    """Print `line`, broken between words where the terminal ends."""
+    console.print(Text(_plain(line)), highlight=False)
+
+
+def _show_list(console: Console, items: Iterable[tuple[str, str]]) -> None:
+    """Print each item beside its name; a long one goes on below itself."""
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in items:
+        table.add_row(" ", Text(_plain(name)), Text(_plain(text)))
+    console.print(table, highlight=False)
+
+
 def _plain(text: str) -> str:
-    """`text` for the console: no markup in it, no control characters."""
-    safe = "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
-    return safe.replace("[", r"\[")
+    """`text` without what could draw on a terminal."""
+    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)

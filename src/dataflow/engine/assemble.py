@@ -141,7 +141,7 @@ def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
 def _write_rows(
     plan: Plan, found: Iterable[tuple[Row, list[Outcome]]], writer: Writer, errors: IO[str]
 ) -> Tally:
-    tally, columns = Tally(), plan.output.columns
+    tally, columns, cell_of = Tally(), plan.output.columns, plan.output.cell_of
     cells = [(column.name, number) for column in columns for number in range(column.n)]
     for row, made in found:
         tally.rows += 1
@@ -152,7 +152,8 @@ def _write_rows(
                 tally.captioned += 1
             else:
                 tally.failed[entry.error_kind or "error"] += 1
-                errors.write(json.dumps(_error_line(row, job, entry, cell)) + "\n")
+                where = cell_of(row) if cell_of else (row.index, *cell)
+                errors.write(json.dumps(_error_line(where, row.place, job, entry)) + "\n")
     writer.close()
     skipped = plan.reader.skipped
     errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
@@ -160,13 +161,13 @@ def _write_rows(
     return tally
 
 
-def _error_line(row: Row, job: Job, entry: Entry, cell: tuple[str, int]) -> dict[str, Any]:
-    column, number = cell
+def _error_line(where: tuple[int, str, int], place: str, job: Job, entry: Entry) -> dict[str, Any]:
+    row, column, number = where
     return {
-        "row": row.index,
+        "row": row,
         "column": column,
         "number": number,
-        "place": row.place,
+        "place": place,
         "picture": [ref.name for ref in job.references],
         "kind": entry.error_kind,
         "message": entry.error,

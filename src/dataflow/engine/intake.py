@@ -73,19 +73,10 @@ class JobMaker:
         except RowError as error:
             found = [error] * len(self._counts)
         return [
-            self._numbered(one, number)
+            one if isinstance(one, RowError) else numbered(one, number, self._seed)
             for one, count in zip(found, self._counts, strict=True)
             for number in range(count)
         ]
-
-    def _numbered(self, asked: Request | RowError, number: int) -> Request | RowError:
-        """The same question for another answer: with another seed, where one is given."""
-        if number == 0 or isinstance(asked, RowError):
-            return asked
-        sampling, seed = asked.sampling, asked.sampling.get("seed", self._seed)
-        if isinstance(seed, int):
-            sampling = {**sampling, "seed": seed + number}
-        return dataclasses.replace(asked, sampling=sampling, number=number)
 
     def is_unchanged(self, job: Job) -> bool:
         """Whether the job's pictures on disk are still those that its key was made of."""
@@ -93,6 +84,22 @@ class JobMaker:
         if request is None or all(ref.kind != "path" for ref in request.pictures):
             return True
         return self._keys.key(request) == job.key
+
+
+def numbered(request: Request, number: int, seed: object) -> Request:
+    """The same question for another answer: with another seed, where one is given.
+
+    Args:
+        request: The question.
+        number: Which of the answers it is for; 0 for the first.
+        seed: The serving's, which the request's own goes before.
+    """
+    if number == 0:
+        return request
+    sampling, seed = request.sampling, request.sampling.get("seed", seed)
+    if isinstance(seed, int):
+        sampling = {**sampling, "seed": seed + number}
+    return dataclasses.replace(request, sampling=sampling, number=number)
 
 
 class Intake:

@@ -34,6 +34,8 @@ class Output:
         overwrite: Whether columns that the rows have under these names already may be replaced.
         has_meta: Whether each column's meta is added, too.
         files_of: The files at a path that a former run wrote as its output.
+        cell_of: Where the captions of a row stand, for the errors file, where the run's rows are
+            not those of the output: row and, in this order, column and number. None where they are.
 
     Raises:
         UsageError: no output can be at `path`; see `place.true_place`.
@@ -45,6 +47,7 @@ class Output:
     overwrite: bool = False
     has_meta: bool = False
     files_of: Callable[[Path], list[Path]] = files_at
+    cell_of: Callable[[Row], tuple[int, str, int]] | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", true_place(self.path))

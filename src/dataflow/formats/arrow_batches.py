@@ -33,6 +33,9 @@ class ArrowFields(Mapping[str, Any]):
     def __getitem__(self, name: str) -> Any:
         return _value(self._batch.column(self._places[name])[self._at])
 
+    def __contains__(self, name: object) -> bool:
+        return name in self._places  # without making the value
+
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 

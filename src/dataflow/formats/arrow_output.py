@@ -76,7 +76,8 @@ class ArrowBatchWriter(FileWriter):
         self._gather.add(row)
         for name, values in self._added.items():
             is_text = self._shapes[name] is None
-            values.append(_text(row, name, added) if is_text else added.get(name))
+            value = added[name] if name in added else row.fields.get(name)
+            values.append(_text(row, name, value) if is_text else value)
         self._places = (self._places[0] or row.place, row.place)
         self._rows += 1
         if self._rows >= self.group_rows or self._gather.size >= self.group_bytes:
@@ -146,8 +147,7 @@ def _type_of(shape: Shape | ListOf | str | None) -> Any:
     return {"int": pa.int64(), "float": pa.float64()}.get(shape or "text", pa.string())
 
 
-def _text(row: Row, name: str, added: Mapping[str, Any]) -> str | None:
-    value = added[name] if name in added else row.fields.get(name)
+def _text(row: Row, name: str, value: Any) -> str | None:
     if value is None:
         return None
     try:

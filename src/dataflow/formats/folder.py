@@ -15,7 +15,7 @@ from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.input_file import shown, unreadable, wrong_at
 from dataflow.formats.pick import Pick
-from dataflow.formats.sidecar import FIELD, Sidecars
+from dataflow.formats.sidecar import Sidecars
 
 PICTURE_ENDINGS = frozenset(
     f".{name}"
@@ -41,7 +41,7 @@ class Pictures:
         key: The column that holds the picture's path.
         pick: Which are taken.
         sidecars: Their sidecars: each row then also tells the caption that is there
-            (`sidecar.FIELD`), and a picture whose caption is to be left as it is makes no row.
+            (`Sidecars.field`), and a picture whose caption is to be left as it is makes no row.
             None to look for none.
         skip_bad_rows: Leave out a picture whose sidecar cannot be read, and note it; otherwise it
             is an error.
@@ -107,7 +107,7 @@ class FolderReader:
 
     def column_names(self) -> list[str]:
         """The picture column, and where sidecars are looked for, that of their captions."""
-        return [self._pictures.key, *([FIELD] if self.sidecars else [])]
+        return [self._pictures.key, *([self.sidecars.field] if self.sidecars else [])]
 
     def _fields(self, path: str) -> dict[str, str] | None:
         fields, sidecars = {self._pictures.key: path}, self.sidecars
@@ -116,7 +116,7 @@ class FolderReader:
         if sidecars.is_left(path):
             return None
         # a caption that is to be left alone is no caption to add to
-        fields[FIELD] = "" if sidecars.existing == "skip" else sidecars.text(path)
+        fields[sidecars.field] = "" if sidecars.existing == "skip" else sidecars.text(path)
         return fields
 
     def _paths(self) -> Iterator[str]:

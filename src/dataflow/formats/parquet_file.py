@@ -22,7 +22,8 @@ class ParquetReader(ArrowBatchReader):
     """The rows of a Parquet file, with any types: nested ones, pictures as structs of bytes.
 
     Attributes:
-        columns: The only columns that are read, as far as they are there; None for all.
+        columns: The only columns that are read, as far as they are there, and nothing in them that
+            is bytes; None for all.
     """
 
     columns: tuple[str, ...] | None = None
@@ -90,7 +91,7 @@ class ParquetReader(ArrowBatchReader):
         done = 0
         with open_input(self.path) as stream:
             file = self._open(stream)
-            chosen = self._chosen(file.schema_arrow.names)
+            chosen = self._chosen(file.schema_arrow)
             for group in range(file.num_row_groups):
                 size = _rows_in_a_batch(file.metadata.row_group(group))
                 batches = file.iter_batches(
@@ -105,12 +106,28 @@ class ParquetReader(ArrowBatchReader):
                     f"{file.metadata.num_rows}); fetch or write the file again"
                 )
 
-    def _chosen(self, names: list[str]) -> list[str] | None:
-        """Which of the file's columns are read; a dot in a name would mean a part of a struct."""
-        if self.columns is None or any("." in name for name in names):
+    def _chosen(self, schema: Any) -> list[str] | None:
+        """What is read of the file; a dot in a column's name would mean a part of a struct."""
+        if self.columns is None or any("." in name for name in schema.names):
             return None
+        there = [schema.field(name) for name in self.columns if name in schema.names]
         # a file without any of them is read whole, so that what it has can be told
-        return [name for name in self.columns if name in names] or None
+        return [part for field in there for part in _without_bytes(field)] or None
+
+
+def _without_bytes(field: Any) -> list[str]:
+    """The column, or of a struct that holds bytes (a picture) its other parts."""
+    import pyarrow.types as kinds
+
+    def is_bytes(kind: Any) -> bool:
+        return any(test(kind) for test in (kinds.is_binary, kinds.is_large_binary))
+
+    if is_bytes(field.type):
+        return []
+    parts = [field.type.field(place) for place in range(field.type.num_fields)]
+    if not kinds.is_struct(field.type) or not any(is_bytes(part.type) for part in parts):
+        return [field.name]
+    return [f"{field.name}.{part.name}" for part in parts if not is_bytes(part.type)]
 
 
 def _rows_in_a_batch(group: Any) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,7 +179,6 @@ def open_reader(
     skip_bad_rows: bool = False,
     pick: Pick = Pick(),  # noqa: B008 (it is frozen)
     sidecars: Sidecars | None = None,
-    columns: Sequence[str] | None = None,
 ) -> Reader:
     """The dataset at `path`: a dataset file, a folder of pictures, or one picture.
 
@@ -193,7 +192,6 @@ def open_reader(
             `skipped`; otherwise it is an error.
         pick: Which pictures of a folder are taken.
         sidecars: Those of a folder's pictures, where their captions matter.
-        columns: Only these are needed; a format that can leaves the others out (Parquet).
 
     Raises:
         InputError: there is nothing at `path`, or its ending is none of the known ones.
@@ -224,7 +222,7 @@ def open_reader(
     chosen = _by_ending(ending)
     if chosen is None:
         raise _unknown(name, ending)
-    return _narrowed(_opened(chosen, Path(path), picture_key, skip_bad_rows), columns)
+    return _opened(chosen, Path(path), picture_key, skip_bad_rows)
 
 
 def writer_for(
@@ -354,13 +352,6 @@ def _opened(known: Format, path: Path, picture_key: str, skip_bad_rows: bool) ->
     pictures = {"picture_key": picture_key} if known.has_pictures else {}
     reader: Reader = _imported(known.reader)(path, skip_bad_rows=skip_bad_rows, **pictures)
     return reader
-
-
-def _narrowed(reader: Any, columns: Sequence[str] | None) -> Reader:
-    if columns is not None and hasattr(reader, "columns"):
-        reader.columns = tuple(columns)
-    narrowed: Reader = reader
-    return narrowed
 
 
 def _imported(where: str) -> Any:

@@ -28,7 +28,7 @@ EXISTING = ("skip", "append", "prepend", "overwrite")
 """What may be done about a caption that is there already."""
 
 FIELD = "existing"
-"""The name of the field in which a row carries the caption that is there already."""
+"""The name of that field where a prompt may speak of it."""
 
 _BETWEEN = ", "  # as kohya's tagger joins tags
 
@@ -43,6 +43,7 @@ class Sidecars:
         key: The member of a .json sidecar that holds the caption; its other members stay.
         originals: What stood in the sidecars before this run wrote them; None where a caption
             that is there is never changed.
+        field: The name of the field in which a row carries the caption that is there already.
 
     Raises:
         UsageError: the ending or what is to be done is none of the known.
@@ -52,6 +53,7 @@ class Sidecars:
     existing: str = "skip"
     key: str = "caption"
     originals: Originals | None = None
+    field: str = FIELD
 
     def __post_init__(self) -> None:
         if self.ending not in ENDINGS:

@@ -9,8 +9,8 @@ import typer
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskingChoices:
-    """What is asked about each picture."""
+class QuestionChoices:
+    """What is asked about a picture."""
 
     PANEL: ClassVar[str] = "What is asked"
 
@@ -39,10 +39,6 @@ class AskingChoices:
             "column.",
         ),
     ] = None
-    n: Annotated[
-        int,
-        typer.Option("--n", min=1, max=100, help="Captions of each picture; 2 or more as a list."),
-    ] = 1
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Tokens of one caption at most.")
     ] = None
@@ -50,3 +46,15 @@ class AskingChoices:
         float | None, typer.Option(min=0.0, max=2.0, help="0 for the likeliest words.")
     ] = None
     seed: Annotated[int | None, typer.Option(help="Of the engine's sampling.")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskingChoices(QuestionChoices):
+    """What is asked about each picture, and how often."""
+
+    PANEL: ClassVar[str] = "What is asked"
+
+    n: Annotated[
+        int,
+        typer.Option("--n", min=1, max=100, help="Captions of each picture; 2 or more as a list."),
+    ] = 1

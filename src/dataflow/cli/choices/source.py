@@ -17,7 +17,27 @@ class OnBadRow(str, Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceChoices:
+class PictureChoices:
+    """Where the pictures of a row are, and how they are sent."""
+
+    PANEL: ClassVar[str] = "Which pictures"
+
+    image_key: Annotated[str, typer.Option(help="The column with the pictures.")] = "image"
+    image_root: Annotated[
+        str | None,
+        typer.Option(metavar="FOLDER", help="Picture paths may not leave this folder."),
+    ] = None
+    allow_private_urls: Annotated[
+        bool,
+        typer.Option("--allow-private-urls", help="Let picture URLs point into private networks."),
+    ] = False
+    max_side: Annotated[
+        int, typer.Option(min=28, max=16384, help="Shrink pictures to this side, in pixels.")
+    ] = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceChoices(PictureChoices):
     """Which pictures are captioned."""
 
     PANEL: ClassVar[str] = "Which pictures"
@@ -32,7 +52,6 @@ class SourceChoices:
             "of the Hugging Face hub, ms:NAME… of ModelScope.",
         ),
     ]
-    image_key: Annotated[str, typer.Option(help="The column with the pictures.")] = "image"
     include: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,14 +72,3 @@ class SourceChoices:
             "out and listed in the errors file.",
         ),
     ] = OnBadRow.fail
-    image_root: Annotated[
-        str | None,
-        typer.Option(metavar="FOLDER", help="Picture paths may not leave this folder."),
-    ] = None
-    allow_private_urls: Annotated[
-        bool,
-        typer.Option("--allow-private-urls", help="Let picture URLs point into private networks."),
-    ] = False
-    max_side: Annotated[
-        int, typer.Option(min=28, max=16384, help="Shrink pictures to this side, in pixels.")
-    ] = 1024

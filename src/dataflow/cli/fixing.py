@@ -1,0 +1,258 @@
+"""The arguments of `dataflow check --fix` → the plan of its run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+from dataflow.checks.look import Fault
+from dataflow.checks.report import Quality
+from dataflow.checks.suite import Asked, checks_for
+from dataflow.cli.checking import Note, listing
+from dataflow.cli.choices.caption import Choices
+from dataflow.cli.choices.check import CheckChoices
+from dataflow.cli.console import say
+from dataflow.cli.planning import plan_of
+from dataflow.cli.running import run_shown
+from dataflow.core.dataset import ListOf, Reader, Shape, Writer
+from dataflow.core.errors import RowError, UsageError
+from dataflow.core.request import Request
+from dataflow.core.row import Row
+from dataflow.core.serving import sampling_of
+from dataflow.engine.columns import Column
+from dataflow.engine.intake import numbered
+from dataflow.engine.job import Plan
+from dataflow.engine.meta import META_SHAPE
+from dataflow.engine.place import free_name
+from dataflow.formats.captions import Captioned, is_talk, told_before
+from dataflow.formats.compression import ending_of
+from dataflow.formats.folder import FolderReader
+from dataflow.formats.mending import FaultyCaptions, MendingWriter, Spot
+from dataflow.formats.recognise import kind_of
+from dataflow.formats.registry import open_reader, output_format, writer_for
+from dataflow.formats.sidecar import SidecarWriter
+from dataflow.operators.core_vision.row_requests import RowRequests
+
+_CAPTION = "caption"
+"""The one column of the run, whatever the dataset's are called."""
+
+
+def fixed(
+    choices: CheckChoices, asked: Asked, data: Captioned, look: Callable[[Note], Quality]
+) -> bool:
+    """Ask again for the captions that have a fault; returns whether all are sound now.
+
+    All faults, and with them the old captions, are listed in a file first.
+
+    Args:
+        choices: The arguments.
+        asked: What the captions have to be.
+        data: The dataset.
+        look: Checks the dataset, tells of it and hands each fault on.
+
+    Raises:
+        UsageError: the arguments contradict each other, or the dataset cannot be written.
+        StopRunError: the dataset cannot be read, or the run had to stop.
+    """
+    spots: set[Spot] = set()
+    found: list[Spot] = []
+    plan = fixing_plan(choices, asked, data, found)  # what is wrong with it is told at once
+    listed = Path(choices.listed or plan.output.beside(".faults.jsonl"))
+    if data.sidecar is not None and listed.exists():
+        listed.rename(free_name(listed))  # what it lists stands nowhere else any more
+
+    def note(faults: Iterable[Fault]) -> None:
+        told = list(faults)
+        write(told)
+        spots.update(Spot(f.caption.row, f.caption.column, f.caption.number) for f in told)
+
+    try:
+        with listing(str(listed)) as write:
+            quality = look(note)
+        if quality.unreadable:
+            raise UsageError(
+                f"{quality.name}: rows that cannot be read would be lost; repair them before --fix"
+            )
+        found += sorted(spots)
+        if not found:
+            say("Nothing is to be fixed.")
+            return True
+        where = str(plan.output.path)
+        if data.sidecar is not None:
+            where = f"*{data.sidecar} beside the pictures"
+        summary = run_shown(plan, lambda: where)
+        say(f"The faults and the old captions are listed in {listed}.")
+        return not summary.failed
+    finally:
+        plan.serving.cleanup()
+
+
+def fixing_plan(
+    choices: CheckChoices, asked: Asked, data: Captioned, spots: Sequence[Spot]
+) -> Plan:
+    """The plan of a run that asks for the captions at `spots` again; see `planning.plan_of`.
+
+    Args:
+        choices: The arguments.
+        asked: What the captions have to be.
+        data: The dataset, as it was checked.
+        spots: Where the faulty captions stand, in the order of the rows.
+
+    Raises:
+        UsageError: the arguments contradict each other, or the dataset cannot be written.
+        StopRunError: the engine cannot be had.
+    """
+    target = target_of(choices, data)
+    known = {field.name for field in fields(choices)} & {field.name for field in fields(Choices)}
+    given = {name: getattr(choices, name) for name in known - {"output", "output_key", "sidecar"}}
+    plan = plan_of(Choices(source=choices.output, output=str(target), **given))
+    data = replace(data, reader=_whole(choices, data))
+    requests = cast("RowRequests", plan.requests_of)
+    has_meta = all(f"{column}_meta" in data.names for column in data.columns)
+    return replace(
+        plan,
+        reader=FaultyCaptions(data.reader, spots),
+        requests_of=_Requests(data, _by_column(requests, data), sampling_of(plan.serving)),
+        output=replace(
+            plan.output,
+            columns=[Column(_CAPTION)],
+            open_writer=_opener(choices, data, target, has_meta=has_meta),
+            overwrite=True,
+            has_meta=has_meta,
+            cell_of=lambda row: tuple(row.raw.spot),
+        ),
+        checks=[*checks_for(asked).values()],
+        stamp=None,  # which captions are asked for depends on more than what it is made of
+    )
+
+
+def target_of(choices: CheckChoices, data: Captioned) -> Path:
+    """Where the dataset with its new captions goes, beside which the run's journal lies.
+
+    Of sidecars nothing goes there; they are written where they are.
+
+    Raises:
+        UsageError: it has another format, or cannot be told.
+    """
+    source, kind = Path(choices.output), kind_of(choices.output)
+    if kind == "coco":
+        raise UsageError(
+            f"{source}: --fix does not take COCO files, whose captions stand apart from their "
+            "pictures; write a dataset of file_name and caption, and fix that"
+        )
+    if data.sidecar is not None:
+        if choices.fixed is not None:
+            raise UsageError("the files beside the pictures are fixed where they are: leave -o")
+        return source.with_name(f"{source.resolve().name}.fixed.jsonl")
+    ending = {"parquets": ".parquet", "hf": ".parquet", "ms": ".parquet"}.get(kind or "")
+    if ending is None:
+        ending = "" if source.is_dir() else ending_of(source)
+    if choices.fixed is not None:
+        if ending_of(choices.fixed) != ending:
+            raise UsageError(f"-o {choices.fixed}: the fixed dataset stays {ending or 'a folder'}")
+        return Path(choices.fixed)
+    if kind in {"hf", "ms"}:
+        source = Path(choices.output.split(":")[1].rpartition("/")[2])
+    elif not source.exists():
+        raise UsageError(f"{source} stands for several files; name the output with -o")
+    stem = source.resolve().name.removesuffix("" if source.is_dir() else ending)
+    return source.with_name(f"{stem}.fixed{ending}" if ending else f"{stem}-fixed")
+
+
+def _whole(choices: CheckChoices, data: Captioned) -> Reader:
+    """The dataset once more, with all its columns; a row that cannot be read is an error."""
+    sidecars = data.reader.sidecars if isinstance(data.reader, FolderReader) else None
+    return open_reader(choices.output, picture_key=choices.image_key, sidecars=sidecars)
+
+
+def _by_column(requests: RowRequests, data: Captioned) -> dict[str, RowRequests]:
+    """What asks for the captions of each column.
+
+    Raises:
+        UsageError: it is not told for each.
+    """
+    prompts = {prompt.name: prompt for prompt in requests.prompts}
+    if len(data.columns) == len(prompts) == 1:
+        prompts = dict.fromkeys(data.columns, *prompts.values())
+    missing = [column for column in data.columns if column not in prompts]
+    if missing:
+        raise UsageError(
+            f"nothing is said of what to ask for the column {missing[0]!r}: each column has its "
+            "own question; name them with --prompt-file"
+        )
+    return {column: replace(requests, prompts=[prompts[column]]) for column in data.columns}
+
+
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """Makes the request of each faulty caption; see `Plan.requests_of`."""
+
+    data: Captioned
+    by_column: Mapping[str, RowRequests]
+    sampling: Mapping[str, Any]
+
+    def __call__(self, row: Row) -> list[Request | RowError]:
+        spot, whole = row.raw.spot, row.raw.row
+        requests = self.by_column[spot.column]
+        value = whole.fields.get(spot.column)
+        if is_talk(value):
+            told = {**whole.fields, spot.column: told_before(value, spot.number)}
+            requests = replace(requests, conversation_key=spot.column)
+            return requests(replace(whole, fields=told))
+        (made,) = requests(whole)
+        if isinstance(made, Request):
+            made = numbered(made, spot.number, self.sampling.get("seed"))
+        return [made]
+
+
+def _opener(
+    choices: CheckChoices, data: Captioned, target: Path, *, has_meta: bool
+) -> Callable[[Path], Writer]:
+    """What opens the writer of the dataset with its new captions."""
+    open_inner: Callable[[Path], Writer]
+    if isinstance(data.reader, FolderReader) and data.reader.sidecars is not None:
+        beside = SidecarWriter(data.reader.sidecars, choices.image_key, data.columns[0])
+        open_inner = lambda _: beside  # noqa: E731 (nothing is opened)
+    else:
+        open_inner = writer_for(
+            target,
+            data.reader,
+            _shapes(data, target, has_meta=has_meta),
+            format_name=output_format(choices.output, target),
+        )
+
+    def open_writer(path: Path) -> Writer:
+        writer = open_inner(path)
+        return MendingWriter(writer, data, key=_CAPTION, writes_all=data.sidecar is None)
+
+    return open_writer
+
+
+def _shapes(data: Captioned, target: Path, *, has_meta: bool) -> dict[str, Shape | ListOf | None]:
+    """The columns that get new captions, with their shapes.
+
+    Raises:
+        UsageError: one holds what Arrow's formats cannot be given anew.
+    """
+    found: dict[str, Shape | ListOf | None] = {}
+    for column in data.columns:
+        value = data.first_value(column)
+        if ending_of(target) in _TYPED and isinstance(value, (list, dict)) and not _is_texts(value):
+            raise UsageError(
+                f"{target}: column {column!r} holds objects, and only texts and lists of texts can "
+                "be fixed in this format; write the dataset as .jsonl first"
+            )
+        is_list = isinstance(value, list)
+        found[column] = ListOf() if is_list else None
+        if has_meta:
+            found[f"{column}_meta"] = ListOf(META_SHAPE) if is_list else META_SHAPE
+    return found
+
+
+_TYPED = {".parquet", ".arrow", ".ipc", ".arrows", ".feather", ""}
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(item is None or isinstance(item, str) for item in value)
