@@ -12,11 +12,13 @@ from pathlib import Path
 import pandas
 import pytest
 from PIL import Image
+from tests.picture_server import PictureServer
 
 from dataflow.core import LLMServingABC
 from dataflow.core.errors import InputError, RefusedError, UsageError, WrongKeyError
 from dataflow.core.request import Reply, Usage
 from dataflow.core.storage import DataFlowStorage
+from dataflow.images.limits import Limits
 from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage
@@ -329,3 +331,22 @@ def test_meta_goes_into_a_storage_of_the_users_own_too(folder):
     storage = Memory()
     ImageCaptionGenerator(FakeServing("a cat"), SYSTEM).run(storage, output_key="c", meta=True)
     assert storage.rows[0]["c_meta"]["status"] == "ok"
+
+
+@pytest.mark.parametrize("kind", ["files", "own"])
+def test_limits_reach_the_pictures_in_any_storage(folder, tmp_path, kind):
+    limits = Limits(max_side=40, allow_private_urls=True, image_cache=str(tmp_path / "kept"))
+    sizes = []
+
+    def answer(request, pictures):
+        sizes.extend((picture.width, picture.height) for picture in pictures)
+        return "A picture."
+
+    with PictureServer() as server:
+        rows = [{"image": f"{server.url}/{number}.jpg"} for number in range(3)]
+        for prompt in ("One?", "Two?"):
+            storage = dataset(folder, rows) if kind == "files" else OwnStorage(rows)
+            asker = PromptedVQAGenerator(FakeServing(answer), prompt_template=prompt, limits=limits)
+            asker.run(storage, input_image_key="image")
+        assert server.asked.total() == 3
+    assert sizes == [(40, 32)] * 6  # 64x48 shrunk to 40x30, and white to the least side

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
@@ -20,6 +20,7 @@ from dataflow.cli.choices.spending import SpendingChoices
 from dataflow.cli.engines import serving_of
 from dataflow.cli.outlet import may_replace, reader_of, target_of, writer_of
 from dataflow.cli.show import fetch_shown_in
+from dataflow.cli.size import bytes_of
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
@@ -64,11 +65,7 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
         serving=serving,
         output=_output(choices, target, reader, [prompt.column for prompt in prompts]),
         checks=[empty],
-        limits=Limits(
-            max_side=choices.max_side,
-            allow_private_urls=choices.allow_private_urls,
-            image_root=choices.image_root,
-        ),
+        limits=_limits(choices),
         concurrency=choices.concurrency,
         requests_per_minute=choices.rpm,
         tokens_per_minute=choices.tpm,
@@ -100,6 +97,20 @@ def _stamp(
     text = repr((__version__, Path.cwd(), file, chosen, prompts, settings))
     digest = blake2b(text.encode("utf-8", "backslashreplace")).hexdigest()
     return Stamp(digest, reader.folder())
+
+
+def _limits(choices: Choices) -> Limits:
+    limits = Limits(
+        max_side=choices.max_side,
+        allow_private_urls=choices.allow_private_urls,
+        image_root=choices.image_root,
+        image_cache=choices.image_cache,
+    )
+    if choices.image_cache_max is None:
+        return limits
+    if choices.image_cache is None:
+        raise UsageError("--image-cache-max is about --image-cache; give that too")
+    return replace(limits, image_cache_max=bytes_of(choices.image_cache_max, "--image-cache-max"))
 
 
 def _price(choices: Choices, serving: EngineServing, *, live: bool = False) -> Price | NoPrice:

@@ -21,6 +21,7 @@ from dataflow.engine.entry import Entry
 from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.journal import Journal
 from dataflow.engine.runner import RunInterruptedError, drive
+from dataflow.images.limits import Limits
 
 _log = logging.getLogger("dataflow")
 
@@ -53,6 +54,7 @@ def entries_of(
     *,
     checks: Sequence[Check] = (),
     price: Price | NoPrice = UNPRICED,
+    limits: Limits = Limits(),  # noqa: B008 (it is frozen)
 ) -> list[list[Entry]]:
     """Ask every row and return all that is known of its outcomes, in order.
 
@@ -62,6 +64,7 @@ def entries_of(
         rows: For each row a request for each column, or a `RowError` in place of one.
         checks: See `answer_all`.
         price: The serving's.
+        limits: For pictures.
 
     Returns:
         For each row an entry for each of its captions, in the order of the columns.
@@ -77,6 +80,7 @@ def entries_of(
         output=Output(Path(os.devnull), columns, _no_writer),
         checks=checks,
         price=price,
+        limits=limits,
     )
     journal = Journal(None)
 

@@ -28,6 +28,8 @@ class Limits:
         allow_private_urls: Whether URLs may lead to loopback, private and link-local addresses.
         image_root: Folder that paths may not leave, links and ``..`` resolved; None for anywhere.
         threads: Decoding threads; None for one per CPU.
+        image_cache: Folder that keeps what was fetched from URLs, for later runs; None for none.
+        image_cache_max: Bytes that it may hold; the pictures that were not used for longest go.
         jpeg_quality: Quality of the JPEG that is sent, 1-95 (Pillow's scale).
     """
 
@@ -42,4 +44,6 @@ class Limits:
     allow_private_urls: bool = False
     image_root: str | None = None
     threads: int | None = None
+    image_cache: str | None = None
+    image_cache_max: int = 10_000_000_000
     jpeg_quality: int = 90

@@ -18,7 +18,7 @@ from dataflow.images.source import check_size, open_source
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from dataflow.images.fetch import Fetcher
+    from dataflow.images.links import Links
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ class Loader:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._pool: Pool | None = None
-        self._fetcher: Fetcher | None = None
+        self._links: Links | None = None
 
     async def __aenter__(self) -> Self:
         """Start the threads."""
@@ -58,9 +58,9 @@ class Loader:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
-        if self._fetcher is not None:
-            await self._fetcher.close()
-            self._fetcher = None
+        if self._links is not None:
+            await self._links.close()
+            self._links = None
 
     async def load(self, ref: ImageRef) -> Picture:
         """Load one picture.
@@ -98,28 +98,22 @@ class Loader:
         """Do `work` in a thread, with what is behind `ref`."""
         if self._pool is None:
             raise UsageError("a Loader loads only inside `async with`")
-        fetched = await self._fetched(ref) if ref.kind == "url" else None
+        if ref.kind == "url":
+            if self._links is None:
+                from dataflow.images.links import Links  # aiohttp and SQLite, at first use
+
+                self._links = Links(self._limits, self._pool)
+            return await self._links.use(ref, work)
 
         def opened(job: Job[T]) -> T:
-            source = self._source(ref) if fetched is None else fetched
+            source = self._source(ref)
             try:
                 return work(source, job)
             finally:
                 if not isinstance(source, bytes):
                     source.close()
 
-        try:
-            return await self._pool.run(opened, ref.name)
-        finally:
-            if not (fetched is None or isinstance(fetched, bytes)):
-                fetched.close()  # here too, since a cancelled job may never have begun
-
-    async def _fetched(self, ref: ImageRef) -> bytes | BinaryIO:
-        if self._fetcher is None:
-            from dataflow.images.fetch import Fetcher  # aiohttp, at first use
-
-            self._fetcher = Fetcher(self._limits)
-        return await self._fetcher.fetch(ref)
+        return await self._pool.run(opened, ref.name)
 
     def _source(self, ref: ImageRef) -> bytes | BinaryIO:
         if ref.kind == "path":

@@ -51,3 +51,20 @@ class RunningChoices:
     retry_failed: Annotated[
         bool, typer.Option("--retry-failed", help="Ask again for rows the engine turned down.")
     ] = False
+    image_cache: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Keep pictures that are given by URL in this folder: another run fetches none of "
+            "them again.",
+        ),
+    ] = None
+    image_cache_max: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIZE",
+            help="Bytes that the folder may hold, such as 500MB (10^6 bytes) or 2GiB (2^30); the "
+            "pictures that were not used for longest go.",
+            show_default="10GB",
+        ),
+    ] = None

@@ -20,6 +20,7 @@ from dataflow.engine.intake import refuse_columns
 from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.lists import entries_of
 from dataflow.engine.runner import run
+from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.prompts import check_prompts
 from dataflow.operators.core_vision.row_requests import RowRequests
 from dataflow.serving.foreign import ForeignServing
@@ -34,6 +35,7 @@ def answer_rows(
     *,
     overwrite: bool = False,
     meta: bool = False,
+    limits: Limits | None = None,
 ) -> None:
     """Answer the storage's current step into its next.
 
@@ -43,6 +45,7 @@ def answer_rows(
         requests: What is asked; its folders are the storage's.
         overwrite: Whether columns of the prompts' names may be replaced; otherwise it is an error.
         meta: Whether a column ``<name>_meta`` is added for each, too.
+        limits: What a picture may cost, how large it is sent, and where those of URLs are kept.
 
     Raises:
         UsageError: the prompts cannot be asked, or the rows have a column of such a name already.
@@ -50,10 +53,11 @@ def answer_rows(
     """
     engine = serving if isinstance(serving, EngineServing) else ForeignServing(serving)
     check_prompts(requests.prompts, engine)
+    limits = limits or Limits()
     if isinstance(storage, StreamingStorage):
-        _run_stream(storage, engine, requests, overwrite=overwrite, meta=meta)
+        _run_stream(storage, engine, requests, overwrite=overwrite, meta=meta, limits=limits)
     else:
-        _run_lists(storage, engine, requests, overwrite=overwrite, meta=meta)
+        _run_lists(storage, engine, requests, overwrite=overwrite, meta=meta, limits=limits)
 
 
 def _columns(requests: RowRequests) -> list[Column]:
@@ -67,6 +71,7 @@ def _run_stream(
     *,
     overwrite: bool,
     meta: bool,
+    limits: Limits,
 ) -> None:
     columns = _columns(requests)
     step = storage.open_step(
@@ -78,6 +83,7 @@ def _run_stream(
         serving=serving,
         output=Output(step.output, columns, step.open_writer, overwrite, meta),
         checks=[empty],
+        limits=limits,
         price=price_for(serving),
         live_price=price_for(serving, live=True),
     )
@@ -94,6 +100,7 @@ def _run_lists(
     *,
     overwrite: bool,
     meta: bool,
+    limits: Limits,
 ) -> None:
     columns = _columns(requests)
     names = list(added_columns(columns, has_meta=meta))
@@ -108,7 +115,7 @@ def _run_lists(
         refuse_columns(names, fields, f"row {index}")
     asked = _asked(rows, replace(requests, folders=[os.curdir]))
     price = price_for(serving) if meta else UNPRICED
-    found = entries_of(serving, columns, asked, checks=[empty], price=price)
+    found = entries_of(serving, columns, asked, checks=[empty], price=price, limits=limits)
     for index, entries in enumerate(found):
         for entry in entries:
             if entry.caption is None:

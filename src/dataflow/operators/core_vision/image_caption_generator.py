@@ -8,6 +8,7 @@ from dataflow.core.errors import UsageError
 from dataflow.core.operator import OperatorABC
 from dataflow.core.serving import LLMServingABC
 from dataflow.core.storage import DataFlowStorage
+from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.answering import answer_rows
 from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
 from dataflow.operators.core_vision.prompts import Prompt
@@ -24,6 +25,8 @@ class ImageCaptionGenerator(OperatorABC):
         prompts: Asks several things about each picture, which is loaded once for all of them: each
             fills a column of its own name, instead of `output_key`. `read_prompts` reads them from
             a file.
+        limits: What a picture may cost, how large it is sent, whether URLs may be private, and
+            where what they led to is kept (`image_cache`).
 
     Raises:
         UsageError: both `n` and `prompts`, or no prompt.
@@ -36,6 +39,7 @@ class ImageCaptionGenerator(OperatorABC):
         *,
         n: int = 1,
         prompts: Sequence[Prompt] | None = None,
+        limits: Limits | None = None,
     ) -> None:
         if prompts is not None and (n != 1 or not prompts):
             raise UsageError("give at least one prompt, and in each its own n")
@@ -43,6 +47,7 @@ class ImageCaptionGenerator(OperatorABC):
         self.system_prompt = system_prompt
         self.n = n
         self.prompts = prompts
+        self.limits = limits
 
     @staticmethod
     def get_desc(lang: str = "en") -> str:
@@ -80,9 +85,18 @@ class ImageCaptionGenerator(OperatorABC):
             requests = RowRequests(
                 system_prompt=self.system_prompt, image_key=input_modal_key, prompts=self.prompts
             )
-            answer_rows(storage, self.llm_serving, requests, overwrite=overwrite, meta=meta)
+            answer_rows(
+                storage,
+                self.llm_serving,
+                requests,
+                overwrite=overwrite,
+                meta=meta,
+                limits=self.limits,
+            )
             return [prompt.name for prompt in self.prompts]
-        generator = PromptedVQAGenerator(self.llm_serving, self.system_prompt, n=self.n)
+        generator = PromptedVQAGenerator(
+            self.llm_serving, self.system_prompt, n=self.n, limits=self.limits
+        )
         answer_key = generator.run(
             storage,
             input_conversation_key="conversation",

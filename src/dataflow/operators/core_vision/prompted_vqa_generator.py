@@ -8,6 +8,7 @@ from dataflow.core.errors import UsageError
 from dataflow.core.operator import OperatorABC
 from dataflow.core.serving import LLMServingABC
 from dataflow.core.storage import DataFlowStorage
+from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.answering import answer_rows
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.row_requests import RowRequests
@@ -22,6 +23,8 @@ class PromptedVQAGenerator(OperatorABC):
         prompt_template: Makes the question of the row's fields: a text with ``{column}`` places,
             or an object whose ``build_prompt(**fields)`` returns the text.
         n: Answers to each row; more than one make a list, and need a temperature above 0.
+        limits: What a picture may cost, how large it is sent, whether URLs may be private, and
+            where what they led to is kept (`image_cache`).
     """
 
     def __init__(
@@ -31,11 +34,13 @@ class PromptedVQAGenerator(OperatorABC):
         prompt_template: Any = None,
         *,
         n: int = 1,
+        limits: Limits | None = None,
     ) -> None:
         self.serving = serving
         self.system_prompt = system_prompt
         self.prompt_template = prompt_template
         self.n = n
+        self.limits = limits
 
     @staticmethod
     def get_desc(lang: str = "en") -> str:
@@ -87,5 +92,12 @@ class PromptedVQAGenerator(OperatorABC):
             prompt_key=input_prompt_key,
             prompts=[prompt],
         )
-        answer_rows(storage, self.serving, requests, overwrite=overwrite, meta=meta)
+        answer_rows(
+            storage,
+            self.serving,
+            requests,
+            overwrite=overwrite,
+            meta=meta,
+            limits=self.limits,
+        )
         return output_answer_key
