@@ -146,6 +146,8 @@ def target_of(choices: CheckChoices, data: Captioned) -> Path:
         if choices.fixed is not None:
             raise UsageError("the files beside the pictures are fixed where they are: leave -o")
         return source.with_name(f"{source.resolve().name}.fixed.jsonl")
+    if kind not in {"hf", "ms"} and not source.exists():
+        raise UsageError(f"{source} stands for several files; fix them one by one")
     ending = {"parquets": ".parquet", "hf": ".parquet", "ms": ".parquet"}.get(kind or "")
     if ending is None:
         ending = "" if source.is_dir() else ending_of(source)
@@ -155,8 +157,6 @@ def target_of(choices: CheckChoices, data: Captioned) -> Path:
         return Path(choices.fixed)
     if kind in {"hf", "ms"}:
         source = Path(choices.output.split(":")[1].rpartition("/")[2])
-    elif not source.exists():
-        raise UsageError(f"{source} stands for several files; name the output with -o")
     stem = source.resolve().name.removesuffix("" if source.is_dir() else ending)
     return source.with_name(f"{stem}.fixed{ending}" if ending else f"{stem}-fixed")
 
