@@ -144,3 +144,61 @@ def test_a_table_does_not_become_a_folder(dataflow, pictures, server):
     done = dataflow("caption", "photos", "-o", "out", *api(server))
     assert (done.returncode, server.asked) == (2, 0)
     assert "is a folder" in done.stderr
+
+
+def write_parts(folder, pictures):
+    for number, picture in enumerate(pictures):
+        (folder / f"{number}.jpg").write_bytes(picture)
+        line = json.dumps({"image": f"{number}.jpg", "price": number})
+        (folder / f"rows-{number}.jsonl").write_text(line + "\n")
+
+
+def test_several_files_in_parts_out_and_the_parts_in_again(dataflow, server):
+    pictures = [jpeg(number) for number in range(12)]
+    write_parts(dataflow.folder, pictures)
+    options = ["--rows-per-file", "5", "-o", "out/a.jsonl"]
+    (dataflow.folder / "out").mkdir()
+    done = dataflow("caption", "rows-*.jsonl", *options, *api(server))
+    assert done.returncode == 0, done.stderr
+    parts = sorted((dataflow.folder / "out").glob("a-*-of-00003.jsonl"))
+    rows = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
+    assert rows == [
+        {"image": f"{n}.jpg", "price": n, "caption": caption_of(picture)}
+        for n, picture in enumerate(pictures)
+    ]
+    again = ["--output-key", "more", "--keep", "price", "-o", "b.csv"]
+    done = dataflow("caption", "out/a-*-of-*.jsonl", *again, *api(server))
+    assert done.returncode == 0, done.stderr
+    assert (dataflow.folder / "b.csv").read_text().splitlines() == [
+        "price,more",
+        *(f"{n},{caption_of(picture)}" for n, picture in enumerate(pictures)),
+    ]
+
+
+def test_an_output_that_would_be_one_of_the_files_is_refused_before_anything_is_asked(
+    dataflow, server
+):
+    write_parts(dataflow.folder, [jpeg(0)])
+    for pattern, output in (
+        ("*.jsonl", ["-o", "out.jsonl"]),
+        ("*-of-*.jsonl", ["-o", "out.jsonl", "--rows-per-file", "1"]),
+        ("rows-*.jsonl", []),
+    ):
+        done = dataflow("caption", pattern, *output, *api(server))
+        assert done.returncode == 2, done.stderr
+        assert "choose another output" in done.stderr or "name the output" in done.stderr
+    assert server.asked == 0
+
+
+def test_a_folder_of_files_has_its_output_beside_it(dataflow, server):
+    (dataflow.folder / "data").mkdir()
+    write_parts(dataflow.folder / "data", [jpeg(0), jpeg(1)])
+    for picture in (dataflow.folder / "data").glob("*.jpg"):
+        picture.rename(dataflow.folder / picture.name)
+    done = dataflow("caption", "data", *api(server))
+    assert done.returncode == 0, done.stderr
+    output = (dataflow.folder / "data.captions.jsonl").read_text().splitlines()
+    assert [json.loads(line)["caption"] for line in output] == [
+        caption_of(jpeg(0)),
+        caption_of(jpeg(1)),
+    ]

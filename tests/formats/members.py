@@ -185,6 +185,7 @@ _JSONL = Member(
 _CSV = _table(",")
 _TAR = Member(_save_tar, _load_tar, is_text=False, has_keys=True, leaves_out_null=True)
 _IN_MEMORY = "a pickle is held whole"
+_ALONE = "such files are given one by one"
 
 # A new format joins the contract with its lines here.
 MEMBERS: dict[str, Member] = {
@@ -214,6 +215,7 @@ MEMBERS: dict[str, Member] = {
         holds_half_surrogates=True,
         format_name="coco",
         leaves_out_null=True,
+        leaves_out={"several files": _ALONE},
     ),
     "pickle": Member(
         lambda path, rows: path.write_bytes(pickle.dumps(rows)),
@@ -221,7 +223,7 @@ MEMBERS: dict[str, Member] = {
         is_text=False,
         holds_half_surrogates=True,
         format_name="pickle",
-        leaves_out={"constant memory": _IN_MEMORY},
+        leaves_out={"constant memory": _IN_MEMORY, "several files": _ALONE},
     ),
 }
 """Ending → member."""

@@ -20,6 +20,7 @@ PROMISES = {
     "unicode": "any text, in values and captions",
     "fields": "`--keep` and `--drop` leave the others exact",
     "parts": "`--rows-per-file` loses and doubles nothing",
+    "several files": "those that a pattern stands for are one dataset",
 }
 """Promise → what it means."""
 

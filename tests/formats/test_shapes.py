@@ -18,7 +18,7 @@ SOMETHING = {"status": "ok", "attempts": 2, "seconds": 1.5, "tokens": {"prompt":
 
 
 # what is added stands elsewhere than in the row, or only beside a caption
-ELSEWHERE = {"coco", "llava", "parquets", "hf", "ms"}
+ELSEWHERE = {"files", "coco", "llava", "parquets", "hf", "ms"}
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in ELSEWHERE])

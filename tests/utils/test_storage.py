@@ -44,6 +44,15 @@ def test_step_and_reset_count_and_return_the_storage(storage):
     assert s.operator_step == -1
 
 
+@pytest.mark.parametrize("entry", ["in/a-*.jsonl", "in/a-{9..10}.jsonl", "in"])
+def test_step_0_may_be_several_files(tmp_path, entry):
+    (tmp_path / "in").mkdir()
+    for number in (9, 10):
+        (tmp_path / "in" / f"a-{number}.jsonl").write_text(json.dumps({"n": number}))
+    storage = FileStorage(str(tmp_path / entry), str(tmp_path / "cache"))
+    assert storage.step().read("dict") == [{"n": 9}, {"n": 10}]
+
+
 def test_step_0_reads_the_first_entry_as_it_is(storage):
     assert storage().step().read("dict") == ROWS
 

@@ -16,9 +16,9 @@ from dataflow.engine.place import true_place
 from dataflow.formats.compression import ending_of
 from dataflow.formats.fields import FieldChoice
 from dataflow.formats.originals import Originals
-from dataflow.formats.parts import parts_of
+from dataflow.formats.parts import part_name, parts_of
 from dataflow.formats.pick import Pick, split_pattern
-from dataflow.formats.recognise import is_shard, kind_of
+from dataflow.formats.recognise import is_among, is_shard, kind_of
 from dataflow.formats.registry import FORMATS, is_folder, open_reader, output_format, writer_for
 from dataflow.formats.sidecar import FIELD, Sidecars, SidecarWriter
 from dataflow.serving.conversation import DEFAULT_QUESTION
@@ -69,6 +69,8 @@ def _default_ending(source: str) -> str:
         return ".captions.jsonl"
     if not Path(source).exists():
         raise UsageError(f"{source} stands for several files; name the output with -o")
+    if kind == "files":
+        return ".captions.jsonl"
     # a folder has no ending
     if Path(source).is_file():
         return f".captions{ending_of(source)}"
@@ -98,6 +100,9 @@ def _check(choices: Choices, target: Path) -> None:
     source = Path(choices.source)
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target} is the input itself; choose another output")
+    file = part_name(target, 0, 1) if choices.rows_per_file else target
+    if kind_of(choices.source) in {"files", "parquets"} and is_among(file, choices.source):
+        raise UsageError(f"{file} would be one of the files of {source}; choose another output")
     beside = (target.with_name(target.name + ending) for ending in BESIDE)
     if source.exists() and any(file.exists() and file.samefile(source) for file in beside):
         raise UsageError(f"{source} belongs to the output {target}; choose another output")

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from dataflow.core.row import Row
 from dataflow.formats.arrow_batches import ArrowRow
-from dataflow.formats.arrow_rows import CHUNK_BYTES, CHUNK_ROWS, to_table, weight, widened
+from dataflow.formats.arrow_rows import CHUNK_BYTES, CHUNK_ROWS, cast, to_table, weight, widened
 
 
 class Gather(Protocol):
@@ -39,19 +39,32 @@ class Slices:
         self._schema = schema
         self._done: list[Any] = []
         self._batch: Any = None
+        self._cast: tuple[Any, Any] = (None, None)
         self._start = 0
         self._end = 0
 
     def add(self, row: Row) -> None:
         """Take one row; see `Gather`."""
         place = row.raw
-        is_next = isinstance(place, ArrowRow) and place.batch is self._batch
-        if not is_next and not self._fits(place):
-            place = ArrowRow(to_table([row], self._schema).to_batches()[0], 0, {})
-        if not is_next or place.at != self._end:
+        if not (isinstance(place, ArrowRow) and place.batch is self._batch):
+            place = self._fitting(row)
+        if place.batch is not self._batch or place.at != self._end:
             self._cut()
             self._batch, self._start = place.batch, place.at
         self._end = place.at + 1
+
+    def _fitting(self, row: Row) -> ArrowRow:
+        """The row in a batch of the schema: its own, or what was made of that one."""
+        place = row.raw
+        if self._fits(place):
+            fitting: ArrowRow = place
+            return fitting
+        if isinstance(place, ArrowRow):
+            if self._cast[0] is not place.batch:
+                self._cast = place.batch, cast(place.batch, self._schema)
+            if self._cast[1] is not None:
+                return ArrowRow(self._cast[1], place.at, {})
+        return ArrowRow(to_table([row], self._schema).to_batches()[0], 0, {})
 
     def _fits(self, place: Any) -> bool:
         return isinstance(place, ArrowRow) and bool(place.batch.schema.equals(self._schema))

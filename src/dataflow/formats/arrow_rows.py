@@ -91,6 +91,28 @@ def to_table(rows: Sequence[Row], schema: Any) -> Any:
     return pa.Table.from_arrays(columns, schema=schema)
 
 
+def cast(batch: Any, schema: Any) -> Any:
+    """The `pyarrow.RecordBatch` `batch` in the types of `schema`, missing columns as nulls.
+
+    Returns:
+        None where it has a column more, or a value that does not fit.
+    """
+    import pyarrow as pa
+
+    if not set(batch.schema.names) <= set(schema.names):
+        return None
+    try:
+        columns = [
+            batch.column(field.name).cast(field.type)
+            if field.name in batch.schema.names
+            else pa.nulls(batch.num_rows, field.type)
+            for field in schema
+        ]
+    except pa.ArrowException:
+        return None
+    return pa.RecordBatch.from_arrays(columns, schema=schema)
+
+
 def chunks(rows: Iterable[Row]) -> Iterator[list[Row]]:
     """`rows` in lists that are short enough to be held in memory."""
     chunk: list[Row] = []

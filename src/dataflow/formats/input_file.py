@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from io import BufferedReader
 from pathlib import Path
 
 from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
+from dataflow.core.row import Row
 from dataflow.formats.compression import DamagedError, compression_of, decompressed
 
 UTF8_MARK = b"\xef\xbb\xbf"
@@ -111,6 +113,10 @@ class FileReader:
         self.name = shown(path)
         self.skipped = Skipped()
         self._skip_bad_rows = skip_bad_rows
+
+    @abstractmethod
+    def rows(self) -> Iterator[Row]:
+        """The rows in order; see `core.dataset.Reader`."""
 
     def count(self) -> int | None:
         """None: counting rows would mean reading the file."""

@@ -1,4 +1,4 @@
-"""A folder of Parquet files as one dataset; also those of img2dataset.
+"""Several Parquet files as one dataset; also those of img2dataset.
 
 img2dataset (https://github.com/rom1504/img2dataset) writes ``00000.parquet`` with a row for each
 URL, and its pictures into the folder ``00000`` (``files``) or a column ``jpg`` (``parquet``). Both
@@ -7,16 +7,17 @@ are found under the picture column's name. A row whose download failed (``status
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import InputError
-from dataflow.formats.arrow_batches import ArrowBatchReader
-from dataflow.formats.input_file import shown
+from dataflow.formats.arrow_tables import TablesReader
+from dataflow.formats.input_file import FileReader, shown
 from dataflow.formats.parquet_file import ParquetReader
 from dataflow.formats.recognise import is_parquet
-from dataflow.formats.tables_reader import TablesReader
+from dataflow.formats.shard_names import files_for, natural
 
 _ENCODINGS = ("jpg", "png", "webp")  # those of img2dataset's --encode_format
 _DONE = "success"
@@ -67,31 +68,38 @@ class DownloadedFields(Mapping[str, Any]):
 
 
 class ParquetFolderReader(TablesReader):
-    """The rows of all Parquet files in a folder, sorted by name.
+    """The rows of all Parquet files in a folder, or of those that a pattern stands for.
 
     Args:
-        path: The folder.
+        path: The folder, or the pattern.
         picture_key: The column under which img2dataset's picture is found.
         skip_bad_rows: Nothing can be skipped: a damaged file is an error.
 
     Raises:
-        InputError: the folder has no Parquet file.
+        InputError: there is no Parquet file.
     """
 
     def __init__(
         self, path: Path, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
-        files = sorted(found for found in path.iterdir() if is_parquet(found.name))
-        if not files:
-            raise InputError(f"{shown(path)}: no .parquet lies in this folder")
-        super().__init__(path, [ParquetReader(file) for file in files])
+        files = _parquet_in(path) if path.is_dir() else files_for(str(path))
+        super().__init__([ParquetReader(file) for file in files])
         self._picture_key = picture_key
         names = set(self.column_names())
         self._is_downloaded = {"key", "status"} <= names and picture_key not in names
 
-    def fields(self, file: ArrowBatchReader, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    def fields(self, file: FileReader, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """The row's own, and its downloaded picture where img2dataset made the file."""
         if not self._is_downloaded:
             return fields
         place = file.path.with_suffix("")
-        return DownloadedFields(fields, self._picture_key, place.name, place)
+        return DownloadedFields(
+            fields, self._picture_key, os.path.relpath(place, self.folder()), place
+        )
+
+
+def _parquet_in(folder: Path) -> list[Path]:
+    files = sorted((file for file in folder.iterdir() if is_parquet(file.name)), key=natural)
+    if not files:
+        raise InputError(f"{shown(folder)}: no .parquet lies in this folder")
+    return files

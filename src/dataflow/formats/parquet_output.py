@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataflow.formats.arrow_output import ArrowBatchWriter
+from dataflow.formats.arrow_tables import TablesReader
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.parquet_file import ParquetReader
 from dataflow.formats.source import Source
@@ -31,7 +32,7 @@ class ParquetWriter(ArrowBatchWriter):
     def __init__(self, file: OutputFile, source: Source) -> None:
         super().__init__(file, source)
         self._codecs: dict[str, str] = {}
-        if isinstance(source.reader, ParquetReader):
+        if isinstance(source.reader, (ParquetReader, TablesReader)):
             self._codecs = source.reader.codecs()
 
     def _open(self, table: Any) -> Any:

@@ -6,14 +6,12 @@ how many there are shows at once when one is missing.
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import MOST_LISTED, Reader, Skipped, Writer
+from dataflow.core.dataset import Writer
 from dataflow.core.row import Row
 from dataflow.formats.compression import ending_of
 
@@ -67,49 +65,6 @@ class PartsWriter:
     def _next(self) -> Writer:
         number = len(getattr(self, "_writers", ()))
         return self._open_writer(self._path.with_name(f"{self._path.name}-{number:05}"))
-
-
-class PartsReader:
-    """The rows of several parts, one part after the other.
-
-    Args:
-        parts: Each part's reader, in order; at least one.
-    """
-
-    def __init__(self, parts: Sequence[Reader]) -> None:
-        self.files = parts
-
-    @property
-    def skipped(self) -> Skipped:
-        """What the latest call of `rows` left out so far, in all parts."""
-        found = Skipped()
-        for part in self.files:
-            found.count += part.skipped.count
-            found.listed += part.skipped.listed[: MOST_LISTED - len(found.listed)]
-        return found
-
-    def rows(self) -> Iterator[Row]:
-        """The rows in order, numbered from the first part's first.
-
-        Raises:
-            InputError: a part cannot be read.
-        """
-        index = itertools.count()
-        for part in self.files:
-            yield from (replace(row, index=next(index)) for row in part.rows())
-
-    def count(self) -> int | None:
-        """The number of rows, where every part knows its own."""
-        counts = [part.count() for part in self.files]
-        return None if None in counts else sum(count or 0 for count in counts)
-
-    def column_names(self) -> list[str] | None:
-        """The columns of the first part."""
-        return self.files[0].column_names()
-
-    def folder(self) -> str:
-        """The folder that the parts lie in."""
-        return self.files[0].folder()
 
 
 def part_name(target: Path, number: int, count: int) -> Path:

@@ -132,9 +132,15 @@ FORMATS = {
         reader=f"{_HERE}.json_file:JsonReader",
         writer=f"{_HERE}.llava_file:LlavaWriter",
     ),
+    "files": Format(
+        endings=(),
+        description="several files of one of the formats above, by a pattern or in a folder",
+        reader=f"{_HERE}.files_reader:open_files",
+        has_pictures=True,
+    ),
     "parquets": Format(
         endings=(),
-        description="a folder of Parquet files, also img2dataset's",
+        description="several Parquet files, by a pattern or in a folder, also img2dataset's",
         reader=f"{_HERE}.parquet_folder:ParquetFolderReader",
         writer=f"{_HERE}.parquet_output:ParquetWriter",
         has_pictures=True,
@@ -183,7 +189,8 @@ def open_reader(
     """The dataset at `path`: a dataset file, a folder of pictures, or one picture.
 
     Args:
-        path: Where it is; or a pattern (see `pick`) of the pictures of a folder.
+        path: Where it is; a pattern of the pictures of a folder (see `pick`), or of several dataset
+            files of one format.
         picture_key: The column that holds the pictures' paths, for a folder or a picture.
         format_name: A name in `FORMATS`, where the ending does not tell the format; the only way
             to read a pickle.
@@ -262,6 +269,8 @@ def writer_for(
     source = Source(reader, columns, choice, question)
     if chosen.folder_writer and is_folder(output, format_name):
         return _folder_opener(chosen.folder_writer, Path(output), source, rows_per_file)
+    if chosen.writer is None:
+        raise UsageError(f"{shown(output)}: {format_name} is no format of one file; name another")
 
     def open_one(path: Path) -> Writer:
         file = OutputFile(path, compression_of(output))

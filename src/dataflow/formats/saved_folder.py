@@ -17,10 +17,10 @@ from typing import Any
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
 from dataflow.formats.arrow_file import ArrowReader, StreamWriter
+from dataflow.formats.arrow_tables import TablesReader
 from dataflow.formats.input_file import shown, unreadable
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.source import Source
-from dataflow.formats.tables_reader import TablesReader
 
 STATE, INFO, SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 _DATA = "data-00000-of-00001.arrow"
@@ -54,11 +54,12 @@ class SavedReader(TablesReader):
         files = [path / name for name in names]
         if not files or any(file.parent != path for file in files):
             raise InputError(f"{shown(path / STATE)}: lists no files of its own folder")
-        super().__init__(path, [ArrowReader(file) for file in files])
+        super().__init__([ArrowReader(file) for file in files])
+        self._path = path
 
     def info(self) -> dict[str, Any]:
         """What is told of the dataset as a whole."""
-        return _json(self.path / INFO)
+        return _json(self._path / INFO)
 
 
 class SavedWriter:

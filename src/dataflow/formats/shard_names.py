@@ -14,6 +14,9 @@ from dataflow.formats.pick import split_pattern
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
+ERRORS = ".errors.jsonl"
+"""What the names of the lists of failures end with."""
+
 _MOST = 10_000_000  # files; more is a slip of the pen
 
 
@@ -44,7 +47,7 @@ def expanded_braces(name: str) -> list[str]:
 
 
 def files_for(name: str) -> list[Path]:
-    """The files that `name` stands for: braces in their order, those of each ``*`` sorted bytewise.
+    """The files that `name` stands for: braces in their order, those of ``*`` in `natural` order.
 
     Raises:
         InputError: there are none, or one that braces name is missing.
@@ -54,7 +57,7 @@ def files_for(name: str) -> list[Path]:
         if os.path.exists(one) or not split_pattern(one)[1]:  # noqa: PTH110
             found = [one]
         else:
-            found = sorted(glob.glob(one, recursive=True), key=os.fsencode)  # noqa: PTH207
+            found = sorted(_found(one), key=natural)
         if not found:
             raise InputError(f"{shown(one)}: no file fits this; check the spelling")
         files += map(Path, found)
@@ -62,6 +65,19 @@ def files_for(name: str) -> list[Path]:
     if missing is not None:
         raise InputError(f"{shown(missing)}: no such file; {shown(name)} stands for it too")
     return files
+
+
+def natural(path: str | Path) -> tuple[list[bytes | int], bytes]:
+    """What sorts ``part-2`` before ``part-10``; everything but numbers bytewise."""
+    name = os.fsencode(path)
+    pieces = re.split(rb"(\d+)", name)
+    return [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)], name
+
+
+def _found(pattern: str) -> list[str]:
+    """What fits `pattern`, less the lists of failures that lie beside our outputs."""
+    names = glob.glob(pattern, recursive=True)  # noqa: PTH207
+    return [name for name in names if not name.endswith(ERRORS)]
 
 
 def _words(inside: str) -> list[str]:

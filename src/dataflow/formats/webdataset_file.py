@@ -27,7 +27,7 @@ from dataflow.formats.compression import DamagedError, compression_of, decompres
 from dataflow.formats.folder import PICTURE_ENDINGS
 from dataflow.formats.input_file import not_utf8, open_input, shown, unreadable, wrong_at
 from dataflow.formats.recognise import is_shard
-from dataflow.formats.shard_names import files_for
+from dataflow.formats.shard_names import files_for, natural
 from dataflow.formats.tar_members import Member, members_of
 
 KEY = "__key__"
@@ -98,7 +98,7 @@ class WebDatasetReader:
     """The samples of one shard, or of many in their order.
 
     Args:
-        path: A shard; a folder of shards, sorted by name; or a pattern, ``{000..123}.tar``.
+        path: A shard; a folder of shards, in their natural order; or a pattern, ``{000..123}.tar``.
         picture_key: The column that is the first picture.
         skip_bad_rows: Leave out each sample that cannot be read, and the rest of a shard that is
             damaged, and note it in `skipped`; otherwise it is an error.
@@ -209,7 +209,7 @@ class WebDatasetReader:
 
 
 def shards_in(folder: Path) -> list[Path]:
-    """The shards that lie in `folder`, sorted bytewise.
+    """The shards that lie in `folder`, in their natural order.
 
     Raises:
         InputError: there are none.
@@ -217,7 +217,7 @@ def shards_in(folder: Path) -> list[Path]:
     shards = [path for path in folder.iterdir() if is_shard(path.name)]
     if not shards:
         raise InputError(f"{shown(folder)}: no .tar or .tar.gz lies in this folder")
-    return sorted(shards)
+    return sorted(shards, key=natural)
 
 
 def parted(member: Member) -> tuple[str, str]:

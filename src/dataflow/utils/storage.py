@@ -11,8 +11,8 @@ from dataflow.core.dataset import Columns, Reader, Skipped, Writer
 from dataflow.core.errors import InputError, MissingPackageError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
-from dataflow.formats.pick import split_pattern
 from dataflow.formats.registry import is_known, known_endings, open_reader, writer_for
+from dataflow.formats.shard_names import is_several
 
 __all__ = ["DataFlowStorage", "FileStorage"]
 
@@ -24,7 +24,8 @@ class FileStorage(StreamingStorage):
     called before the first operator.
 
     Args:
-        first_entry_file_name: A dataset file of any known ending, or a folder of pictures.
+        first_entry_file_name: A dataset file of any known ending, a folder of such or of pictures,
+            or a pattern of either.
         cache_path: The folder for the steps; made when the first is written.
         file_name_prefix: The start of each step's file name.
         cache_type: The steps' ending without its first dot, such as ``"jsonl"``, ``"parquet"`` or
@@ -112,7 +113,7 @@ class FileStorage(StreamingStorage):
 
     def _reader(self, picture_key: str) -> Reader:
         path = self._path(self.operator_step)
-        is_pattern = self.operator_step == 0 and bool(split_pattern(str(path))[1])
+        is_pattern = self.operator_step == 0 and is_several(str(path))
         if not path.exists() and not is_pattern:
             cure = (
                 "check first_entry_file_name"

@@ -47,9 +47,10 @@ class SourceChoices(PictureChoices):
         typer.Argument(
             metavar="INPUT",
             help="A folder of pictures, a quoted pattern of them ('photos/**/*.png'), one "
-            "picture, a .json, .jsonl, .csv, .tsv, .parquet, .arrow, .feather, .tar or COCO "
-            "dataset, or a folder of such; '{000..123}.tar' in quotes; hf:NAME[:CONFIG][:SPLIT] "
-            "of the Hugging Face hub, ms:NAME… of ModelScope.",
+            "picture; a .json, .jsonl, .csv, .tsv, .parquet, .arrow, .feather, .tar or COCO "
+            "dataset, several of a kind by a quoted pattern ('out-*-of-*.jsonl', "
+            "'{000..123}.tar') or in a folder; hf:NAME[:CONFIG][:SPLIT] of the Hugging Face hub, "
+            "ms:NAME… of ModelScope.",
         ),
     ]
     include: Annotated[
