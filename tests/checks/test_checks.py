@@ -6,7 +6,7 @@ import sys
 import time
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.checks.language import detector, language
@@ -37,6 +37,7 @@ def question(text: str) -> Request:
     return Request((Turn("user", (text,)),))
 
 
+@settings(deadline=None)  # the first one loads the detector
 @given(st.text(max_size=300), st.sampled_from([None, "stop", "length"]))
 def test_no_text_makes_a_check_fail(text: str, finish_reason: str | None):
     context = Context(finish_reason, prompts=(text[:40], "Describe the image."))
@@ -127,6 +128,11 @@ def test_han_and_kana_count_as_a_word_each_and_letters_by_blanks():
     assert words("一只cat，isn't 3.5 well-known ねこ") == (
         *("一", "只", "cat", "isn't", "3.5", "well-known", "ね", "こ"),
     )
+
+
+@given(st.text(st.characters(max_codepoint=127), max_size=80))
+def test_words_of_ascii_are_found_as_those_of_any_text(text: str):
+    assert words(text) == words(f"{text} é")[:-1]
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,18 @@ def test_a_caption_that_cannot_be_had_leaves_the_old_one_and_is_told(dataflow, p
     assert errors[0]["place"] == "out.jsonl, line 2"
 
 
+def test_a_caption_that_too_many_pictures_have_is_not_taken_again(dataflow, pictures):
+    folder = pictures(5)
+    for path in folder.iterdir():
+        path.write_bytes((folder / "00000.jpg").read_bytes())
+    old = dataset(dataflow.folder, [true_of(dataflow.folder, 0)] * 5)
+    with HostileServer() as server:
+        done = dataflow("check", "out.jsonl", *engine(server))
+    assert done.returncode == 3
+    assert "failed: repeated  2" in done.stderr
+    assert (dataflow.folder / "out.fixed.jsonl").read_bytes() == old.read_bytes()
+
+
 def test_several_captions_of_a_picture_are_several_questions(dataflow, pictures):
     pictures(1)
     dataset(dataflow.folder, [[REFUSAL, SOUND, REFUSAL]])

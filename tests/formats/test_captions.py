@@ -13,7 +13,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import InputError, UsageError
+from dataflow.core.row import Row
 from dataflow.formats.captions import Found, found_in, open_captions, told_before, with_caption
+from dataflow.formats.registry import writer_for
 
 TALK = [
     {"from": "human", "value": "<image>\nWhat is it?"},
@@ -219,3 +221,26 @@ def test_a_dataset_without_rows_has_no_captions(tmp_path: Path):
     path = tmp_path / "a.jsonl"
     path.touch()
     assert texts(path) == []
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "parquet"])
+def test_an_output_in_parts_is_one_dataset(tmp_path: Path, ending: str):
+    output = tmp_path / f"out.{ending}"
+    writer = writer_for(output, None, {"caption": None}, rows_per_file=2)(output)
+    for number in range(5):
+        writer.write(Row(number, {"n": str(number)}, ""), {"caption": f"Dog {number}."})
+    writer.close()
+    writer.move_in(output)
+    assert texts(output) == [[f"Dog {number}."] for number in range(5)]
+    reader = open_captions(str(output)).reader
+    assert [row.index for row in reader.rows()] == [*range(5)]
+    assert reader.count() == (5 if ending == "parquet" else None)
+
+
+def test_rows_that_cannot_be_read_are_counted_over_all_parts(tmp_path: Path):
+    for number in range(2):
+        text = '{"caption": "A dog."}\n{"capt\n'
+        (tmp_path / f"out-0000{number}-of-00002.jsonl").write_text(text)
+    reader = open_captions(str(tmp_path / "out.jsonl")).reader
+    assert [row.index for row in reader.rows()] == [0, 1]
+    assert reader.skipped.count == len(reader.skipped.listed) == 2

@@ -84,6 +84,7 @@ class Report:
         vocabulary: Word → how often; the first `MOST_WORDS` different ones.
         openings: First three words → captions; the first `MOST_WORDS` different ones.
         languages: Code → captions.
+        repeated: What has been seen of the same captions for many pictures; None for any number.
     """
 
     most_alike: int | None = 3
@@ -95,12 +96,12 @@ class Report:
     vocabulary: Counter[str] = field(default_factory=Counter)
     openings: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
-    _repeated: Repeated | None = None
+    repeated: Repeated | None = None
     _index: NearDuplicates | None = None
 
     def __post_init__(self) -> None:
         if self.most_alike is not None:
-            self._repeated = Repeated(self.most_alike)
+            self.repeated = Repeated(self.most_alike)
         if self.near is not None:
             try:
                 self._index = NearDuplicates(self.near.kept)
@@ -125,13 +126,13 @@ class Report:
 
     def _same(self, captions: Sequence[Caption], look: Look) -> list[tuple[int, str, str]]:
         found: list[tuple[int, str, str]] = []
-        if self._repeated is None:
+        if self.repeated is None:
             return found
         for at, (caption, key) in enumerate(zip(captions, look.keys, strict=True)):
             if not key:
                 continue
             picture = hash(caption.picture) if caption.picture else None
-            verdict = self._repeated.note(key, picture, caption.text)
+            verdict = self.repeated.note(key, picture, caption.text)
             if verdict is not None:
                 found.append((at, verdict.kind, verdict.reason))
         return found

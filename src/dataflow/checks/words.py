@@ -13,6 +13,9 @@ CJK = (
 
 _WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’.,\-][^\W_{CJK}]+)*")
 
+_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:['.,\-][A-Za-z0-9]+)*")
+"""The same where all letters are ASCII's, in half the time."""
+
 _QUOTATION = re.compile(
     r"“[^“”]{0,500}”|„[^„“”]{0,500}[“”]|«[^«»]{0,500}»|»[^«»]{0,500}«|「[^「」]{0,500}」"
     r"|『[^『』]{0,500}』|‘[^‘’]{0,500}’(?!\w)|\"[^\"]{0,500}\""
@@ -39,7 +42,7 @@ def words(text: str) -> tuple[str, ...]:
     That is how word processors count them. ``"isn't"``, ``"well-known"`` and ``"3.5"`` are one
     word each; punctuation is none.
     """
-    return tuple(_WORD.findall(text))
+    return tuple((_ASCII_WORD if text.isascii() else _WORD).findall(text))
 
 
 @functools.lru_cache(maxsize=8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from dataflow.cli.choices.check import CheckChoices
 from dataflow.cli.console import say
 from dataflow.cli.planning import plan_of
 from dataflow.cli.running import run_shown
+from dataflow.core.check import Check
 from dataflow.core.dataset import ListOf, Reader, Shape, Writer
 from dataflow.core.errors import RowError, UsageError
 from dataflow.core.request import Request
@@ -56,9 +58,8 @@ def fixed(
         UsageError: the arguments contradict each other, or the dataset cannot be written.
         StopRunError: the dataset cannot be read, or the run had to stop.
     """
-    spots: set[Spot] = set()
-    found: list[Spot] = []
-    plan = fixing_plan(choices, asked, data, found)  # what is wrong with it is told at once
+    spots: list[Spot] = []
+    plan = fixing_plan(choices, data, spots)  # what is wrong with it is told at once
     listed = Path(choices.listed or plan.output.beside(".faults.jsonl"))
     if data.sidecar is not None and listed.exists():
         listed.rename(free_name(listed))  # what it lists stands nowhere else any more
@@ -66,7 +67,8 @@ def fixed(
     def note(faults: Iterable[Fault]) -> None:
         told = list(faults)
         write(told)
-        spots.update(Spot(f.caption.row, f.caption.column, f.caption.number) for f in told)
+        where = (Spot(f.caption.row, f.caption.column, f.caption.number) for f in told)
+        spots.extend(spot for spot, _ in itertools.groupby(where))  # one may have several faults
 
     try:
         with listing(str(listed)) as write:
@@ -75,13 +77,14 @@ def fixed(
             raise UsageError(
                 f"{quality.name}: rows that cannot be read would be lost; repair them before --fix"
             )
-        found += sorted(spots)
-        if not found:
+        spots.sort()
+        if not spots:
             say("Nothing is to be fixed.")
             return True
         where = str(plan.output.path)
         if data.sidecar is not None:
             where = f"*{data.sidecar} beside the pictures"
+        plan = replace(plan, checks=_checks(asked, quality))
         summary = run_shown(plan, lambda: where)
         say(f"The faults and the old captions are listed in {listed}.")
         return not summary.failed
@@ -89,14 +92,20 @@ def fixed(
         plan.serving.cleanup()
 
 
-def fixing_plan(
-    choices: CheckChoices, asked: Asked, data: Captioned, spots: Sequence[Spot]
-) -> Plan:
+def _checks(asked: Asked, quality: Quality) -> list[Check]:
+    """The checks of the new captions; they know those that the dataset has."""
+    checks = checks_for(asked)
+    seen = [report.repeated for report in quality.columns.values() if report.repeated is not None]
+    if len(seen) == 1:
+        checks["repeated"] = seen[0]
+    return [*checks.values()]
+
+
+def fixing_plan(choices: CheckChoices, data: Captioned, spots: Sequence[Spot]) -> Plan:
     """The plan of a run that asks for the captions at `spots` again; see `planning.plan_of`.
 
     Args:
         choices: The arguments.
-        asked: What the captions have to be.
         data: The dataset, as it was checked.
         spots: Where the faulty captions stand, in the order of the rows.
 
@@ -123,7 +132,6 @@ def fixing_plan(
             has_meta=has_meta,
             cell_of=lambda row: tuple(row.raw.spot),
         ),
-        checks=[*checks_for(asked).values()],
         stamp=None,  # which captions are asked for depends on more than what it is made of
     )
 
@@ -146,6 +154,8 @@ def target_of(choices: CheckChoices, data: Captioned) -> Path:
         if choices.fixed is not None:
             raise UsageError("the files beside the pictures are fixed where they are: leave -o")
         return source.with_name(f"{source.resolve().name}.fixed.jsonl")
+    if kind == "files" or (kind not in {"hf", "ms"} and not source.exists()):
+        raise UsageError(f"{source} stands for several files; fix them one by one")
     ending = {"parquets": ".parquet", "hf": ".parquet", "ms": ".parquet"}.get(kind or "")
     if ending is None:
         ending = "" if source.is_dir() else ending_of(source)
@@ -155,8 +165,6 @@ def target_of(choices: CheckChoices, data: Captioned) -> Path:
         return Path(choices.fixed)
     if kind in {"hf", "ms"}:
         source = Path(choices.output.split(":")[1].rpartition("/")[2])
-    elif not source.exists():
-        raise UsageError(f"{source} stands for several files; name the output with -o")
     stem = source.resolve().name.removesuffix("" if source.is_dir() else ending)
     return source.with_name(f"{stem}.fixed{ending}" if ending else f"{stem}-fixed")
 

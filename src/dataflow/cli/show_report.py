@@ -219,7 +219,8 @@ def _quantile(lengths: Counter[int], share: float) -> int:
 
 
 def _share(count: int, total: int) -> str:
-    return f"{100 * count / max(1, total):.2f} %"
+    share = 100 * count / max(1, total)
+    return "<0.01 %" if 0 < share < 0.01 else f"{share:.2f} %"
 
 
 def _say(console: Console, line: str) -> None:

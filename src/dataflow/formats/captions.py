@@ -23,6 +23,7 @@ from dataflow.core.row import Row
 from dataflow.formats.csv_file import CsvReader
 from dataflow.formats.folder import FolderReader
 from dataflow.formats.input_file import shown
+from dataflow.formats.parts import parts_of
 from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import open_reader
 from dataflow.formats.sidecar import ENDINGS, Sidecars
@@ -81,7 +82,8 @@ class Captioned:
 
     def unpacked(self, value: Any) -> Any:
         """`value`, or the list that it is in CSV, where every value is text."""
-        if isinstance(self.reader, CsvReader) and isinstance(value, str) and value[:1] == "[":
+        reader = getattr(self.reader, "files", [self.reader])[0]
+        if isinstance(reader, CsvReader) and isinstance(value, str) and value[:1] == "[":
             with contextlib.suppress(ValueError):
                 return json.loads(value)
         return value
@@ -189,7 +191,7 @@ def open_captions(
     """The dataset at `path` with the captions that it has. Rows that cannot be read are left out.
 
     Args:
-        path: A dataset, or a folder of pictures that have sidecars.
+        path: A dataset, also the name of one in parts; or a folder of pictures that have sidecars.
         columns: Where the captions stand; none for the first of `USUAL` that is there. Of a .json
             sidecar, the member that holds it.
         picture_key: The column with the pictures.
@@ -200,13 +202,7 @@ def open_captions(
         InputError: there is no such dataset.
         UsageError: it has no such columns, or no sidecars lie beside the pictures.
     """
-    kind = kind_of(path)
-    if kind == "coco":
-        from dataflow.formats.coco_captions import CocoCaptions
-
-        reader: Reader = CocoCaptions(Path(path), picture_key=picture_key, skip_bad_rows=True)
-    else:
-        reader = open_reader(path, picture_key=picture_key, skip_bad_rows=True)
+    reader = _opened(path, picture_key)
     if isinstance(reader, FolderReader):
         ending = sidecar or _ending_beside(reader, path, picture_key)
         name = next(iter(columns), USUAL[0])
@@ -218,6 +214,17 @@ def open_captions(
     chosen, names = _chosen(reader, path, tuple(columns))
     _narrow(reader, (*chosen, picture_key))
     return Captioned(reader, chosen, frozenset(names), is_whole)
+
+
+def _opened(path: str, picture_key: str) -> Reader:
+    if kind_of(path) == "coco":
+        from dataflow.formats.coco_captions import CocoCaptions
+
+        return CocoCaptions(Path(path), picture_key=picture_key, skip_bad_rows=True)
+    parts = [] if Path(path).exists() else parts_of(Path(path))
+    if parts:
+        path = str(parts[0].with_name(parts[0].name.replace("-00000-of-", "-*-of-")))
+    return open_reader(path, picture_key=picture_key, skip_bad_rows=True)
 
 
 def _narrow(reader: Any, names: tuple[str, ...]) -> None:
