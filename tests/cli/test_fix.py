@@ -218,6 +218,26 @@ def test_a_shard_keeps_its_other_members_as_they_are(dataflow, pictures):
     assert found == {**members, "1.txt": true_of(dataflow.folder, 1).encode()}
 
 
+def test_of_a_coco_file_only_the_faulty_annotations_change(dataflow, pictures):
+    folder = pictures(2)
+    images = [
+        {"id": n + 7, "file_name": path.name} for n, path in enumerate(sorted(folder.iterdir()))
+    ]
+    said = [SOUND, REFUSAL, SOUND]
+    told = [{"id": n, "image_id": 7 + n % 2, "caption": text} for n, text in enumerate(said)]
+    data = {"info": {"x": 1.10}, "annotations": told, "images": images, "licenses": []}
+    (folder / "captions.json").write_text(json.dumps(data))
+    with HostileServer() as server:
+        done = dataflow("check", "photos/captions.json", *engine(server))
+        assert done.returncode == 0, done.stderr
+        assert server.asked == 1
+    told[1]["caption"] = true_of(dataflow.folder, 1)
+    text = (folder / "captions.fixed.json").read_text()
+    assert json.loads(text) == data
+    assert [*json.loads(text)] == [*data]
+    assert json.dumps(SOUND) in text
+
+
 def test_a_list_in_csv_stays_one(dataflow, pictures):
     pictures(2)
     rows = [json.dumps([SOUND, SOUND]), json.dumps([REFUSAL, SOUND])]
@@ -251,7 +271,6 @@ def test_where_nothing_is_wrong_nothing_is_asked_and_nothing_written(dataflow, p
         (["out.jsonl", "--model", "x"], "without --fix nobody is asked"),
         (["out.jsonl", "--fix", "-o", "out.parquet"], "the fixed dataset stays .jsonl"),
         (["out.jsonl", "--fix", "-o", "out.jsonl"], "is the input itself"),
-        (["coco.json", "--fix"], "does not take COCO files"),
         (["bad.jsonl", "--fix"], "rows that cannot be read would be lost"),
         (
             ["out.jsonl", "--fix", "--output-key", "caption", "--output-key", "image"],
@@ -264,7 +283,6 @@ def test_a_wrong_argument_ends_with_2_before_anything_is_asked(
 ):
     dataset(dataflow.folder, [SOUND, REFUSAL])
     (dataflow.folder / "bad.jsonl").write_text('{"caption": "null"}\n{"capt\n')
-    (dataflow.folder / "coco.json").write_text('{"images": [], "annotations": []}')
     with HostileServer() as server:
         api = ["--api-url", server.url, "--model", MODEL] if "--fix" in arguments else []
         done = dataflow("check", *arguments, *api)

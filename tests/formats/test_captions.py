@@ -15,6 +15,8 @@ import pytest
 from dataflow.core.errors import InputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.captions import Found, found_in, open_captions, told_before, with_caption
+from dataflow.formats.coco_captions import CocoCaptions, CocoCaptionsWriter
+from dataflow.formats.output_file import OutputFile
 from dataflow.formats.registry import writer_for
 
 TALK = [
@@ -122,6 +124,24 @@ def test_cocos_captions_are_its_annotations_and_tell_their_picture(tmp_path: Pat
     rows = [*open_captions(str(path)).reader.rows()]
     assert [row.fields["image"] for row in rows] == ["7", "7", "8"]
     assert rows[2].place.endswith("captions.json, annotation 2")
+
+
+@pytest.mark.parametrize("first", ["images", "annotations"])
+def test_a_coco_file_is_written_anew_with_all_that_is_in_it(tmp_path: Path, first: str):
+    data = {"images": [{"id": 1, "file_name": "a.jpg"}], "annotations": [], "info": {"year": 2017}}
+    said = [{"id": n, "image_id": 1, "caption": f"Dog {n}."} for n in range(3)]
+    data = {first: None, **data, "annotations": said, "licenses": [1]}
+    data["images"] = [{"id": 1, "file_name": "a.jpg"}]
+    path, new = tmp_path / "captions.json", tmp_path / "new.json"
+    path.write_text(json.dumps(data))
+    reader = CocoCaptions(path, has_files=True)
+    writer = CocoCaptionsWriter(OutputFile(new), reader)
+    for row in reader.rows():
+        assert row.fields["image"] == "a.jpg"
+        writer.write(row, {"caption": "A cat."} if row.index == 1 else {})
+    writer.close()
+    said[1]["caption"] = "A cat."
+    assert json.loads(new.read_text()) == data
 
 
 def test_a_coco_file_without_annotations_is_none_with_captions(tmp_path: Path):

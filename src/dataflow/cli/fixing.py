@@ -29,9 +29,11 @@ from dataflow.engine.job import Plan
 from dataflow.engine.meta import META_SHAPE
 from dataflow.engine.place import free_name
 from dataflow.formats.captions import Captioned, is_talk, told_before
-from dataflow.formats.compression import ending_of
+from dataflow.formats.coco_captions import CocoCaptions, CocoCaptionsWriter
+from dataflow.formats.compression import compression_of, ending_of
 from dataflow.formats.folder import FolderReader
 from dataflow.formats.mending import FaultyCaptions, MendingWriter, Spot
+from dataflow.formats.output_file import OutputFile
 from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import open_reader, output_format, writer_for
 from dataflow.formats.sidecar import SidecarWriter
@@ -145,11 +147,6 @@ def target_of(choices: CheckChoices, data: Captioned) -> Path:
         UsageError: it has another format, or cannot be told.
     """
     source, kind = Path(choices.output), kind_of(choices.output)
-    if kind == "coco":
-        raise UsageError(
-            f"{source}: --fix does not take COCO files, whose captions stand apart from their "
-            "pictures; write a dataset of file_name and caption, and fix that"
-        )
     if data.sidecar is not None:
         if choices.fixed is not None:
             raise UsageError("the files beside the pictures are fixed where they are: leave -o")
@@ -171,6 +168,9 @@ def target_of(choices: CheckChoices, data: Captioned) -> Path:
 
 def _whole(choices: CheckChoices, data: Captioned) -> Reader:
     """The dataset once more, with all its columns; a row that cannot be read is an error."""
+    if isinstance(data.reader, CocoCaptions):
+        path = Path(choices.output)
+        return CocoCaptions(path, picture_key=choices.image_key, has_files=True)
     sidecars = data.reader.sidecars if isinstance(data.reader, FolderReader) else None
     return open_reader(choices.output, picture_key=choices.image_key, sidecars=sidecars)
 
@@ -220,7 +220,10 @@ def _opener(
 ) -> Callable[[Path], Writer]:
     """What opens the writer of the dataset with its new captions."""
     open_inner: Callable[[Path], Writer]
-    if isinstance(data.reader, FolderReader) and data.reader.sidecars is not None:
+    if isinstance(data.reader, CocoCaptions):
+        coco, packed = data.reader, compression_of(target)
+        open_inner = lambda path: CocoCaptionsWriter(OutputFile(path, packed), coco)  # noqa: E731
+    elif isinstance(data.reader, FolderReader) and data.reader.sidecars is not None:
         beside = SidecarWriter(data.reader.sidecars, choices.image_key, data.columns[0])
         open_inner = lambda _: beside  # noqa: E731 (nothing is opened)
     else:
