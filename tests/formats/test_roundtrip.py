@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.formats import csv_file, json_text
+from dataflow.formats import coco_file, csv_file, json_text, webdataset_output
 from tests.formats.roundtrip import CHECKS, compare
 
 
@@ -35,3 +35,19 @@ def test_a_difference_would_be_seen_in_text(monkeypatch):
 def test_a_difference_would_be_seen_in_a_table(monkeypatch):
     monkeypatch.setattr(csv_file, "utf8_safe", lambda text: text.strip())
     assert compare("csv", 100).differences
+
+
+def test_a_difference_would_be_seen_in_a_shard(monkeypatch):
+    """Be it one byte of the padding behind a member."""
+    honest = webdataset_output._from_sample
+    monkeypatch.setattr(
+        webdataset_output,
+        "_from_sample",
+        lambda *given: (block[:-1] + b"\1" for block in honest(*given)),
+    )
+    assert compare("webdataset", 100).differences
+
+
+def test_a_difference_would_be_seen_in_coco(monkeypatch):
+    monkeypatch.setattr(coco_file, "one_line", lambda raw: raw.replace(b" ", b""))
+    assert compare("coco", 100).differences

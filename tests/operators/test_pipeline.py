@@ -84,10 +84,11 @@ def test_a_pipeline_that_stopped_in_its_second_step_goes_on_there(folder, cache_
     assert all(row["missing"] for row in rows)
 
 
-def test_the_demo_model_does_all_three_steps(folder):
+@pytest.mark.parametrize("cache_type", ["json", "jsonl", "parquet"])
+def test_the_demo_model_does_all_three_steps(folder, cache_type):
     serving = LocalModelVLMServing_llamacpp("demo", threads=1)
     try:
-        rows = script(folder, "parquet", [serving] * 3).read("dict")
+        rows = script(folder, cache_type, [serving] * 3).read("dict")
     finally:
         serving.cleanup()
     assert all(row["short"] and row["detailed"] and row["missing"] for row in rows)
