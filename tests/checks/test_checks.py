@@ -18,7 +18,7 @@ from dataflow.checks.schema import fits
 from dataflow.checks.suite import Asked, checks_for
 from dataflow.checks.wording import wording
 from dataflow.checks.words import count_sentences, without_quotations, words
-from dataflow.core.check import Context, Verdict, rejection
+from dataflow.core.check import Context, Verdict
 from dataflow.core.errors import (
     EmptyCaptionError,
     MissingPackageError,
@@ -117,10 +117,10 @@ def test_a_check_is_told_the_prompts_the_pictures_and_why_the_engine_stopped():
     assert seen == [Context("length", ("What is it?",), ())]
 
 
-def test_a_verdict_as_an_error_survives_the_way_between_processes():
+def test_a_rejection_survives_the_way_between_processes():
     import pickle
 
-    error = pickle.loads(pickle.dumps(rejection(Verdict("loop", "again and again"))))
+    error = pickle.loads(pickle.dumps(RejectedError("again and again", kind="loop")))
     assert (type(error), error.kind, error.message) == (RejectedError, "loop", "again and again")
 
 

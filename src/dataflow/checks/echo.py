@@ -12,6 +12,8 @@ from dataflow.core.check import Context, Verdict
 _LEAST_WORDS = 4
 """A sentence of the prompt that is shorter may be a caption's own; it is not looked for."""
 
+_FOLLOW_UP = "Give the answer alone, without repeating the question."
+
 _PICTURE = r"(?:image|picture|photo(?:graph)?|scene|caption)"
 _INSTRUCTION = re.compile(
     rf"\s*(?:(?:question|prompt|instruction)s?\s*:"
@@ -34,14 +36,16 @@ def echo(text: str, context: Context) -> Verdict | None:
     """
     plain = without_quotations(text)
     if found := _INSTRUCTION.match(plain):
-        return Verdict("echo", f"it begins as a prompt does: “{clipped(found[0].strip())}”")
+        reason = f"it begins as a prompt does: “{clipped(found[0].strip())}”"
+        return Verdict("echo", reason, _FOLLOW_UP)
     if not context.prompts:
         return None
     said = _spaced(plain)
     for prompt in context.prompts:
         for sentence in _sentences(prompt):
             if sentence in said:
-                return Verdict("echo", f"it repeats the prompt: “{clipped(sentence.strip())}”")
+                reason = f"it repeats the prompt: “{clipped(sentence.strip())}”"
+                return Verdict("echo", reason, _FOLLOW_UP)
     return None
 
 

@@ -51,6 +51,30 @@ _LETTERS = {
 }
 """Language → the letters of its script; in another language nothing is told by script."""
 
+_NAMES = {
+    "en": "English",
+    "de": "German",
+    "fr": "French",
+    "es": "Spanish",
+    "it": "Italian",
+    "zh": "Chinese",
+    "ja": "Japanese",
+    "ko": "Korean",
+    "pt": "Portuguese",
+    "nl": "Dutch",
+    "ru": "Russian",
+    "uk": "Ukrainian",
+    "pl": "Polish",
+    "tr": "Turkish",
+    "ar": "Arabic",
+    "hi": "Hindi",
+    "vi": "Vietnamese",
+    "id": "Indonesian",
+    "th": "Thai",
+    "sv": "Swedish",
+}
+"""What the languages are called in a question; another is named by its code."""
+
 _ALIKE = ({"zh", "wuu", "yue"}, {"no", "nn", "nb"}, {"hr", "bs", "sr", "sh"}, {"id", "ms"})
 """Languages that the detector tells apart less well than people name them."""
 
@@ -75,18 +99,21 @@ def language(wanted: str) -> Check:
     detect = detector()
     also = next((group for group in _ALIKE if code in group), {code})
     own = re.compile(f"[{_LETTERS[code]}]") if code in _LETTERS else None
+    follow_up = f"Answer in {_NAMES.get(code, f'the language with the ISO 639 code {wanted}')}."
 
     def check(text: str, _context: Context) -> Verdict | None:
         parts = spoken(text)
         if own and (share := _foreign_share(parts, own)) > FOREIGN_SHARE:
-            return Verdict("language", f"{share:.0%} of it is in another script than {code}'s")
+            reason = f"{share:.0%} of it is in another script than {code}'s"
+            return Verdict("language", reason, follow_up)
         if len(parts) < LEAST_WORDS:
             return None
         found = detect(" ".join(parts))
         best = max(found, key=found.__getitem__, default=code)
         if best in also or found[best] < SURE or any(found.get(c, 0) > POSSIBLE for c in also):
             return None
-        return Verdict("language", f"it is in {best}, not in {code}: “{clipped(text)}”")
+        reason = f"it is in {best}, not in {code}: “{clipped(text)}”"
+        return Verdict("language", reason, follow_up)
 
     return check
 

@@ -33,9 +33,11 @@ def length(
         for unit, measure, least, most in asked:
             count = measure(text)
             if least is not None and count < least:
-                return Verdict("length", f"too short: {count} {unit}, at least {least} are asked")
+                reason = f"too short: {count} {unit}, at least {least} are asked"
+                return Verdict("length", reason, f"Use at least {least} {unit}.")
             if most is not None and count > most:
-                return Verdict("length", f"too long: {count} {unit}, at most {most} are asked")
+                reason = f"too long: {count} {unit}, at most {most} are asked"
+                return Verdict("length", reason, f"Use at most {most} {unit}.")
         return None
 
     return check

@@ -41,6 +41,7 @@ def markup(*, plain: bool = True) -> Check:
             tags, tokens of chat templates and speakers' names are faults in any case.
     """
     patterns = (_CHAT, _ROLE, _PAGE) if plain else (_CHAT, _ROLE)
+    follow_up = "Plain text, without Markdown." if plain else "The answer alone, without tags."
 
     def check(text: str, _context: Context) -> Verdict | None:
         if not _SIGNS.search(text):
@@ -48,7 +49,8 @@ def markup(*, plain: bool = True) -> Check:
         shown = without_quotations(text)
         for pattern in patterns:
             if found := pattern.search(shown):
-                return Verdict("markup", f"markup is left in it: “{clipped(found[0].strip())}”")
+                reason = f"markup is left in it: “{clipped(found[0].strip())}”"
+                return Verdict("markup", reason, follow_up)
         return None
 
     return check

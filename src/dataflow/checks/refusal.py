@@ -19,6 +19,8 @@ _START = (
     r"(?:\A(?:(?:[Cc]ontent )?[Ww]arning: |[Nn]ote: |[Aa]nswer: |[Cc]aption: )?|(?<=[.!?\n]))"
     r"[\s*\"'“(\[]*"
 )
+_FOLLOW_UP = "Describe neutrally what is visible in the image; name nobody."
+
 _OPENING = rf"{_START}[^.!?:\n]{{0,70}}?"
 """The beginning of a sentence; what follows a colon is as often what somebody else says."""
 
@@ -40,7 +42,7 @@ def refusal(text: str, _context: Context) -> Verdict | None:
     found = next((found for pattern in patterns if (found := pattern.search(plain))), None)
     if found is None:
         return None
-    return Verdict("refusal", f"the model declines: “{clipped(found[0].strip(), 80)}”")
+    return Verdict("refusal", f"the model declines: “{clipped(found[0].strip(), 80)}”", _FOLLOW_UP)
 
 
 @functools.cache

@@ -43,7 +43,9 @@ class Repeated:
             return None
         if len(pictures) >= self._most:
             return Verdict(
-                "repeated", f"{self._most} other pictures have this caption too: “{clipped(text)}”"
+                "repeated",
+                f"{self._most} other pictures have this caption too: “{clipped(text)}”",
+                "Say what sets this picture apart from others like it.",
             )
         if not pictures:
             self._make_room()

@@ -40,13 +40,18 @@ def fits(schema: Mapping[str, Any]) -> Check:
         try:
             value = json.loads(text, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
-            return Verdict("schema", f"it is no JSON: {error}")
+            return _verdict(f"it is no JSON: {error}")
         misfit = jsonschema.exceptions.best_match(validator.iter_errors(value))
         if misfit is None:
             return None
-        return Verdict("schema", f"at {misfit.json_path}: {clipped(misfit.message, 200)}")
+        return _verdict(f"at {misfit.json_path}: {clipped(misfit.message, 200)}")
 
     return check
+
+
+def _verdict(reason: str) -> Verdict:
+    follow_up = f"Answer with JSON alone. Your last answer did not fit the schema: {reason}."
+    return Verdict("schema", reason, follow_up)
 
 
 def _no_constant(name: str) -> None:

@@ -39,9 +39,11 @@ def wording(
         for name, pattern in never:
             if found := pattern.search(text):
                 what = repr(found[0]) + ("" if name == found[0] else f" ({name!r})")
-                return Verdict("wording", f"it holds {what}, which is forbidden")
+                reason = f"it holds {what}, which is forbidden"
+                return Verdict("wording", reason, f"Do not write {found[0]!r}.")
         if any_of and not any(pattern.search(text) for pattern in any_of):
-            return Verdict("wording", f"it holds none of {', '.join(map(repr, require))}")
+            listed = ", ".join(map(repr, require))
+            return Verdict("wording", f"it holds none of {listed}", f"Use one of: {listed}.")
         for name, pattern in each:
             if not pattern.search(text):
                 return Verdict("wording", f"it does not match {name!r}")

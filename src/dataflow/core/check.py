@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dataflow.core.errors import EmptyCaptionError, RejectedError, RowError
 from dataflow.core.picture import ImageRef
 from dataflow.core.request import Reply, Request
 
@@ -19,10 +18,13 @@ class Verdict:
         kind: The fault in one word: ``"refusal"``, ``"loop"`` … It stands under ``kind`` in the
             errors file and in reports.
         reason: What was found, in a sentence, for a person.
+        follow_up: What is added to the question where it is asked again: ``"Answer in English."``;
+            empty where no word can help.
     """
 
     kind: str
     reason: str
+    follow_up: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +54,3 @@ def context_of(reply: Reply, request: Request) -> Context:
         prompts=tuple(part for part in asked if isinstance(part, str)),
         pictures=request.pictures,
     )
-
-
-def rejection(verdict: Verdict) -> RowError:
-    """The error of a row whose answer was turned down with `verdict`."""
-    if verdict.kind == EmptyCaptionError.kind:
-        return EmptyCaptionError(verdict.reason)
-    return RejectedError(verdict.reason, kind=verdict.kind)

@@ -69,6 +69,8 @@ class EngineServing(VLMServingABC):
             while running; otherwise it is `max_workers`.
         limits_itself: Whether it finds the number in flight and heeds rate limits itself, since
             each of its endpoints has its own.
+        penalty: The field of its requests that makes said words less likely, or empty where it
+            takes none: ``"repetition_penalty"``, ``"repeat_penalty"`` or ``"frequency_penalty"``.
     """
 
     model: str
@@ -77,6 +79,7 @@ class EngineServing(VLMServingABC):
     api_urls: Sequence[str] = ()
     seeks_level: bool = False
     limits_itself: bool = False
+    penalty: str = ""
 
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:

@@ -51,6 +51,7 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
     """
 
     seeks_level = True
+    penalty = "frequency_penalty"  # which every server of this protocol knows
 
     def __init__(
         self,

@@ -62,6 +62,8 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         UnknownModelError: a file is missing or no GGUF file.
     """
 
+    penalty = "repeat_penalty"
+
     def __init__(
         self,
         model: str = DEFAULT_MODEL,

@@ -60,6 +60,7 @@ class SpreadServing(ListServing):
             raise UsageError("the endpoints differ in model or sampling; captions would, too")
         self._endpoints = tuple(endpoints)
         self.model = endpoints[0].model
+        self.penalty = endpoints[0].penalty
         self.api_urls = [url for endpoint in endpoints for url in endpoint.api_urls]
         self.max_workers = sum(e.max_workers for e in endpoints)
 

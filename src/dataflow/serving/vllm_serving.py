@@ -94,6 +94,8 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         UsageError: a number is none that can be.
     """
 
+    penalty = "repetition_penalty"
+
     def __init__(
         self,
         hf_model_name_or_path: str | None = None,
