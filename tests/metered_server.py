@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import random
+import string
 import threading
 from base64 import b64decode
 from collections.abc import Callable
@@ -102,7 +104,7 @@ class MeteredServer:
             self.picture_tokens += pictures
             self.prompt_tokens += prompt
             self.completion_tokens += words_said
-        message = {"role": "assistant", "content": " ".join(["word"] * words_said)}
+        message = {"role": "assistant", "content": _words(digest, words_said)}
         return {
             "model": body["model"],
             "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
@@ -127,3 +129,9 @@ def _handler(server: MeteredServer) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+def _words(digest: bytes, count: int) -> str:
+    """So many words in which nothing repeats itself."""
+    chance = random.Random(digest)
+    return " ".join("".join(chance.choices(string.ascii_lowercase, k=6)) for _ in range(count))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+import sqlite3
 import subprocess
 from collections import Counter
 from decimal import Decimal
@@ -11,8 +12,10 @@ from decimal import Decimal
 import pytest
 
 from dataflow.billing.price import Price, Rates
+from dataflow.core.check import Verdict
 from dataflow.core.errors import StopRunError, UnderWayError, UnreachableError, UsageError
 from dataflow.engine.job import Ceiling
+from dataflow.engine.rejects import rejects_named
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
@@ -330,3 +333,31 @@ def test_a_batch_that_only_came_too_early_stays_as_large_as_it_is(scene, serving
         assert run(scene.plan(serving_for(server, requests=20))).captioned == 60
         assert server.met["token_limit_exceeded"] > 0
         assert {made.requests for made in server.batches.values()} == {20}
+
+
+def says_more(text, context):
+    """Turns down what was asked for without these words."""
+    if any("Say more." in prompt for prompt in context.prompts):
+        return None
+    return Verdict("brief", "it says too little", "Say more.")
+
+
+@pytest.mark.parametrize("then_live", [False, True])
+def test_what_a_check_turns_down_goes_into_the_next_batch_or_is_asked_live(
+    scene, serving_for, then_live
+):
+    with BatchServer() as server:
+        plan = scene.plan(
+            serving_for(server, then_live=then_live), rejects=rejects_named("reask", mark=1)
+        )
+        summary = run(dataclasses.replace(plan, checks=[says_more]))
+        assert (summary.captioned, summary.asked_again) == (60, 60)
+        assert server.worked.total() == (60 if then_live else 120)
+        assert server.calls["live"] == (60 if then_live else 0)
+        again = run(dataclasses.replace(plan, checks=[says_more]))
+        assert again.requests - summary.requests == 0
+    with sqlite3.connect(scene.beside(".journal")) as db:
+        counts = db.execute("SELECT ask, count(*) FROM answers GROUP BY ask").fetchall()
+        assert counts == [(0, 60), (1, 60)]
+        assert db.execute("SELECT sum(attempts), max(asks) FROM replies").fetchone() == (120, 2)
+        assert db.execute("SELECT count(*) FROM asked").fetchone() == (0,)

@@ -16,7 +16,7 @@ import pytest
 from dataflow.core.errors import JournalError
 from dataflow.core.request import Usage
 from dataflow.engine import journal_file, journal_upgrade
-from dataflow.engine.entry import Entry
+from dataflow.engine.entry import COLUMNS, Entry
 from dataflow.engine.journal import Journal
 from dataflow.engine.journal_file import APPLICATION_ID
 from dataflow.engine.ledger import Ledger
@@ -299,19 +299,32 @@ def test_a_journal_of_the_former_layout_loses_no_answer(tmp_path, caplog):
     Journal(path).close()  # today's layout now
 
 
+@pytest.mark.parametrize("version", [2, 3, 4])
 @pytest.mark.parametrize("has_batches", [False, True])
-def test_a_journal_that_knew_one_caption_a_row_loses_no_answer(tmp_path, has_batches):
+def test_a_journal_without_judged_answers_loses_none(tmp_path, has_batches, version):
+    """None before 5 judged; 3 knew not what its plan was made of, 2 only one caption a row."""
     path = tmp_path / "j"
     with_answers(path)
     if has_batches:
         Ledger(path).close()
     db = sqlite3.connect(path)
+    db.execute("DROP TABLE answers")
+    db.execute("ALTER TABLE replies RENAME TO today")
+    db.execute(journal_upgrade._FORMER_REPLIES)
+    told = COLUMNS.removesuffix(", asks, judged") + ", checksum, run, at"
+    db.execute(f"INSERT INTO replies ({told}) SELECT {told} FROM today")
+    db.execute("DROP TABLE today")
     db.execute("DROP TABLE plan")
-    db.execute("CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL)")
+    db.execute(journal_upgrade._FORMER_PLAN)
     db.execute("INSERT INTO plan VALUES (0, ?), (1, ?)", (key(0), key(1)))
-    for table in ("pictures", "standing"):
+    if version > 2:
+        db.execute("ALTER TABLE plan RENAME TO former")
+        db.execute(next(sql for sql in journal_file.TABLES.split(";") if "TABLE plan" in sql))
+        db.execute("INSERT INTO plan SELECT row, 0, key FROM former")
+        db.execute("DROP TABLE former")
+    for table in ("pictures", "standing") if version < 4 else ():
         db.execute(f"DROP TABLE {table}")
-    db.execute("PRAGMA user_version = 2")
+    db.execute(f"PRAGMA user_version = {version}")
     db.commit()
     db.close()
     path.rename(tmp_path / "j.out.journal")
@@ -319,27 +332,13 @@ def test_a_journal_that_knew_one_caption_a_row_loses_no_answer(tmp_path, has_bat
     assert (before.seen, before.wanted, before.captioned) == (2, 2, 2)
     journal = Journal(tmp_path / "j.out.journal")
     assert journal.known([key(n) for n in range(3)]) == {key(n) for n in range(3)}
+    assert journal.known([key(n) for n in range(3)], mark=7) == set(), "to be judged"
     journal.plan([(0, 0, key(0)), (0, 1, key(1))])
     found = [(row, place, e and e.caption) for row, place, e in journal.outcomes()]
     assert found == [(0, 0, "caption 0"), (0, 1, "caption 1")]
     journal.close()
     assert not list(tmp_path.glob("j.out.journal.2*")), "nothing is set aside"
     Journal(tmp_path / "j.out.journal").close()  # today's layout now
-
-
-def test_a_journal_that_told_of_no_pictures_loses_no_answer(tmp_path):
-    path = tmp_path / "j"
-    with_answers(path)
-    db = sqlite3.connect(path)
-    for table in ("pictures", "standing"):
-        db.execute(f"DROP TABLE {table}")
-    db.execute("PRAGMA user_version = 3")
-    db.commit()
-    db.close()
-    journal = Journal(path)
-    assert journal.known([key(n) for n in range(3)]) == {key(n) for n in range(3)}
-    journal.close()
-    assert not list(tmp_path.glob("j.2*")), "nothing is set aside"
 
 
 def test_an_upgrade_that_is_killed_leaves_the_former_journal(tmp_path, monkeypatch):

@@ -108,6 +108,8 @@ def test_meta_tells_how_each_caption_came_about(dataset):
     assert {good.pop("attempts"), bad["attempts"]} == {1, 2}
     assert good == {
         "status": "ok",
+        "verdict": None,
+        "asks": 1,
         "finish_reason": "stop",
         "model": None,
         "tokens": {

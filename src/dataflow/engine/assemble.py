@@ -144,21 +144,32 @@ def _write_rows(
     tally, columns, cell_of = Tally(), plan.output.columns, plan.output.cell_of
     cells = [(column.name, number) for column in columns for number in range(column.n)]
     for row, made in found:
-        tally.rows += 1
         entries = [entry for _, entry in made]
-        writer.write(row, values_of(columns, entries, has_meta=plan.output.has_meta))
+        is_dropped = plan.rejects.drops(entries)
+        if is_dropped:
+            tally.dropped += 1
+        else:
+            tally.rows += 1
+            writer.write(row, values_of(columns, entries, has_meta=plan.output.has_meta))
+            _count(entries, tally)
         for (job, entry), cell in zip(made, cells, strict=True):
-            if entry.caption is not None:
-                tally.captioned += 1
-            else:
-                tally.failed[entry.error_kind or "error"] += 1
+            if entry.error_kind is not None:
                 where = cell_of(row) if cell_of else (row.index, *cell)
-                errors.write(json.dumps(_error_line(where, row.place, job, entry)) + "\n")
+                line = _error_line(where, row.place, job, entry)
+                errors.write(json.dumps({**line, "dropped": is_dropped}) + "\n")
     writer.close()
     skipped = plan.reader.skipped
     errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
     tally.skipped = skipped.count
     return tally
+
+
+def _count(entries: Iterable[Entry], tally: Tally) -> None:
+    for entry in entries:
+        if entry.error_kind is None:
+            tally.captioned += 1
+        else:
+            (tally.flagged if entry.is_flagged else tally.failed)[entry.error_kind] += 1
 
 
 def _error_line(where: tuple[int, str, int], place: str, job: Job, entry: Entry) -> dict[str, Any]:
@@ -172,6 +183,8 @@ def _error_line(where: tuple[int, str, int], place: str, job: Job, entry: Entry)
         "kind": entry.error_kind,
         "message": entry.error,
         "attempts": entry.attempts,
+        "asks": entry.asks,
+        "kept": entry.is_flagged,
     }
 
 
@@ -189,6 +202,9 @@ def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
             "kind": BAD_LINE,
             "message": bad.message,
             "attempts": 0,
+            "asks": 0,
+            "kept": False,
+            "dropped": False,
         }
 
 

@@ -35,6 +35,7 @@ from dataflow.engine.batches import Batches, custom_id_of
 from dataflow.engine.intake import Intake
 from dataflow.engine.job import Job, Plan
 from dataflow.engine.journal import Journal
+from dataflow.engine.judge import Judge
 from dataflow.engine.ledger import Asked, Ledger
 from dataflow.engine.persist import Persistence
 from dataflow.engine.progress import Progress
@@ -62,6 +63,7 @@ class BatchRoad:
         self._journal = journal
         self._serving = cast("BatchServing", plan.serving)
         self._progress = plan.progress
+        self._judge = Judge(plan)
         self._ledger = Ledger(journal.path)
         self._live: Road | None = None
         self._draining = False
@@ -173,6 +175,7 @@ class _Round:
         self._plan = road._plan
         self._progress = road._progress
         self._journal = road._journal
+        self._judge = road._judge
         self._ledger = road._ledger
         self._desk = desk
         self._batches = batches
@@ -191,7 +194,7 @@ class _Round:
         """Settle what came back, ask the rest in batches; returns how many are left to ask live."""
         # the rows that need no asking are counted once, in the first round
         plan = self._plan if is_first else dataclasses.replace(self._plan, progress=Progress())
-        self._intake = Intake(plan, self._journal)
+        self._intake = Intake(plan, self._journal, judge=self._judge)
         self._progress.phase = "preparing batches"
         reader = Worker("dataflow-reader")
         try:
@@ -229,8 +232,8 @@ class _Round:
                 to_write.append(job)
             elif answer is None:
                 self._intake.finished(job.key)
-            elif self._is_outcome(answer, job):
-                done.append(await self._settle(job, answer))
+            elif self._is_outcome(answer, job) and await self._settle(job, answer):
+                done.append(job.key)
             elif self._batching.then_live:
                 self._left += 1
             else:
@@ -261,13 +264,18 @@ class _Round:
             return job.attempts >= policy.rule_for(answer).attempts
         return not isinstance(answer, TryAgainError)
 
-    async def _settle(self, job: Job, answer: Reply | DataflowError) -> bytes:
-        reply = answer if isinstance(answer, Reply) else None
-        error = answer if isinstance(answer, DataflowError) else None
-        error = error or steps.judge(reply, job, self._plan.checks)
-        await self._journal.put(steps.entry_of(job, reply, error))
-        steps.count(self._progress, error)
-        return job.key
+    async def _settle(self, job: Job, outcome: Reply | DataflowError) -> bool:
+        """Keep what came of a job; returns whether that is all, or it is to be asked again."""
+        asks_again = self._judge.hear(job, outcome)
+        kept = self._judge.latest(job)
+        if asks_again:
+            await self._journal.put(*kept)
+            self._progress.asked_again += 1
+            return False
+        entry = self._judge.entry(job, outcome if isinstance(outcome, DataflowError) else None)
+        await self._journal.put(entry, *kept)
+        steps.count(self._progress, entry)
+        return True
 
     async def _write(self, jobs: list[Job]) -> list[bytes]:
         """Load the pictures of a row's jobs and write these into batches' files.
@@ -286,12 +294,14 @@ class _Round:
                     raise problem
                 await self._write_one(job)
             except RowError as error:
-                done.append(await self._settle(job, error))
+                await self._settle(job, error)
+                done.append(job.key)
             job.pictures = ()
         return done
 
     async def _write_one(self, job: Job) -> None:
-        line = self._desk.line(custom_id_of(job.key), cast("Request", job.request), job.pictures)
+        request = cast("Request", job.asking or job.request)
+        line = self._desk.line(custom_id_of(job.key), request, job.pictures)
         if len(line) > self._batching.size:
             raise PictureTooLargeError(
                 f"its request is {len(line)} bytes, and a batch takes {self._batching.size}; a "

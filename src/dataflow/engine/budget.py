@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from dataflow.billing.bound import PromptBound, Size, size_of
-from dataflow.billing.price import FREE, NoPrice, dollars
+from dataflow.billing.price import FREE, NoPrice, Price, dollars
 from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, LimitReachedError, UsageError
 from dataflow.core.request import Reply, Request, Usage
@@ -31,11 +31,13 @@ class Reserve:
         tokens: Read and written.
         cost: US dollars.
         size: Of the request.
+        price: Of its tokens.
     """
 
     tokens: int
     cost: Decimal
     size: Size
+    price: Price = FREE
 
 
 _NOTHING = Reserve(0, Decimal(0), Size(0, 0, 0))
@@ -57,6 +59,9 @@ def check_ceiling(plan: Plan) -> None:
         )
     if plan.ceiling.cost is not None and isinstance(plan.price, NoPrice):
         raise UsageError(f"--max-cost needs a price: {plan.price.reason}")
+    fallback = plan.rejects.fallback
+    if plan.ceiling.cost is not None and fallback and isinstance(fallback.price, NoPrice):
+        raise UsageError(f"--max-cost needs the fallback model's price: {fallback.price.reason}")
     if plan.ceiling and _longest_answer(plan.serving, None) is None:
         raise UsageError(
             "--max-cost and --max-tokens-total need --max-tokens: without it one answer may be of "
@@ -72,10 +77,8 @@ class Budget:
     """
 
     def __init__(self, plan: Plan) -> None:
-        self._serving = plan.serving
+        self._plan = plan
         self._ceiling = plan.ceiling
-        # without a price only tokens are limited
-        self._price = FREE if isinstance(plan.price, NoPrice) else plan.price
         self._progress = plan.progress
         self._bound = PromptBound()
         self._longest_answer = 0
@@ -113,7 +116,7 @@ class Budget:
             return
         usage = outcome.usage or Usage()
         self._has_answer = self._has_answer or isinstance(outcome, Reply)
-        cost = self._price.cost(usage)
+        cost = reserve.price.cost(usage)
         if usage.prompt_tokens is not None and usage.completion_tokens is not None:
             self._bound.learn(reserve.size, usage.prompt_tokens)
             self._longest_answer = max(self._longest_answer, usage.completion_tokens)
@@ -144,13 +147,17 @@ class Budget:
         )
 
     def _worst(self, job: Job) -> Reserve:
-        assert job.request is not None  # noqa: S101 - only such jobs are asked
-        size = size_of(job.request, job.pictures, self._serving.model)
+        request, serving = job.asking or job.request, self._plan.serving_of(job)
+        assert request is not None  # noqa: S101 - only such jobs are asked
+        size = size_of(request, job.pictures, serving.model)
         prompt = self._bound.most(size)
-        given = _longest_answer(self._serving, job.request) or 0
+        given = _longest_answer(serving, request) or 0
         # a server that does not keep to the limit it was given is not trusted to
         answer = given if self._longest_answer <= given else 2 * self._longest_answer
-        return Reserve(prompt + answer, self._price.most(prompt, answer), size)
+        price = self._plan.price_of(job)
+        if isinstance(price, NoPrice):
+            price = FREE  # then only tokens are limited
+        return Reserve(prompt + answer, price.most(prompt, answer), size, price)
 
     def _message(self, reserve: Reserve) -> str:
         progress, limit = self._progress, self._ceiling

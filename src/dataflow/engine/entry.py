@@ -26,6 +26,11 @@ class Entry:
         attempts: Requests made for it.
         seconds: From the first attempt to the answer.
         model: As the server gave it.
+        asks: Answers that came for it; 0 where a former version did not count them.
+        judged: The mark under which it was judged; see `Rejects.mark`.
+
+    An entry with a caption and an error holds a caption that a check turned down, and that is kept
+    all the same: a flagged one.
 
     `usage`, `cost` and `attempts` of an entry that is put are those since it was put last; the
     journal adds them up, over all runs.
@@ -42,11 +47,39 @@ class Entry:
     attempts: int = 0
     seconds: float = 0.0
     model: str = ""
+    asks: int = 0
+    judged: int = 0
+
+    @property
+    def is_flagged(self) -> bool:
+        """Whether its caption is kept though a check turned it down."""
+        return self.caption is not None and self.error_kind is not None
+
+    @property
+    def is_rejected(self) -> bool:
+        """Whether answers came and a check turned them all down."""
+        return self.asks > 0 and self.error_kind is not None
+
+    def is_settled(self, *, retry_failed: bool, mark: int | None) -> bool:
+        """Whether a later run has nothing to do about it.
+
+        Args:
+            retry_failed: Whether that run asks again what was turned down.
+            mark: That of its checks; see `Rejects.mark`.
+        """
+        was_answered = self.caption is not None or self.asks > 0
+        if was_answered and mark != 0 and self.judged != mark:
+            return False
+        is_good = self.caption is not None and not (retry_failed and self.is_flagged)
+        return is_good or (self.is_final and not retry_failed)
 
     def checksum(self) -> int:
         """CRC-32 of what the output is made of, so that damage on disk is seen."""
         # SQLite gives 0 back as 0.0 where the column holds floats
-        values = (float(v) if isinstance(v, int) else v for v in self.values()[1:])
+        *told, asks, judged = self.values()
+        # an entry of a former version, which had neither of these, keeps its checksum
+        told += [asks, judged] if asks or judged else []
+        values = (float(v) if isinstance(v, int) else v for v in told[1:])
         text = "|".join(map(repr, values))
         return crc32(text.encode("utf-8", "surrogatepass"), crc32(self.key))
 
@@ -55,17 +88,16 @@ class Entry:
         return (
             self.key, self.caption, self.error_kind, self.error, int(self.is_final),
             self.finish_reason, *astuple(self.usage), self.cost, self.attempts,
-            self.seconds, self.model,
+            self.seconds, self.model, self.asks, self.judged,
         )  # fmt: skip
 
     @staticmethod
     def of(values: Sequence[Any]) -> Entry:
         """The entry of such values."""
         key, caption, error_kind, error, is_final, finish_reason, *rest = values
-        usage, (cost, attempts, seconds, model) = Usage(*rest[:_COUNTS]), rest[_COUNTS:]
+        usage, more = Usage(*rest[:_COUNTS]), rest[_COUNTS:]
         return Entry(
-            key, caption, error_kind, error, bool(is_final), finish_reason, usage, cost, attempts,
-            seconds, model,
+            key, caption, error_kind, error, bool(is_final), finish_reason, usage, *more
         )  # fmt: skip
 
     def after(self, former: Entry) -> Entry:
@@ -84,6 +116,6 @@ _COUNTS = len(fields(Usage))
 COLUMNS = (
     "key, caption, error_kind, error, is_final, finish_reason, "
     "prompt_tokens, completion_tokens, cached_tokens, picture_tokens, reasoning_tokens, cost, "
-    "attempts, seconds, model"
+    "attempts, seconds, model, asks, judged"
 )
 """What the table holds of an `Entry`, in this order."""

@@ -74,6 +74,7 @@ class Estimate:
         measured: Answers from which the length was taken; 0 where it is assumed.
         charged: What the server charged for those answers, as a share of what the rules say of
             them; None where that cannot be told.
+        asks: Of one caption on the average, in those answers; None where there are none.
     """
 
     requests: Span
@@ -83,6 +84,7 @@ class Estimate:
     checked: int
     measured: int
     charged: float | None
+    asks: float | None
 
 
 def estimate(
@@ -114,6 +116,7 @@ class _Estimator:
         ratios = self._ratios(max_side)
         problems = Counter(asked.problem for asked in self._found.open if asked.problem)
         bill = self._bill(max_side, ratios, is_planned=True)
+        asks = self._asks()
         return Estimate(
             requests=self._requests,
             unreadable={kind: self._share(kind) for kind in problems},
@@ -121,8 +124,14 @@ class _Estimator:
             by_side={side: self._bill(side, ratios, side == max_side) for side in other_sides},
             checked=len(ratios) if self._terms.rule else len(_prompt_tokens(self._answers)),
             measured=self._measured(),
-            charged=math.fsum(ratios) / len(ratios) if ratios else None,
+            charged=math.fsum(ratios) / len(ratios) / (asks or 1) if ratios else None,
+            asks=asks,
         )
+
+    def _asks(self) -> float | None:
+        """Of one caption on the average; what was measured holds all of them."""
+        counts = [one.answer.asks for one in self._answers if one.answer]
+        return math.fsum(counts) / len(counts) if counts else None
 
     def _share(self, kind: str) -> Span:
         """Requests with this problem."""

@@ -10,14 +10,17 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Callable, Container, Generator, Sequence
+from collections.abc import Callable, Container, Generator, Mapping, Sequence
 
 from dataflow.core.errors import RowError, UsageError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.core.serving import sampling_of
+from dataflow.engine.answer import Answer
+from dataflow.engine.entry import Entry
 from dataflow.engine.job import Job, Plan, weight_of
-from dataflow.engine.journal import Journal
+from dataflow.engine.journal import Former, Journal
+from dataflow.engine.judge import Judge
 from dataflow.engine.keys import KeyMaker, row_key
 from dataflow.engine.recall import Recalled, is_first_place
 from dataflow.images.identity import Stamp, identify
@@ -109,9 +112,17 @@ class Intake:
         plan: The run.
         journal: Asked for what is known, told each row's key.
         recalled: The rows that need no looking at; None to look at each.
+        judge: The run's.
     """
 
-    def __init__(self, plan: Plan, journal: Journal, recalled: Recalled | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        recalled: Recalled | None = None,
+        *,
+        judge: Judge | None = None,
+    ) -> None:
         self._plan = plan
         self._journal = journal
         self._recalled = recalled
@@ -121,6 +132,7 @@ class Intake:
         self._planner = self.maker if plan.stamp is None else JobMaker(plan, self._note)
         self._rows = taken_rows(plan)
         self._under_way: set[bytes] = set()
+        self._judge = judge or Judge(plan)
         if recalled is not None:
             plan.progress.reused += recalled.answered
 
@@ -177,10 +189,37 @@ class Intake:
         # in this order: a job that ends in between then shows in one of the two
         under_way = self._under_way.copy()
         keys = [job.key for jobs in rows for job in jobs]
-        known = self._journal.known(keys, retry_failed=self._plan.retry_failed)
+        mark = self._plan.rejects.mark
+        known = self._journal.known(keys, retry_failed=self._plan.retry_failed, mark=mark)
         fresh = [[job for job in jobs if self._takes(job.key, known, under_way)] for jobs in rows]
+        fresh = self._unsettled(fresh)
         self._plan.progress.reused += len(keys) - sum(map(len, fresh))
         return [jobs for jobs in fresh if jobs]
+
+    def _unsettled(self, rows: list[list[Job]]) -> list[list[Job]]:
+        """`rows` without the jobs that need no asking once their answers are judged again."""
+        keys = [job.key for jobs in rows for job in jobs]
+        former = self._journal.former(keys, mark=self._plan.rejects.mark)
+        if not former:
+            return rows
+        kept: list[Entry | Answer] = []
+        left = [[job for job in jobs if self._goes_on(job, former, kept)] for jobs in rows]
+        if kept:
+            self._journal.judged_again(kept)
+        return left
+
+    def _goes_on(
+        self, job: Job, former: Mapping[bytes, Former], kept: list[Entry | Answer]
+    ) -> bool:
+        """Whether a job is to be asked; what the journal is to keep of it is added to `kept`."""
+        entry, answers = former.get(job.key, (None, []))
+        is_asked = self._judge.resume(job, entry, answers)
+        if not answers:
+            kept += [answer for answer in job.answers if answer.must_be_kept]
+        if not is_asked:
+            kept.append(self._judge.entry(job))
+            self.finished(job.key)
+        return is_asked
 
     def _takes(self, key: bytes, known: Container[bytes], under_way: Container[bytes]) -> bool:
         if key in known or key in under_way or key in self._under_way:

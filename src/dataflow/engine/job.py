@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
@@ -16,9 +18,12 @@ from dataflow.core.request import Request, Usage
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
 from dataflow.engine import policy
+from dataflow.engine.answer import Answer
 from dataflow.engine.columns import Column, added_columns
+from dataflow.engine.entry import Entry
 from dataflow.engine.place import files_at, true_place
 from dataflow.engine.progress import Progress
+from dataflow.engine.rejects import Rejects
 from dataflow.images.limits import Limits
 
 
@@ -109,7 +114,8 @@ class Plan:
             request, or why there is none. Raises `RowError` for a row that makes none at all.
         serving: The engine.
         output: Where the rows go.
-        checks: Run over each reply; the first verdict is the row's error.
+        checks: Run over each answer, the surest first.
+        rejects: What becomes of an answer that one of them turns down.
         limits: For pictures.
         concurrency: Requests in flight; None to leave it to the serving.
         requests_per_minute: Sent at most; None for as many as the server takes.
@@ -133,6 +139,7 @@ class Plan:
     serving: EngineServing
     output: Output
     checks: Sequence[Check] = ()
+    rejects: Rejects = field(default_factory=Rejects)
     limits: Limits = field(default_factory=Limits)
     concurrency: int | None = None
     requests_per_minute: float | None = None
@@ -149,6 +156,16 @@ class Plan:
     cancel_batches: bool = False
     stamp: Stamp | None = None
     progress: Progress = field(default_factory=Progress)
+
+    def serving_of(self, job: Job) -> EngineServing:
+        """Who is asked next about `job`."""
+        fallback = self.rejects.fallback
+        return fallback.serving if fallback and job.by_fallback else self.serving
+
+    def price_of(self, job: Job) -> Price | NoPrice:
+        """What the tokens of its next answer cost."""
+        fallback = self.rejects.fallback
+        return fallback.price if fallback and job.by_fallback else self.price
 
 
 @dataclass(slots=True)
@@ -186,11 +203,17 @@ class Job:
         request: What is asked; None for a row that makes none.
         error: Why there is no request, for such a row.
         pictures: The loaded pictures, once they are.
-        attempts: Requests made so far.
+        attempts: Requests made since the latest answer.
         first_asked: `time.monotonic()` at the first attempt.
-        usage: Tokens of the attempts so far, those that failed included.
+        usage: Tokens of these requests, those that failed included.
         cost: US dollars for them; None where it is not known.
         tries: The failures that may pass, by kind.
+        answers: What came for it; each but the last was turned down.
+        billed: How many of the answers the journal's entry counts already.
+        more_asks: Asks allowed beyond those that each request has.
+        asking: What is asked now, where that is not `request`.
+        changed: What is changed in it.
+        by_fallback: Whether the fallback model is asked.
         lot: What it shares with the row's other jobs, on the road.
     """
 
@@ -203,13 +226,32 @@ class Job:
     usage: Usage = field(default_factory=Usage)
     cost: Decimal | None = None
     tries: dict[type[TryAgainError], Tries] = field(default_factory=dict)
-
+    answers: list[Answer] = field(default_factory=list)
+    billed: int = 0
+    more_asks: int = 0
+    asking: Request | None = None
+    changed: dict[str, Any] = field(default_factory=dict)
+    by_fallback: bool = False
     lot: Lot = field(default_factory=lambda: Lot(1))
 
     @property
     def references(self) -> tuple[ImageRef, ...]:
         """The pictures that it is about, not loaded."""
         return () if self.request is None else self.request.pictures
+
+    def spent(self) -> Entry:
+        """An entry of all that it used and that no entry counts yet."""
+        fresh = self.answers[self.billed :]
+        costs = [answer.cost for answer in fresh if answer.cost is not None]
+        costs += [] if self.cost is None else [float(self.cost)]
+        return Entry(
+            self.key,
+            usage=sum((answer.usage for answer in fresh), Usage()) + self.usage,
+            cost=sum(costs) if costs else None,
+            attempts=sum(answer.attempts for answer in fresh) + self.attempts,
+            seconds=time.monotonic() - self.first_asked if self.first_asked else 0.0,
+            asks=len(self.answers),
+        )
 
 
 def weight_of(jobs: Iterable[Job]) -> int:

@@ -5,10 +5,11 @@ process at any instant (kill -9 included); with `durable`, each commit also wait
 that it survives a power cut. Answers that arrive together are committed together, by one thread of
 the journal's own, and `Journal.put` returns when its answer is committed.
 
-Format: SQLite 3 (see `journal_file`). Table `replies`: one line per request key. Table `plan`: the
-key of each caption of the latest run, by row and place in the row, so that the output can be
-assembled. Table `runs`: each run, so that `status` can tell how far the latest is. Tables
-`standing` and `pictures`: what the plan was made of, so that a run can tell whether it stands.
+Format: SQLite 3 (see `journal_file`). Table `replies`: one line per request key. Table `answers`:
+one line per answer that was turned down, edited or came of a further ask. Table `plan`: the key of
+each caption of the latest run, by row and place in the row, so that the output can be assembled.
+Table `runs`: each run, so that `status` can tell how far the latest is. Tables `standing` and
+`pictures`: what the plan was made of, so that a run can tell whether it stands.
 """
 
 from __future__ import annotations
@@ -16,49 +17,27 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import sqlite3
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-from dataflow.core.errors import JournalError
+from dataflow.engine.answer import Answer
+from dataflow.engine.answers import answers_to, has_answers, keep_answers
 from dataflow.engine.entry import COLUMNS, Entry
-from dataflow.engine.journal_file import open_database
+from dataflow.engine.journal_file import LOOKUP_BATCH, guarded, open_database
+from dataflow.engine.standing import SeenPicture, Standing
 
 _log = logging.getLogger("dataflow")
-
-LOOKUP_BATCH = 500
-"""Keys in one SELECT; SQLite's oldest limit on bound values is 999."""
-
-
 _MARKS = ", ".join("?" * len(COLUMNS.split(",")))
-
-SeenPicture: TypeAlias = "tuple[bytes, int | None, int | None]"
-"""A picture's file: path, size in bytes, time of last change in ns; None where there is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """A plan in the journal.
-
-    Attributes:
-        stamp: Of what it was made; None where nobody could tell.
-        rows: How many it holds when it is whole.
-        output: What was written of it, as `note_output` was told; None for nothing.
-        planned: Rows from the first one on that it holds.
-        captions: Captions that it holds.
-    """
-
-    stamp: str | None
-    rows: int
-    output: str | None
-    planned: int
-    captions: int
+Kept: TypeAlias = "Entry | Answer"
+Former: TypeAlias = "tuple[Entry | None, list[Answer]]"
+"""A request's entry, where there is one to trust, and its answers in their order."""
 
 
 class Journal:
@@ -77,11 +56,15 @@ class Journal:
         self._db = open_database(path, durable=durable)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dataflow-journal")
         self._lock = threading.Lock()
-        self._waiting: list[tuple[Entry, asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
-        self._unsaved: list[Entry] = []
+        self._waiting: list[
+            tuple[tuple[Kept, ...], asyncio.AbstractEventLoop, asyncio.Future[None]]
+        ] = []
+        self._unsaved: list[Kept] = []
         self._is_damaged = False
         self._closed = False
         self.run = self._next_run()
+        with self._guarded():
+            self._has_answers = has_answers(self._db)
 
     def _next_run(self) -> int:
         with self._guarded():
@@ -105,8 +88,8 @@ class Journal:
             self._db.execute(f"UPDATE runs SET {column} = ? WHERE run = ?", (value, self.run))  # noqa: S608
             self._db.commit()
 
-    async def put(self, entry: Entry) -> None:
-        """Keep `entry`; returns when it is committed.
+    async def put(self, *kept: Kept) -> None:
+        """Keep these, all or none; returns when they are committed.
 
         Raises:
             JournalError: the disk is full or the file is damaged.
@@ -114,7 +97,7 @@ class Journal:
         loop = asyncio.get_running_loop()
         done: asyncio.Future[None] = loop.create_future()
         with self._lock:
-            self._waiting.append((entry, loop, done))
+            self._waiting.append((kept, loop, done))
             first = len(self._waiting) == 1
         if first:
             self._thread.submit(self._commit_waiting)
@@ -123,28 +106,53 @@ class Journal:
     def _commit_waiting(self) -> None:
         with self._lock:
             batch, self._waiting = self._waiting, []
-        entries = [entry for entry, _, _ in batch]
+        everything = [one for kept, _, _ in batch for one in kept]
         try:
-            self._write(entries)
+            self._write(everything)
         except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
             failure: BaseException | None = error
-            self._unsaved += entries
+            self._unsaved += everything
         else:
             failure = None
         if batch:
             batch[0][1].call_soon_threadsafe(_resolve, [done for _, _, done in batch], failure)
 
-    def _write(self, entries: Sequence[Entry]) -> None:
+    def _write(self, kept: Sequence[Kept]) -> None:
         now = time.time()
         with self._guarded():
-            former = self._trusted([entry.key for entry in entries])
-            whole = [e.after(former[e.key]) if e.key in former else e for e in entries]
             self._db.executemany(
                 f"INSERT OR REPLACE INTO replies ({COLUMNS}, checksum, run, at) "  # noqa: S608
                 f"VALUES ({_MARKS}, ?, ?, ?)",
-                [(*entry.values(), entry.checksum(), self.run, now) for entry in whole],
+                [
+                    (*entry.values(), entry.checksum(), self.run, now)
+                    for entry in self._summed(kept)
+                ],
             )
+            answers = [one for one in kept if isinstance(one, Answer)]
+            if answers:
+                self._has_answers = True
+                keep_answers(self._db, answers, self.run, now)
             self._db.commit()
+
+    def _summed(self, kept: Sequence[Kept]) -> list[Entry]:
+        """The entries in `kept`, with what they used before."""
+        entries = [one for one in kept if isinstance(one, Entry)]
+        former = self._trusted([entry.key for entry in entries])
+        return [e.after(former[e.key]) if e.key in former else e for e in entries]
+
+    def judged_again(self, kept: Sequence[Kept]) -> None:
+        """Keep what was made of answers that were there; entries stay those of their own run."""
+        self._thread.submit(self._judged_again, kept).result()
+
+    def _judged_again(self, kept: Sequence[Kept]) -> None:
+        with self._guarded():
+            former = self._trusted([one.key for one in kept if isinstance(one, Entry)])
+            old = [one for one in kept if isinstance(one, Entry) and one.key in former]
+            self._db.executemany(
+                f"UPDATE replies SET ({COLUMNS}, checksum) = ({_MARKS}, ?) WHERE key = ?",  # noqa: S608
+                [(*e.values(), e.checksum(), e.key) for e in self._summed(old)],
+            )
+        self._write([one for one in kept if isinstance(one, Answer) or one.key not in former])
 
     def _trusted(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         """The entries of `keys`, but for the damaged ones."""
@@ -164,19 +172,48 @@ class Journal:
                 entry = Entry.of(values)
                 yield entry, entry.checksum() == checksum, run
 
-    def known(self, keys: Sequence[bytes], *, retry_failed: bool = False) -> set[bytes]:
-        """Those of `keys` that need no asking: answered for good, or tried in this run."""
-        return self._thread.submit(self._known, keys, retry_failed).result()
+    def known(
+        self, keys: Sequence[bytes], *, retry_failed: bool = False, mark: int | None = 0
+    ) -> set[bytes]:
+        """Those of `keys` that need no asking: answered for good, or tried in this run.
 
-    def _known(self, keys: Sequence[bytes], retry_failed: bool) -> set[bytes]:
+        Args:
+            keys: Of requests.
+            retry_failed: Whether what failed for good, and what was flagged, is to be asked again.
+            mark: That of this run's checks (see `Rejects`): what was judged under another one is
+                not known.
+        """
+        return self._thread.submit(self._known, keys, retry_failed, mark).result()
+
+    def _known(self, keys: Sequence[bytes], retry_failed: bool, mark: int | None) -> set[bytes]:
         found: set[bytes] = set()
         with self._guarded():
             for entry, is_sound, run in self._look_up(keys):
-                settled = entry.caption is not None or (entry.is_final and not retry_failed)
+                settled = entry.is_settled(retry_failed=retry_failed, mark=mark)
                 if not is_sound:
                     self._set_aside(entry)
                 elif settled or run == self.run:
                     found.add(entry.key)
+        return found
+
+    def former(self, keys: Sequence[bytes], *, mark: int | None = 0) -> dict[bytes, Former]:
+        """What there is of those of `keys` that are not known.
+
+        Args:
+            keys: Of requests.
+            mark: As that of `known`.
+        """
+        if mark == 0 and not self._has_answers:
+            return {}
+        return self._thread.submit(self._former, keys).result()
+
+    def _former(self, keys: Sequence[bytes]) -> dict[bytes, Former]:
+        with self._guarded():
+            found: dict[bytes, Former] = {
+                key: (entry, []) for key, entry in self._trusted(keys).items()
+            }
+            for one in answers_to(self._db, keys) if self._has_answers else ():
+                found.setdefault(one.key, (None, []))[1].append(one)
         return found
 
     def find(self, key: bytes) -> Entry | None:
@@ -254,16 +291,20 @@ class Journal:
         with self._guarded():
             yield from self._db.execute("SELECT place, size, time FROM pictures")
 
-    def open_captions(self, *, retry_failed: bool = False) -> Counter[int]:
+    def open_captions(self, *, retry_failed: bool = False, mark: int | None = 0) -> Counter[int]:
         """How many captions of the plan `known` would not call known, by row."""
-        settled = "caption NOT NULL" + ("" if retry_failed else " OR is_final")
+        settled = "(caption NOT NULL AND error_kind IS NULL)"
+        settled = settled if retry_failed else "(caption NOT NULL OR is_final)"
+        if mark != 0:
+            settled += " AND (judged = ? OR (caption IS NULL AND asks = 0))"
         with self._guarded():
             return Counter(
                 dict(
                     self._db.execute(
                         "SELECT row, count(*) FROM plan LEFT JOIN replies "  # noqa: S608
                         "ON plan.key = replies.key "
-                        f"WHERE replies.key IS NULL OR NOT ({settled}) GROUP BY row"
+                        f"WHERE replies.key IS NULL OR NOT ({settled}) GROUP BY row",
+                        (mark or -1,) if mark != 0 else (),
                     )
                 )
             )
@@ -343,27 +384,8 @@ class Journal:
         finally:
             self._db.close()
 
-    def _guarded(self) -> _Guard:
-        return _Guard(self)
-
-
-class _Guard:
-    """Turns SQLite's errors into ours, with the file's name, and rolls a half-done write back."""
-
-    def __init__(self, journal: Journal) -> None:
-        self._journal = journal
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, (sqlite3.Error, OSError)):
-            if self._journal._db.in_transaction:
-                self._journal._db.rollback()
-            raise JournalError(
-                f"the journal {self._journal.path} cannot be read or written: {error}; free disk "
-                "space or mend the file, then run the same command again"
-            ) from error
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(self._db, self.path)
 
 
 def _resolve(futures: Sequence[asyncio.Future[None]], failure: BaseException | None) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import logging
 import re
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 
 from dataflow.core.errors import JournalError
@@ -15,7 +17,7 @@ from dataflow.engine.place import free_name
 APPLICATION_ID = 0x44464A4C
 """Marks a SQLite file as ours ("DFJL"); see https://sqlite.org/pragma.html#pragma_application_id."""
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 _FILE_VERSIONS = {1, 2}
 """Bytes 18 and 19 of a SQLite file that can be written (https://sqlite.org/fileformat.html)."""
@@ -26,7 +28,15 @@ CREATE TABLE replies (
     finish_reason TEXT, prompt_tokens INTEGER, completion_tokens INTEGER,
     cached_tokens INTEGER, picture_tokens INTEGER, reasoning_tokens INTEGER, cost REAL,
     attempts INTEGER NOT NULL, seconds REAL NOT NULL, model TEXT NOT NULL,
+    asks INTEGER NOT NULL, judged INTEGER NOT NULL,
     checksum INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE answers (
+    key BLOB NOT NULL, ask INTEGER NOT NULL, text TEXT NOT NULL, kind TEXT, reason TEXT,
+    changed TEXT, finish_reason TEXT, prompt_tokens INTEGER, completion_tokens INTEGER,
+    cached_tokens INTEGER, picture_tokens INTEGER, reasoning_tokens INTEGER, cost REAL,
+    attempts INTEGER NOT NULL, seconds REAL NOT NULL, model TEXT NOT NULL,
+    checksum INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL, PRIMARY KEY (key, ask)
 ) WITHOUT ROWID;
 CREATE TABLE plan (
     row INTEGER NOT NULL, place INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (row, place)
@@ -66,6 +76,9 @@ COMMIT;
 """
 """Added to the journal by `ledger` when requests are first put into batches."""
 
+LOOKUP_BATCH = 500
+"""Keys in one SELECT; SQLite's oldest limit on bound values is 999."""
+
 BUSY_SECONDS = 30.0
 """So long is waited for another program that has the file locked."""
 
@@ -100,6 +113,24 @@ def open_database(path: Path | None, *, durable: bool) -> sqlite3.Connection:
         raise JournalError(
             f"cannot open the journal {path}: {error}; choose an output in a folder that can be "
             "written, on a disk with space"
+        ) from error
+
+
+@contextlib.contextmanager
+def guarded(db: sqlite3.Connection, path: Path | None) -> Iterator[None]:
+    """Turn SQLite's errors into ours, with the file's name; a half-done write is rolled back.
+
+    Raises:
+        JournalError: the file cannot be read or written.
+    """
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        if db.in_transaction:
+            db.rollback()
+        raise JournalError(
+            f"the journal {path} cannot be read or written: {error}; free disk space or mend the "
+            "file, then run the same command again"
         ) from error
 
 

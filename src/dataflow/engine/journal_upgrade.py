@@ -13,11 +13,20 @@ from dataflow.engine.entry import COLUMNS, Entry
 Tables: TypeAlias = "list[tuple[str, str]]"
 """Each table's and index's name and the statement that made it, by name."""
 
-_FORMER_PLAN = "CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL)"
-"""Version 2, in which each row had one caption; in all else it is version 3."""
+_FORMER_REPLIES = """CREATE TABLE replies (
+    key BLOB PRIMARY KEY, caption TEXT, error_kind TEXT, error TEXT, is_final INTEGER NOT NULL,
+    finish_reason TEXT, prompt_tokens INTEGER, completion_tokens INTEGER,
+    cached_tokens INTEGER, picture_tokens INTEGER, reasoning_tokens INTEGER, cost REAL,
+    attempts INTEGER NOT NULL, seconds REAL NOT NULL, model TEXT NOT NULL,
+    checksum INTEGER NOT NULL, run INTEGER NOT NULL, at REAL NOT NULL
+) WITHOUT ROWID"""
+"""Version 4, which did not judge answers and had no table of them; in all else it is version 5."""
 
 _SINCE_4 = ("pictures", "standing")
 """The tables that version 3 had not; in all else it is version 4."""
+
+_FORMER_PLAN = "CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL)"
+"""Version 2, in which each row had one caption; in all else it is version 3."""
 
 _FIRST_TABLES = """
 CREATE TABLE replies (
@@ -45,13 +54,12 @@ def former_version(db: sqlite3.Connection, today: Iterable[Tables]) -> int | Non
     names = "SELECT name, sql FROM sqlite_master WHERE sql NOT NULL ORDER BY 1"
     found = db.execute(names).fetchall()
     first = sorted(sql.strip() for sql in _FIRST_TABLES.split(";") if sql.strip())
-    third = [[(n, sql) for n, sql in one if n not in _SINCE_4] for one in today]
-    second = ([(n, _FORMER_PLAN if n == "plan" else sql) for n, sql in one] for one in third)
     if version == 1 and sorted(sql for _, sql in found) == first:
         return 1
-    if version == 2 and found in second:
-        return 2
-    return 3 if version == 3 and found in third else None
+    unlike = {"replies": _FORMER_REPLIES} | ({"plan": _FORMER_PLAN} if version == 2 else {})
+    missing = {"answers", *(_SINCE_4 if version < 4 else ())}
+    layouts = [[(n, unlike.get(n, sql)) for n, sql in one if n not in missing] for one in today]
+    return version if version in (2, 3, 4) and found in layouts else None
 
 
 def upgrade(db: sqlite3.Connection, former: int, tables: str, version: int) -> None:
@@ -74,15 +82,24 @@ def upgrade(db: sqlite3.Connection, former: int, tables: str, version: int) -> N
         if former == 1:
             _rebuild(db, statements)
         else:
-            _renew(db, statements, ["plan", *_SINCE_4] if former == 2 else _SINCE_4)
+            _extend(db, statements)
         db.execute(f"PRAGMA user_version = {version}")
 
 
-def _renew(db: sqlite3.Connection, statements: Iterable[str], names: Iterable[str]) -> None:
-    """Make the tables of these names, in place of those that are there."""
-    for name in names:
+def _extend(db: sqlite3.Connection, statements: Iterable[str]) -> None:
+    """Make all tables anew but those of the runs; the answers are taken over."""
+    db.execute("ALTER TABLE replies RENAME TO former_replies")
+    for name in ("plan", *_SINCE_4):
         db.execute(f"DROP TABLE IF EXISTS {name}")
-        db.execute(next(sql for sql in statements if sql.startswith(f"CREATE TABLE {name} ")))
+    for statement in statements:
+        if not statement.startswith("CREATE TABLE runs "):
+            db.execute(statement)
+    told = COLUMNS.removesuffix(", asks, judged")
+    db.execute(
+        f"INSERT INTO replies ({told}, asks, judged, checksum, run, at) "  # noqa: S608
+        f"SELECT {told}, 0, 0, checksum, run, at FROM former_replies"
+    )
+    db.execute("DROP TABLE former_replies")
 
 
 def _rebuild(db: sqlite3.Connection, statements: Iterable[str]) -> None:

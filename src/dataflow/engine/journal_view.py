@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.core.errors import JournalError
-from dataflow.engine.journal import LOOKUP_BATCH
+from dataflow.engine.journal_file import LOOKUP_BATCH
 
 _COLUMNS = "key, caption IS NOT NULL, prompt_tokens, completion_tokens"
+_HAS_ASKS = "SELECT 1 FROM pragma_table_info('replies') WHERE name = 'asks'"
+"""A former layout counts no asks, and a look does not bring it to today's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +24,13 @@ class Answered:
         has_caption: Otherwise it failed for good.
         prompt_tokens: As the server counted them, or None.
         completion_tokens: As the server counted them, or None.
+        asks: Answers for which these tokens are; at least 1.
     """
 
     has_caption: bool
     prompt_tokens: int | None
     completion_tokens: int | None
+    asks: int = 1
 
 
 class JournalView:
@@ -57,11 +61,13 @@ class JournalView:
         settled = "caption IS NOT NULL" + ("" if retry_failed else " OR is_final")
         try:
             with closing(open_to_look(self._path)) as db:
+                asks = "max(asks, 1)" if db.execute(_HAS_ASKS).fetchone() else "1"
+                told = f"SELECT {_COLUMNS}, {asks} FROM replies"  # noqa: S608
                 for start in range(0, len(keys), LOOKUP_BATCH):
                     part = keys[start : start + LOOKUP_BATCH]
                     marks = ", ".join("?" * len(part))
                     rows = db.execute(
-                        f"SELECT {_COLUMNS} FROM replies WHERE key IN ({marks}) AND ({settled})",  # noqa: S608
+                        f"{told} WHERE key IN ({marks}) AND ({settled})",
                         part,
                     )
                     found.update((key, Answered(bool(has), *rest)) for key, has, *rest in rows)

@@ -20,8 +20,7 @@ from zlib import crc32
 
 from dataflow.core.errors import JournalError
 from dataflow.engine.answer_text import REPLY_BEGINS
-from dataflow.engine.journal import LOOKUP_BATCH
-from dataflow.engine.journal_file import BATCH_TABLES, connect
+from dataflow.engine.journal_file import BATCH_TABLES, LOOKUP_BATCH, connect
 
 FREE = 0
 """The batch of a request that is in none and is to be asked again."""

@@ -20,6 +20,7 @@ from dataflow.engine.columns import Column
 from dataflow.engine.entry import Entry
 from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.journal import Journal
+from dataflow.engine.rejects import Rejects
 from dataflow.engine.runner import RunInterruptedError, drive
 from dataflow.images.limits import Limits
 
@@ -53,6 +54,7 @@ def entries_of(
     rows: Sequence[Sequence[Request | RowError]],
     *,
     checks: Sequence[Check] = (),
+    rejects: Rejects | None = None,
     price: Price | NoPrice = UNPRICED,
     limits: Limits = Limits(),  # noqa: B008 (it is frozen)
 ) -> list[list[Entry]]:
@@ -63,6 +65,7 @@ def entries_of(
         columns: Those that each row is asked for.
         rows: For each row a request for each column, or a `RowError` in place of one.
         checks: See `answer_all`.
+        rejects: What becomes of an answer that one of them turns down.
         price: The serving's.
         limits: For pictures.
 
@@ -79,6 +82,7 @@ def entries_of(
         serving=serving,
         output=Output(Path(os.devnull), columns, _no_writer),
         checks=checks,
+        rejects=rejects or Rejects(),
         price=price,
         limits=limits,
     )

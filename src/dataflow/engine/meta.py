@@ -9,6 +9,8 @@ from dataflow.engine.entry import Entry
 
 META_SHAPE: Shape = {
     "status": "text",
+    "verdict": "text",
+    "asks": "int",
     "finish_reason": "text",
     "attempts": "int",
     "seconds": "float",
@@ -28,13 +30,16 @@ META_SHAPE: Shape = {
 def meta_of(entry: Entry) -> dict[str, Any]:
     """The meta of a row with this outcome, in the shape of `META_SHAPE`.
 
-    ``status`` is ``"ok"`` or the kind of the error, ``seconds`` are those from the first attempt to
-    the answer, ``attempts``, ``tokens`` and ``cost`` (US dollars) those of all attempts in all
-    runs. What nobody told is None.
+    ``status`` is ``"ok"``, ``"flagged"`` for a caption that is kept though a check turned it down,
+    or the kind of the error. ``verdict`` is what the check found, ``asks`` how many answers came.
+    ``seconds`` are those from the first attempt to the answer, ``attempts``, ``tokens`` and
+    ``cost`` (US dollars) those of all attempts in all runs. What nobody told is None.
     """
     usage = entry.usage
     return {
-        "status": "ok" if entry.error_kind is None else entry.error_kind,
+        "status": "flagged" if entry.is_flagged else entry.error_kind or "ok",
+        "verdict": entry.error_kind if entry.is_rejected else None,
+        "asks": entry.asks or None,
         "finish_reason": entry.finish_reason,
         "attempts": entry.attempts,
         "seconds": round(entry.seconds, 3),

@@ -22,6 +22,7 @@ class Progress:
         reused: Those whose answer was in the journal already, or that repeat another's request.
         captioned: Captions made in this run.
         failed: Captions that failed in this run.
+        asked_again: Asks of this run for which an answer was turned down.
         in_flight: Requests under way.
         requests: Requests made in this run, every attempt counted.
         usage: Tokens of all attempts, as the server counted them.
@@ -40,6 +41,7 @@ class Progress:
     reused: int = 0
     captioned: int = 0
     failed: int = 0
+    asked_again: int = 0
     in_flight: int = 0
     requests: int = 0
     usage: Usage = field(default_factory=Usage)
@@ -63,13 +65,15 @@ class Tally:
 
     rows: int = 0
     captioned: int = 0
+    flagged: Counter[str] = field(default_factory=Counter)
     failed: Counter[str] = field(default_factory=Counter)
+    dropped: int = 0
     skipped: int = 0
 
     @property
     def has_errors(self) -> bool:
         """Whether there is anything for the errors file."""
-        return bool(self.failed) or self.skipped > 0
+        return bool(self.failed or self.flagged or self.dropped or self.skipped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +82,14 @@ class Summary:
 
     Attributes:
         rows: Rows in the output.
-        captioned: Captions in it; as many as rows at most, where each row gets one.
+        captioned: Captions in it that nothing is wrong with; as many as rows at most, where each
+            row gets one.
+        flagged: Kind of verdict → captions in it that were turned down for that reason.
         failed: Kind of error → captions that are missing for that reason.
+        dropped: Rows that were left out of the output, as a caption of theirs was turned down.
         skipped: Rows of the input that cannot be read and were left out of the output.
         requests: Requests made in this run, every attempt counted.
+        asked_again: Asks among them for which an answer was turned down.
         reused: Captions without a request of their own in this run.
         seconds: The whole run.
         usage: Tokens of this run, those of failed attempts included.
@@ -93,9 +101,12 @@ class Summary:
 
     rows: int
     captioned: int
+    flagged: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
+    dropped: int = 0
     skipped: int = 0
     requests: int = 0
+    asked_again: int = 0
     reused: int = 0
     seconds: float = 0.0
     usage: Usage = field(default_factory=Usage)

@@ -70,7 +70,7 @@ def recall(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Recalled |
     for number, (place, *stamp) in enumerate(journal.pictures()):
         if tuple(stamp) != stamp_of(place) or (number % CHECKED_AT_ONCE == 0 and stop()):
             return None
-    missing = journal.open_captions(retry_failed=plan.retry_failed)
+    missing = journal.open_captions(retry_failed=plan.retry_failed, mark=plan.rejects.mark)
     whole = standing.planned >= standing.rows and not missing
     return Recalled(
         rows=standing.rows,
@@ -106,7 +106,7 @@ def _written(output: Output, noted: str | None) -> Tally | None:
     if former["files"] != _files(output):
         return None
     tally = former["tally"]
-    return Tally(**{**tally, "failed": Counter(tally["failed"])})
+    return Tally(**{**tally, **{name: Counter(tally[name]) for name in ("flagged", "failed")}})
 
 
 def _files(output: Output) -> list[list[str | int | None]]:

@@ -8,10 +8,11 @@ keeps what came of each, and the output is assembled from it in the dataset's or
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
-from collections.abc import Awaitable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any, cast
 
 from dataflow.core.errors import (
@@ -30,6 +31,7 @@ from dataflow.engine.gate import Gate
 from dataflow.engine.intake import Intake
 from dataflow.engine.job import Job, Lot, Plan, Tries, weight_of
 from dataflow.engine.journal import Journal
+from dataflow.engine.judge import Judge
 from dataflow.engine.level import START, Level
 from dataflow.engine.limiter import Limiter, Pass
 from dataflow.engine.recall import Recalled
@@ -70,7 +72,8 @@ class Road:
         self._journal = journal
         self._progress = plan.progress
         self._concurrency = plan.concurrency or plan.serving.max_workers
-        self._intake = Intake(plan, journal, recalled)
+        self._judge = Judge(plan)
+        self._intake = Intake(plan, journal, recalled, judge=self._judge)
         self._gate = Gate(plan.give_up_after)
         self._limiter = Limiter(
             Level(self._concurrency, start=_first_level(plan)),
@@ -145,16 +148,16 @@ class Road:
                     self._ready.put_nowait(job)
                     self._first_ready.set()
                 else:
-                    await self._settle(job, error=problem)
+                    await self._settle(job, problem)
 
     # --- asking --------------------------------------------------------------------------------
 
     async def _ask_all(self) -> None:
         self._progress.phase = "starting engine"
-        async with self._plan.serving.connect() as asker:
+        async with self._askers() as of_job:
             self._progress.phase, self._progress.fetched = "captioning", None
             self._progress.started = time.monotonic()
-            askers = [asyncio.create_task(self._ask_jobs(asker)) for _ in range(self._concurrency)]
+            askers = [asyncio.create_task(self._ask_jobs(of_job)) for _ in range(self._concurrency)]
             ending = set(askers)
             try:
                 await self._until(self._all_done.wait())
@@ -165,7 +168,18 @@ class Road:
                     task.cancel()
                 await asyncio.gather(*askers, return_exceptions=True)
 
-    async def _ask_jobs(self, asker: Asker) -> None:
+    @contextlib.asynccontextmanager
+    async def _askers(self) -> AsyncIterator[Callable[[Job], Asker]]:
+        """Open the engine, and the fallback's where there is one: a job → who is asked."""
+        fallback = self._plan.rejects.fallback
+        async with contextlib.AsyncExitStack() as stack:
+            asker = await stack.enter_async_context(self._plan.serving.connect())
+            other = asker
+            if fallback is not None:
+                other = await stack.enter_async_context(fallback.serving.connect())
+            yield lambda job: other if job.by_fallback else asker
+
+    async def _ask_jobs(self, of_job: Callable[[Job], Asker]) -> None:
         me = cast("asyncio.Task[None]", asyncio.current_task())
         try:
             while not self._draining.is_set():
@@ -175,7 +189,7 @@ class Road:
                 if self._draining.is_set():
                     return
                 self._busy.add(me)
-                outcome = await self._ask_once(job, asker, reserve, probe=probe)
+                outcome = await self._ask_once(job, of_job(job), reserve, probe=probe)
                 self._limiter.leave(given, outcome)
                 self._busy.discard(me)
         except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
@@ -195,18 +209,18 @@ class Road:
         self, job: Job, asker: Asker, reserve: Reserve, *, probe: bool
     ) -> Reply | TryAgainError | None:
         """Make one attempt; returns what came of it, None for an error of the row."""
-        request = cast("Request", job.request)
+        request = cast("Request", job.asking or job.request)
         job.first_asked = job.first_asked or time.monotonic()
         job.attempts += 1
         self._progress.requests += 1
         self._progress.in_flight += 1
         outcome = await _outcome_of(asker.ask(request, job.pictures))
-        steps.charge(job, outcome, self._plan.price, self._progress)
+        steps.charge(job, outcome, self._plan.price_of(job), self._progress)
         try:
             if not isinstance(outcome, Reply):
                 return await self._failed(job, outcome, probe=probe)
             self._answered()
-            await self._settle(job, reply=outcome)
+            await self._settle(job, outcome)
             return outcome
         finally:
             self._progress.in_flight -= 1
@@ -223,7 +237,7 @@ class Road:
             self._gate.answered()
         else:
             raise error
-        await self._settle(job, error=error)
+        await self._settle(job, error)
         return None
 
     def _may_be_the_rows(self, error: StopRunError) -> bool:
@@ -264,7 +278,7 @@ class Road:
         tries.count += says_something
         wait = policy.wait_before_next(error, max(1, tries.count), now - tries.since, rng=self._rng)
         if wait is None or self._is_last_chance:
-            await self._settle(job, error=error)
+            await self._settle(job, error)
         else:
             self._say_wait(error, now=time.monotonic(), wait=wait)
             # the asker is free for another row meanwhile; where the run ends before the wait does,
@@ -304,16 +318,19 @@ class Road:
 
     # --- outcomes ------------------------------------------------------------------------------
 
-    async def _settle(
-        self,
-        job: Job,
-        *,
-        reply: Reply | None = None,
-        error: DataflowError | None = None,
-    ) -> None:
-        error = error or steps.judge(reply, job, self._plan.checks)
-        await self._journal.put(steps.entry_of(job, reply, error))
-        steps.count(self._progress, error)
+    async def _settle(self, job: Job, outcome: Reply | DataflowError) -> None:
+        """Keep what came of a job; one that is asked again goes back to the others."""
+        asks_again = self._judge.hear(job, outcome)
+        kept = self._judge.latest(job)
+        if asks_again:
+            await self._journal.put(*kept)
+            self._progress.asked_again += 1
+            self._failing.discard(job.key)
+            self._ready.put_nowait(job)
+            return
+        entry = self._judge.entry(job, outcome if isinstance(outcome, DataflowError) else None)
+        await self._journal.put(entry, *kept)
+        steps.count(self._progress, entry)
         self._intake.finished(job.key)
         self._failing.discard(job.key)
         job.lot.left -= 1

@@ -110,9 +110,12 @@ def _summary(plan: Plan, tally: Tally, seconds: float) -> Summary:
     return Summary(
         rows=tally.rows,
         captioned=tally.captioned,
+        flagged=dict(tally.flagged.most_common()),
         failed=dict(tally.failed.most_common()),
+        dropped=tally.dropped,
         skipped=tally.skipped,
         requests=progress.requests,
+        asked_again=progress.asked_again,
         reused=progress.reused,
         seconds=seconds,
         usage=progress.usage,

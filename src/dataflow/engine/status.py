@@ -6,9 +6,11 @@ The journal is opened for reading only, so that a run under way is not held up.
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from dataflow.core.errors import JournalError, UsageError
 from dataflow.core.request import Usage
@@ -70,7 +72,8 @@ class Status:
         rows: Rows that it takes; None while they are being counted.
         seen: Rows of them that it has got to.
         wanted: Captions that these are to get.
-        captioned: Captions of these that are there.
+        captioned: Captions of these that are there and that nothing is wrong with.
+        flagged: Kind of verdict → captions of these that are there and were turned down.
         failed: Kind of error → captions of these that failed.
         to_ask: Requests that the same command would make for the rows it has got to.
         unseen: Rows that it has not got to.
@@ -80,6 +83,7 @@ class Status:
         usage: Tokens of all requests in the journal, of all runs.
         cost: US dollars for them, as far as it is known.
         attempts: Requests made, of all runs.
+        asked_again: Answers that were turned down and asked for again, of all runs.
         unpriced: Asked requests whose cost is not known.
         speed: The latest run in parts of equal length.
     """
@@ -92,6 +96,7 @@ class Status:
     seen: int = 0
     wanted: int = 0
     captioned: int = 0
+    flagged: dict[str, int] = field(default_factory=dict)
     failed: dict[str, int] = field(default_factory=dict)
     to_ask: int = 0
     unseen: int = 0
@@ -100,6 +105,7 @@ class Status:
     usage: Usage = field(default_factory=Usage)
     cost: float = 0.0
     attempts: int = 0
+    asked_again: int = 0
     unpriced: int = 0
     speed: tuple[Slice, ...] = ()
 
@@ -134,14 +140,10 @@ def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
     if latest is None:
         raise UsageError(f"{path} knows of no run")
     run, started, rows, ended, ending = latest
-    captioned, failed, to_ask = _captions(db)
+    captioned, flagged, failed, to_ask = _captions(db)
     in_batches, batches = _batches(db)
     seen, wanted = db.execute("SELECT count(DISTINCT row), count(*) FROM plan").fetchone()
-    *counts, cost, attempts, unpriced = db.execute(
-        "SELECT sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
-        "sum(picture_tokens), sum(reasoning_tokens), coalesce(sum(cost), 0.0), "
-        "coalesce(sum(attempts), 0), coalesce(sum(cost IS NULL AND attempts > 0), 0) FROM replies"
-    ).fetchone()
+    *counts, cost, attempts, unpriced, asked_again = _used(db)
     return Status(
         state=_state(holder, ended, ending),
         holder=holder,
@@ -151,6 +153,7 @@ def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
         seen=seen,
         wanted=wanted,
         captioned=captioned,
+        flagged=flagged,
         failed=failed,
         to_ask=max(0, to_ask - in_batches),
         in_batches=in_batches,
@@ -159,9 +162,30 @@ def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
         usage=Usage(*counts),
         cost=cost,
         attempts=attempts,
+        asked_again=asked_again,
         unpriced=unpriced,
         speed=_speed(db, run, started),
     )
+
+
+def _used(db: sqlite3.Connection) -> list[Any]:
+    """Tokens of each kind, dollars, requests, those without a price, and answers asked again."""
+    used = (
+        "SELECT sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), "
+        "sum(picture_tokens), sum(reasoning_tokens), coalesce(sum(cost), 0.0), "
+        "coalesce(sum(attempts), 0), coalesce(sum(cost IS NULL AND attempts > 0), 0) "
+    )
+    told = db.execute(f"{used} FROM replies").fetchone()
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone():
+        return [*told, 0]  # a former layout
+    # answers that no entry counts yet: their requests are still to be asked again
+    more = db.execute(
+        f"{used} FROM answers WHERE NOT EXISTS (SELECT 1 FROM replies "  # noqa: S608
+        "WHERE replies.key = answers.key AND answers.ask < max(asks, 1))"
+    ).fetchone()
+    [again] = db.execute("SELECT count(*) FROM answers WHERE ask > 0").fetchone()
+    both = [a if b is None else b if a is None else a + b for a, b in zip(told, more, strict=True)]
+    return [*both, again]
 
 
 def _state(holder: str | None, ended: float | None, ending: str | None) -> str:
@@ -170,22 +194,25 @@ def _state(holder: str | None, ended: float | None, ending: str | None) -> str:
     return "running" if holder else "crashed"
 
 
-def _captions(db: sqlite3.Connection) -> tuple[int, dict[str, int], int]:
-    """Captions, failed ones by kind, and the requests that a resume would make."""
-    captioned, failed, to_ask = 0, dict[str, int](), 0
+def _captions(db: sqlite3.Connection) -> tuple[int, dict[str, int], dict[str, int], int]:
+    """Captions, flagged and failed ones by kind, and the requests that a resume would make."""
+    captioned, to_ask = 0, 0
+    flagged, failed = Counter[str](), Counter[str]()
     found = db.execute(
         "SELECT replies.key IS NOT NULL, caption IS NOT NULL, error_kind, is_final, "
         "count(*), count(DISTINCT plan.key) "
         "FROM plan LEFT JOIN replies ON plan.key = replies.key GROUP BY 1, 2, 3, 4"
     )
     for is_known, has_caption, kind, is_final, captions, requests in found:
-        if has_caption:
+        if has_caption and kind is None:
             captioned += captions
+        elif has_caption:
+            flagged[kind] += captions
         elif is_known:
-            failed[kind or "error"] = failed.get(kind or "error", 0) + captions
+            failed[kind or "error"] += captions
         if not has_caption and not is_final:
             to_ask += requests
-    return captioned, failed, to_ask
+    return captioned, dict(flagged), dict(failed), to_ask
 
 
 def _batches(db: sqlite3.Connection) -> tuple[int, tuple[BatchLine, ...]]:

@@ -1,4 +1,4 @@
-"""The steps that every road takes with jobs: load them, charge, judge their replies, note them.
+"""The steps that every road takes with jobs: load them, charge for them, count them.
 
 `road.py` decides the order, the pace and the retries; what a job goes through before and after it
 is asked stands here.
@@ -6,12 +6,10 @@ is asked stands here.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
 from dataflow.billing.price import NoPrice, Price
-from dataflow.core.check import Check, context_of, rejection
 from dataflow.core.errors import (
     AskTimeoutError,
     ConnectionLostError,
@@ -23,7 +21,6 @@ from dataflow.core.errors import (
 )
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Reply, Usage
-from dataflow.engine.answer_text import utf8
 from dataflow.engine.entry import Entry
 from dataflow.engine.intake import JobMaker
 from dataflow.engine.job import Job
@@ -66,15 +63,6 @@ def _problem(
     return None
 
 
-def judge(reply: Reply | None, job: Job, checks: Iterable[Check]) -> RowError | None:
-    """The first verdict of the checks on the job's reply, as its row's error, or None."""
-    if reply is None or job.request is None:
-        return None
-    context = context_of(reply, job.request)
-    verdicts = (check(reply.text, context) for check in checks)
-    return next((rejection(verdict) for verdict in verdicts if verdict), None)
-
-
 def charge(
     job: Job, outcome: Reply | DataflowError, price: Price | NoPrice, progress: Progress
 ) -> None:
@@ -104,27 +92,9 @@ def may_be_paid_for(outcome: Reply | DataflowError) -> bool:
     return isinstance(outcome, (Reply, EmptyCaptionError, AskTimeoutError, GarbledReplyError))
 
 
-def count(progress: Progress, error: DataflowError | None) -> None:
+def count(progress: Progress, entry: Entry) -> None:
     """Count an outcome."""
-    if error is None:
+    if entry.caption is not None:
         progress.captioned += 1
     else:
         progress.failed += 1
-
-
-def entry_of(job: Job, reply: Reply | None, error: DataflowError | None) -> Entry:
-    """What the journal keeps of a job's outcome."""
-    return Entry(
-        key=job.key,
-        caption=utf8(reply.text) if reply is not None and error is None else None,
-        error_kind=error.kind if error is not None else None,
-        error=utf8(error.message) if error is not None else None,
-        # a failure that cost no request, or that time may cure, is looked at again by a later run
-        is_final=error is None or (isinstance(error, RowError) and job.attempts > 0),
-        finish_reason=reply.finish_reason if reply is not None else None,
-        usage=job.usage,
-        cost=None if job.cost is None else float(job.cost),
-        attempts=job.attempts,
-        seconds=time.monotonic() - job.first_asked if job.first_asked else 0.0,
-        model=reply.model if reply is not None else "",
-    )
