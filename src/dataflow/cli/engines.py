@@ -61,6 +61,37 @@ def _apis(choices: Choices, *, needs_key: bool) -> EngineServing:
     return SpreadServing(endpoints)
 
 
+def fallback_of(choices: Choices, *, needs_key: bool) -> EngineServing | None:
+    """The fallback model's serving; None where none is asked for.
+
+    Raises:
+        UsageError: it is not said where it is.
+        StopRunError: it cannot be had: no key.
+    """
+    if choices.fallback_model is None:
+        if choices.fallback_api_url or choices.fallback_key_env:
+            raise UsageError("--fallback-api-url and --fallback-key-env need --fallback-model")
+        return None
+    urls, keys = choices.api_url or [], choices.key_env or []
+    url = choices.fallback_api_url or (urls[0] if len(urls) == 1 else None)
+    if url is None:
+        raise UsageError("--fallback-model is behind an API: give its --fallback-api-url")
+    from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+
+    key_env = choices.fallback_key_env or next(iter(keys), DEFAULT_KEY_VARIABLE)
+    is_same = choices.fallback_key_env is None and choices.fallback_api_url is None
+    return APIVLMServing_openai(
+        url,
+        key_env,
+        choices.fallback_model,
+        max_workers=choices.concurrency or MOST_AT_AN_API,
+        api_key_file=choices.key_file if is_same else None,
+        timeout=choices.timeout,
+        needs_key=needs_key,
+        **_sampling(choices),
+    )
+
+
 def _api(choices: Choices, url: str, key_env: str, *, needs_key: bool) -> EngineServing:
     from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
     from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai

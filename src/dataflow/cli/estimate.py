@@ -44,7 +44,8 @@ def estimate(choices: EstimateChoices) -> None:
     )
     found = _look(plan, choices.sample, choices.probe)
     told = estimated(found, terms, max_side=choices.max_side, other_sides=SIDES)
-    outlook = Outlook(plan.serving.model, family, plan.price, found, told)
+    asks = plan.rejects.max_asks
+    outlook = Outlook(plan.serving.model, family, plan.price, found, told, asks)
     if choices.json:
         put([as_json(outlook)])
     else:

@@ -28,6 +28,7 @@ from dataflow.engine.intake import numbered
 from dataflow.engine.job import Plan
 from dataflow.engine.meta import META_SHAPE
 from dataflow.engine.place import free_name
+from dataflow.engine.rejects import Rejects, mark_of
 from dataflow.formats.captions import Captioned, is_talk, told_before
 from dataflow.formats.coco_captions import CocoCaptions, CocoCaptionsWriter
 from dataflow.formats.compression import compression_of, ending_of
@@ -86,7 +87,7 @@ def fixed(
         where = str(plan.output.path)
         if data.sidecar is not None:
             where = f"*{data.sidecar} beside the pictures"
-        plan = replace(plan, checks=_checks(asked, quality))
+        plan = replace(plan, checks=_checks(asked, quality), rejects=Rejects(mark=mark_of(asked)))
         summary = run_shown(plan, lambda: where)
         say(f"The faults and the old captions are listed in {listed}.")
         return not summary.failed

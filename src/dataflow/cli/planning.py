@@ -12,7 +12,6 @@ from pathlib import Path
 from dataflow import __version__
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
-from dataflow.checks.empty import empty
 from dataflow.cli.asking import prompts_of
 from dataflow.cli.choices.caption import Choices
 from dataflow.cli.choices.running import RunningChoices
@@ -52,6 +51,8 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
         UsageError: the arguments are wrong or contradict each other.
         StopRunError: the engine cannot be had: no key, no package, no such model.
     """
+    from dataflow.cli.judging import judging_of  # compiles patterns, for which --help need not wait
+
     _check_folder(choices.image_root)
     prompts = prompts_of(choices)
     target = target_of(choices)
@@ -59,12 +60,14 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
     progress = Progress()
     serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
     check_prompts(prompts, serving)
+    checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
     return Plan(
         reader=reader,
         requests_of=_requests(choices, reader, prompts),
         serving=serving,
         output=_output(choices, target, reader, [prompt.column for prompt in prompts]),
-        checks=[empty],
+        checks=checks,
+        rejects=rejects,
         limits=_limits(choices),
         concurrency=choices.concurrency,
         requests_per_minute=choices.rpm,

@@ -75,6 +75,8 @@ def state_of(progress: Progress) -> str:
     if progress.phase != "captioning":
         return progress.phase
     parts = [f"{done(progress):,} of {progress.wanted or 0:,} done", f"{progress.failed:,} failed"]
+    if progress.asked_again:
+        parts.append(f"{progress.asked_again:,} asked again")
     seconds = progress.seconds
     if seconds > 0 and progress.captioned:
         speed = (progress.captioned + progress.failed) / seconds
@@ -133,6 +135,13 @@ def _cost(summary: Summary, price: Price | NoPrice) -> tuple[str, str]:
     return "cost", text
 
 
+def _asks(summary: Summary) -> str:
+    """How often a caption was asked for, on the average."""
+    asked = summary.captioned + sum(summary.flagged.values()) + sum(summary.failed.values())
+    asked -= summary.reused
+    return f", {1 + summary.asked_again / asked:.2f} asks a caption" if asked > 0 else ""
+
+
 def show_summary(
     summary: Summary,
     price: Price | NoPrice,
@@ -152,17 +161,23 @@ def show_summary(
     """
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
     table.add_row("rows", f"{summary.rows:,}")
-    wanted = summary.captioned + sum(summary.failed.values())
+    wanted = summary.captioned + sum(summary.flagged.values()) + sum(summary.failed.values())
     several = f" of {wanted:,} captions" if wanted > summary.rows else ""
     table.add_row("captioned", f"{summary.captioned:,}{several}")
+    for kind, rows in summary.flagged.items():
+        table.add_row(f"flagged: {kind}", f"{rows:,}")
     for kind, rows in summary.failed.items():
         table.add_row(f"failed: {kind}", f"{rows:,}")
+    if summary.dropped:
+        table.add_row("dropped", f"{summary.dropped:,} rows, as a caption was turned down")
     if summary.skipped:
         table.add_row("left out: bad_line", f"{summary.skipped:,}")
     if left:
         table.add_row("left as they are", f"{left:,}")
     if summary.reused:
         table.add_row("not asked again", f"{summary.reused:,}")
+    if summary.asked_again:
+        table.add_row("asked again", f"{summary.asked_again:,}{_asks(summary)}")
     table.add_row("requests", f"{summary.requests:,}")
     table.add_row("time", duration(summary.seconds))
     table.add_row("tokens", tokens(summary.usage))

@@ -28,6 +28,7 @@ class Outlook:
         price: What its tokens cost.
         found: What would be asked.
         told: What that would use and cost.
+        max_asks: Asks of one caption at most.
     """
 
     model: str
@@ -35,6 +36,7 @@ class Outlook:
     price: Price | NoPrice
     found: Forecast
     told: Estimate
+    max_asks: int = 1
 
 
 def as_json(outlook: Outlook) -> str:
@@ -58,6 +60,8 @@ def as_json(outlook: Outlook) -> str:
         "answers_measured": told.measured,
         "answers_checked": told.checked,
         "charged_by_rule": told.charged,
+        "asks_measured": told.asks,
+        "max_asks": outlook.max_asks,
         "by_max_side": {str(side): _bill(bill) for side, bill in told.by_side.items()},
     }
     return json.dumps(value, indent=2)
@@ -97,6 +101,8 @@ def _rows(outlook: Outlook) -> list[tuple[str, str, str]]:
     if found.bad:
         rows.append(("without a request", f"{found.bad:,}", "no picture, no readable question …"))
     rows.append(("requests to make", _number(told.requests), measured))
+    if outlook.max_asks > 1:
+        rows.append(("asks", *_asks(outlook)))
     rows += [(f"unreadable: {k}", _number(v), "not asked") for k, v in told.unreadable.items()]
     return rows
 
@@ -124,6 +130,13 @@ def _bill_rows(outlook: Outlook) -> list[tuple[str, str, str]]:
     if price.is_free:
         return [*rows, ("US dollars", "0", price.source)]
     return [*rows, ("US dollars", _money(bill.cost) if bill.cost else "unknown", price.source)]
+
+
+def _asks(outlook: Outlook) -> tuple[str, str]:
+    note = f"a caption that is turned down is asked for again, {outlook.max_asks} times in all"
+    if outlook.told.asks is None:
+        return "1 each", f"assumed; {note}"
+    return f"{outlook.told.asks:.2f} each", f"from {outlook.told.checked} answers; {note}"
 
 
 def _checked(outlook: Outlook) -> str:

@@ -63,6 +63,8 @@ def show_status(found: Status, console: Console) -> None:
     table.add_row("rows", "being counted" if found.rows is None else f"{found.rows:,}")
     several = f" of {found.wanted:,} captions" if found.wanted > found.seen else ""
     table.add_row("captioned", f"{found.captioned:,}{several}")
+    for kind, rows in found.flagged.items():
+        table.add_row(f"flagged: {kind}", f"{rows:,}")
     for kind, rows in found.failed.items():
         table.add_row(f"failed: {kind}", f"{rows:,}")
     table.add_row("to ask", _to_ask(found))
@@ -70,6 +72,8 @@ def show_status(found: Status, console: Console) -> None:
         where = line.status or "not yet at the server"
         done = f"{line.done:,} of {line.requests:,} requests done"
         table.add_row(f"batch {line.id or ''}", f"{where}, {done}")
+    if found.asked_again:
+        table.add_row("asked again", f"{found.asked_again:,}")
     table.add_row("requests", f"{found.attempts:,}")
     table.add_row("tokens", tokens(found.usage))
     table.add_row("cost", _cost(found))

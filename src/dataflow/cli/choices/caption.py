@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from dataflow.cli.choices.asking import AskingChoices
 from dataflow.cli.choices.batching import BatchingChoices
+from dataflow.cli.choices.checking import CheckingChoices
 from dataflow.cli.choices.engine import EngineChoices
 from dataflow.cli.choices.output import OutputChoices
+from dataflow.cli.choices.rejecting import RejectingChoices
 from dataflow.cli.choices.running import RunningChoices
 from dataflow.cli.choices.source import SourceChoices
 from dataflow.cli.choices.spending import SpendingChoices
@@ -19,6 +21,8 @@ class Choices(
     BatchingChoices,
     SpendingChoices,
     RunningChoices,
+    RejectingChoices,
+    CheckingChoices,
     AskingChoices,
     EngineChoices,
     OutputChoices,

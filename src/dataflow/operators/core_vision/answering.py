@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Sequence
@@ -9,18 +10,19 @@ from dataclasses import replace
 from typing import Any
 
 from dataflow.billing.price_list import price_for
-from dataflow.checks.empty import empty
 from dataflow.core.errors import InputError, RowError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing, LLMServingABC
 from dataflow.core.storage import DataFlowStorage, StreamingStorage
 from dataflow.engine.columns import Column, added_columns, values_of
+from dataflow.engine.entry import Entry
 from dataflow.engine.intake import refuse_columns
 from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.lists import entries_of
 from dataflow.engine.runner import run
 from dataflow.images.limits import Limits
+from dataflow.operators.core_vision.judging import Judging
 from dataflow.operators.core_vision.prompts import check_prompts
 from dataflow.operators.core_vision.row_requests import RowRequests
 from dataflow.serving.foreign import ForeignServing
@@ -36,6 +38,7 @@ def answer_rows(
     overwrite: bool = False,
     meta: bool = False,
     limits: Limits | None = None,
+    judging: Judging | None = None,
 ) -> None:
     """Answer the storage's current step into its next.
 
@@ -46,6 +49,7 @@ def answer_rows(
         overwrite: Whether columns of the prompts' names may be replaced; otherwise it is an error.
         meta: Whether a column ``<name>_meta`` is added for each, too.
         limits: What a picture may cost, how large it is sent, and where those of URLs are kept.
+        judging: What is asked of answers; None for no more than that they are there.
 
     Raises:
         UsageError: the prompts cannot be asked, or the rows have a column of such a name already.
@@ -53,11 +57,17 @@ def answer_rows(
     """
     engine = serving if isinstance(serving, EngineServing) else ForeignServing(serving)
     check_prompts(requests.prompts, engine)
-    limits = limits or Limits()
+    judging, limits = judging or Judging(), limits or Limits()
     if isinstance(storage, StreamingStorage):
-        _run_stream(storage, engine, requests, overwrite=overwrite, meta=meta, limits=limits)
+        _run_stream(
+            storage, engine, requests,
+            overwrite=overwrite, meta=meta, limits=limits, judging=judging,
+        )  # fmt: skip
     else:
-        _run_lists(storage, engine, requests, overwrite=overwrite, meta=meta, limits=limits)
+        _run_lists(
+            storage, engine, requests,
+            overwrite=overwrite, meta=meta, limits=limits, judging=judging,
+        )  # fmt: skip
 
 
 def _columns(requests: RowRequests) -> list[Column]:
@@ -72,6 +82,7 @@ def _run_stream(
     overwrite: bool,
     meta: bool,
     limits: Limits,
+    judging: Judging,
 ) -> None:
     columns = _columns(requests)
     step = storage.open_step(
@@ -82,15 +93,20 @@ def _run_stream(
         requests_of=replace(requests, folders=step.folders),
         serving=serving,
         output=Output(step.output, columns, step.open_writer, overwrite, meta),
-        checks=[empty],
+        checks=judging.checks,
+        rejects=judging.rejects,
         limits=limits,
         price=price_for(serving),
         live_price=price_for(serving, live=True),
     )
     summary = run(plan)
     _log.info("%d answers in %d rows, %s", summary.captioned, summary.rows, summary.output)
-    if summary.failed:
-        _log.warning("%d answers failed; see %s", sum(summary.failed.values()), summary.errors)
+    if summary.errors is not None:
+        _log.warning(
+            "%d answers failed, %d were turned down and kept, %d rows dropped; see %s",
+            sum(summary.failed.values()), sum(summary.flagged.values()), summary.dropped,
+            summary.errors,
+        )  # fmt: skip
 
 
 def _run_lists(
@@ -101,6 +117,7 @@ def _run_lists(
     overwrite: bool,
     meta: bool,
     limits: Limits,
+    judging: Judging,
 ) -> None:
     columns = _columns(requests)
     names = list(added_columns(columns, has_meta=meta))
@@ -115,16 +132,33 @@ def _run_lists(
         refuse_columns(names, fields, f"row {index}")
     asked = _asked(rows, replace(requests, folders=[os.curdir]))
     price = price_for(serving) if meta else UNPRICED
-    found = entries_of(serving, columns, asked, checks=[empty], price=price, limits=limits)
+    found = entries_of(
+        serving,
+        columns,
+        asked,
+        checks=judging.checks,
+        rejects=judging.rejects,
+        price=price,
+        limits=limits,
+    )
     for index, entries in enumerate(found):
-        for entry in entries:
-            if entry.caption is None:
-                _log.warning("row %d has no answer: %s (%s)", index, entry.error, entry.error_kind)
+        _warn(index, entries)
+    is_kept = [not judging.rejects.drops(entries) for entries in found]
+    rows = list(itertools.compress(rows, is_kept))
+    found = list(itertools.compress(found, is_kept))
     added = [values_of(columns, entries, has_meta=meta) for entries in found]
-    if rows is data:
+    if isinstance(data, list):
         storage.write([{**row, **more} for row, more in zip(rows, added, strict=True)])
     else:
-        storage.write(data.assign(**{name: [more[name] for more in added] for name in names}))
+        kept = data if all(is_kept) else data[is_kept]
+        storage.write(kept.assign(**{name: [more[name] for more in added] for name in names}))
+
+
+def _warn(index: int, entries: Sequence[Entry]) -> None:
+    for entry in entries:
+        if entry.error_kind is not None:
+            what = "an answer that was turned down" if entry.is_flagged else "no answer"
+            _log.warning("row %d has %s: %s (%s)", index, what, entry.error, entry.error_kind)
 
 
 def _asked(

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
 from dataflow.core.operator import OperatorABC
 from dataflow.core.serving import LLMServingABC
 from dataflow.core.storage import DataFlowStorage
+from dataflow.engine.rejects import MAX_ASKS
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.answering import answer_rows
+from dataflow.operators.core_vision.judging import judging_by
 from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.row_requests import RowRequests
@@ -27,9 +30,16 @@ class ImageCaptionGenerator(OperatorABC):
             a file.
         limits: What a picture may cost, how large it is sent, whether URLs may be private, and
             where what they led to is kept (`image_cache`).
+        checks: What is asked of captions besides that they are there, the surest first: each a
+            function of a text and its `Context` that returns a `Verdict` or None. Those of this
+            package are made by `checks_for`.
+        on_reject: What becomes of a caption that a check turns down: ``"reask"`` asks again as
+            helps, then flags the best answer, ``"reask-drop"`` and ``"reask-fail"`` drop
+            the row or fail it then; ``"flag"``, ``"drop"`` and ``"fail"`` do that at once.
+        max_asks: Asks of one caption in all, where it is asked again.
 
     Raises:
-        UsageError: both `n` and `prompts`, or no prompt.
+        UsageError: both `n` and `prompts`, or no prompt; no such `on_reject`.
     """
 
     def __init__(
@@ -40,6 +50,9 @@ class ImageCaptionGenerator(OperatorABC):
         n: int = 1,
         prompts: Sequence[Prompt] | None = None,
         limits: Limits | None = None,
+        checks: Sequence[Check] | None = None,
+        on_reject: str = "reask",
+        max_asks: int = MAX_ASKS,
     ) -> None:
         if prompts is not None and (n != 1 or not prompts):
             raise UsageError("give at least one prompt, and in each its own n")
@@ -48,6 +61,10 @@ class ImageCaptionGenerator(OperatorABC):
         self.n = n
         self.prompts = prompts
         self.limits = limits
+        self.checks = checks
+        self.on_reject = on_reject
+        self.max_asks = max_asks
+        self._judging = judging_by(checks, on_reject, max_asks)
 
     @staticmethod
     def get_desc(lang: str = "en") -> str:
@@ -92,10 +109,17 @@ class ImageCaptionGenerator(OperatorABC):
                 overwrite=overwrite,
                 meta=meta,
                 limits=self.limits,
+                judging=self._judging,
             )
             return [prompt.name for prompt in self.prompts]
         generator = PromptedVQAGenerator(
-            self.llm_serving, self.system_prompt, n=self.n, limits=self.limits
+            self.llm_serving,
+            self.system_prompt,
+            n=self.n,
+            checks=self.checks,
+            on_reject=self.on_reject,
+            max_asks=self.max_asks,
+            limits=self.limits,
         )
         answer_key = generator.run(
             storage,

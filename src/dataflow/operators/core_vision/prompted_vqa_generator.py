@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
 from dataflow.core.operator import OperatorABC
 from dataflow.core.serving import LLMServingABC
 from dataflow.core.storage import DataFlowStorage
+from dataflow.engine.rejects import MAX_ASKS
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.answering import answer_rows
+from dataflow.operators.core_vision.judging import judging_by
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.row_requests import RowRequests
 
@@ -25,6 +29,13 @@ class PromptedVQAGenerator(OperatorABC):
         n: Answers to each row; more than one make a list, and need a temperature above 0.
         limits: What a picture may cost, how large it is sent, whether URLs may be private, and
             where what they led to is kept (`image_cache`).
+        checks: What is asked of captions besides that they are there, the surest first: each a
+            function of a text and its `Context` that returns a `Verdict` or None. Those of this
+            package are made by `checks_for`.
+        on_reject: What becomes of an answer that a check turns down: ``"reask"`` asks again as
+            helps, then flags the best answer, ``"reask-drop"`` and ``"reask-fail"`` drop
+            the row or fail it then; ``"flag"``, ``"drop"`` and ``"fail"`` do that at once.
+        max_asks: Asks of one answer in all, where it is asked again.
     """
 
     def __init__(
@@ -35,12 +46,16 @@ class PromptedVQAGenerator(OperatorABC):
         *,
         n: int = 1,
         limits: Limits | None = None,
+        checks: Sequence[Check] | None = None,
+        on_reject: str = "reask",
+        max_asks: int = MAX_ASKS,
     ) -> None:
         self.serving = serving
         self.system_prompt = system_prompt
         self.prompt_template = prompt_template
         self.n = n
         self.limits = limits
+        self._judging = judging_by(checks, on_reject, max_asks)
 
     @staticmethod
     def get_desc(lang: str = "en") -> str:
@@ -99,5 +114,6 @@ class PromptedVQAGenerator(OperatorABC):
             overwrite=overwrite,
             meta=meta,
             limits=self.limits,
+            judging=self._judging,
         )
         return output_answer_key

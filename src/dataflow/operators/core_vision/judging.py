@@ -1,0 +1,39 @@
+"""What is asked of answers, and what becomes of those that a check turns down."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dataflow.checks.empty import empty
+from dataflow.core.check import Check
+from dataflow.engine.rejects import Rejects, rejects_named
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """What is asked of answers, and what becomes of those that a check turns down.
+
+    Attributes:
+        checks: Run over each answer, in this order.
+        rejects: What becomes of an answer that one of them turns down.
+    """
+
+    checks: Sequence[Check] = (empty,)
+    rejects: Rejects = field(default_factory=Rejects)
+
+
+def judging_by(checks: Sequence[Check] | None, on_reject: str, max_asks: int) -> Judging:
+    """What an operator's arguments mean.
+
+    Args:
+        checks: A user's, in addition to the one that there is an answer at all; None for no other.
+        on_reject: A name of `rejects.ON_REJECT`; without checks it has no effect.
+        max_asks: Asks of one request in all.
+
+    Raises:
+        UsageError: there is no such name, or `max_asks` is below 1.
+    """
+    # anybody's code cannot be told from what it was in the run before: it judges in every run
+    rejects = rejects_named(on_reject, max_asks=max_asks, mark=None)
+    return Judging() if checks is None else Judging((empty, *checks), rejects)
