@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from tests.cli.conftest import Command
+from tests.erring_server import NARROWEST, ErringServer, caption
 from tests.hostile_server import MODEL, HostileServer, caption_of
 
 REFUSAL = "I'm sorry, but I can't help with that."
@@ -91,6 +92,29 @@ def test_a_caption_that_cannot_be_had_leaves_the_old_one_and_is_told(dataflow, p
     where = [(error["row"], error["column"], error["number"]) for error in errors]
     assert where == [(1, "caption", 1), (2, "caption", 0)]
     assert errors[0]["place"] == "out.jsonl, line 2"
+
+
+@pytest.mark.parametrize(("asks", "status"), [(1, 3), (6, 0)])
+def test_an_answer_with_a_fault_is_asked_for_again_so_often(dataflow, asks: int, status: int):
+    from PIL import Image
+
+    rows = []
+    for number in range(12):
+        picture = Image.new("RGB", (NARROWEST + number, 32), (90, 120, 150))
+        picture.save(dataflow.folder / f"{number}.png")
+        rows.append({"image": f"{number}.png", "caption": f"Error: 500 at row {number}"})
+    (dataflow.folder / "out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    sampling = ("--temperature", 0.2, "--seed", 7, "--max-tokens", 64, "--max-asks", asks)
+    with ErringServer("refusal") as server:
+        done = dataflow("check", "out.jsonl", *engine(server, *sampling))
+        assert done.returncode == status, done.stderr
+        assert (server.asked.total() > 12) == (asks > 1)
+    new = [row["caption"] for row in lines(dataflow.folder / "out.fixed.jsonl")]
+    kept = [n for n in range(12) if new[n] == rows[n]["caption"]]
+    assert [new[n] for n in range(12) if n not in kept] == [
+        caption(n) for n in range(12) if n not in kept
+    ]
+    assert bool(kept) == bool(status)
 
 
 def test_a_caption_that_too_many_pictures_have_is_not_taken_again(dataflow, pictures):

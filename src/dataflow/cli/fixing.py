@@ -28,7 +28,7 @@ from dataflow.engine.intake import numbered
 from dataflow.engine.job import Plan
 from dataflow.engine.meta import META_SHAPE
 from dataflow.engine.place import free_name
-from dataflow.engine.rejects import Rejects, mark_of
+from dataflow.engine.rejects import mark_of
 from dataflow.formats.captions import Captioned, is_talk, told_before
 from dataflow.formats.coco_captions import CocoCaptions, CocoCaptionsWriter
 from dataflow.formats.compression import compression_of, ending_of
@@ -87,7 +87,9 @@ def fixed(
         where = str(plan.output.path)
         if data.sidecar is not None:
             where = f"*{data.sidecar} beside the pictures"
-        plan = replace(plan, checks=_checks(asked, quality), rejects=Rejects(mark=mark_of(asked)))
+        # where no answer is sound, none takes the place of what is there
+        rejects = replace(plan.rejects, then="fail", mark=mark_of(asked, plan.rejects.mark))
+        plan = replace(plan, checks=_checks(asked, quality, plan), rejects=rejects)
         summary = run_shown(plan, lambda: where)
         say(f"The faults and the old captions are listed in {listed}.")
         return not summary.failed
@@ -95,11 +97,15 @@ def fixed(
         plan.serving.cleanup()
 
 
-def _checks(asked: Asked, quality: Quality) -> list[Check]:
+def _checks(asked: Asked, quality: Quality, plan: Plan) -> list[Check]:
     """The checks of the new captions; they know those that the dataset has."""
+    by_column = cast("_Requests", plan.requests_of).by_column.values()
+    if any(prompt.template is not None for requests in by_column for prompt in requests.prompts):
+        # what the question says about each picture, a true caption may say again
+        asked = replace(asked, leave_out=asked.leave_out | {"echo"})
     checks = checks_for(asked)
     seen = [report.repeated for report in quality.columns.values() if report.repeated is not None]
-    if len(seen) == 1:
+    if len(seen) == 1:  # of several columns nobody could tell which it is
         checks["repeated"] = seen[0]
     return [*checks.values()]
 

@@ -9,7 +9,7 @@ from dataflow.cli.choices.batching import BatchingChoices
 from dataflow.cli.choices.checking import CheckingChoices
 from dataflow.cli.choices.engine import EngineChoices
 from dataflow.cli.choices.output import OutputChoices
-from dataflow.cli.choices.rejecting import RejectingChoices
+from dataflow.cli.choices.rejecting import ReaskingChoices, RejectingChoices
 from dataflow.cli.choices.running import RunningChoices
 from dataflow.cli.choices.source import SourceChoices
 from dataflow.cli.choices.spending import SpendingChoices
@@ -21,6 +21,7 @@ class Choices(
     BatchingChoices,
     SpendingChoices,
     RunningChoices,
+    ReaskingChoices,
     RejectingChoices,
     CheckingChoices,
     AskingChoices,

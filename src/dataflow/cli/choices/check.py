@@ -11,6 +11,7 @@ from dataflow.cli.choices.asking import QuestionChoices
 from dataflow.cli.choices.batching import BatchingChoices
 from dataflow.cli.choices.checking import CheckingChoices
 from dataflow.cli.choices.engine import EngineChoices
+from dataflow.cli.choices.rejecting import ReaskingChoices
 from dataflow.cli.choices.running import RunningChoices
 from dataflow.cli.choices.source import PictureChoices
 from dataflow.cli.choices.spending import SpendingChoices
@@ -99,6 +100,7 @@ class CheckChoices(
     PictureChoices,
     QuestionChoices,
     EngineChoices,
+    ReaskingChoices,
     FixChoices,
     CheckingChoices,
     ReportChoices,

@@ -36,6 +36,17 @@ class RejectingChoices:
             show_default="reask, then flag",
         ),
     ] = OnReject.reask
+    no_checks: Annotated[
+        bool, typer.Option("--no-checks", help="Turn down nothing but empty answers.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReaskingChoices:
+    """How a caption that a check turns down is asked for again, and what is taken off one."""
+
+    PANEL: ClassVar[str] = "What becomes of a caption that is turned down"
+
     max_asks: Annotated[
         int, typer.Option(min=1, max=100, help="Asks of one caption in all, where it asks again.")
     ] = 3
@@ -55,9 +66,6 @@ class RejectingChoices:
             show_default="that of the model",
         ),
     ] = None
-    no_checks: Annotated[
-        bool, typer.Option("--no-checks", help="Turn down nothing but empty answers.")
-    ] = False
     strip_lead_in: Annotated[
         bool,
         typer.Option(
