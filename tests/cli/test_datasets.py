@@ -48,6 +48,15 @@ def test_shards_in_the_same_shards_with_captions_out(dataflow, server):
     assert dataflow("caption", "shards/{00000..00002}.tar", *api(server)).returncode == 2
 
 
+def test_runs_over_some_shards_each_fill_one_folder(dataflow, server):
+    given = write_shards(dataflow.folder / "shards", 4, 3)
+    for some in ("{00000..00001}", "{00002..00003}", "{00000..00001}"):
+        done = dataflow("caption", f"shards/{some}.tar", "-o", "out", *api(server))
+        assert done.returncode == 0, done.stderr
+    check_shards(given, dataflow.folder / "out")
+    assert server.asked == 12
+
+
 def test_shards_of_a_run_that_was_killed_twice(dataflow, server):
     given = write_shards(dataflow.folder / "shards", 5, 8)
     arguments = ["caption", "shards/{00000..00004}.tar", "-o", "out", *api(server)]

@@ -135,6 +135,31 @@ def test_captions_are_pushed_in_one_commit(caption, hub, dataflow, parts):
     assert TOKEN not in done.stderr + done.stdout
 
 
+def test_splits_are_pushed_one_by_one_and_leave_each_other_alone(caption, hub, dataflow):
+    hub.repos["someone/eyes"] = {"data/test-00003-of-00004.parquet": b"old"}
+    for split, numbers in (("", range(3)), (":test", range(3, 5))):
+        (dataflow.folder / "in.parquet").write_bytes(parquet(numbers))
+        push = ["--push-to-hub", f"someone/eyes{split}", "--fresh"]
+        done = caption("in.parquet", "-o", "out.parquet", *push, HF_TOKEN=TOKEN)
+        assert done.returncode == 0, done.stderr
+    assert sorted(hub.repos["someone/eyes"]) == [
+        "data/test-00000-of-00001.parquet",
+        "data/train-00000-of-00001.parquet",
+    ]
+    for split, count in (("train", 3), ("test", 2)):
+        done = caption(f"hf:someone/eyes:{split}", "-o", f"{split}.csv", "--output-key", "more")
+        assert done.returncode == 0, done.stderr
+        assert len((dataflow.folder / f"{split}.csv").read_text().splitlines()) == 1 + count
+
+
+def test_a_split_that_has_no_name_is_refused_before_anything_is_asked(caption, server, dataflow):
+    (dataflow.folder / "in.parquet").write_bytes(parquet(range(3)))
+    for wrong in ("someone/eyes:", "someone/eyes:a-b"):
+        done = caption("in.parquet", "-o", "out.parquet", "--push-to-hub", wrong, HF_TOKEN=TOKEN)
+        assert (done.returncode, server.asked) == (2, 0)
+        assert "no name of a split" in done.stderr
+
+
 def test_what_was_pushed_can_be_captioned_again_as_a_dataset_of_the_hub(caption, hub, dataflow):
     (dataflow.folder / "in.parquet").write_bytes(parquet(range(3)))
     done = caption(

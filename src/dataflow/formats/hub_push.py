@@ -9,7 +9,7 @@ from typing import Any
 
 from dataflow.core.errors import MissingPackageError, OutputError, UsageError
 
-_SHARD = re.compile(r"data/train-\d{5,}-of-\d{5,}\.parquet")
+_SPLIT = re.compile(r"\w+(?:\.\w+)*")  # as Hugging Face's datasets takes a split's name
 
 _LONGEST = 300  # characters of the library's own words in a message
 
@@ -18,13 +18,18 @@ def check(repo: str) -> None:
     """Make sure, before anything is spent, that the hub knows who we are.
 
     Args:
-        repo: ``"owner/name"``, or ``"name"`` for one's own.
+        repo: ``"owner/name"``, or ``"name"`` for one's own; ``":split"`` may follow.
 
     Raises:
         MissingPackageError: `huggingface_hub` is not installed.
-        UsageError: there is no token, or the hub does not take it.
+        UsageError: the split's name is none, there is no token, or the hub does not take it.
     """
-    api = _api()
+    api, (_, split) = _api(), _parted(repo)
+    if not _SPLIT.fullmatch(split):
+        raise UsageError(
+            f"--push-to-hub {repo}: {split!r} is no name of a split; it has letters, digits, "
+            "underscores and dots between them"
+        )
     try:
         api.whoami()
     except Exception as error:
@@ -35,7 +40,7 @@ def check(repo: str) -> None:
 
 
 def push(files: Sequence[Path], repo: str) -> str:
-    """Put `files` into `repo` as the shards of its split ``train``; former shards of it go.
+    """Put `files` into `repo` as the shards of one split, ``train`` unless named; its former go.
 
     The hub shows all of them or, where something fails, what was there before.
 
@@ -51,12 +56,14 @@ def push(files: Sequence[Path], repo: str) -> str:
     """
     import huggingface_hub as hub
 
-    api = _api()
+    api, (name, split) = _api(), _parted(repo)
+    begin = f"data/{split}-"
+    shard = re.compile(re.escape(begin) + r"\d{5,}-of-\d{5,}\.parquet")
     try:
-        url = api.create_repo(repo, repo_type="dataset", private=True, exist_ok=True)
-        names = [f"data/train-{n:05}-of-{len(files):05}.parquet" for n in range(len(files))]
+        url = api.create_repo(name, repo_type="dataset", private=True, exist_ok=True)
+        names = [f"{begin}{n:05}-of-{len(files):05}.parquet" for n in range(len(files))]
         there = api.list_repo_files(url.repo_id, repo_type="dataset")
-        former = [name for name in there if _SHARD.fullmatch(name) and name not in names]
+        former = [name for name in there if shard.fullmatch(name) and name not in names]
         api.create_commit(
             url.repo_id,
             repo_type="dataset",
@@ -75,6 +82,12 @@ def push(files: Sequence[Path], repo: str) -> str:
             f"{files[0]}: run the same command again, and nothing is asked twice"
         ) from error
     return str(url)
+
+
+def _parted(repo: str) -> tuple[str, str]:
+    """The dataset's name and the split's."""
+    name, colon, split = repo.partition(":")
+    return name, split if colon else "train"
 
 
 def _told(error: Exception) -> str:

@@ -76,9 +76,9 @@ class OutputChoices:
     push_to_hub: Annotated[
         str | None,
         typer.Option(
-            metavar="REPO",
+            metavar="REPO[:SPLIT]",
             help="At the end, put the .parquet output into this dataset of the Hugging Face hub, "
-            "in one commit; a new one is private.",
+            "in one commit: as its split train, or another. A new one is private.",
         ),
     ] = None
     keep: Annotated[
