@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dataflow.core.check import Verdict
-from dataflow.core.request import Request, Turn
+from dataflow.core.request import Request, Turn, Usage
 from dataflow.engine.answer import Answer
 from dataflow.engine.reask import Takes, best_of, gravity_of, next_request
 
@@ -18,8 +20,8 @@ def answer(*kinds: str, ask: int = 0, follow_up: str = "") -> Answer:
     return Answer(b"key", ask, "text", verdicts, caption="text")
 
 
-def changes(answers, *, sampling=SAMPLING, penalty="repetition_penalty", most_tokens=None):
-    takes = Takes(sampling, penalty, most_tokens)
+def changes(answers, *, sampling=SAMPLING, penalty="repetition_penalty", context=None):
+    takes = Takes(sampling, penalty, context)
     found = next_request(REQUEST, answers, takes, max_asks=9)
     assert found is not None
     return found
@@ -79,9 +81,11 @@ def test_a_loop_that_was_cut_off_gets_no_more_tokens_to_loop_with():
     assert "max_tokens" not in changes([answer("loop", "cut_off")])[1]
 
 
-def test_no_more_tokens_are_asked_for_than_the_engine_takes():
-    assert changes([answer("cut_off")], most_tokens=150)[1]["max_tokens"] == 150
-    assert changes([answer("cut_off")], most_tokens=80)[1]["max_tokens"] == 100
+def test_no_more_tokens_are_asked_for_than_the_context_has_beside_the_question():
+    cut = replace(answer("cut_off"), usage=Usage(prompt_tokens=300))
+    assert changes([cut], context=4096)[1]["max_tokens"] == 200
+    assert 100 < changes([cut], context=500)[1]["max_tokens"] <= 200 - 50
+    assert changes([cut], context=310)[1]["max_tokens"] == 100
 
 
 def test_follow_ups_stand_at_the_end_of_the_question_each_once():

@@ -13,8 +13,16 @@ from dataflow.checks.empty import empty
 from dataflow.checks.length import length
 from dataflow.checks.refusal import refusal
 from dataflow.core.check import Verdict
-from dataflow.core.errors import BadRequestError, EmptyCaptionError, OutOfMoneyError, UsageError
+from dataflow.core.errors import (
+    BadRequestError,
+    EmptyCaptionError,
+    LimitReachedError,
+    OutOfMoneyError,
+    RateLimitedError,
+    UsageError,
+)
 from dataflow.core.request import Reply, Usage
+from dataflow.engine.job import Ceiling
 from dataflow.engine.rejects import Fallback, Rejects, mark_of, rejects_named
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
@@ -273,3 +281,47 @@ def test_names_of_what_to_do_are_known_or_refused():
         rejects_named("redo", mark=0)
     with pytest.raises(UsageError, match="once at least"):
         rejects_named("reask", max_asks=0, mark=0)
+
+
+def test_rows_that_were_planned_but_not_judged_again_are_not_taken_for_judged(dataset):
+    """Killed in between, a run left a plan that stands over answers of other checks."""
+    first = dataset.add(1).plan(Says(LONG))
+    assert first.stamp is not None, "or nothing is recalled"
+    run(first)
+    serving = Says(SHORT)
+    again = replace(plan_of(dataset, serving), stamp=first.stamp)
+    summary = run(again)
+    assert (summary.requests, summary.reused) == (1, 0)
+    assert dataset.captions() == [SHORT]
+
+
+def test_what_was_flagged_is_recalled_with_the_output(dataset):
+    run(plan_of(dataset.add(2), Says([LONG], [SHORT]), "flag"))
+    summary = run(plan_of(dataset, Says(), "flag"))
+    assert (summary.requests, summary.captioned, summary.flagged) == (0, 1, {"length": 1})
+    run(plan_of(dataset, Says(), "drop"))
+    assert run(plan_of(dataset, Says(), "drop")).dropped == 1
+
+
+def test_failures_that_pass_between_two_asks_are_tried_again_and_counted(dataset):
+    answers = [LONG, RateLimitedError("later"), Reply(SHORT, usage=Usage(10, 5))]
+    run(plan_of(dataset.add(1), Says(*answers), meta=True))
+    meta = dataset.rows()[0]["caption_meta"]
+    assert (dataset.captions(), meta["asks"], meta["attempts"]) == ([SHORT], 2, 3)
+
+
+def test_a_limit_on_tokens_holds_for_further_asks_and_a_later_run_goes_on(dataset):
+    class Bounded(Says):
+        def settings(self):
+            return {"model": self.model, "sampling": {"max_tokens": 10}}
+
+    answers = [Reply(LONG, usage=Usage(90_000, 10)), Reply(SHORT, usage=Usage(90_000, 5))]
+    first = Bounded(*answers)
+    plan = plan_of(dataset.add(1), first)
+    with pytest.raises(LimitReachedError):
+        run(replace(plan, ceiling=Ceiling(tokens=100_000)))
+    assert first.asked == 1
+    summary = run(plan_of(dataset, Bounded(answers[1])))
+    assert (summary.requests, dataset.captions()) == (1, [SHORT])
+    status = status_of(dataset.output)
+    assert (status.usage.prompt_tokens, status.asked_again) == (180_000, 1)

@@ -42,6 +42,9 @@ PENALTIES = {
 (https://platform.openai.com/docs/api-reference/chat/create, from -2 to 2)."""
 
 
+_ADDED = 64  # tokens of all follow-ups together
+
+
 @dataclass(frozen=True, slots=True)
 class Takes:
     """What an engine can be told.
@@ -49,12 +52,13 @@ class Takes:
     Attributes:
         sampling: By what it samples where the request says nothing else.
         penalty: The field that makes said words less likely, one of `PENALTIES`, or empty.
-        most_tokens: Tokens of one answer that it does not refuse; None where that is not known.
+        context: Tokens of a question and its answer that it does not refuse; None where that is
+            not known.
     """
 
     sampling: Mapping[str, Any]
     penalty: str = ""
-    most_tokens: int | None = None
+    context: int | None = None
 
     @staticmethod
     def by(serving: EngineServing, request: Request) -> Takes:
@@ -111,9 +115,10 @@ def _sampling(answers: Sequence[Answer], takes: Takes) -> dict[str, Any]:
     if loops and takes.penalty:
         neutral, step = PENALTIES[takes.penalty]
         changed[takes.penalty] = round(given.get(takes.penalty, neutral) + step * loops, 3)
+    room = 2**31 if takes.context is None else takes.context - _read(answers[-1])
     for name in ("max_tokens", "max_completion_tokens"):
         if short and (tokens := _number(given.get(name))) is not None:
-            changed[name] = max(tokens, min(tokens * 2**short, takes.most_tokens or 2**31))
+            changed[name] = max(tokens, min(tokens * 2**short, room))
     return changed
 
 
@@ -144,6 +149,11 @@ def gravity_of(answer: Answer) -> int:
     if kinds & NO_CAPTION:
         return 3
     return 2 if kinds & SPOILT else 1
+
+
+def _read(answer: Answer) -> int:
+    """Tokens of the question, and some for what is added to it."""
+    return (answer.usage.prompt_tokens or 0) + _ADDED
 
 
 def _number(value: object) -> int | float | None:
