@@ -62,6 +62,17 @@ def test_a_cache_changes_no_request_so_nothing_is_asked_again(dataflow, command,
     assert engine.asked == ROWS
 
 
+def test_what_an_estimate_fetched_is_not_fetched_again_by_the_run(dataflow, command, pictures):
+    price = ["--price-in", "1", "--price-out", "1"]
+    done = dataflow("estimate", *command[1:], "cache", "-o", "out.jsonl", *price)
+    assert done.returncode == 0, done.stderr
+    assert pictures.asked.total() == ROWS
+    done = dataflow(*command, "cache", "-o", "out.jsonl")
+    assert done.returncode == 0, done.stderr
+    assert captions(dataflow.folder / "out.jsonl") == RIGHT
+    assert pictures.asked.total() == ROWS
+
+
 def test_two_runs_at_once_that_are_killed_leave_a_cache_of_whole_pictures(
     dataflow, command, engine, pictures
 ):

@@ -10,6 +10,7 @@ are compared as bytes (text) or as Arrow scalars.
 from __future__ import annotations
 
 import argparse
+import json
 import sys
 import tempfile
 from collections.abc import Callable
@@ -57,24 +58,55 @@ def _exact(scalar: Any) -> bytes:
     return batch.serialize().to_pybytes()
 
 
+def _compare(found: Found, before: pa.Table, after: pa.Table) -> None:
+    found.compare(before.schema.metadata, after.schema.metadata)
+    for place, schema in enumerate(before.schema):
+        found.compare(
+            (schema, schema.metadata), (after.schema[place], after.schema[place].metadata)
+        )
+        for one, other in zip(before.column(place), after.column(place), strict=True):
+            found.fields += 1
+            if not one.equals(other) and _exact(one) != _exact(other):
+                found.differences.append((one, other))
+
+
 def _arrow(ending: str) -> Callable[[Found, Path, st.DataObject], None]:
     def check(found: Found, folder: Path, data: st.DataObject) -> None:
         source, output = folder / f"in{ending}", folder / f"out{ending}"
         _save(source, data.draw(tables(ROWS_EACH, for_parquet=ending == ".parquet")))
-        before = _read(source)
         through(source, output)
-        after = _read(output)
-        found.compare(before.schema.metadata, after.schema.metadata)
-        for place, schema in enumerate(before.schema):
-            found.compare(
-                (schema, schema.metadata), (after.schema[place], after.schema[place].metadata)
-            )
-            for one, other in zip(before.column(place), after.column(place), strict=True):
-                found.fields += 1
-                if not one.equals(other) and _exact(one) != _exact(other):
-                    found.differences.append((one, other))
+        _compare(found, _read(source), _read(output))
 
     return check
+
+
+def _in_two(data: st.DataObject, folder: Path, ending: str) -> pa.Table:
+    """A table in two files of `folder`; returns what another hand reads of both."""
+    folder.mkdir()
+    whole = data.draw(tables(ROWS_EACH, for_parquet=ending == ".parquet"))
+    first = data.draw(st.integers(0, ROWS_EACH))
+    parts = [folder / f"{name}{ending}" for name in "ab"]
+    for part, rows in zip(parts, (whole.slice(0, first), whole.slice(first)), strict=True):
+        _save(part, rows)
+    return pa.concat_tables(map(_read, parts))
+
+
+def parquet_files(found: Found, folder: Path, data: st.DataObject) -> None:
+    """Two Parquet files as one dataset."""
+    before = _in_two(data, folder / "in", ".parquet")
+    through(folder / "in" / "*.parquet", folder / "out.parquet")
+    _compare(found, before, _read(folder / "out.parquet"))
+
+
+def saved(found: Found, folder: Path, data: st.DataObject) -> None:
+    """A folder of two streams, as Hugging Face's datasets saves it."""
+    before = _in_two(data, folder / "in", ".arrows")
+    files = [{"filename": f"{name}.arrows"} for name in "ab"]
+    (folder / "in" / "state.json").write_text(json.dumps({"_data_files": files}))
+    (folder / "in" / "dataset_info.json").write_text("{}")
+    through(folder / "in", folder / "out", format_name="saved")
+    [name] = (file.name for file in (folder / "out").glob("*.arrow"))
+    _compare(found, before, _read(folder / "out" / name))
 
 
 CHECKS: dict[str, Callable[[Found, Path, st.DataObject], None]] = {
@@ -86,6 +118,8 @@ CHECKS: dict[str, Callable[[Found, Path, st.DataObject], None]] = {
     "arrow": _arrow(".arrow"),
     "arrows": _arrow(".arrows"),
     "feather": _arrow(".feather"),
+    "parquets": parquet_files,
+    "saved": saved,
     "webdataset": webdataset,
     "coco": coco,
     "pickle": pickled,

@@ -8,6 +8,7 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -239,3 +240,17 @@ def test_a_cache_that_hangs_is_given_up_and_told_once(caches, caplog):
         assert cache.find(KEYS[0]) is None
     [told] = caplog.messages
     assert "does not answer" in told
+
+
+def test_an_index_from_elsewhere_leads_to_no_file_outside_the_folder(caches, tmp_path, caplog):
+    victim = tmp_path / "victim"
+    victim.write_text("not ours")
+    caches().keep(KEYS[0], b"1")
+    index = sqlite3.connect(tmp_path / "a" / "cache" / "index.sqlite")
+    with index:
+        index.execute("INSERT INTO files VALUES (?, 100, x'00', 0)", (f"..{victim}",))
+    index.close()
+    with caplog.at_level(logging.WARNING, "dataflow"):
+        caches(most=50).keep(KEYS[1], bytes(20))
+    assert victim.read_text() == "not ours"
+    assert "is no key" in caplog.text

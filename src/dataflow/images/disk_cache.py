@@ -13,6 +13,7 @@ import hashlib
 import io
 import logging
 import os
+import re
 import shutil
 import sqlite3
 import tempfile
@@ -37,6 +38,7 @@ _TABLES = """
         BEGIN UPDATE total SET bytes = bytes - old.size; END;
 """
 _LINE = "SELECT key, size, digest, used FROM files WHERE key = ?"
+_KEY = re.compile(r"[0-9a-f]{3,}")
 _BUSY = 10.0  # seconds that another process may hold the index
 _LEFT_OVER = 3600.0  # seconds after which a file that is still being written belongs to nobody
 _CHUNK = 1 << 20
@@ -87,7 +89,7 @@ class DiskCache:
         """Keep `content` under `key`, and let go of others for it.
 
         Args:
-            key: Hexadecimal digits, at least three.
+            key: Hexadecimal digits in lower case, at least three.
             content: Bytes, or a file, which is read from its start.
         """
         self._write(lambda: self._put(key, content))
@@ -124,6 +126,8 @@ class DiskCache:
     # --- the files ------------------------------------------------------------------------------
 
     def _place(self, key: str) -> Path:
+        if not _KEY.fullmatch(key):  # an index from elsewhere may not lead out of the folder
+            raise sqlite3.DatabaseError(f"the index holds {key!r:.50}, which is no key")
         return self._folder / key[:2] / key[2:]
 
     def _read(self, key: str, size: int, digest: bytes) -> bytes | BinaryIO | None:
@@ -174,12 +178,9 @@ class DiskCache:
 
     def _make_room(self, index: sqlite3.Connection, size: int) -> None:
         """Let the longest unused go until there is room for `size` bytes."""
-        while self._total(index) + size > self._most:
-            keys = index.execute("SELECT key FROM files ORDER BY used LIMIT 16").fetchall()
-            for (key,) in keys:
-                self._remove(index, key)
-                if self._total(index) + size <= self._most:
-                    break
+        oldest = "SELECT key FROM files ORDER BY used LIMIT 1"
+        while self._total(index) + size > self._most and (line := index.execute(oldest).fetchone()):
+            self._remove(index, line[0])
 
     def _remove(self, index: sqlite3.Connection, key: str) -> None:
         """The file first: what the index still knows of is never more than there is."""
