@@ -46,6 +46,7 @@ def test_faulty_captions_are_asked_again_and_all_other_rows_keep_every_byte(data
     with HostileServer() as server:
         done = dataflow("check", "out.jsonl", *engine(server))
         assert done.returncode == 0, done.stderr
+        assert "2 captions are asked for again: “Please describe the image" in done.stderr
         assert server.asked == 2
         again = dataflow("check", "out.jsonl", *engine(server))
         assert again.returncode == 0, again.stderr

@@ -11,6 +11,7 @@ from typing import Any, cast
 from dataflow.checks.look import Fault
 from dataflow.checks.report import Quality
 from dataflow.checks.suite import Asked, checks_for
+from dataflow.checks.words import clipped
 from dataflow.cli.checking import Note, listing
 from dataflow.cli.choices.caption import Choices
 from dataflow.cli.choices.check import CheckChoices
@@ -39,6 +40,7 @@ from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import open_reader, output_format, writer_for
 from dataflow.formats.sidecar import SidecarWriter
 from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.serving.conversation import DEFAULT_QUESTION
 
 _CAPTION = "caption"
 """The one column of the run, whatever the dataset's are called."""
@@ -84,6 +86,7 @@ def fixed(
         if not spots:
             say("Nothing is to be fixed.")
             return True
+        say(f"{len(spots):,} captions are asked for again: {_questions(plan)}")
         where = str(plan.output.path)
         if data.sidecar is not None:
             where = f"*{data.sidecar} beside the pictures"
@@ -95,6 +98,14 @@ def fixed(
         return not summary.failed
     finally:
         plan.serving.cleanup()
+
+
+def _questions(plan: Plan) -> str:
+    """What is asked, for a person to see before it is paid for."""
+    by_column = cast("_Requests", plan.requests_of).by_column.values()
+    prompts = [prompt for requests in by_column for prompt in requests.prompts]
+    asked = (str(prompt.question or prompt.template or DEFAULT_QUESTION) for prompt in prompts)
+    return ", ".join(f"“{clipped(question)}”" for question in dict.fromkeys(asked))
 
 
 def _checks(asked: Asked, quality: Quality, plan: Plan) -> list[Check]:
