@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -104,6 +105,17 @@ def test_a_full_disk_is_told_once_and_every_row_has_its_caption(dataflow, comman
         assert captions(dataflow.folder / "b.jsonl") == RIGHT
         assert done.stderr.count("the image cache") == 1, done.stderr
         assert "full" in done.stderr or "No space" in done.stderr
+
+
+@needs_mount
+def test_a_cache_that_became_read_only_is_told_once_and_stops_nothing(dataflow, command, pictures):
+    with small_disk(dataflow.folder / "disk", 8) as disk:
+        assert dataflow(*command, disk / "cache", "-o", "a.jsonl").returncode == 0
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        done = dataflow(*command, disk / "cache", "--prompt", "Other?", "-o", "b.jsonl")
+        assert done.returncode == 0, done.stderr
+        assert captions(dataflow.folder / "b.jsonl") == RIGHT
+        assert done.stderr.count("the image cache") == 1, done.stderr
 
 
 @pytest.mark.parametrize(
