@@ -68,28 +68,13 @@ def fixed(
     listed = Path(choices.listed or plan.output.beside(".faults.jsonl"))
     if data.sidecar is not None and listed.exists():
         listed.rename(free_name(listed))  # what it lists stands nowhere else any more
-
-    def note(faults: Iterable[Fault]) -> None:
-        told = list(faults)
-        write(told)
-        where = (Spot(f.caption.row, f.caption.column, f.caption.number) for f in told)
-        spots.extend(spot for spot, _ in itertools.groupby(where))  # one may have several faults
-
     try:
-        with listing(str(listed)) as write:
-            quality = look(note)
-        if quality.unreadable:
-            raise UsageError(
-                f"{quality.name}: rows that cannot be read would be lost; repair them before --fix"
-            )
-        spots.sort()
+        quality = _looked_at(look, listed, spots)
         if not spots:
             say("Nothing is to be fixed.")
             return True
         say(f"{len(spots):,} captions are asked for again: {_questions(plan)}")
-        where = str(plan.output.path)
-        if data.sidecar is not None:
-            where = f"*{data.sidecar} beside the pictures"
+        where = f"*{data.sidecar} beside the pictures" if data.sidecar else str(plan.output.path)
         # where no answer is sound, none takes the place of what is there
         rejects = replace(plan.rejects, then="fail", mark=mark_of(asked, plan.rejects.mark))
         plan = replace(plan, checks=_checks(asked, quality, plan), rejects=rejects)
@@ -98,6 +83,25 @@ def fixed(
         return not summary.failed
     finally:
         plan.serving.cleanup()
+
+
+def _looked_at(look: Callable[[Note], Quality], listed: Path, spots: list[Spot]) -> Quality:
+    """Check the dataset: list each fault in the file `listed`, and where it stands in `spots`."""
+
+    def note(faults: Iterable[Fault]) -> None:
+        told = list(faults)
+        write(told)
+        where = (Spot(f.caption.row, f.caption.column, f.caption.number) for f in told)
+        spots.extend(spot for spot, _ in itertools.groupby(where))  # one may have several faults
+
+    with listing(str(listed)) as write:
+        quality = look(note)
+    if quality.unreadable:
+        raise UsageError(
+            f"{quality.name}: rows that cannot be read would be lost; repair them before --fix"
+        )
+    spots.sort()
+    return quality
 
 
 def _questions(plan: Plan) -> str:
