@@ -12,6 +12,7 @@ from dataflow.cli.codes import code_of_kind
 from dataflow.core import errors
 from dataflow.core.request import Reply
 from dataflow.engine import policy
+from dataflow.engine.rejects import MAX_ASKS
 
 WHO = ((errors.RowError, "the row"), (errors.TryAgainError, "time"), (errors.StopRunError, "you"))
 
@@ -77,6 +78,11 @@ def does(kind: type[errors.DataflowError]) -> str:
         return f"stops, exit status {code_of_kind(kind)}; what is done is kept"
     if issubclass(kind, errors.TryAgainError):
         return retries(kind)
+    if issubclass(kind, errors.RejectedError):
+        return (
+            f"asks up to {MAX_ASKS} times, changed by what was wrong; then keeps the best answer, "
+            "flagged, or fails the row ([checks](checks.md)); asks again only with `--retry-failed`"
+        )
     if issubclass(kind, (errors.PictureError, errors.BadRowError)):
         return "fails the row, goes on; a later run looks again where no request was spent"
     return "fails the row, goes on; asks again only with `--retry-failed`"
