@@ -132,7 +132,9 @@ def test_a_check_that_broke_down_has_nothing_asked_again():
 def test_the_best_answer_has_the_least_grave_verdicts_then_the_fewest_then_is_the_first():
     refused, loop = answer("refusal"), answer("loop", ask=1)
     long, long_and_cut = answer("length", ask=2), answer("length", "cut_off", ask=3)
-    assert [gravity_of(a) for a in (refused, loop, long, answer())] == [3, 2, 1, 0]
+    cut = answer("cut_off", ask=5)
+    assert [gravity_of(a) for a in (refused, loop, cut, long, answer())] == [4, 3, 2, 1, 0]
+    assert best_of([cut, long]) == long
     assert best_of([refused, loop]) == loop
     assert best_of([loop, long_and_cut]) == long_and_cut
     assert best_of([long_and_cut, long]) == long

@@ -18,7 +18,10 @@ NO_CAPTION = frozenset({"empty", "refusal", "error_text"})
 """Kinds of verdicts on texts that are no caption at all: they are never kept as one."""
 
 SPOILT = frozenset({"loop", "echo", "language", "schema"})
-"""Kinds of verdicts on captions of which little can be used; all other kinds are blemishes."""
+"""Kinds of verdicts on captions of which little can be used."""
+
+UNFINISHED = frozenset({"cut_off"})
+"""The kind of verdict on captions that lack their end; all other kinds are blemishes."""
 
 CHECK_FAILED = "check_failed"
 """The kind of verdict where a check broke down over an answer: no other answer is asked for."""
@@ -142,13 +145,12 @@ def best_of(answers: Iterable[Answer]) -> Answer | None:
 
 
 def gravity_of(answer: Answer) -> int:
-    """How grave the gravest verdict on it is: 0 for none, 3 for what is no caption at all."""
+    """How grave the gravest verdict on it is: 0 for none, 4 for what is no caption at all."""
     kinds = {verdict.kind for verdict in answer.verdicts}
-    if not kinds:
-        return 0
-    if kinds & NO_CAPTION:
-        return 3
-    return 2 if kinds & SPOILT else 1
+    for gravity, those in ((4, NO_CAPTION), (3, SPOILT), (2, UNFINISHED)):
+        if kinds & those:
+            return gravity
+    return 1 if kinds else 0
 
 
 def _read(answer: Answer) -> int:
