@@ -85,10 +85,13 @@ def test_a_run_that_broke_off_goes_on_behind_the_rows_that_it_had_seen(dataset, 
     db = sqlite3.connect(dataset.output.with_name("out.jsonl.journal"))
     with db:  # as if the reader had not been so far ahead
         db.execute("DELETE FROM plan WHERE row >= 25")
+    # pictures are loaded side by side: which rows came before the one that broke off is chance
+    answered = db.execute("SELECT row FROM plan JOIN replies ON replies.key = plan.key").fetchall()
     db.close()
     plan, seen = looked_at(dataset.plan(FakeServing(width_of)))
     run(plan)
-    assert seen == list(range(20, ROWS))
+    assert answered
+    assert seen == [row for row in range(ROWS) if (row,) not in answered]
     assert dataset.captions() == [f"width {32 + n}" for n in range(ROWS)]
 
 
