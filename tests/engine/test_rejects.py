@@ -22,6 +22,7 @@ from dataflow.core.errors import (
     UsageError,
 )
 from dataflow.core.request import Reply, Usage
+from dataflow.engine.forecast import forecast
 from dataflow.engine.job import Ceiling
 from dataflow.engine.rejects import Fallback, Rejects, mark_of, rejects_named
 from dataflow.engine.runner import run
@@ -325,3 +326,10 @@ def test_a_limit_on_tokens_holds_for_further_asks_and_a_later_run_goes_on(datase
     assert (summary.requests, dataset.captions()) == (1, [SHORT])
     status = status_of(dataset.output)
     assert (status.usage.prompt_tokens, status.asked_again) == (180_000, 1)
+
+
+def test_an_estimate_counts_what_retry_failed_would_ask_again(dataset):
+    run(plan_of(dataset.add(2), Says([LONG], [SHORT]), "flag"))
+    again = plan_of(dataset, Says(), "flag")
+    assert forecast(again).requests == 0
+    assert forecast(replace(plan_of(dataset, Says(), "flag"), retry_failed=True)).requests == 1

@@ -50,7 +50,7 @@ class JournalView:
 
         Args:
             keys: Of requests.
-            retry_failed: Whether what failed for good is to be asked again.
+            retry_failed: Whether what failed for good, or was flagged, is to be asked again.
 
         Raises:
             JournalError: the file cannot be read, or is no journal.
@@ -58,7 +58,9 @@ class JournalView:
         if not keys or not self._path.exists():
             return {}
         found: dict[bytes, Answered] = {}
-        settled = "caption IS NOT NULL" + ("" if retry_failed else " OR is_final")
+        settled = "caption IS NOT NULL OR is_final"
+        if retry_failed:
+            settled = "caption IS NOT NULL AND error_kind IS NULL"
         try:
             with closing(open_to_look(self._path)) as db:
                 asks = "max(asks, 1)" if db.execute(_HAS_ASKS).fetchone() else "1"
