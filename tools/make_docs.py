@@ -6,6 +6,7 @@
   ``engine/policy.py``, and what a server can do, from the hostile server of the tests.
 * ``docs/estimate.md``: the rules of picture tokens, from ``billing/families.py``.
 * ``docs/checks.md``: how well the checks do on the labelled texts of the tests.
+* ``docs/presets.md``: each preset's request, checks and examples, from its file.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # the tests tell what a server 
 
 import checks_table  # noqa: E402
 import errors_table  # noqa: E402
+import presets_table  # noqa: E402
 
 from dataflow.billing.families import FAMILIES  # noqa: E402
 
@@ -51,6 +53,7 @@ COMMANDS = (
     ("dataflow", "estimate", "--help"),
     ("dataflow", "status", "--help"),
     ("dataflow", "check", "--help"),
+    ("dataflow", "presets", "--help"),
 )
 MARK = "<!-- generated: {} -->"
 
@@ -77,6 +80,8 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "estimate.md", filled(read(DOCS / "estimate.md"), "rules", rule_table())
     scores = f"{checks_table.summary()}\n\n{checks_table.table()}"
     yield DOCS / "checks.md", filled(read(DOCS / "checks.md"), "scores", scores)
+    presets = filled(read(DOCS / "presets.md"), "list", presets_table.list_table())
+    yield DOCS / "presets.md", filled(presets, "presets", presets_table.sections())
 
 
 def is_fresh(path: Path, text: str) -> bool:

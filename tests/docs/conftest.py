@@ -31,6 +31,8 @@ def reader_folder(tmp_path: Path) -> Path:
     shutil.copy(scenes / "001.png", tmp_path / "pictures" / "0.png")
     [rows] = [block.text for block in blocks("json") if block.page.name == "README.md"]
     (tmp_path / "capsbench_captions.json").write_text(rows)
+    [schema] = [block.text for block in blocks("json") if block.page.name == "structured.md"]
+    (tmp_path / "scene.json").write_text(schema)
     [prompts] = [block.text for block in blocks("toml")]
     (tmp_path / "prompts.toml").write_text(prompts)
     lines = [json.dumps({"image": f"photos/00{n}.png", "id": n}) for n in (1, 2, 4, 6, 8)]

@@ -67,7 +67,10 @@ def test_each_table_is_a_prompt_in_the_files_order(file):
     )
 
 
-KNOWN = "system, question, template, n, max_tokens, temperature, top_p, top_k, seed"
+KNOWN = (
+    "preset, system, question, template, n, schema, spread, schema_as, max_tokens, temperature, "
+    "top_p, top_k, seed"
+)
 WRONG = {
     "no TOML": ("[a]\nquestion = x", r"no TOML: .*line 2"),
     "nothing in it": ("# to do\n", "names no prompt"),

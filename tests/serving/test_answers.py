@@ -57,6 +57,11 @@ SAID = [
     (400, {"error": {"message": "You uploaded an unsupported image.",
                      "code": "invalid_image_format"}}, errors.PictureError),
     (400, {"error": {"message": "Failed to load image or audio file"}}, errors.PictureError),
+    (400, {"error": {"message": "This response_format type is unavailable now",
+                     "code": "invalid_request_error"}}, errors.StopRunError),
+    (400, {"error": {"message": "Invalid schema for response_format 'caption': In context=(), "
+                     "'additionalProperties' is required to be supplied and to be false."}},
+     errors.StopRunError),
     (418, {"error": "teapot"}, errors.BadRequestError),
     (599, {}, errors.OverloadedError),
     (200, {"error": {"message": "bad", "code": "invalid_api_key"}}, errors.WrongKeyError),

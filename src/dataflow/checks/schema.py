@@ -40,16 +40,20 @@ def fits(schema: Mapping[str, Any]) -> Check:
         try:
             value = json.loads(text, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:
-            return _verdict(f"it is no JSON: {error}")
-        misfit = jsonschema.exceptions.best_match(validator.iter_errors(value))
-        if misfit is None:
+            return misfit(f"it is no JSON: {error}")
+        try:
+            found = jsonschema.exceptions.best_match(validator.iter_errors(value))
+        except RecursionError:
+            return misfit("it is nested too deeply")
+        if found is None:
             return None
-        return _verdict(f"at {misfit.json_path}: {clipped(misfit.message, 200)}")
+        return misfit(f"at {found.json_path}: {clipped(found.message, 200)}")
 
     return check
 
 
-def _verdict(reason: str) -> Verdict:
+def misfit(reason: str) -> Verdict:
+    """The verdict that an answer does not fit, for a reason that the model is told, asked again."""
     follow_up = f"Answer with JSON alone. Your last answer did not fit the schema: {reason}."
     return Verdict("schema", reason, follow_up)
 

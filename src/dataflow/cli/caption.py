@@ -38,7 +38,7 @@ def caption(choices: Choices) -> None:
     if choices.show:
         columns = plan.output.columns
         captions = captions_of(choices, plan.output.path, columns)
-        _print_captions(captions, has_names=len(columns) > 1)
+        _print_captions(captions, has_names=sum(len(column.holds) for column in columns) > 1)
     if summary.failed or summary.flagged or summary.dropped or summary.skipped:
         raise typer.Exit(FAILED_ROWS)
 

@@ -6,8 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from rich.progress import Progress
 
@@ -24,6 +23,7 @@ from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.formats.captions import Captioned, open_captions
 from dataflow.formats.input_file import shown
 from dataflow.operators.core_vision.prompts import Prompt, read_prompts
+from dataflow.operators.core_vision.structure import read_schema
 
 Note: TypeAlias = Callable[[Iterable[Fault]], None]
 """What faults are handed to, chunk by chunk."""
@@ -40,7 +40,8 @@ def checked(choices: CheckChoices) -> bool:
     """
     if choices.json:
         need_stdout("--json")
-    asked = wanted_of(choices, plain=True, most_alike=3, schema=_schema(choices.schema))
+    schema = None if choices.schema is None else read_schema(choices.schema)
+    asked = wanted_of(choices, plain=True, most_alike=3, schema=schema)
     data = opened(choices)
     if choices.fix:
         from dataflow.cli.fixing import fixed  # it needs the road
@@ -146,17 +147,6 @@ def opened(choices: CheckChoices) -> Captioned:
         )
     except InputError as error:  # nothing has begun yet
         raise UsageError(error.message) from error
-
-
-def _schema(path: str | None) -> Any:
-    if path is None:
-        return None
-    try:
-        return json.loads(Path(path).read_bytes())
-    except OSError as error:
-        raise UsageError(f"--schema {path}: {error.strerror}") from error
-    except ValueError as error:
-        raise UsageError(f"--schema {path} is no JSON: {error}") from error
 
 
 @contextlib.contextmanager

@@ -88,7 +88,7 @@ def fallback_of(choices: Choices, *, needs_key: bool) -> EngineServing | None:
         api_key_file=choices.key_file if is_same else None,
         timeout=choices.timeout,
         needs_key=needs_key,
-        **_sampling(choices),
+        **sampling_choices(choices),
     )
 
 
@@ -106,7 +106,7 @@ def _api(choices: Choices, url: str, key_env: str, *, needs_key: bool) -> Engine
         "api_key_file": choices.key_file,
         "timeout": choices.timeout,
         "needs_key": needs_key,
-        **_sampling(choices),
+        **sampling_choices(choices),
     }
     if is_batch(choices):
         return BatchVLMServing_openai(batching=_batching(choices), **given)
@@ -133,7 +133,7 @@ def _vllm(choices: Choices, model: str) -> EngineServing:
 
     if choices.model is not None:
         raise UsageError("--vllm MODEL names the model already; leave --model out")
-    given = {f"vllm_{name}": value for name, value in _sampling(choices).items()}
+    given = {f"vllm_{name}": value for name, value in sampling_choices(choices).items()}
     return LocalModelVLMServing_vllm(
         model, **_without_none({**given, "max_workers": choices.concurrency})
     )
@@ -147,12 +147,13 @@ def _llamacpp(choices: Choices, on_fetch: OnFetch) -> EngineServing:
         "mmproj": choices.mmproj,
         "max_workers": choices.concurrency,
         "progress": on_fetch,
-        **_sampling(choices),
+        **sampling_choices(choices),
     }
     return LocalModelVLMServing_llamacpp(**_without_none(given))
 
 
-def _sampling(choices: Choices) -> dict[str, Any]:
+def sampling_choices(choices: Choices) -> dict[str, Any]:
+    """What the arguments say of the sampling; None where nothing."""
     return {
         "max_tokens": choices.max_tokens,
         "temperature": choices.temperature,

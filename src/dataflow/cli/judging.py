@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from dataflow.billing.price_list import price_for
 from dataflow.checks.empty import empty
-from dataflow.checks.refine import strip_lead_in, strip_thinking
 from dataflow.checks.suite import Asked, checks_for
 from dataflow.cli.choices.caption import Choices
 from dataflow.cli.engines import fallback_of, is_batch
-from dataflow.cli.wanted import wanted_of
+from dataflow.cli.wanted import given_of, wanted_of
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
-from dataflow.engine.rejects import Fallback, Rejects, mark_of, rejects_named
+from dataflow.engine.rejects import Fallback, Refine, Rejects, mark_of, rejects_named
+from dataflow.operators.core_vision.preset import REFINE
 from dataflow.operators.core_vision.prompts import Prompt
 
 
 def judging_of(
     choices: Choices, prompts: Sequence[Prompt], *, needs_key: bool
-) -> tuple[list[Check], Rejects]:
+) -> tuple[list[Prompt], list[Check], Rejects]:
     """The checks of a run, and what becomes of what they turn down.
 
     Args:
         choices: The arguments.
         prompts: What is asked.
         needs_key: Whether the fallback model's key must be there.
+
+    Returns:
+        `prompts`, where some have a preset or a schema with the checks of their own; the checks of
+        the others; and what becomes of what they turn down.
 
     Raises:
         UsageError: the arguments contradict each other.
@@ -36,16 +40,49 @@ def judging_of(
     found = {} if asked is None else checks_for(asked)
     mark = mark_of(
         asked, choices.on_reject.value, choices.max_asks, choices.strip_lead_in,
-        choices.strip_thinking,
+        choices.strip_thinking, *(one for one in map(_own, prompts) if any(one)),
     )  # fmt: skip
     rejects = rejects_named(choices.on_reject.value, max_asks=choices.max_asks, mark=mark)
-    steps = [(choices.strip_thinking, strip_thinking), (choices.strip_lead_in, strip_lead_in)]
     rejects = replace(
         rejects,
-        refine=[refine for is_wanted, refine in steps if is_wanted],
+        refine=_steps(choices, ()),
         fallback=_fallback(choices, needs_key=needs_key),
     )
-    return [*{"empty": empty, **found}.values()], rejects
+    judged = [_judged(prompt, choices) for prompt in prompts]
+    return judged, [*{"empty": empty, **found}.values()], rejects
+
+
+def _own(prompt: Prompt) -> tuple[object, ...]:
+    """What a prompt's own checks are made of."""
+    return prompt.preset and (prompt.preset.checks, prompt.preset.steps), prompt.structure
+
+
+def _judged(prompt: Prompt, choices: Choices) -> Prompt:
+    """`prompt` with the checks and refinements of its own, over which the arguments win."""
+    if prompt.structure is not None:
+        asked = wanted_of(choices, plain=False, most_alike=None)
+        found = {} if choices.no_checks else checks_for(asked)
+        # an answer that is JSON is not looked at as prose
+        more = [found[kind] for kind in ("length", "wording", "repeated") if kind in found]
+        return replace(prompt, checks=(*prompt.structure.checks, *more))
+    if prompt.preset is None:
+        return prompt
+    refine = _steps(choices, prompt.preset.steps)
+    if choices.no_checks:
+        return replace(prompt, checks=(empty,), refine=refine)
+    given = given_of(choices)
+    if prompt.template is not None:
+        given["leave_out"] = given.get("leave_out", frozenset()) | {"echo"}
+    return replace(prompt, checks=prompt.preset.made_checks(given), refine=refine)
+
+
+def _steps(choices: Choices, names: Container[str]) -> list[Refine]:
+    """The refinements that the arguments ask for, and those of `names`."""
+    wanted = {
+        "strip_thinking": choices.strip_thinking,
+        "strip_lead_in": choices.strip_lead_in,
+    }
+    return [REFINE[name] for name, is_wanted in wanted.items() if is_wanted or name in names]
 
 
 def _asked(choices: Choices, prompts: Sequence[Prompt]) -> Asked | None:

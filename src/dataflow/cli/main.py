@@ -22,6 +22,7 @@ from dataflow.cli.codes import STOPPED, USAGE, code_of
 from dataflow.cli.command import PanelCommand
 from dataflow.cli.console import console, go_on, say
 from dataflow.cli.estimate import estimate
+from dataflow.cli.presets import presets
 from dataflow.cli.status import status
 from dataflow.core.errors import StopRunError
 from dataflow.core.machine import lack_of
@@ -38,6 +39,7 @@ app.command("caption", cls=PanelCommand)(caption)
 app.command("estimate", cls=PanelCommand)(estimate)
 app.command("status")(status)
 app.command("check", cls=PanelCommand)(check)
+app.command("presets")(presets)
 
 
 def _version(value: bool) -> None:

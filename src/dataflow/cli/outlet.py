@@ -18,6 +18,7 @@ from dataflow.formats.fields import FieldChoice
 from dataflow.formats.originals import Originals
 from dataflow.formats.parts import part_name, parts_of
 from dataflow.formats.pick import Pick, split_pattern
+from dataflow.formats.plain_value import cell
 from dataflow.formats.recognise import is_among, is_shard, kind_of
 from dataflow.formats.registry import FORMATS, is_folder, open_reader, output_format, writer_for
 from dataflow.formats.sidecar import FIELD, Sidecars, SidecarWriter
@@ -150,9 +151,10 @@ def _sidecars(choices: Choices, target: Path) -> Sidecars | None:
 def _run(choices: Choices) -> str:
     """What determines the captions and what becomes of them, as a digest."""
     model = choices.model, choices.vllm, choices.max_tokens, choices.temperature, choices.seed
-    asked = choices.prompt or choices.prompt_template, choices.system_prompt, choices.max_side
+    asked = choices.prompt or choices.prompt_template, choices.system_prompt or "", choices.max_side
     written = choices.sidecar, choices.existing, choices.output_key
-    text = repr((model, asked, written))
+    more = (choices.preset,) if choices.preset else ()
+    text = repr((model, asked, written, *more))
     return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
 
 
@@ -187,7 +189,7 @@ def writer_of(
 
 def may_replace(choices: Choices, columns: Sequence[Column]) -> bool:
     """Whether the rows may have columns of the new ones' names."""
-    is_dropped = all(column.name in (choices.drop or ()) for column in columns)
+    is_dropped = all(name in (choices.drop or ()) for column in columns for name in column.holds)
     return choices.overwrite_column or choices.sidecar is not None or is_dropped
 
 
@@ -200,22 +202,23 @@ def captions_of(
     choices: Choices, target: Path, columns: Sequence[Column]
 ) -> Iterator[tuple[str, str, str | None]]:
     """Each picture or row of the finished output, a column, and a caption in it."""
-    key, names = choices.image_key, [column.name for column in columns]
+    key = choices.image_key
+    names = {name: column.n for column in columns for name in column.holds}
     if choices.sidecar is not None:
-        readable = Sidecars(choices.sidecar, ExistingCaption.overwrite.value, names[0])
+        readable = Sidecars(choices.sidecar, ExistingCaption.overwrite.value, choices.output_key)
         pick = _pick(choices)
         readers = [open_reader(choices.source, picture_key=key, pick=pick, sidecars=readable)]
-        names = [FIELD]
+        names = {FIELD: 1}
     else:
         readers = [open_reader(file, picture_key=key) for file in files_of(choices, target)]
     for reader in readers:
         for row in reader.rows():
             found = row.fields.get(key)
             picture = found if isinstance(found, str) else row.place
-            for name in names:
+            for name, n in names.items():
                 value = row.fields.get(name)
-                for text in value if isinstance(value, list) else [value]:
-                    yield picture, name, text
+                for one in value if isinstance(value, list) and n > 1 else [value]:
+                    yield picture, name, None if one is None else cell(one)
 
 
 def described(choices: Choices, target: Path) -> str:

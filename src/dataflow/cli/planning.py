@@ -54,13 +54,13 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
     from dataflow.cli.judging import judging_of  # compiles patterns, for which --help need not wait
 
     _check_folder(choices.image_root)
-    prompts = prompts_of(choices)
+    prompts: Sequence[Prompt] = prompts_of(choices)
     target = target_of(choices)
     reader = reader_of(choices, target)
     progress = Progress()
     serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
     check_prompts(prompts, serving)
-    checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
+    prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
     return Plan(
         reader=reader,
         requests_of=_requests(choices, reader, prompts),
@@ -139,7 +139,7 @@ def _output(choices: Choices, target: Path, reader: Reader, columns: Sequence[Co
 def _requests(choices: Choices, reader: Reader, prompts: Sequence[Prompt]) -> RowRequests:
     return RowRequests(
         folders=[reader.folder(), os.curdir],
-        system_prompt=choices.system_prompt,
+        system_prompt=choices.system_prompt or "",
         image_key=choices.image_key,
         prompts=prompts,
         image_root=choices.image_root,

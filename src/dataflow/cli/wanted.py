@@ -12,6 +12,21 @@ from dataflow.cli.choices.checking import CheckingChoices
 _LISTS = ("forbid", "require", "forbid_pattern", "require_pattern")
 
 
+def given_of(choices: CheckingChoices) -> dict[str, Any]:
+    """The fields of `Asked` of which the arguments say something."""
+    default = CheckingChoices()
+    said = wanted_of(choices, plain=True, most_alike=None)
+    unsaid = wanted_of(default, plain=True, most_alike=None)
+    given = {
+        field.name: getattr(said, field.name)
+        for field in fields(Asked)
+        if getattr(said, field.name) != getattr(unsaid, field.name)
+    }
+    if choices.markdown is False:
+        given["plain"] = True
+    return given
+
+
 def wanted_of(
     choices: CheckingChoices,
     *,

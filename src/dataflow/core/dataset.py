@@ -10,8 +10,11 @@ from typing import Any, Literal, Protocol, TypeAlias
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 
-Shape: TypeAlias = "Mapping[str, Literal['text', 'int', 'float'] | Shape]"
-"""The fields of a value that is an object: name → type, or the shape of an object in it."""
+Kind: TypeAlias = Literal["text", "int", "float", "bool", "json"]
+"""What a single value is; ``"json"`` may be any, and is its JSON text where types are fixed."""
+
+Shape: TypeAlias = "Mapping[str, Kind | Shape | ListOf]"
+"""The fields of a value that is an object: name → what stands there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +22,17 @@ class ListOf:
     """What a column of lists holds.
 
     Attributes:
-        items: The shape of the lists' items; None for text.
+        items: What the lists' items are; None for text.
     """
 
-    items: Shape | None = None
+    items: Kind | Shape | ListOf | None = None
 
 
-Columns: TypeAlias = "Sequence[str] | Mapping[str, Shape | ListOf | None]"
-"""The columns that are added to a dataset; those with a shape hold such objects, others text."""
+Holds: TypeAlias = "Kind | Shape | ListOf | None"
+"""What a column holds: single values, objects of a shape, or lists; None for text."""
+
+Columns: TypeAlias = "Sequence[str] | Mapping[str, Holds]"
+"""The columns that are added to a dataset, and what they hold where it is not text."""
 
 MOST_LISTED = 10_000
 """So many bad rows are kept by name; the others are only counted."""

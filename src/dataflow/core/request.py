@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import astuple, dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from dataflow.core.picture import ImageRef
+
+if TYPE_CHECKING:
+    from dataflow.core.check import Check
 
 Role = Literal["system", "user", "assistant"]
 
@@ -29,11 +32,17 @@ class Request:
             OpenAI protocol (``temperature``, ``max_tokens``, ``seed`` …).
         number: Which of several answers to the same question is wanted, from 0. It is sent to
             nobody; it makes them different requests, each with its own answer.
+        checks: Run over its reply in place of the run's own; None for those. An answer that is JSON
+            cannot be looked at as prose is.
+        refine: Make of its reply the caption, one after the other, in place of the run's own; None
+            for those. Neither these nor the checks determine the answer.
     """
 
     turns: tuple[Turn, ...]
     sampling: Mapping[str, Any] = field(default_factory=dict)
     number: int = 0
+    checks: Sequence[Check] | None = None
+    refine: Sequence[Callable[[str], str]] | None = None
 
     @property
     def pictures(self) -> tuple[ImageRef, ...]:

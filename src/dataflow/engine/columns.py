@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from dataflow.core.dataset import ListOf, Shape
+from dataflow.core.dataset import Holds, ListOf
 from dataflow.core.errors import UsageError
 from dataflow.engine.entry import Entry
 from dataflow.engine.meta import META_SHAPE, meta_of
+
+
+class Reading(Protocol):
+    """What becomes of an answer that is more than a text: the values that it says."""
+
+    @property
+    def holds(self) -> Mapping[str, Holds]:
+        """The columns that one answer fills, by name."""
+        ...
+
+    def values(self, answer: str | None) -> Mapping[str, Any]:
+        """What stands in each of them; None in all where there is no answer."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +32,8 @@ class Column:
     Attributes:
         name: Its name in the output.
         n: Captions of each row in it: 1 for a text, more for a list of texts.
+        reading: What becomes of each caption, which may fill other columns in place of this one;
+            None for its text.
 
     Raises:
         UsageError: `n` is below 1.
@@ -26,32 +41,39 @@ class Column:
 
     name: str
     n: int = 1
+    reading: Reading | None = None
 
     def __post_init__(self) -> None:
         if self.n < 1:
             raise UsageError(f"{self.name!r} is to hold {self.n} captions; 1 is the least")
 
     @property
+    def holds(self) -> Mapping[str, Holds]:
+        """The columns that one caption fills, and what it puts there."""
+        return {self.name: None} if self.reading is None else self.reading.holds
+
+    @property
     def meta(self) -> str:
         """The name of the meta column beside it."""
         return f"{self.name}_meta"
 
+    def values(self, caption: str | None) -> Mapping[str, Any]:
+        """What one caption puts there."""
+        return {self.name: caption} if self.reading is None else self.reading.values(caption)
 
-def added_columns(columns: Sequence[Column], *, has_meta: bool) -> dict[str, Shape | ListOf | None]:
-    """All columns that a run adds, with their shapes; a meta column follows its captions.
+
+def added_columns(columns: Sequence[Column], *, has_meta: bool) -> dict[str, Holds]:
+    """All columns that a run adds, with what they hold; a meta column follows its captions.
 
     Raises:
         UsageError: two have the same name.
     """
-    found: dict[str, Shape | ListOf | None] = {}
+    found: dict[str, Holds] = {}
     for column in columns:
-        added: dict[str, Shape | ListOf | None] = {column.name: None if column.n == 1 else ListOf()}
-        if has_meta:
-            added[column.meta] = META_SHAPE if column.n == 1 else ListOf(META_SHAPE)
-        twice = next(iter(found.keys() & added.keys()), None)
-        if twice is not None:
-            raise UsageError(f"two of the new columns would be called {twice!r}; rename one")
-        found |= added
+        for name, holds in [*column.holds.items(), *([(column.meta, META_SHAPE)] * has_meta)]:
+            if name in found:
+                raise UsageError(f"two of the new columns would be called {name!r}; rename one")
+            found[name] = holds if column.n == 1 else ListOf(holds)
     return found
 
 
@@ -70,8 +92,9 @@ def values_of(
     for column in columns:
         own = entries[start : start + column.n]
         start += column.n
-        captions = [entry.caption for entry in own]
-        found[column.name] = captions[0] if column.n == 1 else captions
+        values = [column.values(entry.caption) for entry in own]
+        for name in column.holds:
+            found[name] = values[0][name] if column.n == 1 else [one[name] for one in values]
         if has_meta:
             metas = [meta_of(entry) for entry in own]
             found[column.meta] = metas[0] if column.n == 1 else metas

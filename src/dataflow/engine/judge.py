@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dataflow.core.check import Context, Verdict, context_of
+from dataflow.core.check import Check, Context, Verdict, context_of
 from dataflow.core.errors import DataflowError, EmptyCaptionError, RowError
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.answer import Answer
@@ -136,16 +136,19 @@ class Judge:
 
     def _judged(self, answer: Answer, request: Request) -> Answer:
         caption = answer.text
-        for refine in self._rejects.refine:
+        for refine in self._rejects.refine if request.refine is None else request.refine:
             caption = refine(caption)
         reply = Reply(answer.text, answer.finish_reason)
-        verdicts = self._verdicts(caption, context_of(reply, request))
+        checks = self._checks if request.checks is None else request.checks
+        verdicts = self._verdicts(caption, context_of(reply, request), checks)
         return replace(answer, caption=caption, verdicts=verdicts)
 
-    def _verdicts(self, text: str, context: Context) -> tuple[Verdict, ...]:
+    def _verdicts(
+        self, text: str, context: Context, checks: Sequence[Check]
+    ) -> tuple[Verdict, ...]:
         found = []
         with self._lock:
-            for check in self._checks:
+            for check in checks:
                 try:
                     verdict = check(text, context)
                 except Exception as error:  # noqa: BLE001 - a check may be anybody's code

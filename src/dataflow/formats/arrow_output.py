@@ -2,24 +2,28 @@
 
 Rows that stand in Arrow batches keep schema, types and metadata exactly, because their batches are
 written as they are. Other rows get the types that `arrow_rows` infers. Added columns are nullable
-strings, or structs where they have a shape, or lists of either.
+strings, or what they are said to hold: numbers, structs, lists.
 """
 
 from __future__ import annotations
 
 import contextlib
+import sys
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataflow.core.dataset import ListOf, Shape
+from dataflow.core.dataset import Holds, ListOf
 from dataflow.core.errors import OutputError
+from dataflow.core.json_text import JsonText
 from dataflow.core.row import Row
 from dataflow.formats.arrow_batches import ArrowRow
 from dataflow.formats.arrow_gather import Dicts, Gather, Slices
 from dataflow.formats.output_file import FileWriter, OutputFile
 from dataflow.formats.plain_value import cell, utf8_safe
 from dataflow.formats.source import Source
+
+_LARGEST_FLOAT = sys.float_info.max
 
 
 class ArrowBatchWriter(FileWriter):
@@ -75,9 +79,9 @@ class ArrowBatchWriter(FileWriter):
             raise OutputError(f"{row.place}: the column {min(unknown)!r} was not announced")
         self._gather.add(row)
         for name, values in self._added.items():
-            is_text = self._shapes[name] is None
+            shape = self._shapes[name]
             value = added[name] if name in added else row.fields.get(name)
-            values.append(_text(row, name, value) if is_text else value)
+            values.append(_text(row, name, value) if shape is None else _held(value, shape))
         self._places = (self._places[0] or row.place, row.place)
         self._rows += 1
         if self._rows >= self.group_rows or self._gather.size >= self.group_bytes:
@@ -137,14 +141,46 @@ class ArrowBatchWriter(FileWriter):
             raise OutputError(f"{where}: cannot be written: {error}") from error
 
 
-def _type_of(shape: Shape | ListOf | str | None) -> Any:
+def _type_of(shape: Holds) -> Any:
     import pyarrow as pa
 
     if isinstance(shape, ListOf):
         return pa.list_(_type_of(shape.items))
     if isinstance(shape, Mapping):
         return pa.struct([(name, _type_of(inner)) for name, inner in shape.items()])
-    return {"int": pa.int64(), "float": pa.float64()}.get(shape or "text", pa.string())
+    types = {"int": pa.int64(), "float": pa.float64(), "bool": pa.bool_()}
+    return types.get(shape or "text", pa.string())
+
+
+def _held(value: Any, shape: Holds) -> Any:
+    """`value` as Arrow takes it into a column that holds `shape`; what does not fit is null."""
+    if isinstance(value, JsonText):
+        value = value.text if shape == "json" else value.value
+    if isinstance(shape, ListOf):
+        return [_held(item, shape.items) for item in value] if isinstance(value, list) else None
+    if isinstance(shape, Mapping):
+        if not isinstance(value, Mapping):
+            return None
+        return {name: _held(value.get(name), inner) for name, inner in shape.items()}
+    return _single(value, shape)
+
+
+def _single(value: Any, shape: str | None) -> Any:
+    if shape in ("int", "float"):
+        return _number(value, shape)
+    if shape == "bool":
+        return value if isinstance(value, bool) else None
+    return None if value is None else utf8_safe(cell(value))
+
+
+def _number(value: Any, shape: str) -> int | float | None:
+    # JSON has one kind of number: 1.0 is a whole one, and 1 may stand where fractions do
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    if shape == "float":
+        return float(value) if abs(value) <= _LARGEST_FLOAT else None
+    is_whole = isinstance(value, int) or value.is_integer()
+    return int(value) if is_whole and -(2**63) <= value < 2**63 else None
 
 
 def _text(row: Row, name: str, value: Any) -> str | None:

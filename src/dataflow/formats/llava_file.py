@@ -33,13 +33,15 @@ class LlavaWriter(JsonWriter):
         source: Tells the question, and the captions' name: the first column of text.
 
     Raises:
-        UsageError: a row is to have several captions.
+        UsageError: a row is to have several captions, or one that is JSON.
     """
 
     def __init__(self, file: OutputFile, source: Source) -> None:
         super().__init__(file, source)
         if any(isinstance(shape, ListOf) for shape in source.shapes.values()):
             raise UsageError("LLaVA's format holds one answer to a question, not a list of them")
+        if source.shapes and None not in source.shapes.values():
+            raise UsageError("LLaVA's format holds a text as its answer, not JSON")
         self._question = source.question
         self._name = next((name for name, shape in source.shapes.items() if shape is None), None)
 

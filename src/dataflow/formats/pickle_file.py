@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dataflow.core.errors import InputError, MissingPackageError, OutputError
+from dataflow.core.json_text import plain
 from dataflow.core.row import Row
 from dataflow.formats.input_file import FileReader, open_input
 from dataflow.formats.output_file import FileWriter, OutputFile
@@ -100,7 +101,8 @@ class PickleWriter(FileWriter):
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append `row` with `added` at its end."""
-        self._rows.append({**row.fields, **added})
+        values = {name: plain(value) for name, value in added.items()}
+        self._rows.append({**row.fields, **values})
 
     def close(self) -> None:
         """Write the rows and finish the file.

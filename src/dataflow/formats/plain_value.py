@@ -16,13 +16,15 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
+from dataflow.core.json_text import JsonText
+
 
 def json_value(value: Any) -> Any:
     """The JSON value that stands for a `value` of another type.
 
     Bytes become base64 text (RFC 4648), dates and times ISO 8601 text, decimals, durations, UUIDs
     and paths their text, sets and numpy arrays lists, numpy scalars their Python value, and
-    pandas' missing values null.
+    pandas' missing values null. A `JsonText` is its value.
 
     Raises:
         TypeError: nothing stands for it.
@@ -38,6 +40,8 @@ def json_value(value: Any) -> Any:
         return list(value)
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, JsonText):
+        return value.value
     if hasattr(value, "tolist"):
         return value.tolist()
     if type(value).__name__ == "NAType":
@@ -45,14 +49,25 @@ def json_value(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} has no place in JSON")
 
 
+class _HoldsTextError(Exception):
+    """Something in the value brings its own JSON text."""
+
+
+def _without_text(value: Any) -> Any:
+    if isinstance(value, JsonText):
+        raise _HoldsTextError
+    return json_value(value)
+
+
 # Made once: json.dumps would build a new encoder for every value.
-_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=json_value).encode
+_encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_without_text).encode
 
 
 def dumps(value: Any) -> str:
     """`value` as one line of strict JSON; what JSON lacks becomes what `json_value` says.
 
-    NaN and the infinities become null, as pandas does; no other number is touched.
+    NaN and the infinities become null, as pandas does; no other number is touched. A `JsonText`
+    stands as it is.
 
     Raises:
         TypeError: something in `value` has no place in JSON.
@@ -60,6 +75,8 @@ def dumps(value: Any) -> str:
     """
     try:
         return _encode(value)
+    except _HoldsTextError:
+        return _spliced(value)
     except ValueError:
         return json.dumps(_finite(value), ensure_ascii=False)
     except RecursionError as error:
@@ -88,6 +105,8 @@ def cell(value: Any) -> str:
         return value
     if value is None:
         return ""
+    if isinstance(value, JsonText):
+        return value.text
     if not isinstance(value, (bool, int, float, list, tuple, dict)):
         return cell(json_value(value))
     text = dumps(value)
@@ -97,6 +116,17 @@ def cell(value: Any) -> str:
 def utf8_safe(text: str) -> str:
     r"""`text` for a format that is strict UTF-8: half surrogates are written out as ``\udXXX``."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _spliced(value: Any) -> str:
+    if isinstance(value, JsonText):
+        return value.text
+    if isinstance(value, dict):
+        members = (f"{dumps(str(key))}: {dumps(item)}" for key, item in value.items())
+        return f"{{{', '.join(members)}}}"
+    if isinstance(value, (list, tuple)):
+        return f"[{', '.join(map(dumps, value))}]"
+    return dumps(json_value(value))
 
 
 def _finite(value: Any) -> Any:

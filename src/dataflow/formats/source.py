@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-from dataflow.core.dataset import Columns, ListOf, Reader, Shape
+from dataflow.core.dataset import Columns, Holds, Reader
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.formats.arrow_rows import infer_schema, with_strings
@@ -44,7 +44,7 @@ class Source:
     ) -> None:
         self.question = question
         self.reader = reader
-        self.shapes: dict[str, Shape | ListOf | None] = (
+        self.shapes: dict[str, Holds] = (
             dict(added) if isinstance(added, Mapping) else dict.fromkeys(added)
         )
         self.added = list(self.shapes)

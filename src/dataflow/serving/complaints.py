@@ -163,6 +163,14 @@ _RULES = (
         cure="nothing answers at this path: does the URL end in /v1?",
     ),
     _rule(
+        StopRunError,
+        400, 422, 500, 501,
+        message=r"response_format|json[_ ]schema|structured[_ ]output|guided_json"
+        r"|(parse|compile|invalid|bad) grammar|grammar error",
+        cure="ask with another schema, or tell it in the question: --schema-as prompt "
+        '(in Python schema_as="prompt")',
+    ),
+    _rule(
         MaxTokensNameError,
         400, 422,
         message=r"max_completion_tokens.{0,20} instead",

@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import Annotated, ClassVar
 
 import typer
+
+
+class SchemaForm(str, Enum):
+    """How the engine learns of the schema."""
+
+    FORMAT = "format"
+    PROMPT = "prompt"
+    BOTH = "both"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -15,13 +24,17 @@ class QuestionChoices:
     PANEL: ClassVar[str] = "What is asked"
 
     system_prompt: Annotated[
-        str, typer.Option(help="Sent as the system message; none when empty.")
-    ] = ""
+        str | None,
+        typer.Option(
+            help="Sent as the system message; none when empty.", show_default="none, or --preset's"
+        ),
+    ] = None
     prompt: Annotated[
         str | None,
         typer.Option(
             help="The question for every picture, instead of the dataset's own conversations.",
-            show_default="the row's conversation, else: Please describe the image in detail.",
+            show_default="--preset's, the row's conversation, or: Please describe the image in "
+            "detail.",
         ),
     ] = None
     prompt_template: Annotated[
@@ -50,11 +63,35 @@ class QuestionChoices:
 
 @dataclass(frozen=True, kw_only=True)
 class AskingChoices(QuestionChoices):
-    """What is asked about each picture, and how often."""
+    """What is asked about each picture, how often, and what the answers are to be."""
 
     PANEL: ClassVar[str] = "What is asked"
 
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Ask for captions of a kind: `dataflow presets` lists them. What is given besides "
+            "wins over it.",
+        ),
+    ] = None
     n: Annotated[
         int,
         typer.Option("--n", min=1, max=100, help="Captions of each picture; 2 or more as a list."),
     ] = 1
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Captions are JSON of this JSON Schema: the engine is held to it, and every "
+            "answer is checked.",
+        ),
+    ] = None
+    spread: Annotated[
+        bool,
+        typer.Option("--spread", help="Make a column of each of the schema's own properties."),
+    ] = False
+    schema_as: Annotated[
+        SchemaForm,
+        typer.Option(help="How the engine learns of the schema; prompt: in the question's words."),
+    ] = SchemaForm.FORMAT

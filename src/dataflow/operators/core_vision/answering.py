@@ -11,6 +11,7 @@ from typing import Any
 
 from dataflow.billing.price_list import price_for
 from dataflow.core.errors import InputError, RowError
+from dataflow.core.json_text import plain
 from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing, LLMServingABC
@@ -146,7 +147,10 @@ def _run_lists(
     is_kept = [not judging.rejects.drops(entries) for entries in found]
     rows = list(itertools.compress(rows, is_kept))
     found = list(itertools.compress(found, is_kept))
-    added = [values_of(columns, entries, has_meta=meta) for entries in found]
+    added = [
+        {name: plain(value) for name, value in values_of(columns, entries, has_meta=meta).items()}
+        for entries in found
+    ]
     if isinstance(data, list):
         storage.write([{**row, **more} for row, more in zip(rows, added, strict=True)])
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
@@ -12,10 +13,11 @@ from dataflow.core.storage import DataFlowStorage
 from dataflow.engine.rejects import MAX_ASKS
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.answering import answer_rows
-from dataflow.operators.core_vision.judging import judging_by
+from dataflow.operators.core_vision.judging import judging_by, with_checks
 from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.structure import SchemaAs
 
 
 class ImageCaptionGenerator(OperatorABC):
@@ -37,9 +39,16 @@ class ImageCaptionGenerator(OperatorABC):
             helps, then flags the best answer, ``"reask-drop"`` and ``"reask-fail"`` drop
             the row or fail it then; ``"flag"``, ``"drop"`` and ``"fail"`` do that at once.
         max_asks: Asks of one caption in all, where it is asked again.
+        preset: What is asked, how it is sampled and checked: a preset's name, its file's path, or
+            itself; see `preset`. A `system_prompt` that is not empty wins over its own.
+        schema: The JSON Schema of captions that are JSON: a dict, a file's path, or a pydantic
+            model's class; see `Prompt`, also for the next two.
+        spread: Whether the captions' properties become columns of their own.
+        schema_as: How the model learns of the schema.
 
     Raises:
-        UsageError: both `n` and `prompts`, or no prompt; no such `on_reject`.
+        UsageError: `n`, `preset` or `schema` beside `prompts`, or no prompt; no such `on_reject` or
+            preset; or the schema is none.
     """
 
     def __init__(
@@ -53,9 +62,14 @@ class ImageCaptionGenerator(OperatorABC):
         checks: Sequence[Check] | None = None,
         on_reject: str = "reask",
         max_asks: int = MAX_ASKS,
+        preset: Any = None,
+        schema: Any = None,
+        spread: bool = False,
+        schema_as: SchemaAs = "format",
     ) -> None:
-        if prompts is not None and (n != 1 or not prompts):
-            raise UsageError("give at least one prompt, and in each its own n")
+        own = n != 1 or schema is not None or preset is not None
+        if prompts is not None and (own or not prompts):
+            raise UsageError("give at least one prompt, and in each its own n, preset and schema")
         self.llm_serving = llm_serving
         self.system_prompt = system_prompt
         self.n = n
@@ -64,7 +78,9 @@ class ImageCaptionGenerator(OperatorABC):
         self.checks = checks
         self.on_reject = on_reject
         self.max_asks = max_asks
-        self._judging = judging_by(checks, on_reject, max_asks)
+        self.preset = preset
+        self.schema, self.spread, self.schema_as = schema, spread, schema_as
+        self._generator()  # what is wrong is told now
 
     @staticmethod
     def get_desc(lang: str = "en") -> str:
@@ -92,16 +108,19 @@ class ImageCaptionGenerator(OperatorABC):
             meta: Whether a column ``<output_key>_meta`` is added, too; see `PromptedVQAGenerator`.
 
         Returns:
-            ``[output_key]``; the prompts' names where there are some.
+            ``[output_key]``; the prompts' names where there are some; the properties where they
+            are spread.
 
         Raises:
             UsageError: the rows have a column called `output_key` already.
             StopRunError: the run could not go on; what is done is kept, no output is written.
         """
         if self.prompts is not None:
+            prompts = with_checks(self.prompts, self.checks)
             requests = RowRequests(
-                system_prompt=self.system_prompt, image_key=input_modal_key, prompts=self.prompts
+                system_prompt=self.system_prompt, image_key=input_modal_key, prompts=prompts
             )
+            judging = judging_by(self.checks, self.on_reject, self.max_asks, prompts)
             answer_rows(
                 storage,
                 self.llm_serving,
@@ -109,19 +128,11 @@ class ImageCaptionGenerator(OperatorABC):
                 overwrite=overwrite,
                 meta=meta,
                 limits=self.limits,
-                judging=self._judging,
+                judging=judging,
             )
-            return [prompt.name for prompt in self.prompts]
-        generator = PromptedVQAGenerator(
-            self.llm_serving,
-            self.system_prompt,
-            n=self.n,
-            checks=self.checks,
-            on_reject=self.on_reject,
-            max_asks=self.max_asks,
-            limits=self.limits,
-        )
-        answer_key = generator.run(
+            return [name for prompt in self.prompts for name in prompt.column.holds]
+        generator = self._generator()
+        generator.run(
             storage,
             input_conversation_key="conversation",
             input_image_key=input_modal_key,
@@ -129,4 +140,19 @@ class ImageCaptionGenerator(OperatorABC):
             overwrite=overwrite,
             meta=meta,
         )
-        return [answer_key]
+        return generator.columns(output_key)
+
+    def _generator(self) -> PromptedVQAGenerator:
+        return PromptedVQAGenerator(
+            self.llm_serving,
+            self.system_prompt,
+            n=self.n,
+            limits=self.limits,
+            checks=self.checks,
+            on_reject=self.on_reject,
+            max_asks=self.max_asks,
+            preset=self.preset,
+            schema=self.schema,
+            spread=self.spread,
+            schema_as=self.schema_as,
+        )

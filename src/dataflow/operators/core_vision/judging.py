@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dataflow.checks.empty import empty
 from dataflow.core.check import Check
 from dataflow.engine.rejects import Rejects, rejects_named
+from dataflow.operators.core_vision.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,17 +24,35 @@ class Judging:
     rejects: Rejects = field(default_factory=Rejects)
 
 
-def judging_by(checks: Sequence[Check] | None, on_reject: str, max_asks: int) -> Judging:
+def judging_by(
+    checks: Sequence[Check] | None,
+    on_reject: str,
+    max_asks: int,
+    prompts: Sequence[Prompt] = (),
+) -> Judging:
     """What an operator's arguments mean.
 
     Args:
         checks: A user's, in addition to the one that there is an answer at all; None for no other.
         on_reject: A name of `rejects.ON_REJECT`; without checks it has no effect.
         max_asks: Asks of one request in all.
+        prompts: What is asked; some have checks of their own.
 
     Raises:
         UsageError: there is no such name, or `max_asks` is below 1.
     """
     # anybody's code cannot be told from what it was in the run before: it judges in every run
     rejects = rejects_named(on_reject, max_asks=max_asks, mark=None)
-    return Judging() if checks is None else Judging((empty, *checks), rejects)
+    if checks is None and all(prompt.checks is None for prompt in prompts):
+        return Judging()
+    return Judging((empty, *(checks or ())), rejects)
+
+
+def with_checks(prompts: Sequence[Prompt], checks: Sequence[Check] | None) -> list[Prompt]:
+    """`prompts`, of which those that have checks of their own have `checks` besides."""
+    return [
+        prompt
+        if prompt.checks is None
+        else replace(prompt, checks=(*prompt.checks, *(checks or ())))
+        for prompt in prompts
+    ]

@@ -13,9 +13,12 @@ from dataflow.core.storage import DataFlowStorage
 from dataflow.engine.rejects import MAX_ASKS
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.answering import answer_rows
-from dataflow.operators.core_vision.judging import judging_by
+from dataflow.operators.core_vision.judging import judging_by, with_checks
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.structure import SchemaAs
+
+DEFAULT_SYSTEM = "You are a helpful assistant."
 
 
 class PromptedVQAGenerator(OperatorABC):
@@ -36,12 +39,22 @@ class PromptedVQAGenerator(OperatorABC):
             helps, then flags the best answer, ``"reask-drop"`` and ``"reask-fail"`` drop
             the row or fail it then; ``"flag"``, ``"drop"`` and ``"fail"`` do that at once.
         max_asks: Asks of one answer in all, where it is asked again.
+        preset: What is asked, how it is sampled and checked: a preset's name, its file's path, or
+            itself. A `system_prompt` of one's own and a template win over it.
+        schema: The JSON Schema of answers that are JSON: a dict, a file's path, or a pydantic
+            model's class; see `Prompt`, also for the next two.
+        spread: Whether the answers' properties become columns of their own.
+        schema_as: How the model learns of the schema.
+
+    Raises:
+        MissingPackageError: there is a schema, and `jsonschema` is not installed.
+        UsageError: the schema is none or cannot be spread, or there is no such preset.
     """
 
     def __init__(
         self,
         serving: LLMServingABC,
-        system_prompt: str = "You are a helpful assistant.",
+        system_prompt: str = DEFAULT_SYSTEM,
         prompt_template: Any = None,
         *,
         n: int = 1,
@@ -49,13 +62,27 @@ class PromptedVQAGenerator(OperatorABC):
         checks: Sequence[Check] | None = None,
         on_reject: str = "reask",
         max_asks: int = MAX_ASKS,
+        preset: Any = None,
+        schema: Any = None,
+        spread: bool = False,
+        schema_as: SchemaAs = "format",
     ) -> None:
         self.serving = serving
         self.system_prompt = system_prompt
         self.prompt_template = prompt_template
         self.n = n
         self.limits = limits
-        self._judging = judging_by(checks, on_reject, max_asks)
+        self.checks = checks
+        self.on_reject = on_reject
+        self.max_asks = max_asks
+        self.preset = preset
+        self.schema, self.spread, self.schema_as = schema, spread, schema_as
+        self._prompt("answer")  # what is wrong is told now
+        judging_by(checks, on_reject, max_asks)
+
+    def columns(self, output_answer_key: str) -> list[str]:
+        """The columns that are added: `output_answer_key`, or the properties that are spread."""
+        return list(self._prompt(output_answer_key).column.holds)
 
     @staticmethod
     def get_desc(lang: str = "en") -> str:
@@ -99,13 +126,13 @@ class PromptedVQAGenerator(OperatorABC):
         """
         if input_video_key is not None:
             raise UsageError("videos are not supported; leave input_video_key out")
-        prompt = Prompt(output_answer_key, template=self.prompt_template, n=self.n)
+        prompts = with_checks([self._prompt(output_answer_key)], self.checks)
         requests = RowRequests(
             system_prompt=self.system_prompt,
             image_key=input_image_key,
             conversation_key=input_conversation_key,
             prompt_key=input_prompt_key,
-            prompts=[prompt],
+            prompts=prompts,
         )
         answer_rows(
             storage,
@@ -114,6 +141,18 @@ class PromptedVQAGenerator(OperatorABC):
             overwrite=overwrite,
             meta=meta,
             limits=self.limits,
-            judging=self._judging,
+            judging=judging_by(self.checks, self.on_reject, self.max_asks, prompts),
         )
         return output_answer_key
+
+    def _prompt(self, name: str) -> Prompt:
+        return Prompt(
+            name,
+            template=self.prompt_template,
+            n=self.n,
+            preset=self.preset,
+            system=None if self.system_prompt in ("", DEFAULT_SYSTEM) else self.system_prompt,
+            schema=self.schema,
+            spread=self.spread,
+            schema_as=self.schema_as,
+        )

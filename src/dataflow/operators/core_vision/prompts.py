@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import string
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing, sampling_of
 from dataflow.engine.columns import Column
+from dataflow.engine.rejects import Refine
+from dataflow.operators.core_vision.preset import is_path, preset_of
+from dataflow.operators.core_vision.structure import SchemaAs, Structure, read_schema
+from dataflow.operators.core_vision.toml_file import (
+    ANY_TEXT,
+    FROM_1,
+    SAMPLING,
+    TEXT,
+    YES_NO,
+    Rule,
+    read_toml,
+    refuse_wrong,
+)
 from dataflow.serving.body import merge_sampling
 from dataflow.serving.foreign import ForeignServing
 
@@ -22,26 +35,44 @@ class Prompt:
 
     Attributes:
         name: The column's name. It does not determine the answer: renamed, nothing is asked again.
-        system: Sent as the system message; None for the one that all prompts share.
-        question: Asked about every picture; None for the row's own conversation, or the default
-            question where it has none.
+        preset: Says what the fields below leave open: its name, its file's path, or itself. In the
+            first two forms it is read.
+        system: Sent as the system message; None for the preset's, or that which all prompts share.
+        question: Asked about every picture; None for the preset's, or the row's own conversation,
+            or the default question where it has none.
         template: Makes the question of the row's fields, instead of `question`: a text with
             ``{column}`` places, or an object whose ``build_prompt(**fields)`` returns the text.
         n: Captions of each row; more than one make a list.
-        sampling: Over the serving's own, by the names of the OpenAI protocol.
+        sampling: Over the preset's and the serving's own, by the names of the OpenAI protocol;
+            None takes a field of the preset's away.
+        schema: The JSON Schema of answers that are JSON: a dict, a file's path, or a pydantic
+            model's class. The column then holds what they say.
+        spread: Whether the answers' properties become columns of their own, in place of this one.
+        schema_as: How the engine learns of the schema; see `structure.SchemaAs`.
+        checks: What its answers have to pass in place of the run's checks; None for those of its
+            schema or its preset, where it has one.
+        refine: Make of its answers the captions, in place of the run's; None for the preset's.
 
     Raises:
-        UsageError: the template is none, there are both a question and a template, or `n` is
-            below 1.
+        MissingPackageError: there is a schema, and `jsonschema` is not installed.
+        UsageError: the template is none, there are both a question and a template, `n` is below 1,
+            there is no such preset, or the schema is none or cannot be spread.
     """
 
     name: str
     _: KW_ONLY
+    preset: Any = None
     system: str | None = None
     question: str | None = None
     template: Any = None
     n: int = 1
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    schema: Any = None
+    spread: bool = False
+    schema_as: SchemaAs = "format"
+    checks: Sequence[Check] | None = field(default=None, repr=False, compare=False)
+    refine: Sequence[Refine] | None = field(default=None, repr=False, compare=False)
+    structure: Structure | None = field(init=False, default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.question is not None and self.template is not None:
@@ -49,11 +80,51 @@ class Prompt:
         if isinstance(self.template, str):
             _check_template(self.template)
         Column(self.name, self.n)
+        if self.preset is not None:
+            preset = preset_of(self.preset)
+            object.__setattr__(self, "preset", preset)
+            if self.refine is None:
+                object.__setattr__(self, "refine", preset.refine)
+        if self.schema is not None:
+            found = Structure(
+                schema=read_schema(self.schema), spread=self.spread, schema_as=self.schema_as
+            )
+            object.__setattr__(self, "structure", found)
+        elif self.spread or self.schema_as != "format":
+            raise UsageError("spread and schema_as are about answers with a schema; give one")
+        if self.checks is None:
+            object.__setattr__(self, "checks", self._checks())
+
+    def _checks(self) -> Sequence[Check] | None:
+        if self.structure is not None:
+            return self.structure.checks
+        return None if self.preset is None else self.preset.made_checks()
 
     @property
     def column(self) -> Column:
         """The column that it fills."""
-        return Column(self.name, self.n)
+        reading = None if self.structure is None else self.structure.reading(self.name)
+        return Column(self.name, self.n, reading)
+
+    @property
+    def sent_system(self) -> str | None:
+        """The system message, its own or its preset's."""
+        return self.preset.system if self.system is None and self.preset else self.system
+
+    @property
+    def sent_question(self) -> str | None:
+        """The question, its own or its preset's; None where the row has it."""
+        is_open = self.question is None and self.template is None
+        return self.preset.question if is_open and self.preset else self.question
+
+    @property
+    def sent_sampling(self) -> Mapping[str, Any]:
+        """Its sampling over its preset's, with what is sent for its schema."""
+        if self.preset is None and self.structure is None:
+            return self.sampling
+        below = self.preset.sampling if self.preset else {}
+        merged = {**below, **self.sampling, **(self.structure.sampling if self.structure else {})}
+        return {name: value for name, value in merged.items() if value is not None}
 
 
 def check_prompts(prompts: Sequence[Prompt], serving: EngineServing) -> None:
@@ -63,13 +134,19 @@ def check_prompts(prompts: Sequence[Prompt], serving: EngineServing) -> None:
         UsageError: several captions of a row would be the same, or a sampling cannot be sent.
     """
     for prompt in prompts:
-        if prompt.sampling and isinstance(serving, ForeignServing):
+        is_foreign = isinstance(serving, ForeignServing)
+        if is_foreign and prompt.sent_sampling.keys() == {"response_format"}:
+            raise UsageError(
+                f"{prompt.name!r} has a schema, and {serving.model} cannot be told of it but in "
+                'the question: give schema_as="prompt"'
+            )
+        if is_foreign and prompt.sent_sampling:
             raise UsageError(
                 f"{prompt.name!r} has a sampling of its own, and {serving.model} cannot be told of "
-                "it; leave it out"
+                "it; leave it out (a field of a preset by None: sampling={'max_tokens': None})"
             )
-        merge_sampling(prompt.sampling)
-        sampling = {**sampling_of(serving), **prompt.sampling}
+        merge_sampling(prompt.sent_sampling)
+        sampling = {**sampling_of(serving), **prompt.sent_sampling}
         if prompt.n > 1 and sampling.get("temperature") == 0:
             raise UsageError(
                 f"{prompt.name!r} is to hold {prompt.n} captions, and at temperature 0 they are "
@@ -89,79 +166,47 @@ def _check_template(template: str) -> None:
 
 # --- the file ----------------------------------------------------------------------------------
 
-
-def _text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def _whole(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _between(least: float, most: float) -> Callable[[object], bool]:
-    def fits(value: object) -> bool:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return is_number and least <= value <= most  # type: ignore[operator]
-
-    return fits
-
-
-_KEYS: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "system": ("a text", lambda value: isinstance(value, str)),
-    "question": ("a text that is not empty", _text),
-    "template": ("a text that is not empty", _text),
-    "n": ("a whole number from 1", lambda value: _whole(value) and value >= 1),  # type: ignore[operator]
-}
-_SAMPLING: dict[str, tuple[str, Callable[[object], bool]]] = {
-    "max_tokens": ("a whole number from 1", lambda value: _whole(value) and value >= 1),  # type: ignore[operator]
-    "temperature": ("a number from 0 to 2", _between(0, 2)),
-    "top_p": ("a number from 0 to 1", _between(0, 1)),
-    "top_k": ("a whole number", _whole),
-    "seed": ("a whole number", _whole),
+_WAYS = get_args(SchemaAs)
+_KEYS: dict[str, Rule] = {
+    "preset": ("the name or the path of a preset", TEXT[1]),
+    "system": ANY_TEXT,
+    "question": TEXT,
+    "template": TEXT,
+    "n": FROM_1,
+    "schema": ("the path of a JSON Schema", TEXT[1]),
+    "spread": YES_NO,
+    "schema_as": (" or ".join(_WAYS), lambda value: value in _WAYS),
 }
 
 
 def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
     """The prompts that a TOML file (https://toml.io) names, in its order.
 
-    Each is a table, called like its column, with any of the keys ``system``, ``question`` or
-    ``template``, ``n``, ``max_tokens``, ``temperature``, ``top_p``, ``top_k`` and ``seed``.
+    Each is a table, called like its column, with any of the keys ``preset`` (a name, or a path from
+    the file's folder), ``system``, ``question`` or ``template``, ``n``, ``max_tokens``,
+    ``temperature``, ``top_p``, ``top_k``, ``seed``, ``schema`` (a path from the file's folder),
+    ``spread`` and ``schema_as``.
 
     Raises:
         UsageError: the file cannot be read, is no TOML, or holds something else.
     """
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-    try:
-        found = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        reason = error.strerror or error
-        raise UsageError(f"the prompt file {path} cannot be read: {reason}") from None
-    except UnicodeDecodeError:
-        raise UsageError(f"the prompt file {path} is not UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"the prompt file {path} is no TOML: {error}") from None
+    _, found = read_toml(Path(path), "prompt file")
     if not found:
         raise UsageError(f"the prompt file {path} names no prompt; one begins with its [name]")
-    return tuple(_prompt(name, value, str(path)) for name, value in found.items())
+    return tuple(_prompt(name, value, Path(path)) for name, value in found.items())
 
 
-def _prompt(name: str, value: object, path: str) -> Prompt:
+def _prompt(name: str, value: object, path: Path) -> Prompt:
     if not isinstance(value, dict):
         raise UsageError(f"{path}: {name!r} is no prompt; one is a table, which begins with [name]")
     if not name.strip():
         raise UsageError(f"{path}: a prompt has an empty name, and its column is called so")
-    known = _KEYS | _SAMPLING
-    for key, given in value.items():
-        if key not in known:
-            raise UsageError(f"{path}, [{name}]: unknown key {key!r}; known are {', '.join(known)}")
-        what, fits = known[key]
-        if not fits(given):
-            raise UsageError(f"{path}, [{name}]: {key} is {what}, not {given!r:.80}")
+    refuse_wrong(value, {**_KEYS, **SAMPLING}, f"{path}, [{name}]")
     own = {key: value[key] for key in _KEYS if key in value}
-    sampling = {key: value[key] for key in _SAMPLING if key in value}
+    for key in ("schema", "preset"):
+        if key in own and (key == "schema" or is_path(own[key])):
+            own[key] = path.parent / own[key]
+    sampling = {key: value[key] for key in SAMPLING if key in value}
     try:
         return Prompt(name, **own, sampling=sampling)
     except UsageError as error:

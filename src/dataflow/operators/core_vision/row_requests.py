@@ -55,23 +55,26 @@ class RowRequests:
         return [self._asked(prompt, row, pictures) for prompt in self.prompts]
 
     def _asked(self, prompt: Prompt, row: Row, pictures: Sequence[ImageRef]) -> Request | RowError:
+        system = prompt.sent_system
         try:
             turns = turns_of(
                 self._conversation(prompt, row),
                 pictures,
-                system_prompt=self.system_prompt if prompt.system is None else prompt.system,
-                default_question=prompt.question or DEFAULT_QUESTION,
+                system_prompt=self.system_prompt if system is None else system,
+                default_question=prompt.sent_question or DEFAULT_QUESTION,
             )
         except RowError as error:
             return error
-        return Request(turns, prompt.sampling)
+        if prompt.structure is not None:
+            turns = prompt.structure.told(turns)
+        return Request(turns, prompt.sent_sampling, checks=prompt.checks, refine=prompt.refine)
 
     def _conversation(self, prompt: Prompt, row: Row) -> object:
         if self.prompt_key is not None:
             return _column(row, self.prompt_key)
         if prompt.template is not None:
             return _filled(prompt.template, row)
-        if self.conversation_key is not None and prompt.question is None:
+        if self.conversation_key is not None and prompt.sent_question is None:
             return row.fields.get(self.conversation_key)
         return None
 

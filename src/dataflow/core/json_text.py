@@ -1,0 +1,42 @@
+"""A JSON value that keeps its own text, so that no digit and no order of it is lost on its way."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+_line_break = re.compile(r"[\r\n][ \t\r\n]*")
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """A value of JSON (RFC 8259), as the text that says it.
+
+    Formats that are JSON write the text; the others write `value`.
+
+    Attributes:
+        text: One whole JSON value on one line.
+    """
+
+    text: str
+
+    @property
+    def value(self) -> Any:
+        """The value in Python's types; 1.10 and 1e400 are no more what they were."""
+        return json.loads(self.text)
+
+    @staticmethod
+    def of(text: str) -> JsonText:
+        """The value that `text` says, on one line; JSON has no line breaks inside its strings."""
+        return JsonText(_line_break.sub("", text.strip(" \t\r\n")))
+
+
+def plain(value: Any) -> Any:
+    """`value` in Python's types: a `JsonText`, or those in a list."""
+    if isinstance(value, JsonText):
+        return value.value
+    if isinstance(value, list) and any(isinstance(item, JsonText) for item in value):
+        return [plain(item) for item in value]
+    return value
