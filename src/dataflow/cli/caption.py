@@ -32,12 +32,15 @@ def caption(choices: Choices) -> None:
     plan = plan_of(choices)
     if choices.push_to_hub:
         check(choices.push_to_hub)
-    summary = run_shown(plan, lambda: described(choices, plan.output.path))
+    if plan.output.url is not None:
+        journal = plan.output.beside(".journal")
+        say(f"{plan.output.url}: its journal is {journal}; the same command goes on from it")
+    summary = run_shown(plan, lambda: described(choices, plan.output.place))
     if choices.push_to_hub:
         say(f"pushed to {push(files_of(choices, plan.output.path), choices.push_to_hub)}")
     if choices.show:
         columns = plan.output.columns
-        captions = captions_of(choices, plan.output.path, columns)
+        captions = captions_of(choices, plan.output.place, columns)
         _print_captions(captions, has_names=sum(len(column.holds) for column in columns) > 1)
     if summary.failed or summary.flagged or summary.dropped or summary.skipped:
         raise typer.Exit(FAILED_ROWS)

@@ -40,6 +40,7 @@ from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import open_reader, output_format, writer_for
 from dataflow.formats.sidecar import SidecarWriter
 from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.remote.place import is_remote
 from dataflow.serving.conversation import DEFAULT_QUESTION
 
 _CAPTION = "caption"
@@ -168,6 +169,8 @@ def target_of(choices: CheckChoices, data: Captioned) -> Path:
     Raises:
         UsageError: it has another format, or cannot be told.
     """
+    if is_remote(choices.output) or is_remote(choices.fixed or ""):
+        raise UsageError("--fix takes and writes datasets of this machine; fetch this one first")
     source, kind = Path(choices.output), kind_of(choices.output)
     if data.sidecar is not None:
         if choices.fixed is not None:

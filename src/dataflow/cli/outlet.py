@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 from dataflow.cli.choices.caption import Choices
 from dataflow.cli.choices.output import ExistingCaption
@@ -12,9 +13,10 @@ from dataflow.cli.choices.source import OnBadRow
 from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
 from dataflow.engine.columns import Column
-from dataflow.engine.place import true_place
+from dataflow.engine.place import stand_in, true_place
 from dataflow.formats.compression import ending_of
 from dataflow.formats.fields import FieldChoice
+from dataflow.formats.input_file import told
 from dataflow.formats.originals import Originals
 from dataflow.formats.parts import part_name, parts_of
 from dataflow.formats.pick import Pick, split_pattern
@@ -22,7 +24,11 @@ from dataflow.formats.plain_value import cell
 from dataflow.formats.recognise import is_among, is_shard, kind_of
 from dataflow.formats.registry import FORMATS, is_folder, open_reader, output_format, writer_for
 from dataflow.formats.sidecar import FIELD, Sidecars, SidecarWriter
+from dataflow.remote.place import Place, RemotePath, is_remote, place_of
 from dataflow.serving.conversation import DEFAULT_QUESTION
+
+WRITABLE = ("s3", "gs")
+"""The schemes of URLs at which an output may be."""
 
 BESIDE = (".errors.jsonl", ".journal", ".lock", ".originals")
 """Endings of what lies beside an output and is its own."""
@@ -35,6 +41,8 @@ def target_of(choices: Choices) -> Path:
         UsageError: the arguments contradict each other, or something stands in the way.
     """
     if choices.sidecar is not None:
+        if is_remote(choices.source):
+            raise UsageError("--sidecar writes beside pictures of this machine; give -o instead")
         of_datasets = choices.output, choices.rows_per_file, choices.keep, choices.drop
         if any(of_datasets) or choices.meta or choices.push_to_hub:
             raise UsageError(
@@ -44,6 +52,10 @@ def target_of(choices: Choices) -> Path:
         return _beside_source(choices.source, ".sidecars")
     if choices.existing is not None:
         raise UsageError("--existing is about sidecars; give --sidecar too")
+    if choices.output is not None and is_remote(choices.output):
+        return _stand_in(choices, RemotePath(choices.output))
+    if choices.journal is not None:
+        raise UsageError("--journal is about outputs at a URL; beside a file the journal lies")
     if choices.output is None and kind_of(choices.source) in {"hf", "ms"}:
         target = Path(choices.source.split(":")[1].rpartition("/")[2] + ".captions.parquet")
     elif choices.output is None:
@@ -55,7 +67,34 @@ def target_of(choices: Choices) -> Path:
     return target
 
 
+def _stand_in(choices: Choices, place: RemotePath) -> Path:
+    """Beside what path of this machine the journal of an output at a URL lies."""
+    target = stand_in(place, None if choices.journal is None else Path(choices.journal))
+    if place.scheme not in WRITABLE:
+        raise UsageError(f"{place}: only s3:// and gs:// can be written; choose another output")
+    if choices.push_to_hub is not None:
+        raise UsageError("--push-to-hub takes an output of this machine; choose another -o")
+    if choices.source == choices.output:
+        raise UsageError(f"{place} is the input itself; choose another output")
+    with told(place):
+        _check_apart(choices, part_name(place, 0, 1) if choices.rows_per_file else place)
+    is_ours = target.with_name(target.name + ".journal").exists()
+    if not is_ours and not choices.fresh:
+        with told(place):
+            there = parts_of(place) if choices.rows_per_file else [place][: place.exists()]
+        _refuse(there)
+    return true_place(target)
+
+
+def place_of_output(choices: Choices, target: Path) -> Place:
+    """Where the finished output goes: `target`, or the URL for which it stands."""
+    is_url = choices.output is not None and is_remote(choices.output)
+    return RemotePath(choices.output or "") if is_url else target
+
+
 def _beside_source(source: str, ending: str) -> Path:
+    if is_remote(source):
+        return Path(f"{RemotePath(source).stem}{ending}")
     given = Path(source if Path(source).exists() else split_pattern(source)[0])
     whole = given.resolve()
     stem = whole.name if whole.is_dir() else whole.stem
@@ -65,20 +104,21 @@ def _beside_source(source: str, ending: str) -> Path:
 
 def _default_ending(source: str) -> str:
     """Pictures that stand in the data stay in a format that holds them."""
-    kind = kind_of(source) or ("webdataset" if is_shard(source) else None)
+    kind = kind_of(source) or ("webdataset" if is_shard(str(place_of(source))) else None)
     if kind is None:
         return ".captions.jsonl"
-    if not Path(source).exists():
+    place = place_of(source)
+    if not place.exists():
         raise UsageError(f"{source} stands for several files; name the output with -o")
     if kind == "files":
         return ".captions.jsonl"
     # a folder has no ending
-    if Path(source).is_file():
-        return f".captions{ending_of(source)}"
+    if place.is_file():
+        return f".captions{ending_of(place)}"
     return ".captions.parquet" if kind == "parquets" else "-captions"
 
 
-def format_of(choices: Choices, target: Path) -> str | None:
+def format_of(choices: Choices, target: Place) -> str | None:
     """The output's format by name, where its ending does not tell.
 
     Raises:
@@ -101,15 +141,24 @@ def _check(choices: Choices, target: Path) -> None:
     source = Path(choices.source)
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target} is the input itself; choose another output")
-    file = part_name(target, 0, 1) if choices.rows_per_file else target
-    if kind_of(choices.source) in {"files", "parquets"} and is_among(file, choices.source):
-        raise UsageError(f"{file} would be one of the files of {source}; choose another output")
+    _check_apart(choices, part_name(target, 0, 1) if choices.rows_per_file else target)
     beside = (target.with_name(target.name + ending) for ending in BESIDE)
     if source.exists() and any(file.exists() and file.samefile(source) for file in beside):
         raise UsageError(f"{source} belongs to the output {target}; choose another output")
     there = parts_of(target) if choices.rows_per_file else [target][: target.exists()]
     is_ours = target.with_name(target.name + ".journal").exists()
-    if there and not is_ours and not choices.fresh:
+    if not is_ours and not choices.fresh:
+        _refuse(there)
+
+
+def _check_apart(choices: Choices, file: Place) -> None:
+    if kind_of(choices.source) in {"files", "parquets"} and is_among(file, choices.source):
+        source = place_of(choices.source)
+        raise UsageError(f"{file} would be one of the files of {source}; choose another output")
+
+
+def _refuse(there: Sequence[Place]) -> None:
+    if there:
         raise UsageError(
             f"{there[0]} exists and no former run made it; choose another output with -o, or "
             "overwrite it with --fresh"
@@ -159,7 +208,7 @@ def _run(choices: Choices) -> str:
 
 
 def writer_of(
-    choices: Choices, target: Path, reader: Reader, added: Columns
+    choices: Choices, target: Place, reader: Reader, added: Columns
 ) -> Callable[[Path], Writer]:
     """What opens the writer of rows to which the columns `added` are added.
 
@@ -193,13 +242,13 @@ def may_replace(choices: Choices, columns: Sequence[Column]) -> bool:
     return choices.overwrite_column or choices.sidecar is not None or is_dropped
 
 
-def files_of(choices: Choices, target: Path) -> list[Path]:
+def files_of(choices: Choices, target: Place) -> list[Any]:
     """The files of the finished output."""
     return parts_of(target) if choices.rows_per_file else [target]
 
 
 def captions_of(
-    choices: Choices, target: Path, columns: Sequence[Column]
+    choices: Choices, target: Place, columns: Sequence[Column]
 ) -> Iterator[tuple[str, str, str | None]]:
     """Each picture or row of the finished output, a column, and a caption in it."""
     key = choices.image_key
@@ -221,7 +270,7 @@ def captions_of(
                     yield picture, name, None if one is None else cell(one)
 
 
-def described(choices: Choices, target: Path) -> str:
+def described(choices: Choices, target: Place) -> str:
     """Where the captions are, for people."""
     if choices.sidecar is not None:
         return f"*{choices.sidecar} beside the pictures"

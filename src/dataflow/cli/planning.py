@@ -17,7 +17,7 @@ from dataflow.cli.choices.caption import Choices
 from dataflow.cli.choices.running import RunningChoices
 from dataflow.cli.choices.spending import SpendingChoices
 from dataflow.cli.engines import serving_of
-from dataflow.cli.outlet import may_replace, reader_of, target_of, writer_of
+from dataflow.cli.outlet import may_replace, place_of_output, reader_of, target_of, writer_of
 from dataflow.cli.show import fetch_shown_in
 from dataflow.cli.size import bytes_of
 from dataflow.core.dataset import Reader
@@ -31,6 +31,7 @@ from dataflow.formats.parts import parts_of
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt, check_prompts
 from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.remote.place import Place, RemotePath, place_of, server_of
 
 _MAKING = [
     field.name
@@ -91,21 +92,32 @@ def _stamp(
     choices: Choices, reader: Reader, prompts: Sequence[Prompt], serving: EngineServing
 ) -> Stamp | None:
     """All that the plan is made of, where that is one file, the arguments and what they name."""
-    if choices.sidecar is not None or not Path(choices.source).is_file():
+    file = _version(place_of(choices.source))
+    if choices.sidecar is not None or file is None:
         return None
-    status = Path(choices.source).stat()
     chosen = [getattr(choices, name) for name in _MAKING]
     settings = sorted(serving.settings().items())
-    file = (status.st_size, status.st_mtime_ns, status.st_ino)
     text = repr((__version__, Path.cwd(), file, chosen, prompts, settings))
     digest = blake2b(text.encode("utf-8", "backslashreplace")).hexdigest()
     return Stamp(digest, reader.folder())
+
+
+def _version(source: Place) -> tuple[object, ...] | None:
+    """What tells that the dataset has changed; None where it is not one file that tells it."""
+    if not source.is_file():
+        return None
+    if isinstance(source, RemotePath):
+        known = source.stat()
+        return (known.st_size, known.version) if known.version else None
+    status = source.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _limits(choices: Choices) -> Limits:
     limits = Limits(
         max_side=choices.max_side,
         allow_private_urls=choices.allow_private_urls,
+        trusted_server=server_of(choices.source),
         image_root=choices.image_root,
         image_cache=choices.image_cache,
     )
@@ -126,13 +138,15 @@ def _ceiling(choices: Choices) -> Ceiling:
 
 
 def _output(choices: Choices, target: Path, reader: Reader, columns: Sequence[Column]) -> Output:
+    place = place_of_output(choices, target)
     return Output(
         target,
         columns,
-        writer_of(choices, target, reader, added_columns(columns, has_meta=choices.meta)),
+        writer_of(choices, place, reader, added_columns(columns, has_meta=choices.meta)),
         overwrite=may_replace(choices, columns),
         has_meta=choices.meta,
         files_of=parts_of if choices.rows_per_file else files_at,
+        url=place if isinstance(place, RemotePath) else None,
     )
 
 

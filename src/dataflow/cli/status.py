@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,9 @@ from dataflow.billing.price import dollars
 from dataflow.cli.console import console
 from dataflow.cli.show import duration, tokens
 from dataflow.cli.streams import need_stdout, put
+from dataflow.engine.place import stand_in
 from dataflow.engine.status import Status, status_of
+from dataflow.remote.place import RemotePath, place_of
 
 _STATES = {
     "running": "under way",
@@ -47,7 +48,8 @@ def status(
     """
     if as_json:
         need_stdout("--json")
-    found = status_of(Path(output))
+    place = place_of(output)
+    found = status_of(stand_in(place) if isinstance(place, RemotePath) else place)
     if as_json:
         put([json.dumps(asdict(found), indent=2)])
     else:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Literal, Protocol, TypeAlias
 
 from dataflow.core.errors import InputError
@@ -116,11 +115,11 @@ class Writer(Protocol):
         """Make what was written whole and durable. Never called after a failure."""
         ...
 
-    def move_in(self, target: Path) -> None:
+    def move_in(self, target: Any) -> None:
         """Let what was written take its place, after `close`.
 
         Args:
-            target: The output as its user named it.
+            target: The output as its user named it: a `Path`, or a file of a store.
 
         Raises:
             OutputError: the disk does not allow it.

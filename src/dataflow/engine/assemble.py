@@ -26,6 +26,8 @@ from dataflow.engine.job import Job, Output, Plan
 from dataflow.engine.journal import Journal
 from dataflow.engine.place import keep_former
 from dataflow.engine.progress import Tally
+from dataflow.remote.store import check_writable
+from dataflow.remote.trouble import RemoteError
 
 _log = logging.getLogger("dataflow")
 
@@ -48,6 +50,10 @@ def try_output(output: Output) -> None:
                 f"{errors} is a folder, and rows that fail are listed under that name; rename it"
             )
         output.open_writer(part).abandon()
+        if output.url is not None:
+            check_writable(output.url)
+    except RemoteError as error:
+        raise OutputError(f"cannot write {output.place}: {error.strerror}; {error.cure}") from error
     except OSError as error:
         raise OutputError(f"cannot write {output.path}: {error.strerror or error}") from error
 
@@ -91,7 +97,7 @@ def assemble(
             raise
     except OSError as error:
         raise OutputError(
-            f"cannot write {output.path}: {error.strerror or error}; every answer is kept in "
+            f"cannot write {output.place}: {error.strerror or error}; every answer is kept in "
             f"{journal.path}: make room, then run the same command again"
         ) from error
     finally:
@@ -209,7 +215,7 @@ def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
 
 
 def _keep_former(output: Output) -> None:
-    for file in output.files_of(output.path):
+    for file in output.files_of(output.place):
         aside = keep_former(file)
         _log.warning("%s holds rows that the new one does not: kept as %s", file, aside.name)
 
@@ -220,7 +226,7 @@ def _move_in(output: Output, writer: Writer, errors_part: Path, *, has_errors: b
         errors_part.replace(errors)
     else:
         errors.unlink(missing_ok=True)
-    writer.move_in(output.path)
+    writer.move_in(output.place)
     # the names, too, must be on disk before we say that they are
     folder = os.open(output.path.parent, os.O_RDONLY)
     try:

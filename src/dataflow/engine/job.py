@@ -25,6 +25,7 @@ from dataflow.engine.place import files_at, true_place
 from dataflow.engine.progress import Progress
 from dataflow.engine.rejects import Rejects
 from dataflow.images.limits import Limits
+from dataflow.remote.place import Place, RemotePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,11 @@ class Output:
         open_writer: Given a path beside the output to write to, a writer in the output's format.
         overwrite: Whether columns that the rows have under these names already may be replaced.
         has_meta: Whether each column's meta is added, too.
-        files_of: The files at a path that a former run wrote as its output.
+        files_of: The files at a place that a former run wrote as its output.
         cell_of: Where the captions of a row stand, for the errors file, where the run's rows are
             not those of the output: row and, in this order, column and number. None where they are.
+        url: Where the finished output goes instead, where that is not on this machine; `path` is
+            then its `place.stand_in`.
 
     Raises:
         UsageError: no output can be at `path`; see `place.true_place`.
@@ -51,11 +54,17 @@ class Output:
     open_writer: Callable[[Path], Writer]
     overwrite: bool = False
     has_meta: bool = False
-    files_of: Callable[[Path], list[Path]] = files_at
+    files_of: Callable[[Any], list[Any]] = files_at
     cell_of: Callable[[Row], tuple[int, str, int]] | None = None
+    url: RemotePath | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", true_place(self.path))
+
+    @property
+    def place(self) -> Place:
+        """Where the finished output is."""
+        return self.url or self.path
 
     @property
     def names(self) -> list[str]:

@@ -5,8 +5,14 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from dataflow.core.errors import UsageError
+from dataflow.remote.place import Place, RemotePath
+from dataflow.remote.store import copy
+
+_Place = TypeVar("_Place", Path, RemotePath)
 
 LONGEST_NAME = 255
 """Bytes in the name of one file (``NAME_MAX`` of Linux and macOS)."""
@@ -41,12 +47,33 @@ def _check_name(path: Path) -> None:
         )
 
 
-def files_at(path: Path) -> list[Path]:
+def state_folder() -> Path:
+    """Where programs keep what they need to go on (``XDG_STATE_HOME``), ours in it."""
+    given = os.environ.get("XDG_STATE_HOME")
+    return (Path(given) if given else Path("~/.local/state").expanduser()) / "dataflow"
+
+
+def stand_in(place: RemotePath, folder: Path | None = None) -> Path:
+    """The path of this machine beside which all lies that belongs to an output at a URL.
+
+    Journal, lock, errors file and what is not finished; each output has its own, whose path is
+    made of its URL.
+
+    Args:
+        place: The output.
+        folder: Where such paths begin; None for `state_folder`.
+    """
+    parts = place.url.replace("://", "/").split("/")
+    names = [quote(part).replace("..", "%2E%2E") or "%2F" for part in parts]
+    return (folder or state_folder()).joinpath(*names)
+
+
+def files_at(path: Place) -> list[Any]:
     """The output of one file that is there."""
     return [path] if path.is_file() else []
 
 
-def free_name(path: Path) -> Path:
+def free_name(path: _Place) -> _Place:
     """A name beside `path` that is free: its own and the time."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     free = path.with_name(f"{path.name}.{stamp}")
@@ -57,7 +84,7 @@ def free_name(path: Path) -> Path:
     return free
 
 
-def keep_former(file: Path) -> Path:
+def keep_former(file: Place) -> Place:
     """Keep `file` under a free name beside it, while something else takes its place.
 
     Returns:
@@ -66,6 +93,10 @@ def keep_former(file: Path) -> Path:
     Raises:
         OSError: the folder cannot be written.
     """
+    if isinstance(file, RemotePath):
+        kept = free_name(file)
+        copy(file, kept)
+        return kept
     aside = free_name(file)
     try:
         os.link(file, aside)

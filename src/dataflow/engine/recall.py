@@ -9,18 +9,21 @@ every row after all.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections import Counter
 from collections.abc import Callable, Container
 from dataclasses import dataclass, fields
-from pathlib import Path
+from typing import Any
 
 from dataflow.core.batch import BatchServing
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.journal import Journal
 from dataflow.engine.progress import Tally
 from dataflow.images.identity import stamp_of
+from dataflow.remote.place import Place, RemotePath
+from dataflow.remote.trouble import RemoteError
 
 CHECKED_AT_ONCE = 1000
 """Pictures between two looks at whether the run is to end."""
@@ -96,25 +99,32 @@ def is_first_place(location: str, folder: str) -> bool:
 def note_written(output: Output, journal: Journal, tally: Tally) -> None:
     """Keep in `journal` what was written into `output`, for `recall`."""
     told = {field.name: getattr(tally, field.name) for field in fields(tally)}
-    journal.note_output(json.dumps({"files": _files(output), "tally": told}))
+    with contextlib.suppress(RemoteError):  # then the next run looks at every row
+        journal.note_output(json.dumps({"files": _files(output), "tally": told}))
 
 
 def _written(output: Output, noted: str | None) -> Tally | None:
     if noted is None:
         return None
     former = json.loads(noted)
-    if former["files"] != _files(output):
+    try:
+        if former["files"] != _files(output):
+            return None
+    except RemoteError:
         return None
     tally = former["tally"]
     return Tally(**{**tally, **{name: Counter(tally[name]) for name in ("flagged", "failed")}})
 
 
-def _files(output: Output) -> list[list[str | int | None]]:
+def _files(output: Output) -> list[list[Any]]:
     """The output's files, and the errors file, as they are now."""
-    files = [*output.files_of(output.path), output.beside(".errors.jsonl")]
+    files = [*output.files_of(output.place), output.beside(".errors.jsonl")]
     return [[os.fsencode(file).hex(), *_stamp(file)] for file in files]
 
 
-def _stamp(file: Path) -> tuple[int | None, ...]:
+def _stamp(file: Place) -> tuple[Any, ...]:
+    if isinstance(file, RemotePath):
+        known = file.stat()
+        return known.st_size, known.version
     size, time = stamp_of(os.fspath(file))
     return (size, time, file.stat().st_ino) if size is not None else (None,)

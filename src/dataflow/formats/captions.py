@@ -27,6 +27,7 @@ from dataflow.formats.parts import parts_of
 from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import open_reader
 from dataflow.formats.sidecar import ENDINGS, Sidecars
+from dataflow.remote.place import place_of
 
 USUAL = ("caption", "captions", "text", "conversations", "messages", "answer", "output")
 """The names that captions usually stand under; the first that is there is taken."""
@@ -220,7 +221,7 @@ def _opened(path: str, picture_key: str) -> Reader:
     if kind_of(path) == "coco":
         from dataflow.formats.coco_captions import CocoCaptions
 
-        return CocoCaptions(Path(path), picture_key=picture_key, skip_bad_rows=True)
+        return CocoCaptions(place_of(path), picture_key=picture_key, skip_bad_rows=True)
     parts = [] if Path(path).exists() else parts_of(Path(path))
     if parts:
         path = str(parts[0].with_name(parts[0].name.replace("-00000-of-", "-*-of-")))

@@ -11,7 +11,6 @@ import itertools
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import IO, Any
 
 from dataflow.core.errors import InputError, OutputError
@@ -23,6 +22,7 @@ from dataflow.formats.json_text import one_line, row_object
 from dataflow.formats.output_file import FileWriter, OutputFile
 from dataflow.formats.plain_value import dump_bytes
 from dataflow.formats.source import Source
+from dataflow.remote.place import Place
 
 IMAGES, ANNOTATIONS = "images", "annotations"
 _FILE_NAME = "file_name"
@@ -55,7 +55,7 @@ class CocoReader(FileReader):
     """
 
     def __init__(
-        self, path: Path, *, picture_key: str = "image", skip_bad_rows: bool = False
+        self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         super().__init__(path, skip_bad_rows=skip_bad_rows)
         self._picture_key = picture_key

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from dataflow.core.dataset import MOST_LISTED, Skipped
@@ -14,7 +12,8 @@ from dataflow.formats.coco_file import CocoReader
 from dataflow.formats.input_file import FileReader, shown
 from dataflow.formats.recognise import is_table
 from dataflow.formats.registry import open_reader
-from dataflow.formats.shard_names import files_for, natural
+from dataflow.formats.shard_names import common_folder, files_for, natural
+from dataflow.remote.place import Place
 
 
 class FilesReader:
@@ -80,11 +79,11 @@ class FilesReader:
 
     def folder(self) -> str:
         """The folder that holds all the files."""
-        return os.path.commonpath([file.path.parent for file in self.files]) or os.curdir
+        return common_folder([file.path.parent for file in self.files])
 
 
 def open_files(
-    path: Path,
+    path: Place,
     *,
     picture_key: str = "image",  # noqa: ARG001 (as readers that make this column are called)
     skip_bad_rows: bool = False,
@@ -99,7 +98,7 @@ def open_files(
     Raises:
         InputError: there are none, or they are not of one format.
     """
-    paths = _tables_in(path) if path.is_dir() else files_for(str(path))
+    paths = _tables_in(path) if path.is_dir() else files_for(path)
     files = [open_reader(file, skip_bad_rows=skip_bad_rows) for file in paths]
     first = files[0]
     other = next((file for file in files if type(file) is not type(first)), None)
@@ -117,5 +116,5 @@ def open_files(
     return FilesReader(files)  # type: ignore[arg-type]
 
 
-def _tables_in(folder: Path) -> list[Path]:
+def _tables_in(folder: Place) -> list[Any]:
     return sorted((path for path in folder.iterdir() if is_table(path.name)), key=natural)

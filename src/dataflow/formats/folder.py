@@ -16,6 +16,8 @@ from dataflow.core.row import Row
 from dataflow.formats.input_file import shown, unreadable, wrong_at
 from dataflow.formats.pick import Pick
 from dataflow.formats.sidecar import Sidecars
+from dataflow.remote.place import RemotePath, is_remote
+from dataflow.remote.store import names_in
 
 PICTURE_ENDINGS = frozenset(
     f".{name}"
@@ -94,12 +96,13 @@ class FolderReader:
             if fields is None:
                 self.left += 1
                 continue
-            yield Row(index=index, fields=fields, place=shown(path))
+            place = str(RemotePath(path)) if is_remote(path) else shown(path)
+            yield Row(index=index, fields=fields, place=place)
             index += 1
 
     def count(self) -> int | None:
         """One for a picture; None for a folder: counting would mean walking it."""
-        return None if self.sidecars or os.path.isdir(self._path) else 1  # noqa: PTH112
+        return None if self.sidecars or self._is_folder() else 1
 
     def folder(self) -> str:
         """The working folder, because the rows' paths are as the user gave them."""
@@ -119,8 +122,13 @@ class FolderReader:
         fields[sidecars.field] = "" if sidecars.existing == "skip" else sidecars.text(path)
         return fields
 
+    def _is_folder(self) -> bool:
+        if is_remote(self._path):
+            return not is_picture(str(RemotePath(self._path)))
+        return os.path.isdir(self._path)  # noqa: PTH112 (the name is kept as given)
+
     def _paths(self) -> Iterator[str]:
-        if not os.path.isdir(self._path):  # noqa: PTH112
+        if not self._is_folder():
             yield self._path
             return
         for relative in self._walk():
@@ -176,8 +184,10 @@ class FolderReader:
 
 def _entries(folder: str) -> list[bytes]:
     """The names in one directory, sorted; a sub-folder's ends with ``/``, which sorts the whole."""
-    names = []
+    names: list[bytes] = []
     try:
+        if is_remote(folder):
+            return sorted(os.fsencode(name) for name in names_in(RemotePath(folder)) if _fits(name))
         with os.scandir(folder) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
@@ -189,6 +199,11 @@ def _entries(folder: str) -> list[bytes]:
     except OSError as error:
         raise unreadable(folder, error) from error
     return sorted(names)
+
+
+def _fits(name: str) -> bool:
+    """Whether a name of a store, with ``/`` where it is a folder's, is taken."""
+    return not name.startswith(".") and (name.endswith("/") or is_picture(name))
 
 
 def _is_file(entry: os.DirEntry[str]) -> bool:

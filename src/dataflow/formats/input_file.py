@@ -2,34 +2,43 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from io import BufferedReader
-from pathlib import Path
 
 from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.compression import DamagedError, compression_of, decompressed
+from dataflow.remote.place import Place, RemotePath
+from dataflow.remote.stream import BUFFER, open_stream
+from dataflow.remote.trouble import RemoteError
 
 UTF8_MARK = b"\xef\xbb\xbf"
 """The byte order mark that some editors put at the start of a UTF-8 file; it is no content."""
 
 
-def shown(path: str | Path) -> str:
+def shown(path: str | Place) -> str:
     r"""`path` fit for messages and logs; bytes that are no UTF-8 are shown as ``\udcXX``."""
     return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def open_input(path: Path) -> BufferedReader:
+def open_input(path: Place, *, buffer: int = BUFFER) -> BufferedReader:
     """Open `path` for reading bytes; a pipe or a device would block, and could be read only once.
+
+    Args:
+        path: The file, here or at a URL.
+        buffer: Bytes fetched at once from a URL; fewer where the file is not read in its order.
 
     Raises:
         InputError: it cannot be opened, or is no regular file.
     """
     try:
+        if isinstance(path, RemotePath):
+            return open_stream(path, buffer)
         file = open(path, "rb", opener=_opened)  # noqa: SIM115 (the caller closes it)
     except OSError as error:
         raise unreadable(path, error) from error
@@ -46,7 +55,7 @@ def _opened(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes to would never open
 
 
-def open_text(path: Path) -> BufferedReader:
+def open_text(path: Place) -> BufferedReader:
     """Open `path`, which may be compressed, for reading the bytes of UTF-8 text.
 
     Raises:
@@ -69,15 +78,26 @@ def open_text(path: Path) -> BufferedReader:
     return file
 
 
-def unreadable(path: str | Path, error: OSError) -> InputError:
+def unreadable(path: str | Place, error: OSError) -> InputError:
     """The error that says that `path` cannot be opened or read, and what to check."""
     reason = error.strerror or str(error)
+    if isinstance(error, RemoteError):
+        return InputError(f"{shown(path)}: cannot be read: {reason}; {error.cure}")
     if isinstance(error, DamagedError):
         return InputError(
             f"{shown(path)}: what is compressed in it is damaged or cut short ({reason}); fetch or "
             "write the file again"
         )
     return InputError(f"{shown(path)}: cannot be read ({reason}); check its path, rights and disk")
+
+
+@contextlib.contextmanager
+def told(path: Place) -> Iterator[None]:
+    """What a store says while it is asked for what is at `path` becomes an `InputError`."""
+    try:
+        yield
+    except RemoteError as error:
+        raise unreadable(path, error) from error
 
 
 def not_utf8(place: str, encoding: str = "LATIN1") -> InputError:
@@ -108,7 +128,7 @@ class FileReader:
             and note it in `skipped`; otherwise it is an error.
     """
 
-    def __init__(self, path: Path, *, skip_bad_rows: bool = False) -> None:
+    def __init__(self, path: Place, *, skip_bad_rows: bool = False) -> None:
         self.path = path
         self.name = shown(path)
         self.skipped = Skipped()

@@ -10,6 +10,9 @@ from typing import Any
 from dataflow.core.errors import OutputError
 from dataflow.formats.compression import compressed
 from dataflow.formats.input_file import shown
+from dataflow.remote.place import Place, RemotePath
+from dataflow.remote.store import put
+from dataflow.remote.trouble import RemoteError
 
 _BUFFER = 1 << 20  # bytes; few large writes are kinder to network disks
 
@@ -60,14 +63,23 @@ class OutputFile:
         except OSError as error:
             raise self.refused(error) from error
 
-    def move_in(self, target: Path) -> None:
+    def move_in(self, target: Place) -> None:
         """Let the closed file take the place `target`, whatever stood there.
 
         Raises:
-            OutputError: the folder does not allow it.
+            OutputError: the folder or the store does not allow it.
         """
         try:
-            self.path.replace(target)
+            if isinstance(target, RemotePath):
+                put(self.path, target)
+                self.path.unlink()
+            else:
+                self.path.replace(target)
+        except RemoteError as error:
+            raise OutputError(
+                f"{shown(target)}: cannot be written: {error.strerror}; {error.cure}, then run "
+                "the same command again: nothing is asked twice"
+            ) from error
         except OSError as error:
             raise self.refused(error) from error
         self._is_in_place = True
@@ -105,7 +117,7 @@ class FileWriter:
         """Finish the file; see `core.dataset.Writer`."""
         self._file.close()
 
-    def move_in(self, target: Path) -> None:
+    def move_in(self, target: Place) -> None:
         """Let the file take its place; see `core.dataset.Writer`."""
         self._file.move_in(target)
 

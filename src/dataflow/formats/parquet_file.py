@@ -34,7 +34,7 @@ class ParquetReader(ArrowBatchReader):
         Raises:
             InputError: the file is no Parquet or cut short.
         """
-        with open_input(self.path) as stream:
+        with open_input(self.path, buffer=_READ_BUFFER) as stream:
             return int(self._open(stream).metadata.num_rows)
 
     def schema(self) -> Any:
@@ -43,7 +43,7 @@ class ParquetReader(ArrowBatchReader):
         Raises:
             InputError: the file is no Parquet or cut short, or names a column twice.
         """
-        with open_input(self.path) as stream:
+        with open_input(self.path, buffer=_READ_BUFFER) as stream:
             return self._open(stream).schema_arrow
 
     def codecs(self) -> dict[str, str]:
@@ -52,7 +52,7 @@ class ParquetReader(ArrowBatchReader):
         Raises:
             InputError: the file is no Parquet or cut short.
         """
-        with open_input(self.path) as stream:
+        with open_input(self.path, buffer=_READ_BUFFER) as stream:
             metadata = self._open(stream).metadata
             if not metadata.num_row_groups:
                 return {}
@@ -89,7 +89,7 @@ class ParquetReader(ArrowBatchReader):
 
     def _batches(self) -> Iterator[Any]:
         done = 0
-        with open_input(self.path) as stream:
+        with open_input(self.path, buffer=_READ_BUFFER) as stream:
             file = self._open(stream)
             chosen = self._chosen(file.schema_arrow)
             for group in range(file.num_row_groups):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import InputError
@@ -18,6 +17,7 @@ from dataflow.formats.input_file import FileReader, shown
 from dataflow.formats.parquet_file import ParquetReader
 from dataflow.formats.recognise import is_parquet
 from dataflow.formats.shard_names import files_for, natural
+from dataflow.remote.place import Place
 
 _ENCODINGS = ("jpg", "png", "webp")  # those of img2dataset's --encode_format
 _DONE = "success"
@@ -36,7 +36,7 @@ class DownloadedFields(Mapping[str, Any]):
     __slots__ = ("_fields", "_folder", "_picture_key", "_place")
 
     def __init__(
-        self, fields: Mapping[str, Any], picture_key: str, folder: str, place: Path
+        self, fields: Mapping[str, Any], picture_key: str, folder: str, place: Place
     ) -> None:
         self._fields = fields
         self._picture_key = picture_key
@@ -80,9 +80,9 @@ class ParquetFolderReader(TablesReader):
     """
 
     def __init__(
-        self, path: Path, *, picture_key: str = "image", skip_bad_rows: bool = False
+        self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
-        files = _parquet_in(path) if path.is_dir() else files_for(str(path))
+        files = _parquet_in(path) if path.is_dir() else files_for(path)
         super().__init__([ParquetReader(file) for file in files])
         self._picture_key = picture_key
         names = set(self.column_names())
@@ -98,7 +98,7 @@ class ParquetFolderReader(TablesReader):
         )
 
 
-def _parquet_in(folder: Path) -> list[Path]:
+def _parquet_in(folder: Place) -> list[Any]:
     files = sorted((file for file in folder.iterdir() if is_parquet(file.name)), key=natural)
     if not files:
         raise InputError(f"{shown(folder)}: no .parquet lies in this folder")

@@ -14,6 +14,7 @@ from typing import Any
 from dataflow.core.dataset import Writer
 from dataflow.core.row import Row
 from dataflow.formats.compression import ending_of
+from dataflow.remote.place import Place
 
 
 class PartsWriter:
@@ -47,7 +48,7 @@ class PartsWriter:
         """Finish the last part; see `core.dataset.Writer`."""
         self._writers[-1].close()
 
-    def move_in(self, target: Path) -> None:
+    def move_in(self, target: Place) -> None:
         """Give each part its name; parts that a former run left there go."""
         former = set(parts_of(target))
         for number, writer in enumerate(self._writers):
@@ -67,13 +68,13 @@ class PartsWriter:
         return self._open_writer(self._path.with_name(f"{self._path.name}-{number:05}"))
 
 
-def part_name(target: Path, number: int, count: int) -> Path:
+def part_name(target: Place, number: int, count: int) -> Place:
     """Where part `number` (from 0) of the `count` parts of `target` is."""
     stem, ending = _split(target)
     return target.with_name(f"{stem}-{number:05}-of-{count:05}{ending}")
 
 
-def parts_of(target: Path) -> list[Path]:
+def parts_of(target: Place) -> list[Any]:
     """The parts of `target` that are there, in order."""
     stem, ending = _split(target)
     name = re.compile(rf"{re.escape(stem)}-\d{{5,}}-of-\d{{5,}}{re.escape(ending)}")
@@ -82,7 +83,7 @@ def parts_of(target: Path) -> list[Path]:
     return sorted(path for path in target.parent.iterdir() if name.fullmatch(path.name))
 
 
-def _split(target: Path) -> tuple[str, str]:
+def _split(target: Place) -> tuple[str, str]:
     ending = target.name[len(target.name) - len(ending_of(target)) :]
     return target.name.removesuffix(ending), ending
 

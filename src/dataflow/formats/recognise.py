@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from dataflow.core.errors import InputError
 from dataflow.formats.compression import COMPRESSIONS, ending_of
 from dataflow.formats.folder import is_picture
-from dataflow.formats.input_file import UTF8_MARK, open_text, unreadable
+from dataflow.formats.input_file import UTF8_MARK, open_text, shown, unreadable
 from dataflow.formats.pick import Pick, split_pattern
 from dataflow.formats.shard_names import ERRORS, expanded_braces, is_several
+from dataflow.remote.place import Place, RemotePath, place_of
+from dataflow.remote.store import names_in
 
 SHARD_ENDINGS = (".tar", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz")
 """The endings of WebDataset's shards, in lower case."""
@@ -30,19 +33,59 @@ _HEAD = 1 << 18  # bytes in which COCO's images are mentioned; info and licenses
 _SAVED = ("state.json", "dataset_dict.json")  # of Hugging Face's save_to_disk
 
 
-def kind_of(name: str) -> str | None:
+def kind_of(name: str | Place) -> str | None:
     """The format's name in the registry; None where the ending tells, or for pictures.
 
     Raises:
         InputError: `name` is a folder that cannot be listed.
     """
-    if name.startswith(("hf:", "ms:")):
-        return name[:2]
-    if os.path.isdir(name):  # noqa: PTH112 (the name is kept as given)
-        return _kind_of_folder(name)
-    if is_several(name):
-        return _kind_of_pattern(name)
-    return "coco" if ending_of(name) in COCO_ENDINGS and _is_coco(name) else None
+    place = place_of(name)
+    text = str(place)
+    if isinstance(place, RemotePath) and ending_of(place):
+        return _kind_of_file(place)
+    if text.startswith(("hf:", "ms:")) and not isinstance(place, RemotePath):
+        return text[:2]
+    return _kind_of_folder(place) if is_folder_at(place) else _kind_of_file(place)
+
+
+def _kind_of_file(place: Place) -> str | None:
+    if is_several(place):
+        return _kind_of_pattern(str(place))
+    return "coco" if ending_of(place) in COCO_ENDINGS and _is_coco(place) else None
+
+
+def is_folder_at(place: Place) -> bool:
+    """Whether there is a folder at `place`; a name that none can have is none."""
+    if isinstance(place, RemotePath):
+        return place.is_dir()
+    return os.path.isdir(place)  # noqa: PTH112 - Path raises where this says no
+
+
+def found_at(path: str | Place) -> tuple[str, tuple[str, ...]]:
+    """What is there, named as it was given, and the pattern below it where `path` is one.
+
+    Raises:
+        InputError: there is nothing.
+    """
+    place = place_of(path)
+    name = place.url if isinstance(place, RemotePath) else os.fspath(path)
+    below: tuple[str, ...] = ()
+    is_web = isinstance(place, RemotePath) and place.scheme == "http"
+    if not _is_there(name) and not is_web:
+        name, below = split_pattern(name)
+    if not _is_there(name):
+        where = (
+            "check the URL"
+            if isinstance(place, RemotePath)
+            else f"check the spelling (a relative path starts at {shown(Path.cwd())})"
+        )
+        raise InputError(f"{shown(place_of(name))}: no such file or folder; {where}")
+    return name, below
+
+
+def _is_there(name: str) -> bool:
+    place = place_of(name)
+    return place.exists() if isinstance(place, RemotePath) else os.path.exists(name)  # noqa: PTH110
 
 
 def is_shard(name: str) -> bool:
@@ -62,8 +105,10 @@ def is_table(name: str) -> bool:
     return plain.lower().endswith(TABLE_ENDINGS) and not is_ours
 
 
-def is_among(output: Path, source: str) -> bool:
+def is_among(output: Place, source: str) -> bool:
     """Whether a file at `output` would be one of those that `source`, several files, stands for."""
+    if isinstance(output, RemotePath):
+        return _is_among_remote(output, place_of(source))
     if os.path.isdir(source):  # noqa: PTH112 (the name is kept as given)
         return is_table(output.name) and output.parent.resolve() == Path(source).resolve()
     for name in expanded_braces(source):
@@ -72,6 +117,19 @@ def is_among(output: Path, source: str) -> bool:
             return True
         path = os.path.relpath(output.resolve(), Path(begin).resolve())
         if below and not path.startswith(os.pardir) and Pick(below).takes(path):
+            return True
+    return False
+
+
+def _is_among_remote(output: RemotePath, source: Place) -> bool:
+    if isinstance(source, Path):
+        return False
+    if source.is_dir():
+        return is_table(output.name) and output.parent == source
+    for name in expanded_braces(str(source)):
+        begin, below = split_pattern(name)
+        path = str(output).removeprefix(begin)
+        if path == "" or (below and path != str(output) and Pick(below).takes(path)):
             return True
     return False
 
@@ -85,27 +143,26 @@ def _kind_of_pattern(name: str) -> str | None:
     return "files" if any(map(is_table, names)) else None
 
 
-def _is_coco(name: str) -> bool:
+def _is_coco(place: Place) -> bool:
     """Whether a JSON file is an object that has images; a table would be an array."""
     try:
-        with open_text(Path(name)) as file:
+        with open_text(place) as file:
             head = file.read(_HEAD).removeprefix(UTF8_MARK).lstrip()
     except (InputError, OSError):
         return False  # its reader says what is wrong
     return head.startswith(b"{") and b'"images"' in head
 
 
-def _kind_of_folder(folder: str) -> str | None:
+def _kind_of_folder(folder: Place) -> str | None:
     """Told by the names that lie in it; a picture among them makes it a folder of pictures."""
-    if any(os.path.isfile(os.path.join(folder, name)) for name in _SAVED):  # noqa: PTH113, PTH118
-        return "saved"
     kinds = set()
     try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if is_picture(entry.name):
-                    return None
-                kinds.add(_kind_of_entry(entry))
+        if any((folder / name).is_file() for name in _SAVED):
+            return "saved"
+        for name in _names_in(folder):
+            if is_picture(name):
+                return None
+            kinds.add(_kind_of_entry(name))
     except OSError as error:
         raise unreadable(folder, error) from error
     # what lies beside shards and Parquet is about them, as img2dataset's counts are
@@ -115,11 +172,20 @@ def _kind_of_folder(folder: str) -> str | None:
     return found[0] if found else None
 
 
-def _kind_of_entry(entry: os.DirEntry[str]) -> str | None:
-    if is_shard(entry.name):
+def _kind_of_entry(name: str) -> str | None:
+    """What an entry of a folder says of it; a folder's name ends with ``/``."""
+    if is_shard(name):
         return "webdataset"
-    if is_parquet(entry.name):
+    if is_parquet(name):
         return "parquets"
-    if is_table(entry.name):
+    if is_table(name):
         return "files"
-    return "folder" if entry.is_dir() and not entry.name.startswith(".") else None
+    return "folder" if name.endswith("/") and not name.startswith(".") else None
+
+
+def _names_in(folder: Place) -> Iterator[str]:
+    if isinstance(folder, RemotePath):
+        yield from names_in(folder)
+        return
+    with os.scandir(folder) as entries:
+        yield from (entry.name + "/" * entry.is_dir() for entry in entries)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,14 @@ from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.compression import COMPRESSIONS, compression_of, ending_of
 from dataflow.formats.fields import ChoosingWriter, FieldChoice
 from dataflow.formats.folder import PICTURE_ENDINGS, FolderReader, Pictures
-from dataflow.formats.input_file import shown
+from dataflow.formats.input_file import shown, told
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.parts import PartsWriter
-from dataflow.formats.pick import Pick, split_pattern
-from dataflow.formats.recognise import COCO_ENDINGS, kind_of
+from dataflow.formats.pick import Pick
+from dataflow.formats.recognise import COCO_ENDINGS, found_at, is_folder_at, kind_of
 from dataflow.formats.sidecar import Sidecars
 from dataflow.formats.source import Source
+from dataflow.remote.place import Place, place_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ FORMATS = {
 
 
 def open_reader(
-    path: str | Path,
+    path: str | Place,
     *,
     picture_key: str = "image",
     format_name: str | None = None,
@@ -189,8 +189,8 @@ def open_reader(
     """The dataset at `path`: a dataset file, a folder of pictures, or one picture.
 
     Args:
-        path: Where it is; a pattern of the pictures of a folder (see `pick`), or of several dataset
-            files of one format.
+        path: Where it is, here or at a URL; a pattern of the pictures of a folder (see `pick`), or
+            of several dataset files of one format.
         picture_key: The column that holds the pictures' paths, for a folder or a picture.
         format_name: A name in `FORMATS`, where the ending does not tell the format; the only way
             to read a pickle.
@@ -204,36 +204,31 @@ def open_reader(
         InputError: there is nothing at `path`, or its ending is none of the known ones.
         UsageError: `format_name` is unknown, or `pick` or `sidecars` are given for a dataset file.
     """
-    name = os.fspath(path)
-    if sidecars is None and pick == Pick():
-        format_name = format_name or kind_of(name)
-    named = _named(format_name)
-    if named is not None and named.has_pictures:
-        return _opened(named, Path(path), picture_key, skip_bad_rows)
-    if not os.path.exists(name):  # noqa: PTH110 (the name is kept as given)
-        name, below = split_pattern(name)
+    place = place_of(path)
+    with told(place):
+        if sidecars is None and pick == Pick():
+            format_name = format_name or kind_of(path)
+        named = _named(format_name)
+        if named is not None and named.has_pictures:
+            return _opened(named, place, picture_key, skip_bad_rows)
+        name, below = found_at(path)
+        if named is not None:
+            return _opened(named, place, picture_key, skip_bad_rows)
         if below:
             pick = Pick((*pick.include, *below), pick.exclude)
-    if not os.path.exists(name):  # noqa: PTH110
-        raise InputError(
-            f"{shown(name)}: no such file or folder; check the spelling (a relative path starts "
-            f"at {shown(Path.cwd())})"
-        )
-    if named is not None:
-        return _opened(named, Path(path), picture_key, skip_bad_rows)
-    ending = ending_of(path)
-    if os.path.isdir(name) or ending in PICTURE_ENDINGS:  # noqa: PTH112
-        return FolderReader(name, Pictures(picture_key, pick, sidecars, skip_bad_rows))
-    if sidecars is not None or pick != Pick():
-        raise UsageError(f"{shown(name)}: only a folder has pictures to choose and sidecars")
-    chosen = _by_ending(ending)
-    if chosen is None:
-        raise _unknown(name, ending)
-    return _opened(chosen, Path(path), picture_key, skip_bad_rows)
+        ending = ending_of(place)
+        if ending in PICTURE_ENDINGS or is_folder_at(place_of(name)):
+            return FolderReader(name, Pictures(picture_key, pick, sidecars, skip_bad_rows))
+        if sidecars is not None or pick != Pick():
+            raise UsageError(f"{shown(place)}: only a folder has pictures to choose and sidecars")
+        chosen = _by_ending(ending)
+        if chosen is None:
+            raise _unknown(shown(place), ending)
+        return _opened(chosen, place, picture_key, skip_bad_rows)
 
 
 def writer_for(
-    output: str | Path,
+    output: str | Place,
     reader: Reader | None,
     columns: Columns,
     *,
@@ -268,7 +263,7 @@ def writer_for(
         )
     source = Source(reader, columns, choice, question)
     if chosen.folder_writer and is_folder(output, format_name):
-        return _folder_opener(chosen.folder_writer, Path(output), source, rows_per_file)
+        return _folder_opener(chosen.folder_writer, place_of(output), source, rows_per_file)
     if chosen.writer is None:
         raise UsageError(f"{shown(output)}: {format_name} is no format of one file; name another")
 
@@ -298,7 +293,7 @@ def known_endings() -> str:
     return f"{endings} (text also with {' '.join(COMPRESSIONS)})"
 
 
-def output_format(source: str, output: str | Path) -> str | None:
+def output_format(source: str, output: str | Place) -> str | None:
     """The name of the format that `source` keeps in `output`, whose ending alone does not tell it.
 
     Raises:
@@ -308,7 +303,7 @@ def output_format(source: str, output: str | Path) -> str | None:
     return kind if kind is not None and ending_of(output) in FORMATS[kind].stays_at else None
 
 
-def is_folder(output: str | Path, format_name: str | None) -> bool:
+def is_folder(output: str | Place, format_name: str | None) -> bool:
     """Whether `output` will be a folder: it has no ending, and the format writes such."""
     known = FORMATS.get(format_name or "")
     if known is None or known.folder_writer is None:
@@ -317,7 +312,7 @@ def is_folder(output: str | Path, format_name: str | None) -> bool:
 
 
 def _folder_opener(
-    where: str, output: Path, source: Source, rows_per_file: int | None
+    where: str, output: Place, source: Source, rows_per_file: int | None
 ) -> Callable[[Path], Writer]:
     if rows_per_file:
         raise UsageError(f"{shown(output)}: a folder has files of its own; leave --rows-per-file")
@@ -357,7 +352,7 @@ def _by_ending(ending: str) -> Format | None:
     return next(fits, None)
 
 
-def _opened(known: Format, path: Path, picture_key: str, skip_bad_rows: bool) -> Reader:
+def _opened(known: Format, path: Place, picture_key: str, skip_bad_rows: bool) -> Reader:
     pictures = {"picture_key": picture_key} if known.has_pictures else {}
     reader: Reader = _imported(known.reader)(path, skip_bad_rows=skip_bad_rows, **pictures)
     return reader

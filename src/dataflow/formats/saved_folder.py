@@ -18,9 +18,10 @@ from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
 from dataflow.formats.arrow_file import ArrowReader, StreamWriter
 from dataflow.formats.arrow_tables import TablesReader
-from dataflow.formats.input_file import shown, unreadable
+from dataflow.formats.input_file import open_input, shown, unreadable
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.source import Source
+from dataflow.remote.place import Place
 
 STATE, INFO, SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 _DATA = "data-00000-of-00001.arrow"
@@ -40,7 +41,7 @@ class SavedReader(TablesReader):
     """
 
     def __init__(
-        self, path: Path, *, picture_key: str = "image", skip_bad_rows: bool = False
+        self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         if (path / SPLITS).is_file():
             splits = _json(path / SPLITS).get("splits", [])
@@ -74,7 +75,7 @@ class SavedWriter:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, part: Path, target: Path, source: Source) -> None:
+    def __init__(self, part: Path, target: Place, source: Source) -> None:
         self._part = part
         self._info = source.reader.info() if isinstance(source.reader, SavedReader) else {}
         shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
@@ -107,8 +108,10 @@ class SavedWriter:
             file.write(json.dumps(content, indent=2).encode())
             file.close()
 
-    def move_in(self, target: Path) -> None:
+    def move_in(self, target: Place) -> None:
         """Let the folder take its place; a former one goes."""
+        if not isinstance(target, Path):
+            raise OutputError(f"{shown(target)}: a saved folder is written on this machine only")
         former = target.with_name(f".{target.name}.former")
         try:
             if target.exists():
@@ -126,9 +129,10 @@ class SavedWriter:
             shutil.rmtree(self._part)
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _json(path: Place) -> dict[str, Any]:
     try:
-        value = json.loads(path.read_bytes())
+        with open_input(path) as file:
+            value = json.loads(file.read())
     except OSError as error:
         raise unreadable(path, error) from error
     except ValueError as error:

@@ -7,10 +7,12 @@ import itertools
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from dataflow.core.errors import InputError
 from dataflow.formats.input_file import shown
 from dataflow.formats.pick import split_pattern
+from dataflow.remote.place import Place, RemotePath
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -20,11 +22,11 @@ ERRORS = ".errors.jsonl"
 _MOST = 10_000_000  # files; more is a slip of the pen
 
 
-def is_several(name: str) -> bool:
-    """Whether `name` is a pattern and not a file or folder of that very name."""
-    return not os.path.exists(name) and (  # noqa: PTH110 (the name is kept as given)
-        bool(split_pattern(name)[1]) or expanded_braces(name) != [name]
-    )
+def is_several(place: Place) -> bool:
+    """Whether `place` is a pattern and not a file or folder of that very name."""
+    name = str(place)
+    is_pattern = bool(split_pattern(name)[1]) or expanded_braces(name) != [name]
+    return is_pattern and not _is_there(place)
 
 
 def expanded_braces(name: str) -> list[str]:
@@ -46,38 +48,64 @@ def expanded_braces(name: str) -> list[str]:
     return ["".join(parts) for parts in itertools.product(*pieces, [name[at:]])]
 
 
-def files_for(name: str) -> list[Path]:
-    """The files that `name` stands for: braces in their order, those of ``*`` in `natural` order.
+def files_for(place: Place) -> list[Any]:
+    """The files that `place` stands for: braces in their order, those of ``*`` in `natural` order.
 
     Raises:
         InputError: there are none, or one that braces name is missing.
     """
-    files: list[Path] = []
-    for one in [name] if os.path.exists(name) else expanded_braces(name):  # noqa: PTH110
-        if os.path.exists(one) or not split_pattern(one)[1]:  # noqa: PTH110
-            found = [one]
-        else:
-            found = sorted(_found(one), key=natural)
+    files: list[Any] = []
+    names = (
+        [place] if _is_there(place) else [type(place)(one) for one in expanded_braces(str(place))]
+    )
+    for one in names:
+        is_plain = not split_pattern(str(one))[1] or _is_there(one)
+        found = [one] if is_plain else _fitting(one)
         if not found:
             raise InputError(f"{shown(one)}: no file fits this; check the spelling")
-        files += map(Path, found)
-    missing = next((file for file in files if not file.exists()), None)
+        files += found
+    missing = next(iter(_missing(files)), None)
     if missing is not None:
-        raise InputError(f"{shown(missing)}: no such file; {shown(name)} stands for it too")
+        raise InputError(f"{shown(missing)}: no such file; {shown(place)} stands for it too")
     return files
 
 
-def natural(path: str | Path) -> tuple[list[bytes | int], bytes]:
+def natural(path: str | Place) -> tuple[list[bytes | int], bytes]:
     """What sorts ``part-2`` before ``part-10``; everything but numbers bytewise."""
     name = os.fsencode(path)
     pieces = re.split(rb"(\d+)", name)
     return [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)], name
 
 
-def _found(pattern: str) -> list[str]:
+def _is_there(place: Place) -> bool:
+    return place.exists() if isinstance(place, RemotePath) else os.path.exists(place)  # noqa: PTH110
+
+
+def common_folder(folders: list[Any]) -> str:
+    """The folder that holds all `folders`."""
+    if not isinstance(folders[0], RemotePath):
+        return os.path.commonpath(folders) or os.curdir
+    start = str(folders[0]).partition("://")[0]
+    below = [str(folder).partition("://")[2] for folder in folders]
+    return f"{start}://{os.path.commonpath(below)}"
+
+
+def _fitting(pattern: Place) -> list[Any]:
     """What fits `pattern`, less the lists of failures that lie beside our outputs."""
-    names = glob.glob(pattern, recursive=True)  # noqa: PTH207
-    return [name for name in names if not name.endswith(ERRORS)]
+    found: list[Any] = pattern.glob() if isinstance(pattern, RemotePath) else _globbed(str(pattern))
+    return sorted((path for path in found if not path.name.endswith(ERRORS)), key=natural)
+
+
+def _globbed(pattern: str) -> list[Path]:
+    return [*map(Path, glob.glob(pattern, recursive=True))]  # noqa: PTH207
+
+
+def _missing(files: list[Any]) -> list[Any]:
+    """Those that are not there; a store is asked for each folder once."""
+    if not files or not isinstance(files[0], RemotePath) or files[0].scheme == "http":
+        return [file for file in files if not file.exists()]
+    there = {file for folder in {file.parent for file in files} for file in folder.iterdir()}
+    return [file for file in files if file not in there]
 
 
 def _words(inside: str) -> list[str]:

@@ -17,7 +17,6 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from dataflow.core.dataset import Skipped
@@ -29,6 +28,7 @@ from dataflow.formats.input_file import not_utf8, open_input, shown, unreadable,
 from dataflow.formats.recognise import is_shard
 from dataflow.formats.shard_names import files_for, natural
 from dataflow.formats.tar_members import Member, members_of
+from dataflow.remote.place import Place
 
 KEY = "__key__"
 """The column with a sample's key."""
@@ -108,10 +108,10 @@ class WebDatasetReader:
     """
 
     def __init__(
-        self, path: Path, *, picture_key: str = "image", skip_bad_rows: bool = False
+        self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         self.skipped = Skipped()
-        self.shards = shards_in(path) if path.is_dir() else files_for(str(path))
+        self.shards = shards_in(path) if path.is_dir() else files_for(path)
         self._path = path
         self._picture_key = picture_key
         self._skip_bad_rows = skip_bad_rows
@@ -166,7 +166,7 @@ class WebDatasetReader:
 
     def folder(self) -> str:
         """The folder that holds the shards."""
-        return str(self._path if self._path.is_dir() else self.shards[0].parent)
+        return str(self.shards[0].parent)
 
     def _members(self, shard: int) -> Iterator[Member]:
         path = self.shards[shard]
@@ -208,13 +208,16 @@ class WebDatasetReader:
         return columns
 
 
-def shards_in(folder: Path) -> list[Path]:
+def shards_in(folder: Place) -> list[Place]:
     """The shards that lie in `folder`, in their natural order.
 
     Raises:
         InputError: there are none.
     """
-    shards = [path for path in folder.iterdir() if is_shard(path.name)]
+    try:
+        shards: list[Any] = [path for path in folder.iterdir() if is_shard(path.name)]
+    except OSError as error:
+        raise unreadable(folder, error) from error
     if not shards:
         raise InputError(f"{shown(folder)}: no .tar or .tar.gz lies in this folder")
     return sorted(shards, key=natural)

@@ -1,7 +1,8 @@
 """A folder of WebDataset shards being written: each has the name of the shard it comes from.
 
-A shard is written beside its place and moved there when it is whole, one after the other. What went
-into it is noted in ``OUTPUT.shards``: when the same run is repeated, a shard that is finished is
+A shard is written beside its place and moved there when it is whole, one after the other; of a
+folder in a store it is written on this machine and put there. What went into it is noted in
+``OUTPUT.shards``: when the same run is repeated, a shard that is finished is
 not written again. Its captions are held meanwhile, in case that they turn out to be others.
 
 Format of the notes: JSON Lines, ``{"shard": name, "size": bytes, "of": digest}``; the latest
@@ -13,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 from collections.abc import Mapping
 from hashlib import blake2b
 from pathlib import Path
@@ -27,13 +29,15 @@ from dataflow.formats.plain_value import dump_bytes
 from dataflow.formats.source import Source
 from dataflow.formats.webdataset_file import Sample, WebDatasetReader
 from dataflow.formats.webdataset_output import WebDatasetWriter
+from dataflow.remote.place import Place, RemotePath
 
 
 class ShardsWriter:
     """Writes each shard of the source anew into a folder.
 
     Args:
-        part: Not needed: each shard is written beside its place.
+        part: Of this machine; beside it are the notes. Where `target` is not of this machine, each
+            shard is written in a folder of this name.
         target: The folder; it is made.
         source: Where the rows come from, a WebDataset.
 
@@ -43,7 +47,7 @@ class ShardsWriter:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, part: Path, target: Path, source: Source) -> None:
+    def __init__(self, part: Path, target: Place, source: Source) -> None:
         if not isinstance(source.reader, WebDatasetReader):
             raise UsageError(
                 f"{shown(target)}: only a WebDataset is written as a folder of shards; write "
@@ -51,12 +55,13 @@ class ShardsWriter:
             )
         self._reader, self._source, self._target = source.reader, source, target
         self._names = _names_of(self._reader.shards, target)
-        self._notes = _Notes(target.with_name(target.name + ".shards"))
+        self._notes = _Notes(part.with_suffix(".shards"))
         self._shard: _Shard | None = None
+        self._desk = target if isinstance(target, Path) else part
         try:
-            target.mkdir(parents=True, exist_ok=True)
+            self._desk.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{shown(target)}: cannot be made ({error.strerror})") from error
+            raise OutputError(f"{shown(self._desk)}: cannot be made ({error.strerror})") from error
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one sample to the shard of its own; see `core.dataset.Writer`."""
@@ -70,8 +75,10 @@ class ShardsWriter:
         """Finish the last shard."""
         self._finish()
 
-    def move_in(self, target: Path) -> None:
+    def move_in(self, target: Place) -> None:
         """Nothing is left to be moved: each shard went to its place when it was whole."""
+        if self._desk != target:
+            shutil.rmtree(self._desk, ignore_errors=True)
 
     def abandon(self) -> None:
         """Remove the shard that is not whole; those that are stay, for the next run."""
@@ -79,14 +86,14 @@ class ShardsWriter:
             self._shard.drop()
             self._shard = None
         with contextlib.suppress(OSError):
-            self._target.rmdir()  # only where nothing is in it
+            self._desk.rmdir()  # only where nothing is in it
 
     def _begin(self, number: int) -> _Shard:
-        origin = self._reader.shards[number].stat()
-        asked = repr((origin.st_size, origin.st_mtime_ns, self._source.choice, self._source.added))
+        origin = _version(self._reader.shards[number])
+        asked = repr((*origin, self._source.choice, self._source.added))
         place = self._target / self._names[number]
         is_there = self._notes.has(place)
-        shard = _Shard(number, place, self._source, asked)
+        shard = _Shard(number, place, self._desk, self._source, asked)
         if not is_there:
             shard.open()
         return shard
@@ -109,9 +116,10 @@ class ShardsWriter:
 class _Shard:
     """One shard: written as its rows come, or only compared while a finished one is there."""
 
-    def __init__(self, number: int, place: Path, source: Source, asked: str) -> None:
+    def __init__(self, number: int, place: Place, desk: Path, source: Source, asked: str) -> None:
         self.number = number
         self.place = place
+        self._part = desk / f".{place.name}.part"
         self._source = source
         self._hash = blake2b(asked.encode("utf-8", "backslashreplace"), digest_size=20)
         self._writer: WebDatasetWriter | None = None
@@ -127,8 +135,8 @@ class _Shard:
         return self._hash.hexdigest()
 
     def open(self) -> None:
-        part = self.place.with_name(f".{self.place.name}.part")
-        self._writer = WebDatasetWriter(OutputFile(part, compression_of(self.place)), self._source)
+        file = OutputFile(self._part, compression_of(self.place))
+        self._writer = WebDatasetWriter(file, self._source)
 
     def take(self, row: Row, added: Mapping[str, Any]) -> None:
         self._hash.update(dump_bytes([row.raw.key, added]))
@@ -173,14 +181,14 @@ class _Notes:
                 note = json.loads(line)
                 self._known[note["shard"]] = (note["size"], note["of"])
 
-    def has(self, place: Path) -> bool:
+    def has(self, place: Place) -> bool:
         size, _ = self._known.get(place.name, (-1, ""))
-        return place.is_file() and place.stat().st_size == size
+        return size >= 0 and place.is_file() and place.stat().st_size == size
 
-    def fits(self, place: Path, digest: str) -> bool:
+    def fits(self, place: Place, digest: str) -> bool:
         return self.has(place) and self._known[place.name][1] == digest
 
-    def add(self, place: Path, digest: str) -> None:
+    def add(self, place: Place, digest: str) -> None:
         size = place.stat().st_size
         self._known[place.name] = (size, digest)
         line = json.dumps({"shard": place.name, "size": size, "of": digest})
@@ -195,11 +203,24 @@ class _Notes:
             ) from error
 
 
-def _names_of(shards: list[Path], target: Path) -> list[str]:
+def _version(shard: Place) -> tuple[int, object]:
+    """Tells a shard from what it was before it changed: its size, and a time or a tag."""
+    if isinstance(shard, RemotePath):
+        remote = shard.stat()
+        return remote.st_size, remote.version
+    here = shard.stat()
+    return here.st_size, here.st_mtime_ns
+
+
+def _names_of(shards: list[Any], target: Place) -> list[str]:
     names = [shard.name for shard in shards]
     twice = {name for name in names if names.count(name) > 1} if len({*names}) < len(names) else ()
     if twice:
         raise UsageError(f"two shards are called {min(twice)}, and would be one in {target}")
-    if any(shard.parent.resolve() == target.resolve() for shard in shards):
+    if any(_true(shard.parent) == _true(target) for shard in shards):
         raise UsageError(f"{shown(target)} is the folder of the input; choose another output")
     return names
+
+
+def _true(folder: Place) -> Place:
+    return folder if isinstance(folder, RemotePath) else folder.resolve()

@@ -25,8 +25,11 @@ from dataflow.core.errors import (
 from dataflow.core.machine import lack_of
 from dataflow.core.picture import ImageRef
 from dataflow.images.addresses import is_public, numeric
+from dataflow.images.from_store import from_store
 from dataflow.images.limits import Limits
 from dataflow.images.source import SMALL, check_size
+from dataflow.remote.place import scheme_of
+from dataflow.remote.trouble import RemoteError
 
 _ATTEMPTS = 2
 _PAUSE = 0.5  # seconds before the second attempt
@@ -51,7 +54,7 @@ class Fetcher:
         self._slots = asyncio.Semaphore(limits.max_connections)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=limits.max_connections, resolver=_Resolver(limits.allow_private_urls)
+                limit=limits.max_connections, resolver=_Resolver(limits)
             ),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -89,9 +92,13 @@ class Fetcher:
             if attempt:
                 await asyncio.sleep(_PAUSE)
             try:
+                if scheme_of(ref.location) != "http":
+                    return await from_store(ref, self._limits)
                 return await self._follow(ref)
             except _MayPassError as error:
                 reason = str(error)
+            except RemoteError as error:
+                reason = str(error.strerror)
             except (aiohttp.InvalidURL, ValueError):
                 raise PictureError(f"{ref.name}: is no valid URL") from None
             except _MAY_PASS as error:
@@ -118,7 +125,9 @@ class Fetcher:
         address = numeric(url.host)
         if address is None:
             return url  # a name: the resolver checks what it leads to
-        if not (self._limits.allow_private_urls or is_public(address)):
+        limits = self._limits
+        is_allowed = limits.allow_private_urls or (url.host, url.port) == limits.trusted_server
+        if not (is_allowed or is_public(address)):
             raise _forbidden(ref.name)
         return url if address == url.host else url.with_host(address)
 
@@ -164,15 +173,15 @@ class _InnerAddressError(Exception):
 class _Resolver(AbstractResolver):
     """The system's resolver, less the addresses that data may not lead to."""
 
-    def __init__(self, allow_private: bool) -> None:
-        self._allow_private = allow_private
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
         self._system = aiohttp.ThreadedResolver()
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
         found = await self._system.resolve(host, port, family)
-        if self._allow_private:
+        if self._limits.allow_private_urls or (host, port) == self._limits.trusted_server:
             return found
         public = [entry for entry in found if is_public(entry["host"])]
         if found and not public:

@@ -26,6 +26,8 @@ class Limits:
         max_redirects: Redirects of one URL.
         max_connections: URLs fetched at once.
         allow_private_urls: Whether URLs may lead to loopback, private and link-local addresses.
+        trusted_server: Host and port of a web server that is the user's own word, not the data's:
+            it may have a private address.
         image_root: Folder that paths may not leave, links and ``..`` resolved; None for anywhere.
         threads: Decoding threads; None for one per CPU.
         image_cache: Folder that keeps what was fetched from URLs, for later runs; None for none.
@@ -42,6 +44,7 @@ class Limits:
     max_redirects: int = 5
     max_connections: int = 32
     allow_private_urls: bool = False
+    trusted_server: tuple[str, int] | None = None
     image_root: str | None = None
     threads: int | None = None
     image_cache: str | None = None

@@ -17,6 +17,7 @@ from dataflow.core.picture import ImageRef
 from dataflow.images.confine import confined
 from dataflow.images.shown import shown, shown_url
 from dataflow.images.sniff import PICTURES, sniff
+from dataflow.remote.place import RemotePath, is_remote, scheme_of
 
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 _BARE_SCHEME = re.compile(r"\s*(file|ftp|ftps|sftp|blob|javascript):", re.IGNORECASE)
@@ -25,8 +26,7 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
 _SHORTEST_BASE64 = 40  # a 1×1 GIF is 56 characters
 _LONGEST_PATH = 4096  # PATH_MAX on Linux
 _ACCEPTED = (
-    "a path, an http(s) URL, a data URI, base64 text, bytes, "
-    '{"bytes": …, "path": …}, or a list of these'
+    'a path, a URL, a data URI, base64 text, bytes, {"bytes": …, "path": …}, or a list of these'
 )
 
 
@@ -36,16 +36,18 @@ def parse_reference(
     """The pictures that `value`, from a dataset's picture column, stands for, in order.
 
     Args:
-        value: A path, an http(s) URL, a data URI, base64 text of a picture, bytes, a mapping with
-            ``bytes`` or ``path`` (the bytes win), or a sequence of these, which may also stand as
-            JSON text; None, NaN and empty values stand for no picture.
-        folders: Where a relative path is looked up; the first that has it wins.
+        value: A path, a URL of the web or of a store (http, https, s3, gs, hf), a data URI, base64
+            text of a picture, bytes, a mapping with ``bytes`` or ``path`` (the bytes win), or a
+            sequence of these, which may also stand as JSON text; None, NaN and empty values stand
+            for no picture.
+        folders: Where a relative path is looked up; the first that has it wins. One at a URL is
+            not asked: what is looked up there is taken to be there.
         image_root: Folder that paths may not leave, links and ``..`` resolved.
 
     Raises:
         BadRowError: the value is none of these, or a text or data URI does not hold a picture.
-        PictureForbiddenError: a scheme other than http(s), a URL with a password, or a path
-            outside `image_root`.
+        PictureForbiddenError: another scheme, a URL with a password, or a path outside
+            `image_root` or out of its bucket or server.
     """
     parser = _Parser(folders, image_root)
     if _is_nothing(value):
@@ -106,7 +108,7 @@ class _Parser:
             return _data_uri(text)
         scheme = _SCHEME.match(text) or _BARE_SCHEME.match(text)
         if scheme is not None:
-            return _url(text.strip(), scheme[1].lower())
+            return _url(text.strip())
         if _looks_like_picture(text) and not self._exists(text):
             data = _from_base64(text)
             if data is not None:
@@ -121,6 +123,8 @@ class _Parser:
     def _locate(self, path: str) -> str:
         # as text, not as Path: the name is opened exactly as it stands in the data
         for folder in self._folders:
+            if is_remote(folder) and not os.path.isabs(path):  # noqa: PTH117
+                return _below(folder, path)
             if _is_there(place := os.path.join(folder, path)):  # noqa: PTH118
                 return place
         return os.path.join(self._folders[0], path) if self._folders else path  # noqa: PTH118
@@ -134,6 +138,8 @@ class _Parser:
         if not valid:
             raise BadRowError(f"{name}: no file can have this name")
         location = self._locate(path)
+        if is_remote(location):
+            return _url(location)
         if self._image_root is not None:
             confined(location, self._image_root, name)
         return ImageRef("path", name, location)
@@ -184,11 +190,25 @@ def _bytes_ref(data: bytes, name: str = "") -> ImageRef:
     return ImageRef("bytes", name or f"{len(data)} bytes", data=data)
 
 
-def _url(url: str, scheme: str) -> ImageRef:
-    if scheme not in {"http", "https"}:
+def _below(folder: str, path: str) -> str:
+    """The URL of the file at `path` seen from the folder at a URL."""
+    place = RemotePath(folder).joined(path)
+    if place is None:
+        raise PictureForbiddenError(f"{shown(path)}: leads out of {shown_url(folder)}")
+    return place.url
+
+
+def _url(url: str) -> ImageRef:
+    scheme = scheme_of(url)
+    if scheme is None:
         raise PictureForbiddenError(
-            f"{shown_url(url)}: {shown(scheme, 40)}: is not fetched; only http and https are"
+            f"{shown_url(url)}: {shown(url.partition(':')[0], 40)}: is not fetched; only http, "
+            "https, s3, gs and hf are"
         )
+    if scheme != "http":
+        if "\0" in url or RemotePath(url).parent == RemotePath(url):
+            raise BadRowError(f"{shown(url)}: names no file of a bucket")
+        return ImageRef("url", shown(url), url)
     name = shown_url(url)
     try:
         parts = urlsplit(url)

@@ -13,6 +13,7 @@ from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
 from dataflow.formats.registry import is_known, known_endings, open_reader, writer_for
 from dataflow.formats.shard_names import is_several
+from dataflow.remote.place import Place, place_of
 
 __all__ = ["DataFlowStorage", "FileStorage"]
 
@@ -25,7 +26,7 @@ class FileStorage(StreamingStorage):
 
     Args:
         first_entry_file_name: A dataset file of any known ending, a folder of such or of pictures,
-            or a pattern of either.
+            or a pattern of either; here or at a URL.
         cache_path: The folder for the steps; made when the first is written.
         file_name_prefix: The start of each step's file name.
         cache_type: The steps' ending without its first dot, such as ``"jsonl"``, ``"parquet"`` or
@@ -69,7 +70,7 @@ class FileStorage(StreamingStorage):
         reader = self._reader(picture_key)
         output = self._path(self.operator_step + 1)
         # a later step holds the paths that the first entry held
-        folders = [reader.folder(), str(Path(self.first_entry_file_name).parent), os.curdir]
+        folders = [reader.folder(), str(place_of(self.first_entry_file_name).parent), os.curdir]
         return StepFiles(reader, folders, output, self._writer(output, reader, columns))
 
     def read(self, output_type: str = "dataframe") -> Any:
@@ -112,9 +113,9 @@ class FileStorage(StreamingStorage):
         return str(path)
 
     def _reader(self, picture_key: str) -> Reader:
-        path = self._path(self.operator_step)
-        is_pattern = self.operator_step == 0 and is_several(str(path))
-        if not path.exists() and not is_pattern:
+        path = self._current()
+        is_pattern = self.operator_step == 0 and is_several(path)
+        if isinstance(path, Path) and not path.exists() and not is_pattern:
             cure = (
                 "check first_entry_file_name"
                 if self.operator_step == 0
@@ -126,16 +127,18 @@ class FileStorage(StreamingStorage):
     def _writer(self, path: Path, reader: Reader, columns: Columns) -> Callable[[Path], Writer]:
         return writer_for(path, reader, columns, format_name=self._named(path))
 
-    def _named(self, path: Path) -> str | None:
+    def _named(self, path: Place) -> str | None:
         """Pickle only by name, and the name is `cache_type`."""
         is_pickle = path.suffix.lower() in (".pkl", ".pickle")
         return "pickle" if is_pickle and self.cache_type == "pickle" else None
 
+    def _current(self) -> Place:
+        step = self.operator_step
+        return place_of(self.first_entry_file_name) if step == 0 else self._path(step)
+
     def _path(self, step: int) -> Path:
         if self.operator_step < 0:
             raise UsageError("call storage.step() before reading or writing")
-        if step == 0:
-            return Path(self.first_entry_file_name)
         return Path(self.cache_path) / f"{self.file_name_prefix}_step{step}.{self.cache_type}"
 
 

@@ -29,8 +29,16 @@ class OutputChoices:
         typer.Option(
             "-o",
             "--output",
-            help="Where the rows go; the ending decides the format.",
+            help="Where the rows go; the ending decides the format. Also s3://… and gs://….",
             show_default="NAME.captions.jsonl beside INPUT",
+        ),
+    ] = None
+    journal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="The folder of this machine for the journal, where OUTPUT is a URL.",
+            show_default="~/.local/state/dataflow",
         ),
     ] = None
     output_format: Annotated[

@@ -50,7 +50,8 @@ class SourceChoices(PictureChoices):
             "picture; a .json, .jsonl, .csv, .tsv, .parquet, .arrow, .feather, .tar or COCO "
             "dataset, several of a kind by a quoted pattern ('out-*-of-*.jsonl', "
             "'{000..123}.tar') or in a folder; hf:NAME[:CONFIG][:SPLIT] of the Hugging Face hub, "
-            "ms:NAME… of ModelScope.",
+            "ms:NAME… of ModelScope. All files and folders also at s3://…, gs://…, hf://…, "
+            "https://….",
         ),
     ]
     include: Annotated[

@@ -26,6 +26,7 @@ from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.judging import Judging
 from dataflow.operators.core_vision.prompts import check_prompts
 from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.remote.place import server_of
 from dataflow.serving.foreign import ForeignServing
 
 _log = logging.getLogger("dataflow")
@@ -89,6 +90,7 @@ def _run_stream(
     step = storage.open_step(
         picture_key=requests.image_key or "image", columns=added_columns(columns, has_meta=meta)
     )
+    trusted = next(filter(None, map(server_of, step.folders)), None)
     plan = Plan(
         reader=step.reader,
         requests_of=replace(requests, folders=step.folders),
@@ -96,7 +98,7 @@ def _run_stream(
         output=Output(step.output, columns, step.open_writer, overwrite, meta),
         checks=judging.checks,
         rejects=judging.rejects,
-        limits=limits,
+        limits=replace(limits, trusted_server=trusted),
         price=price_for(serving),
         live_price=price_for(serving, live=True),
     )
