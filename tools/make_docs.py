@@ -43,6 +43,7 @@ FLOORS = (
     "formats",
     "checks",
     "billing",
+    "remote",
     "core",
 )
 """The rooms of the house from the top floor down."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import shutil
@@ -15,6 +16,7 @@ import pytest
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
 from tests.batch_server import BatchServer
 from tests.docs.blocks import ROOT, blocks
+from tests.remote.s3_server import S3Server
 
 DEMO_MODEL = ROOT / "src" / "dataflow" / "serving" / "demo_model"
 
@@ -63,6 +65,22 @@ def batch_api(api: Mapping[str, str]) -> Iterator[BatchServer]:
         yield server
 
 
+@pytest.fixture(scope="package")
+def store() -> Iterator[S3Server]:
+    """A store with the dataset, the pictures and the shards that the pages speak of."""
+    scenes = ROOT / "examples" / "scenes"
+    with S3Server("my-bucket") as server:
+        picture = (scenes / "001.png").read_bytes()
+        server.put("data/rows.jsonl", b'{"image": "../pictures/001.png"}\n')
+        server.put("pictures/001.png", picture)
+        for number, scene in enumerate(["002.png", "004.png"]):
+            file = io.BytesIO()
+            with tarfile.open(fileobj=file, mode="w") as shard:
+                shard.add(scenes / scene, scene)
+            server.put(f"shards/{number:05}.tar", file.getvalue())
+        yield server
+
+
 @pytest.fixture
 def names(api: Mapping[str, str], batch_api: BatchServer) -> dict[str, str]:
     """What the stand-ins are filled in with."""
@@ -70,11 +88,13 @@ def names(api: Mapping[str, str], batch_api: BatchServer) -> dict[str, str]:
 
 
 @pytest.fixture
-def environment(api: Mapping[str, str]) -> dict[str, str]:
+def environment(api: Mapping[str, str], store: S3Server, tmp_path: Path) -> dict[str, str]:
     """The variables of a reader's shell: this environment's commands, a key, no hub."""
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
     return {
         **os.environ,
+        **store.environment,
+        "XDG_STATE_HOME": str(tmp_path / "state"),
         "PATH": path,
         "DF_API_KEY": api["key"],
         "HF_HUB_OFFLINE": "1",

@@ -13,7 +13,10 @@ SECRET = "wJalrXUtnFEMI-a-secret"
 
 @final
 class S3Server:
-    """The server, running while it is entered, with an empty bucket."""
+    """The server, running while it is entered, with one bucket, which is empty."""
+
+    def __init__(self, bucket: str = BUCKET) -> None:
+        self.bucket = bucket
 
     def __enter__(self) -> S3Server:
         self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
@@ -27,7 +30,7 @@ class S3Server:
             aws_secret_access_key=SECRET,
             region_name="us-east-1",
         )
-        self.client.create_bucket(Bucket=BUCKET)
+        self.client.create_bucket(Bucket=self.bucket)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -45,16 +48,16 @@ class S3Server:
         }
 
     def put(self, key: str, data: bytes) -> str:
-        self.client.put_object(Bucket=BUCKET, Key=key, Body=data)
-        return f"s3://{BUCKET}/{key}"
+        self.client.put_object(Bucket=self.bucket, Key=key, Body=data)
+        return f"s3://{self.bucket}/{key}"
 
     def get(self, key: str) -> bytes:
-        return self.client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        return self.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def clear(self) -> None:
         for key in self.listed():
-            self.client.delete_object(Bucket=BUCKET, Key=key)
+            self.client.delete_object(Bucket=self.bucket, Key=key)
 
     def listed(self) -> list[str]:
-        found = self.client.list_objects_v2(Bucket=BUCKET)
+        found = self.client.list_objects_v2(Bucket=self.bucket)
         return [entry["Key"] for entry in found.get("Contents", ())]
