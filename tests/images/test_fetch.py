@@ -156,7 +156,7 @@ def test_a_name_that_resolves_to_an_inner_address_is_refused(get, serve, monkeyp
 
 def test_of_several_addresses_only_the_public_are_tried():
     async def main():
-        resolver = fetch_module._Resolver(allow_private=False)
+        resolver = fetch_module._Resolver(Limits())
 
         class System:
             async def resolve(self, *args):

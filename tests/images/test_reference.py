@@ -95,7 +95,7 @@ def test_urls():
         "file:///etc/passwd",
         "FILE:/etc/passwd",
         "ftp://host/a.jpg",
-        "s3://bucket/a.jpg",
+        "sftp://bucket/a.jpg",
         "gopher://h/",
         "https://me:pw@host/a.jpg",
         "javascript:alert(1)",

@@ -59,9 +59,13 @@ def test_a_relative_path_is_looked_up_at_the_url_of_its_folder(folder, path, exp
     assert joined.url == expected
 
 
+@pytest.mark.parametrize(
+    "folder", ["s3://b/data", "https://h/data", "hf://datasets/o/n/data", "hf://o/n/data"]
+)
 @pytest.mark.parametrize("path", ["../../1.jpg", "a/../../../1.jpg"])
-def test_a_relative_path_does_not_leave_its_bucket(path):
-    assert RemotePath("s3://b/data").joined(path) is None
+def test_a_relative_path_does_not_leave_its_bucket_server_or_repository(folder, path):
+    assert RemotePath(folder).joined("../1.jpg") is not None
+    assert RemotePath(folder).joined(path) is None
 
 
 def test_the_server_of_a_url_has_the_port_of_its_scheme():

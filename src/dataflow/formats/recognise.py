@@ -79,7 +79,8 @@ def found_at(path: str | Place) -> tuple[str, tuple[str, ...]]:
             if isinstance(place, RemotePath)
             else f"check the spelling (a relative path starts at {shown(Path.cwd())})"
         )
-        raise InputError(f"{shown(place_of(name))}: no such file or folder; {where}")
+        what = place if isinstance(place, RemotePath) else name
+        raise InputError(f"{shown(what)}: no such file or folder; {where}")
     return name, below
 
 

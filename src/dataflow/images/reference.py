@@ -17,7 +17,7 @@ from dataflow.core.picture import ImageRef
 from dataflow.images.confine import confined
 from dataflow.images.shown import shown, shown_url
 from dataflow.images.sniff import PICTURES, sniff
-from dataflow.remote.place import RemotePath, is_remote, scheme_of
+from dataflow.remote.place import RemotePath, is_remote
 
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 _BARE_SCHEME = re.compile(r"\s*(file|ftp|ftps|sftp|blob|javascript):", re.IGNORECASE)
@@ -25,6 +25,7 @@ _DATA_URI = re.compile(r"\s*data:(image/[\w.+-]+)?((?:;[^;,]*)*),", re.IGNORECAS
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
 _SHORTEST_BASE64 = 40  # a 1×1 GIF is 56 characters
 _LONGEST_PATH = 4096  # PATH_MAX on Linux
+_FETCHED = ("http", "https", "s3", "gs", "gcs", "hf")
 _ACCEPTED = (
     'a path, a URL, a data URI, base64 text, bytes, {"bytes": …, "path": …}, or a list of these'
 )
@@ -194,19 +195,21 @@ def _below(folder: str, path: str) -> str:
     """The URL of the file at `path` seen from the folder at a URL."""
     place = RemotePath(folder).joined(path)
     if place is None:
-        raise PictureForbiddenError(f"{shown(path)}: leads out of {shown_url(folder)}")
+        raise PictureForbiddenError(
+            f"{shown(path)}: leads out of the bucket or server of {shown_url(folder)}"
+        )
     return place.url
 
 
 def _url(url: str) -> ImageRef:
-    scheme = scheme_of(url)
-    if scheme is None:
+    word = url.partition(":")[0].lower()
+    if word not in _FETCHED:
         raise PictureForbiddenError(
-            f"{shown_url(url)}: {shown(url.partition(':')[0], 40)}: is not fetched; only http, "
-            "https, s3, gs and hf are"
+            f"{shown_url(url)}: {shown(word, 40)}: is not fetched; only {', '.join(_FETCHED)} are"
         )
-    if scheme != "http":
-        if "\0" in url or RemotePath(url).parent == RemotePath(url):
+    if word not in ("http", "https"):
+        place = RemotePath(url)
+        if not place.scheme or "\0" in url or place.parent == place:
             raise BadRowError(f"{shown(url)}: names no file of a bucket")
         return ImageRef("url", shown(url), url)
     name = shown_url(url)

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
 _SCHEME = re.compile(r"(s3|gs|gcs|hf|https?)://(?=[^/])", re.IGNORECASE)
+_HF_KINDS = ("datasets", "spaces", "buckets")  # before owner and name; a model has none
 _USER = re.compile(r"(?<=://)[^/]*@")
 
 
@@ -140,7 +141,9 @@ class RemotePath:
             None where the path leads out of the bucket, the repository or the server.
         """
         start, _, below = self._plain.rstrip("/").partition("://")
-        root, *folders = below.split("/")
+        parts = below.split("/")
+        roots = 1 if self.scheme != "hf" else 3 if parts[0] in _HF_KINDS else 2
+        root, folders = parts[:roots], parts[roots:]
         for part in path.split("/"):
             if part == ".." and not folders:
                 return None
@@ -148,7 +151,7 @@ class RemotePath:
                 folders.pop()
             elif part not in ("", "."):
                 folders.append(quote(part) if self.scheme == "http" else part)
-        return RemotePath("/".join((f"{start}://{root}", *folders)))
+        return RemotePath(f"{start}://{'/'.join((*root, *folders))}")
 
     def exists(self) -> bool:
         """Whether there is a file or a folder."""
