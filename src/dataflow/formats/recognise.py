@@ -189,4 +189,6 @@ def _names_in(folder: Place) -> Iterator[str]:
         yield from names_in(folder)
         return
     with os.scandir(folder) as entries:
-        yield from (entry.name + "/" * entry.is_dir() for entry in entries)
+        for entry in entries:
+            # a picture's name may be that of a link which leads nowhere
+            yield entry.name if is_picture(entry.name) or not entry.is_dir() else f"{entry.name}/"
