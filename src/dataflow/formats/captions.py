@@ -22,7 +22,7 @@ from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.formats.csv_file import CsvReader
 from dataflow.formats.folder import FolderReader
-from dataflow.formats.input_file import shown
+from dataflow.formats.input_file import shown, told
 from dataflow.formats.parts import parts_of
 from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import open_reader
@@ -222,7 +222,9 @@ def _opened(path: str, picture_key: str) -> Reader:
         from dataflow.formats.coco_captions import CocoCaptions
 
         return CocoCaptions(place_of(path), picture_key=picture_key, skip_bad_rows=True)
-    parts = [] if Path(path).exists() else parts_of(Path(path))
+    place = place_of(path)
+    with told(place):
+        parts = [] if place.exists() else parts_of(place)
     if parts:
         path = str(parts[0].with_name(parts[0].name.replace("-00000-of-", "-*-of-")))
     return open_reader(path, picture_key=picture_key, skip_bad_rows=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import InputError
@@ -13,6 +12,7 @@ from dataflow.formats.coco_text import Piece
 from dataflow.formats.json_text import one_line, row_object
 from dataflow.formats.output_file import FileWriter, OutputFile
 from dataflow.formats.plain_value import dump_bytes
+from dataflow.remote.place import Place
 
 
 class CocoCaptions(CocoReader):
@@ -28,7 +28,7 @@ class CocoCaptions(CocoReader):
 
     def __init__(
         self,
-        path: Path,
+        path: Place,
         *,
         picture_key: str = "image",
         skip_bad_rows: bool = False,
