@@ -72,6 +72,19 @@ def test_shards_are_read_from_a_folder_and_by_patterns(name, s3, tmp_path):
     assert fields_of(f"s3://bucket/{name}") == fields_of(tmp_path / "shards")
 
 
+@pytest.mark.parametrize(
+    "name", ["parts", "parts/rows-*-of-*.jsonl", "parts/rows-0000{0..1}-of-00002.jsonl"]
+)
+def test_several_files_of_one_format_are_one_dataset(name, s3):
+    half = len(ROWS) // 2
+    lines = LINES.splitlines(keepends=True)
+    s3.put("parts/rows-00000-of-00002.jsonl", b"".join(lines[:half]))
+    s3.put("parts/rows-00001-of-00002.jsonl", b"".join(lines[half:]))
+    reader = open_reader(f"s3://bucket/{name}")
+    assert [dict(row.fields) for row in reader.rows()] == ROWS
+    assert reader.folder() == "s3://bucket/parts"
+
+
 def test_a_missing_shard_is_told_before_anything_is_read(s3, tmp_path):
     shard = next(write_shards(tmp_path / "shards", 1, 1).iterdir())
     s3.put("shards/00000.tar", shard.read_bytes())

@@ -17,7 +17,7 @@ from dataflow.remote.trouble import RemoteError, persisted, telling
 CONNECTIONS = 64
 """To one store at once, at most."""
 
-_PART = 16 << 20  # bytes of an upload's part; ten are sent at once
+_PART = 8 << 20  # bytes of an upload's part; ten are sent at once
 _MOST_PARTS = 9_000  # S3 takes 10,000
 _VERSIONS = ("ETag", "etag", "generation", "blob_id", "LastModified", "mtime", "updated")
 _PACKAGES = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gs"), "hf": ("huggingface_hub", "hf")}
