@@ -91,19 +91,23 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
 def _stamp(
     choices: Choices, reader: Reader, prompts: Sequence[Prompt], serving: EngineServing
 ) -> Stamp | None:
-    """All that the plan is made of, where that is one file, the arguments and what they name."""
-    file = _version(place_of(choices.source))
-    if choices.sidecar is not None or file is None:
+    """All that the plan is made of, where that is files, the arguments and what they name."""
+    parts = getattr(reader, "files", None)
+    paths = [place_of(choices.source)] if parts is None else [part.path for part in parts]
+    if len(paths) > 1 and isinstance(paths[0], RemotePath):
+        return None  # to ask for each would take longer than it saves
+    files = [(str(path), _version(path)) for path in paths]
+    if choices.sidecar is not None or any(version is None for _, version in files):
         return None
     chosen = [getattr(choices, name) for name in _MAKING]
     settings = sorted(serving.settings().items())
-    text = repr((__version__, Path.cwd(), file, chosen, prompts, settings))
+    text = repr((__version__, Path.cwd(), files, chosen, prompts, settings))
     digest = blake2b(text.encode("utf-8", "backslashreplace")).hexdigest()
     return Stamp(digest, reader.folder())
 
 
 def _version(source: Place) -> tuple[object, ...] | None:
-    """What tells that the dataset has changed; None where it is not one file that tells it."""
+    """What tells that a file has changed; None where nothing does, or it is no file."""
     if not source.is_file():
         return None
     if isinstance(source, RemotePath):
