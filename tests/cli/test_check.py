@@ -248,3 +248,11 @@ def test_a_check_that_is_left_out_finds_nothing(dataflow, tmp_path):
     left_out = ("--no-check", "error_text", "--no-check", "repeated")
     assert dataflow("check", "out.jsonl", "--no-near", *left_out).returncode == 0
     assert "there is no check 'eror'" in dataflow("check", "out.jsonl", "--no-check", "eror").stderr
+
+
+def test_a_preset_says_what_captions_are_to_be(dataflow: Command):
+    tags = "1girl, solo, silver hair, rooftop, sunset, looking back"
+    name = dataset(dataflow.folder, [tags, "A girl stands on a roof."])
+    done = dataflow("check", name, "--preset", "tags", "--json")
+    assert faults(done)["wording"]["rows"] == [1]
+    assert "no preset" in dataflow("check", name, "--preset", "nothing").stderr

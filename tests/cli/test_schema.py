@@ -152,3 +152,22 @@ def test_what_cannot_be_is_refused_with_its_reason(dataflow, pictures, schema, n
     done = dataflow("caption", "photos", *engine, *arguments)
     assert done.returncode in (1, 2), done.stderr
     assert reason in " ".join(done.stderr.split())
+
+
+def test_captions_that_do_not_fit_are_asked_for_again_and_stay_values(dataflow, scenes, schema):
+    pytest.importorskip("xllamacpp")
+    sound = {"background": SCHEMA["properties"]["background"]["enum"][0]}
+    sound["shapes"] = [{"shape": SHAPES[0], "colour": COLOURS[0]}]
+    rows = [
+        {"image": f"scenes/{n}.png", "caption": told}
+        for n, told in enumerate([sound, {**sound, "shapes": []}, "Sorry, I can't."])
+    ]
+    (dataflow.folder / "out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert dataflow("check", "out.jsonl", *schema).returncode == 3
+    engine = ["--fix", "--model", "demo", "--max-tokens", 1500]
+    done = dataflow("check", "out.jsonl", *schema, *engine)
+    assert done.returncode == 0, done.stderr
+    fixed = lines(dataflow.folder / "out.fixed.jsonl")
+    assert fixed[0] == rows[0]
+    for row in fixed:
+        jsonschema.validate(row["caption"], SCHEMA)

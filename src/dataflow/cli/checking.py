@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeAlias
 
 from rich.progress import Progress
@@ -18,10 +19,11 @@ from dataflow.cli.choices.check import CheckChoices
 from dataflow.cli.console import console
 from dataflow.cli.show_report import as_json, as_value, show_report
 from dataflow.cli.streams import need_stdout, put
-from dataflow.cli.wanted import wanted_of
+from dataflow.cli.wanted import given_of, wanted_of
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.formats.captions import Captioned, open_captions
 from dataflow.formats.input_file import shown
+from dataflow.operators.core_vision.preset import preset_of
 from dataflow.operators.core_vision.prompts import Prompt, read_prompts
 from dataflow.operators.core_vision.structure import read_schema
 
@@ -40,9 +42,7 @@ def checked(choices: CheckChoices) -> bool:
     """
     if choices.json:
         need_stdout("--json")
-    schema = None if choices.schema is None else read_schema(choices.schema)
-    asked = wanted_of(choices, plain=True, most_alike=3, schema=schema)
-    data = opened(choices)
+    asked, data = asked_of(choices), opened(choices)
     if choices.fix:
         from dataflow.cli.fixing import fixed  # it needs the road
 
@@ -51,6 +51,22 @@ def checked(choices: CheckChoices) -> bool:
         raise UsageError("without --fix nobody is asked and nothing written: leave the others out")
     with listing(choices.listed) as note:
         return _told(choices, asked, data, note).is_sound
+
+
+def asked_of(choices: CheckChoices) -> Asked:
+    """What the captions have to be: as the arguments say, and the preset where they do not.
+
+    Raises:
+        UsageError: there is no such preset, or the schema cannot be read.
+    """
+    schema = None if choices.schema is None else read_schema(choices.schema)
+    asked = wanted_of(choices, plain=True, most_alike=3, schema=schema)
+    if choices.preset is None:
+        return asked
+    said, below = given_of(choices), dict(preset_of(choices.preset).checks)
+    leave_out = asked.leave_out | frozenset(below.pop("leave_out", ()))
+    unsaid = {name: value for name, value in below.items() if name not in said}
+    return replace(asked, **unsaid, leave_out=leave_out)
 
 
 def _told(choices: CheckChoices, asked: Asked, data: Captioned, note: Note) -> Quality:
@@ -122,9 +138,11 @@ def _prompts(choices: CheckChoices, data: Captioned) -> dict[str, tuple[str, ...
     )
     found = {}
     for column in data.columns:
-        prompt = own.get(column, Prompt(column, question=choices.prompt))
-        system = choices.system_prompt if prompt.system is None else prompt.system
-        found[column] = tuple(text for text in (system, prompt.question) if text)
+        prompt = own.get(column) or Prompt(
+            column, preset=choices.preset, question=choices.prompt, system=choices.system_prompt
+        )
+        system = choices.system_prompt if prompt.sent_system is None else prompt.sent_system
+        found[column] = tuple(text for text in (system, prompt.sent_question) if text)
     return found
 
 

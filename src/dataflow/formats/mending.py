@@ -6,6 +6,7 @@ them is put in its place among all others (`MendingWriter`).
 
 from __future__ import annotations
 
+import json
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,6 +119,7 @@ class MendingWriter:
         self._rows = data.reader.rows()
         self._row: Row | None = None
         self._new: dict[str, Any] = {}
+        self._json: dict[str, bool] = {}
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Put one caption into its place; see `core.dataset.Writer`."""
@@ -130,7 +132,9 @@ class MendingWriter:
         old = self._data.unpacked(self._row.fields.get(spot.column))
         for name, value in added.items():
             column = spot.column + name.removeprefix(self._key)  # the caption, or its meta
-            if name == self._key:
+            if name == self._key and self._holds_json(column):
+                value = json.loads(value)
+            elif name == self._key:
                 value = with_caption(self._new.get(column, old), spot.number, value)
             elif isinstance(old, list):
                 metas = list(self._new.get(column, self._row.fields.get(column)) or [])
@@ -154,6 +158,13 @@ class MendingWriter:
         """See `core.dataset.Writer`."""
         self._let_go()
         self._writer.abandon()
+
+    def _holds_json(self, column: str) -> bool:
+        """Whether the captions of `column` are JSON values, and no texts of such."""
+        if column not in self._json:
+            first = self._data.first_value(column) if self._data.is_whole else None
+            self._json[column] = isinstance(first, (dict, list))
+        return self._json[column]
 
     def _finish_row(self) -> None:
         if self._row is not None and (self._new or self._writes_all):

@@ -19,10 +19,18 @@ class SchemaForm(str, Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionChoices:
-    """What is asked about a picture."""
+    """What is asked about a picture, and what the answer is to be."""
 
     PANEL: ClassVar[str] = "What is asked"
 
+    preset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE",
+            help="Ask for captions of a kind: `dataflow presets` lists them. What is given besides "
+            "wins over it.",
+        ),
+    ] = None
     system_prompt: Annotated[
         str | None,
         typer.Option(
@@ -52,6 +60,18 @@ class QuestionChoices:
             "column.",
         ),
     ] = None
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Captions are JSON of this JSON Schema: the engine is held to it, and every "
+            "answer is checked.",
+        ),
+    ] = None
+    schema_as: Annotated[
+        SchemaForm,
+        typer.Option(help="How the engine learns of the schema; prompt: in the question's words."),
+    ] = SchemaForm.FORMAT
     max_tokens: Annotated[
         int | None, typer.Option(min=1, help="Tokens of one caption at most.")
     ] = None
@@ -63,35 +83,15 @@ class QuestionChoices:
 
 @dataclass(frozen=True, kw_only=True)
 class AskingChoices(QuestionChoices):
-    """What is asked about each picture, how often, and what the answers are to be."""
+    """What is asked about each picture, how often, and how the answers are written."""
 
     PANEL: ClassVar[str] = "What is asked"
 
-    preset: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME|FILE",
-            help="Ask for captions of a kind: `dataflow presets` lists them. What is given besides "
-            "wins over it.",
-        ),
-    ] = None
     n: Annotated[
         int,
         typer.Option("--n", min=1, max=100, help="Captions of each picture; 2 or more as a list."),
     ] = 1
-    schema: Annotated[
-        str | None,
-        typer.Option(
-            metavar="FILE",
-            help="Captions are JSON of this JSON Schema: the engine is held to it, and every "
-            "answer is checked.",
-        ),
-    ] = None
     spread: Annotated[
         bool,
         typer.Option("--spread", help="Make a column of each of the schema's own properties."),
     ] = False
-    schema_as: Annotated[
-        SchemaForm,
-        typer.Option(help="How the engine learns of the schema; prompt: in the question's words."),
-    ] = SchemaForm.FORMAT

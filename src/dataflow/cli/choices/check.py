@@ -47,10 +47,6 @@ class ReportChoices:
             show_default="the one that is there",
         ),
     ] = None
-    schema: Annotated[
-        str | None,
-        typer.Option(metavar="FILE", help="Captions are JSON of this schema.", show_default=False),
-    ] = None
     near: Annotated[
         bool, typer.Option("--near/--no-near", help="Look for captions that are nearly the same.")
     ] = True
