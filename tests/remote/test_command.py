@@ -123,6 +123,35 @@ def test_a_picture_that_is_missing_fails_its_own_row(dataflow, s3, api, tmp_path
     assert s3.get("out.jsonl") == captioned(4)
 
 
+def test_a_picture_that_may_not_be_read_or_never_comes_fails_its_own_row(dataflow, api, tmp_path):
+    """The store is a server that refuses one picture and is down for another."""
+    lines = b"".join(b'{"image": "%d.jpg"}\n' % n for n in range(4))
+    files = {"/b/rows.jsonl": lines, **{f"/b/{n}.jpg": jpeg(n) for n in range(4)}}
+    with WebServer(files) as store:
+        store.answer = lambda asked: {"/b/1.jpg": 403, "/b/2.jpg": 503}.get(asked.path)
+        done = dataflow("caption", "s3://b/rows.jsonl", *asked(api), AWS_ENDPOINT_URL=store.url)
+    assert done.returncode == 3, done.stderr
+    rows = map(json.loads, (tmp_path / "rows.captions.jsonl").read_text().splitlines())
+    assert [row["caption"] is None for row in rows] == [False, True, True, False]
+    errors = (tmp_path / "rows.captions.jsonl.errors.jsonl").read_text().splitlines()
+    refused, down = map(json.loads, errors)
+    assert (refused["kind"], down["kind"]) == ("picture", "picture")
+    assert "s3://b/1.jpg: the access is denied (403)" in refused["message"]
+    assert "s3://b/2.jpg: " in down["message"]
+
+
+def test_without_credentials_public_buckets_are_read(dataflow, s3, api, tmp_path):
+    source = put_rows(s3, 2)
+    for key in s3.listed():
+        s3.client.put_object_acl(Bucket=s3.bucket, Key=key, ACL="public-read")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        del dataflow.environment[name]
+    nobody = {"AWS_EC2_METADATA_DISABLED": "true", "HOME": str(tmp_path)}
+    done = dataflow("caption", source, *asked(api), **nobody)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "rows.captions.jsonl").read_bytes() == captioned(2)
+
+
 def test_an_output_that_may_not_be_written_is_told_before_anything_is_spent(dataflow, s3, api):
     source = put_rows(s3, 2)
     done = dataflow("caption", source, "-o", "s3://nobody/out.jsonl", *asked(api))

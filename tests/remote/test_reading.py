@@ -5,14 +5,15 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataflow.core.errors import InputError
+from dataflow.core.errors import InputError, MissingPackageError
 from dataflow.formats.registry import open_reader, writer_for
-from dataflow.remote import stream, trouble
+from dataflow.remote import store, stream, trouble
 from tests.formats.shards import jpeg, write_shards
 from tests.remote.web_server import WebServer
 
@@ -201,6 +202,13 @@ def test_a_server_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr(trouble, "PAUSE", 0.01)
     with pytest.raises(InputError, match="cannot be reached"):
         open_reader("http://127.0.0.1:9/a.jsonl")
+
+
+def test_a_missing_package_is_told_with_its_cure(monkeypatch):
+    monkeypatch.setitem(sys.modules, "gcsfs", None)
+    store.filesystem.cache_clear()
+    with pytest.raises(MissingPackageError, match=r"pip install 'dataflow-caption\[gs\]'"):
+        open_reader("gs://bucket/a.jsonl")
 
 
 def test_a_missing_bucket_is_told(s3):

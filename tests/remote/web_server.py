@@ -11,6 +11,8 @@ from aiohttp import web
 
 from tests.loop_thread import LoopThread
 
+MODIFIED = "Mon, 05 Jan 2026 10:00:00 GMT"
+
 
 @final
 class WebServer:
@@ -63,7 +65,7 @@ class WebServer:
         data = self.files.get(request.path)
         if data is None:
             return web.Response(status=404)
-        headers = {"ETag": f'"{hashlib.sha1(data).hexdigest()}"'}
+        headers = {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "Last-Modified": MODIFIED}
         if not self._ranges:
             response = web.StreamResponse(headers=headers)
             response.enable_chunked_encoding()
