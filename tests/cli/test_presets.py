@@ -95,6 +95,23 @@ def test_what_captions_must_be_is_the_presets_but_for_what_is_given(
     assert done.returncode == (3 if kind else 0)
 
 
+def test_the_journal_keeps_name_and_version_of_the_latest_runs_presets(dataflow, pictures):
+    pictures(1)
+    own = preset_of("brief").text.replace("version = 1", "version = 7")
+    (dataflow.folder / "mine.toml").write_text(own)
+    with HostileServer() as server:
+        engine = ["--api-url", server.url, "--model", MODEL]
+        for preset, told in (("brief", "brief 1"), ("mine.toml", "mine 7"), (None, None)):
+            more = ["--preset", preset] if preset else []
+            done = dataflow("caption", "photos", *engine, *more, "--on-reject", "flag")
+            assert done.returncode in (0, 3), done.stderr
+            assert "set aside" not in done.stderr
+            found = dataflow("status", "photos.captions.jsonl", "--json")
+            assert json.loads(found.stdout)["presets"] == ({"caption": told} if told else {})
+    assert server.asked == 2, "the same question by another preset's name is the same question"
+    assert "caption: brief" not in dataflow("status", "photos.captions.jsonl").stderr
+
+
 def test_a_preset_that_is_not_there_is_told_before_anything_is_asked(dataflow, pictures):
     pictures(1)
     engine = ["--api-url", "http://127.0.0.1:9/v1", "--model", "m"]

@@ -29,7 +29,7 @@ from dataflow.engine.place import files_at
 from dataflow.engine.progress import Progress
 from dataflow.formats.parts import parts_of
 from dataflow.images.limits import Limits
-from dataflow.operators.core_vision.prompts import Prompt, check_prompts
+from dataflow.operators.core_vision.prompts import Prompt, check_prompts, presets_of
 from dataflow.operators.core_vision.row_requests import RowRequests
 from dataflow.remote.place import Place, RemotePath, place_of, server_of
 
@@ -84,6 +84,7 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
         detach=choices.detach,
         cancel_batches=choices.batch_cancel,
         progress=progress,
+        presets=presets_of(prompts),
         stamp=_stamp(choices, reader, prompts, serving),
     )
 

@@ -62,6 +62,9 @@ def show_status(found: Status, console: Console) -> None:
     state = _STATES.get(found.state, f"stopped: {found.state}")
     table.add_row("run", f"{state} ({found.holder})" if found.state == "running" else state)
     table.add_row("began", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(found.started)))
+    if found.presets:
+        asked = ", ".join(f"{column}: {preset}" for column, preset in found.presets.items())
+        table.add_row("presets", asked)
     table.add_row("rows", "being counted" if found.rows is None else f"{found.rows:,}")
     several = f" of {found.wanted:,} captions" if found.wanted > found.seen else ""
     table.add_row("captioned", f"{found.captioned:,}{several}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -139,6 +139,7 @@ class Plan:
         ceiling: How much the run may spend.
         detach: Hand in batches and take in what is done, but wait for none.
         cancel_batches: Ask for nothing more: cancel the batches, and keep what they answered.
+        presets: By which presets is asked, column → name and version; the journal keeps it.
         stamp: By which a later run knows this one's plan as its own; None where nobody can tell.
         progress: Counters to keep up to date.
     """
@@ -163,6 +164,7 @@ class Plan:
     ceiling: Ceiling = field(default_factory=Ceiling)
     detach: bool = False
     cancel_batches: bool = False
+    presets: Mapping[str, str] = field(default_factory=dict)
     stamp: Stamp | None = None
     progress: Progress = field(default_factory=Progress)
 

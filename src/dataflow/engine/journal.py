@@ -20,7 +20,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict
@@ -30,7 +30,7 @@ from typing import TypeAlias
 from dataflow.engine.answer import Answer
 from dataflow.engine.answers import answers_to, has_answers, keep_answers
 from dataflow.engine.entry import COLUMNS, Entry
-from dataflow.engine.journal_file import LOOKUP_BATCH, guarded, open_database
+from dataflow.engine.journal_file import LOOKUP_BATCH, guarded, note_presets, open_database
 from dataflow.engine.standing import SeenPicture, Standing
 
 _log = logging.getLogger("dataflow")
@@ -74,9 +74,10 @@ class Journal:
             self._db.commit()
         return int(run or 0)
 
-    def note_rows(self, rows: int) -> None:
-        """Keep how many rows this run takes."""
+    def note_rows(self, rows: int, presets: Mapping[str, str]) -> None:
+        """Keep how many rows this run takes, and by which presets: column → name and version."""
         self._thread.submit(self._note, "rows", rows).result()
+        self._thread.submit(note_presets, self._db, self.path, self.run, presets).result()
 
     def note_end(self, how: str) -> None:
         """Keep when and how this run ended: ``"done"`` or the kind of what stopped it."""

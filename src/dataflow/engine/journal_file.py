@@ -7,7 +7,7 @@ import functools
 import logging
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dataflow.core.errors import JournalError
@@ -76,6 +76,13 @@ COMMIT;
 """
 """Added to the journal by `ledger` when requests are first put into batches."""
 
+PRESET_TABLE = """
+CREATE TABLE IF NOT EXISTS presets (
+    run INTEGER NOT NULL, place TEXT NOT NULL, preset TEXT NOT NULL, PRIMARY KEY (run, place)
+) WITHOUT ROWID;
+"""
+"""Added to the journal when a run asks by presets: each column's preset and its version."""
+
 LOOKUP_BATCH = 500
 """Keys in one SELECT; SQLite's oldest limit on bound values is 999."""
 
@@ -134,6 +141,25 @@ def guarded(db: sqlite3.Connection, path: Path | None) -> Iterator[None]:
         ) from error
 
 
+def note_presets(
+    db: sqlite3.Connection, path: Path | None, run: int, presets: Mapping[str, str]
+) -> None:
+    """Keep by which presets a run asks: column → name and version. Without any, no table is made.
+
+    Raises:
+        JournalError: the disk is full or the file is damaged.
+    """
+    if not presets:
+        return
+    with guarded(db, path):
+        db.execute(PRESET_TABLE)
+        lines = [(run, column, preset) for column, preset in presets.items()]
+        db.executemany(
+            "INSERT OR REPLACE INTO presets (run, place, preset) VALUES (?, ?, ?)", lines
+        )
+        db.commit()
+
+
 def set_aside(path: Path) -> Path:
     """Rename the journal, with its write-ahead files, to a free name beside it; returns that."""
     aside = free_name(path)
@@ -179,16 +205,18 @@ def _tables(db: sqlite3.Connection) -> list[tuple[str, str]]:
 
 
 @functools.cache
-def _own_tables() -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """The journal's tables, without and with those for batches."""
-    db = connect(":memory:")
-    try:
-        db.executescript(_SCHEMA)
-        own = _tables(db)
-        db.executescript(BATCH_TABLES)
-        return own, _tables(db)
-    finally:
-        db.close()
+def _own_tables() -> tuple[list[tuple[str, str]], ...]:
+    """The journal's tables, without and with those for batches and presets."""
+    found = []
+    for added in ("", BATCH_TABLES, PRESET_TABLE, BATCH_TABLES + PRESET_TABLE):
+        db = connect(":memory:")
+        try:
+            db.executescript(_SCHEMA)
+            db.executescript(added)
+            found.append(_tables(db))
+        finally:
+            db.close()
+    return tuple(found)
 
 
 def _distrust(path: Path) -> str | None:

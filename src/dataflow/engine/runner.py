@@ -249,7 +249,7 @@ class _Driver(Generic[T]):
         else:
             rows = recalled.rows
         self._plan.progress.wanted = rows * self._plan.output.captions
-        self._journal.note_rows(rows)
+        self._journal.note_rows(rows, self._plan.presets)
         if not self._interrupts:
             asyncio.run(self._drive(recalled))
         if not self._interrupts:

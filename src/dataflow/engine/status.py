@@ -70,6 +70,7 @@ class Status:
         started: When the latest run began, in seconds since 1970.
         ended: When it ended; None where it did not say.
         rows: Rows that it takes; None while they are being counted.
+        presets: By which presets it asks: column → name and version.
         seen: Rows of them that it has got to.
         wanted: Captions that these are to get.
         captioned: Captions of these that are there and that nothing is wrong with.
@@ -93,6 +94,7 @@ class Status:
     started: float
     ended: float | None
     rows: int | None
+    presets: dict[str, str] = field(default_factory=dict)
     seen: int = 0
     wanted: int = 0
     captioned: int = 0
@@ -150,6 +152,7 @@ def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
         started=started,
         ended=ended,
         rows=rows,
+        presets=_presets(db, run),
         seen=seen,
         wanted=wanted,
         captioned=captioned,
@@ -186,6 +189,12 @@ def _used(db: sqlite3.Connection) -> list[Any]:
     [again] = db.execute("SELECT count(*) FROM answers WHERE ask > 0").fetchone()
     both = [a if b is None else b if a is None else a + b for a, b in zip(told, more, strict=True)]
     return [*both, again]
+
+
+def _presets(db: sqlite3.Connection, run: int) -> dict[str, str]:
+    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'presets'").fetchone():
+        return {}
+    return dict(db.execute("SELECT place, preset FROM presets WHERE run = ?", (run,)))
 
 
 def _state(holder: str | None, ended: float | None, ending: str | None) -> str:

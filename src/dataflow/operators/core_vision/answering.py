@@ -24,7 +24,7 @@ from dataflow.engine.lists import entries_of
 from dataflow.engine.runner import run
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.judging import Judging
-from dataflow.operators.core_vision.prompts import check_prompts
+from dataflow.operators.core_vision.prompts import check_prompts, presets_of
 from dataflow.operators.core_vision.row_requests import RowRequests
 from dataflow.remote.place import server_of
 from dataflow.serving.foreign import ForeignServing
@@ -99,6 +99,7 @@ def _run_stream(
         checks=judging.checks,
         rejects=judging.rejects,
         limits=replace(limits, trusted_server=trusted),
+        presets=presets_of(requests.prompts),
         price=price_for(serving),
         live_price=price_for(serving, live=True),
     )

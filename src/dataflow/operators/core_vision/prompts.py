@@ -154,6 +154,11 @@ def check_prompts(prompts: Sequence[Prompt], serving: EngineServing) -> None:
             )
 
 
+def presets_of(prompts: Sequence[Prompt]) -> dict[str, str]:
+    """By which presets `prompts` ask: column → name and version."""
+    return {prompt.name: prompt.preset.label for prompt in prompts if prompt.preset}
+
+
 def _check_template(template: str) -> None:
     cure = "a brace that is to be sent is written twice: {{ or }}"
     try:
