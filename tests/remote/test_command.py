@@ -11,6 +11,9 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from dataflow.cli.main import _code_of
+from dataflow.remote.place import RemotePath
+from dataflow.remote.trouble import RemoteError
 from tests.cli.conftest import Command
 from tests.formats.dataset_hub import DatasetHub
 from tests.formats.shards import jpeg, members_in, write_shards
@@ -254,6 +257,13 @@ def test_a_dataset_of_the_web_and_the_pictures_beside_it(dataflow, api, tmp_path
         done = dataflow("caption", f"{web.url}/d/rows.jsonl", *asked(api))
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "rows.captions.jsonl").read_bytes() == captioned(3)
+
+
+def test_a_store_that_is_gone_in_between_is_told_without_a_traceback(capsys):
+    error = RemoteError(RemotePath("s3://b/rows.jsonl"), "the server answers 503", status=503)
+    assert _code_of(error) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert "error: s3://b/rows.jsonl: the server answers 503; check the bucket" in told
 
 
 def test_an_output_at_a_web_server_is_refused(dataflow, s3, api):

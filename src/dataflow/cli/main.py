@@ -26,6 +26,7 @@ from dataflow.cli.presets import presets
 from dataflow.cli.status import status
 from dataflow.core.errors import StopRunError
 from dataflow.core.machine import lack_of
+from dataflow.remote.trouble import RemoteError
 
 app = typer.Typer(
     name="dataflow",
@@ -88,6 +89,9 @@ def _code_of(error: Exception) -> int | None:
     """Show what the machine lacks, and a mistake on the command line as typer does; else None."""
     if lack := lack_of(error):
         say(f"error: {lack.message}", style="red")
+        return STOPPED
+    if isinstance(error, RemoteError):  # asked in between, of a store that was there before
+        say(f"error: {error.filename}: {error.strerror}; {error.cure}", style="red")
         return STOPPED
     show = getattr(error, "show", None)
     if show is None:
