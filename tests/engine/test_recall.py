@@ -163,3 +163,17 @@ def test_a_stamp_is_forgotten_when_a_new_plan_begins(tmp_path):
     assert (standing.stamp, standing.rows, standing.planned) == (None, 3, 0)
     assert list(journal.pictures()) == []
     journal.close()
+
+
+def test_an_output_in_a_folder_that_is_gone_is_written_again(dataset, width_of):
+    def plan():
+        made = dataset.plan(FakeServing(width_of))
+        object.__setattr__(made.output, "files_of", lambda path: [])  # as of a folder of shards
+        return made
+
+    dataset.add(3)
+    run(plan())
+    captions = dataset.captions()
+    dataset.output.unlink()
+    run(plan())
+    assert dataset.captions() == captions

@@ -108,7 +108,8 @@ def _written(output: Output, noted: str | None) -> Tally | None:
         return None
     former = json.loads(noted)
     try:
-        if former["files"] != _files(output):
+        files = _files(output)
+        if files is None or former["files"] != files:
             return None
     except RemoteError:
         return None
@@ -116,9 +117,15 @@ def _written(output: Output, noted: str | None) -> Tally | None:
     return Tally(**{**tally, **{name: Counter(tally[name]) for name in ("flagged", "failed")}})
 
 
-def _files(output: Output) -> list[list[Any]]:
-    """The output's files, and the errors file, as they are now."""
-    files = [*output.files_of(output.place), output.beside(".errors.jsonl")]
+def _files(output: Output) -> list[list[Any]] | None:
+    """The output's files, and the errors file, as they are now; None of an output that is a folder.
+
+    What was written into that is written again: its files are known to their format alone.
+    """
+    written = output.files_of(output.place)
+    if not written:
+        return None
+    files = [*written, output.beside(".errors.jsonl")]
     return [[os.fsencode(file).hex(), *_stamp(file)] for file in files]
 
 
