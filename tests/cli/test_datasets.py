@@ -199,6 +199,27 @@ def test_an_output_that_would_be_one_of_the_files_is_refused_before_anything_is_
     assert server.asked == 0
 
 
+@pytest.mark.parametrize("pattern", ["a-00000-of-00002.jsonl", "a-{00000..00001}-of-00002.jsonl"])
+def test_parts_that_are_the_input_are_no_former_parts_of_the_output(dataflow, server, pattern):
+    for n in range(2):
+        (dataflow.folder / f"a-0000{n}-of-00002.jsonl").write_text('{"image": "a.jpg"}\n')
+    parts = ("-o", "a.jsonl", "--rows-per-file", "5", "--fresh")
+    done = dataflow("caption", pattern, *parts, *api(server))
+    assert done.returncode == 2
+    assert "choose another output" in done.stderr
+    assert len([*dataflow.folder.glob("a-*-of-00002.jsonl")]) == 2
+
+
+@pytest.mark.parametrize("source", ["shards", "shards/{00000..00001}.tar"])
+def test_a_shard_of_the_input_is_no_output(dataflow, server, source):
+    given = write_shards(dataflow.folder / "shards", 2, 1)
+    before = (given / "00001.tar").read_bytes()
+    done = dataflow("caption", source, "-o", "shards/00001.tar", "--fresh", *api(server))
+    assert done.returncode == 2
+    assert "choose another output" in done.stderr
+    assert (given / "00001.tar").read_bytes() == before
+
+
 def test_a_folder_of_files_has_its_output_beside_it(dataflow, server):
     (dataflow.folder / "data").mkdir()
     write_parts(dataflow.folder / "data", [jpeg(0), jpeg(1)])

@@ -74,10 +74,10 @@ def _stand_in(choices: Choices, place: RemotePath) -> Path:
         raise UsageError(f"{place}: only s3:// and gs:// can be written; choose another output")
     if choices.push_to_hub is not None:
         raise UsageError("--push-to-hub takes an output of this machine; choose another -o")
-    if choices.source == choices.output:
+    if place_of(choices.source) == place:
         raise UsageError(f"{place} is the input itself; choose another output")
     with told(place):
-        _check_apart(choices, part_name(place, 0, 1) if choices.rows_per_file else place)
+        _check_apart(choices, place)
     is_ours = target.with_name(target.name + ".journal").exists()
     if not is_ours and not choices.fresh:
         with told(place):
@@ -141,7 +141,7 @@ def _check(choices: Choices, target: Path) -> None:
     source = Path(choices.source)
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target} is the input itself; choose another output")
-    _check_apart(choices, part_name(target, 0, 1) if choices.rows_per_file else target)
+    _check_apart(choices, target)
     beside = (target.with_name(target.name + ending) for ending in BESIDE)
     if source.exists() and any(file.exists() and file.samefile(source) for file in beside):
         raise UsageError(f"{source} belongs to the output {target}; choose another output")
@@ -151,10 +151,22 @@ def _check(choices: Choices, target: Path) -> None:
         _refuse(there)
 
 
-def _check_apart(choices: Choices, file: Place) -> None:
-    if kind_of(choices.source) in {"files", "parquets"} and is_among(file, choices.source):
-        source = place_of(choices.source)
-        raise UsageError(f"{file} would be one of the files of {source}; choose another output")
+def _check_apart(choices: Choices, target: Place) -> None:
+    """Neither what is written nor the former parts, which will go, may be what is read."""
+    source, kind = place_of(choices.source), kind_of(choices.source)
+    files = [target]
+    if choices.rows_per_file:
+        files = [part_name(target, 0, 1), *parts_of(target)]
+    for file in files:
+        is_one = kind in {"files", "parquets"} or (kind == "webdataset" and is_shard(file.name))
+        if _is_same(file, source) or (is_one and is_among(file, choices.source)):
+            raise UsageError(f"{file} would be one of the files of {source}; choose another output")
+
+
+def _is_same(file: Place, source: Place) -> bool:
+    if isinstance(file, Path) and isinstance(source, Path):
+        return file.exists() and source.exists() and file.samefile(source)
+    return file == source
 
 
 def _refuse(there: Sequence[Place]) -> None:

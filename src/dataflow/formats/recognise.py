@@ -111,7 +111,7 @@ def is_among(output: Place, source: str) -> bool:
     if isinstance(output, RemotePath):
         return _is_among_remote(output, place_of(source))
     if os.path.isdir(source):  # noqa: PTH112 (the name is kept as given)
-        return is_table(output.name) and output.parent.resolve() == Path(source).resolve()
+        return _is_read(output.name) and output.parent.resolve() == Path(source).resolve()
     for name in expanded_braces(source):
         begin, below = split_pattern(name)
         if not below and Path(name).resolve() == output.resolve():
@@ -122,11 +122,15 @@ def is_among(output: Place, source: str) -> bool:
     return False
 
 
+def _is_read(name: str) -> bool:
+    return is_table(name) or is_shard(name)
+
+
 def _is_among_remote(output: RemotePath, source: Place) -> bool:
     if isinstance(source, Path):
         return False
     if source.is_dir():
-        return is_table(output.name) and output.parent == source
+        return _is_read(output.name) and output.parent == source
     for name in expanded_braces(str(source)):
         begin, below = split_pattern(name)
         path = str(output).removeprefix(begin)
