@@ -102,3 +102,19 @@ def test_a_field_to_keep_that_is_not_there_is_told_where_columns_are_known(tmp_p
 def test_a_kept_and_dropped_field_is_dropped():
     choice = FieldChoice(frozenset({"a", "b"}), frozenset({"b"}))
     assert [name for name in "abc" if choice.takes(name)] == ["a"]
+
+
+@pytest.mark.parametrize("name", ["llava", "coco", "webdataset"])
+def test_fields_of_json_keep_their_digits_where_they_are_written_anew(tmp_path, name):
+    exact = (
+        b'"x": 1e400, "big": 1180591620717411303424, "p": 1.10, '
+        b'"deep": {"b": 1E2, "a": [-0, "\\udcff"]}, "z": "00123"'
+    )
+    (tmp_path / "in.jsonl").write_bytes(b'{"image": "a.jpg", %s}\n' % exact)
+    output = tmp_path / ("out.tar" if name == "webdataset" else "out.json")
+    reader = open_reader(tmp_path / "in.jsonl")
+    writer = writer_for(output, reader, ["caption"], format_name=name)(output)
+    for row in reader.rows():
+        writer.write(row, {"caption": "A."})
+    writer.close()
+    assert exact in (output).read_bytes()

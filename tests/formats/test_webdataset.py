@@ -390,3 +390,12 @@ def test_what_webdataset_writes_is_read(tmp_path):
     assert [row.fields["json.n"] for row in rows] == [0, 1, 2]
     assert [row.fields["image"]["bytes"] for row in rows] == [jpeg(n) for n in range(3)]
     assert json.dumps(rows[0].fields["caption"]) == '"\\u00e9"'
+
+
+def test_two_rows_of_one_key_would_be_one_sample_and_are_refused(tmp_path):
+    writer = writer_for(tmp_path / "a.tar", None, ["caption"])(tmp_path / "a.tar")
+    writer.write(Row(0, {"__key__": "a", "n": 1}, "row 0"), {"caption": "A."})
+    writer.write(Row(1, {"__key__": "b", "n": 2}, "row 1"), {"caption": "B."})
+    with pytest.raises(OutputError, match=r"row 2: has the key b of the row before it.*--drop"):
+        writer.write(Row(2, {"__key__": "b", "n": 3}, "row 2"), {"caption": "C."})
+    writer.abandon()

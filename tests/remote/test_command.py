@@ -8,6 +8,7 @@ import signal
 import tarfile
 import time
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -270,6 +271,30 @@ def test_an_output_at_a_web_server_is_refused(dataflow, s3, api):
     done = dataflow("caption", put_rows(s3, 1), "-o", "https://host/out.jsonl", *asked(api))
     assert done.returncode == 2
     assert "only s3:// and gs:// can be written" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "output", ["az://box/out.jsonl", "file:///tmp/out.jsonl", "s3:///out.jsonl"]
+)
+def test_an_output_at_another_url_is_no_file_of_that_name_here(dataflow, s3, api, output, tmp_path):
+    done = dataflow("caption", put_rows(s3, 1), "-o", output, *asked(api))
+    assert done.returncode == 2
+    assert "can be written" in done.stderr
+    assert api.asked == 0
+    assert not [*tmp_path.glob("*:")]
+
+
+def test_a_saved_folder_at_a_url_is_refused_before_anything_is_asked(dataflow, s3, api, tmp_path):
+    (tmp_path / "saved").mkdir()
+    table = pa.table({"image": ["a.jpg"]})
+    with pa.ipc.new_stream(tmp_path / "saved/data.arrow", table.schema) as out:
+        out.write_table(table)
+    state = '{"_data_files": [{"filename": "data.arrow"}]}'
+    (tmp_path / "saved/state.json").write_text(state)
+    done = dataflow("caption", "saved", "-o", "s3://bucket/out", *asked(api))
+    assert done.returncode == 2
+    assert "on this machine only" in done.stderr
+    assert api.asked == 0
 
 
 def test_a_file_of_a_repository_of_the_hub_is_a_dataset(dataflow, api, tmp_path):

@@ -83,3 +83,13 @@ def test_each_output_at_a_url_has_its_own_place_on_this_machine(tmp_path, monkey
     assert ".." not in odd.parts
     assert odd.is_relative_to(tmp_path)
     assert odd != stand_in(RemotePath("s3://b/en/out.jsonl"), tmp_path)
+
+
+def test_a_long_name_in_a_store_leaves_room_for_what_lies_beside_it_here(tmp_path):
+    here = stand_in(RemotePath(f"s3://b/{'字' * 60}/{'字' * 60}.jsonl"), tmp_path)
+    assert all(len(part) <= 227 for part in here.parts)
+    assert here != stand_in(RemotePath(f"s3://b/{'字' * 60}/{'字' * 61}.jsonl"), tmp_path)
+
+
+def test_a_scheme_may_be_written_in_upper_case():
+    assert RemotePath("S3://b/A.jsonl") == RemotePath("s3://b/A.jsonl")

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import InputError, MissingPackageError
+from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.remote import store, stream, trouble
 from tests.formats.shards import jpeg, write_shards
@@ -214,3 +215,13 @@ def test_a_missing_package_is_told_with_its_cure(monkeypatch):
 def test_a_missing_bucket_is_told(s3):
     with pytest.raises(InputError, match=r"s3://nobody/a\.jsonl: no such file or folder"):
         open_reader("s3://nobody/a.jsonl")
+
+
+@pytest.mark.parametrize("name", ["a", "a/*.jsonl"])
+def test_a_store_that_is_not_there_is_told_where_the_kind_of_a_dataset_is_asked(name, monkeypatch):
+    def ask(place, *_, **__):
+        raise trouble.RemoteError(place, "it cannot be reached")
+
+    monkeypatch.setattr(store, "ask", ask)
+    with pytest.raises(InputError, match="cannot be reached"):
+        kind_of(f"s3://bucket/{name}")

@@ -163,3 +163,15 @@ def test_dicts_need_no_pandas(storage, tmp_path):
     )
     storage()
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_url_is_no_cache_path(tmp_path):
+    with pytest.raises(UsageError, match="is a URL; give a folder here"):
+        FileStorage("a.jsonl", cache_path="s3://bucket/cache")
+
+
+def test_a_dataset_of_the_hub_may_be_the_first_entry(monkeypatch):
+    asked = []
+    monkeypatch.setattr("dataflow.utils.storage.open_reader", lambda path, **_: asked.append(path))
+    FileStorage("hf:someone/eyes").step()._reader("image")
+    assert [str(path) for path in asked] == ["hf:someone/eyes"]

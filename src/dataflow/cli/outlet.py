@@ -24,7 +24,8 @@ from dataflow.formats.plain_value import cell
 from dataflow.formats.recognise import is_among, is_shard, kind_of
 from dataflow.formats.registry import FORMATS, is_folder, open_reader, output_format, writer_for
 from dataflow.formats.sidecar import FIELD, Sidecars, SidecarWriter
-from dataflow.remote.place import Place, RemotePath, is_remote, place_of
+from dataflow.images.shown import shown_url
+from dataflow.remote.place import Place, RemotePath, is_remote, is_url, place_of
 from dataflow.serving.conversation import DEFAULT_QUESTION
 
 WRITABLE = ("s3", "gs")
@@ -54,6 +55,11 @@ def target_of(choices: Choices) -> Path:
         raise UsageError("--existing is about sidecars; give --sidecar too")
     if choices.output is not None and is_remote(choices.output):
         return _stand_in(choices, RemotePath(choices.output))
+    if choices.output is not None and is_url(choices.output):
+        raise UsageError(
+            f"{shown_url(choices.output)}: of URLs, only s3://BUCKET/… and gs://BUCKET/… can be "
+            "written; choose another output"
+        )
     if choices.journal is not None:
         raise UsageError("--journal is about outputs at a URL; beside a file the journal lies")
     if choices.output is None and kind_of(choices.source) in {"hf", "ms"}:
@@ -69,6 +75,8 @@ def target_of(choices: Choices) -> Path:
 
 def _stand_in(choices: Choices, place: RemotePath) -> Path:
     """Beside what path of this machine the journal of an output at a URL lies."""
+    if choices.journal is not None and is_url(choices.journal):
+        raise UsageError("--journal takes a folder of this machine")
     target = stand_in(place, None if choices.journal is None else Path(choices.journal))
     if place.scheme not in WRITABLE:
         raise UsageError(f"{place}: only s3:// and gs:// can be written; choose another output")

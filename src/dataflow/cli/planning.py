@@ -31,7 +31,7 @@ from dataflow.formats.parts import parts_of
 from dataflow.images.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt, check_prompts, presets_of
 from dataflow.operators.core_vision.row_requests import RowRequests
-from dataflow.remote.place import Place, RemotePath, place_of, server_of
+from dataflow.remote.place import Place, RemotePath, is_url, place_of, server_of
 
 _MAKING = [
     field.name
@@ -119,6 +119,8 @@ def _version(source: Place) -> tuple[object, ...] | None:
 
 
 def _limits(choices: Choices) -> Limits:
+    if choices.image_cache is not None and is_url(choices.image_cache):
+        raise UsageError("--image-cache takes a folder of this machine")
     limits = Limits(
         max_side=choices.max_side,
         allow_private_urls=choices.allow_private_urls,

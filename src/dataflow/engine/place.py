@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -64,8 +65,16 @@ def stand_in(place: RemotePath, folder: Path | None = None) -> Path:
         folder: Where such paths begin; None for `state_folder`.
     """
     parts = place.url.replace("://", "/").split("/")
-    names = [quote(part).replace("..", "%2E%2E") or "%2F" for part in parts]
+    names = [_short(quote(part).replace("..", "%2E%2E")) or "%2F" for part in parts]
     return (folder or state_folder()).joinpath(*names)
+
+
+def _short(name: str) -> str:
+    """`name`, or where no file can be called so, its beginning and a digest of it."""
+    if len(name) <= LONGEST_NAME - _LONGEST_ENDING:
+        return name
+    digest = blake2b(name.encode("utf-8"), digest_size=16).hexdigest()
+    return f"{name[:100]}%~{digest}"  # what is quoted has no %~
 
 
 def files_at(path: Place) -> list[Any]:

@@ -18,7 +18,7 @@ from dataflow.core.row import Row
 from dataflow.formats.coco_text import Piece, pieces
 from dataflow.formats.input_file import FileReader, open_text, wrong_at
 from dataflow.formats.json_scan import JsonWindow
-from dataflow.formats.json_text import one_line, row_object
+from dataflow.formats.json_text import exact, one_line, row_object
 from dataflow.formats.output_file import FileWriter, OutputFile
 from dataflow.formats.plain_value import dump_bytes
 from dataflow.formats.source import Source
@@ -207,10 +207,11 @@ def _as_image(row: Row) -> Row:
         **({} if "id" in row.fields else {"id": row.index + 1}),
         **({} if _FILE_NAME in row.fields or picture is None else {_FILE_NAME: picture}),
     }
+    own = exact(row)
     for name, value in row.fields.items():
         is_picture = isinstance(value, bytes) or (isinstance(value, Mapping) and "bytes" in value)
         if not is_picture:  # COCO names its pictures, it does not hold them
-            fields[name] = value
+            fields[name] = own[name]
     return Row(row.index, fields, row.place)
 
 

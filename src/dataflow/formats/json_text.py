@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from dataflow.core.errors import OutputError
+from dataflow.core.json_text import JsonText
 from dataflow.core.row import Row
 from dataflow.formats.plain_value import dump_bytes
 
@@ -111,6 +112,20 @@ def _members(text: str) -> Iterator[tuple[str, int, int, int]]:
         at = _after_space(text, end)
         if text[at] == ",":
             at = _after_space(text, at + 1)
+
+
+def exact(row: Row) -> Mapping[str, Any]:
+    """The fields of `row`, to be written as JSON anew: of JSON, in their own text."""
+    if not isinstance(row.raw, bytes):
+        return row.fields
+    text = row.raw.decode("utf-8")
+    spans = {name: (start, end) for name, start, end in members(text)}
+    return {
+        name: value
+        if value is None or isinstance(value, (str, bool))
+        else JsonText.of(text[slice(*spans[name])])
+        for name, value in row.fields.items()
+    }
 
 
 def without(raw: bytes, takes: Callable[[str], bool]) -> bytes:

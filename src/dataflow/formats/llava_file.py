@@ -14,6 +14,7 @@ from dataflow.core.dataset import ListOf
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.json_file import JsonWriter
+from dataflow.formats.json_text import exact
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.source import Source
 
@@ -53,6 +54,8 @@ class LlavaWriter(JsonWriter):
         others = {name: value for name, value in added.items() if name != self._name}
         own = {name: _named(row, name, value) for name, value in row.fields.items()}
         turns = next((own.pop(name) for name in _TURNS if name in own), None)
+        texts = exact(row)
+        own = {name: texts[name] if own[name] is row.fields[name] else own[name] for name in own}
         start = {} if "id" in own else {"id": f"{row.index:09}"}
         talk = {"conversations": self._talk(row, turns, caption, has_picture="image" in own)}
         super().write(Row(row.index, {**start, **own}, row.place), {**talk, **others})

@@ -89,7 +89,7 @@ def dump_bytes(value: Any) -> bytes:
     try:
         return text.encode("utf-8")
     except UnicodeEncodeError:
-        return json.dumps(json.loads(text)).encode("ascii")
+        return text.encode("utf-8", "backslashreplace")  # they stand in strings only
 
 
 def cell(value: Any) -> str:

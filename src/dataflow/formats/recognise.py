@@ -9,7 +9,7 @@ from pathlib import Path
 from dataflow.core.errors import InputError
 from dataflow.formats.compression import COMPRESSIONS, ending_of
 from dataflow.formats.folder import is_picture
-from dataflow.formats.input_file import UTF8_MARK, open_text, shown, unreadable
+from dataflow.formats.input_file import UTF8_MARK, open_text, shown, told, unreadable
 from dataflow.formats.pick import Pick, split_pattern
 from dataflow.formats.shard_names import ERRORS, expanded_braces, is_several
 from dataflow.remote.place import Place, RemotePath, place_of
@@ -37,15 +37,16 @@ def kind_of(name: str | Place) -> str | None:
     """The format's name in the registry; None where the ending tells, or for pictures.
 
     Raises:
-        InputError: `name` is a folder that cannot be listed.
+        InputError: `name` is a folder that cannot be listed, or a store does not answer.
     """
     place = place_of(name)
     text = str(place)
-    if isinstance(place, RemotePath) and ending_of(place):
-        return _kind_of_file(place)
     if text.startswith(("hf:", "ms:")) and not isinstance(place, RemotePath):
         return text[:2]
-    return _kind_of_folder(place) if is_folder_at(place) else _kind_of_file(place)
+    with told(place):
+        if isinstance(place, RemotePath) and ending_of(place):
+            return _kind_of_file(place)
+        return _kind_of_folder(place) if is_folder_at(place) else _kind_of_file(place)
 
 
 def _kind_of_file(place: Place) -> str | None:

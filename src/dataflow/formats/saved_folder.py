@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import InputError, OutputError
+from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.arrow_file import ArrowReader, StreamWriter
 from dataflow.formats.arrow_tables import TablesReader
@@ -68,14 +68,20 @@ class SavedWriter:
 
     Args:
         part: Where it is written.
-        target: Not needed: it is told at the end.
+        target: Where it will be.
         source: See `ArrowBatchWriter`.
 
     Raises:
+        UsageError: `target` is not of this machine.
         OutputError: the folder cannot be made.
     """
 
     def __init__(self, part: Path, target: Place, source: Source) -> None:
+        if not isinstance(target, Path):
+            raise UsageError(
+                f"{shown(target)}: a saved folder is written on this machine only; write "
+                f"{shown(target)}.parquet"
+            )
         self._part = part
         self._info = source.reader.info() if isinstance(source.reader, SavedReader) else {}
         shutil.rmtree(part, ignore_errors=True)  # of a run that was killed
@@ -108,10 +114,8 @@ class SavedWriter:
             file.write(json.dumps(content, indent=2).encode())
             file.close()
 
-    def move_in(self, target: Place) -> None:
+    def move_in(self, target: Any) -> None:
         """Let the folder take its place; a former one goes."""
-        if not isinstance(target, Path):
-            raise OutputError(f"{shown(target)}: a saved folder is written on this machine only")
         former = target.with_name(f".{target.name}.former")
         try:
             if target.exists():

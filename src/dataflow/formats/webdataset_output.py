@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dataflow.core.errors import OutputError
+from dataflow.core.json_text import JsonText
 from dataflow.core.row import Row
 from dataflow.formats.folder import PICTURE_ENDINGS
 from dataflow.formats.input_file import shown
-from dataflow.formats.json_text import row_object
+from dataflow.formats.json_text import exact, row_object
 from dataflow.formats.output_file import FileWriter, OutputFile
 from dataflow.formats.plain_value import dump_bytes, utf8_safe
 from dataflow.formats.source import Source
@@ -37,6 +38,7 @@ class WebDatasetWriter(FileWriter):
     def __init__(self, file: OutputFile, source: Source) -> None:
         super().__init__(file)
         self._size = 0
+        self._last: str | None = None
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one sample; see `core.dataset.Writer`."""
@@ -48,6 +50,14 @@ class WebDatasetWriter(FileWriter):
             )
         except (TypeError, ValueError, RecursionError) as error:
             raise OutputError(f"{row.place}: cannot be written as a sample: {error}") from error
+        key = row.raw.key if isinstance(row.raw, Sample) else _key(row)
+        if key == self._last:
+            raise OutputError(
+                f"{row.place}: has the key {shown(key)} of the row before it, and readers would "
+                f"take both for one sample; give each row its own, or leave them out "
+                f"(--drop {KEY})"
+            )
+        self._last = key
         for block in blocks:
             self._file.write(block)
             self._size += len(block)
@@ -108,26 +118,33 @@ def _new(row: Row, added: Mapping[str, Any]) -> Iterator[bytes]:
     """The members of a sample made of a row that came from elsewhere."""
     key = _key(row)
     texts = {CAPTION: row.fields[CAPTION]} if isinstance(row.fields.get(CAPTION), str) else {}
-    fields: dict[str, Any] = {}
+    own, fields = exact(row), dict[str, Any]()
     names: set[str] = set()
     for column, value in row.fields.items():
         if column == KEY or column in texts or column in added:
             continue
         picture = _picture(column, value, is_first=not names)
         if picture is None:
-            fields[column] = value
+            fields[column] = own[column]
             continue
         ending, data = picture
         names.add(ending)
         yield new_member(f"{key}.{ending}", data)
     inner = {name: value for name, value in added.items() if _is_inner(name)}
     outer = {**texts, **{name: value for name, value in added.items() if name not in inner}}
-    if isinstance(fields.get("json"), dict) and len(fields) == 1:
-        fields = fields["json"]  # a sample that went through another format
+    if isinstance(row.fields.get("json"), dict) and [*fields] == ["json"]:
+        fields = _object(row, fields["json"])  # a sample that went through another format
     fields |= {name.removeprefix(JSON_FIELD): value for name, value in inner.items()}
     if fields:
         yield new_member(f"{key}.json", dump_bytes(fields))
     yield from _added(key, outer, {}, None)
+
+
+def _object(row: Row, found: Any) -> dict[str, Any]:
+    """The members of an object that may be its own text."""
+    if not isinstance(found, JsonText):
+        return {**found}
+    return {**exact(Row(row.index, found.value, row.place, found.text.encode("utf-8")))}
 
 
 def _key(row: Row) -> str:

@@ -13,6 +13,7 @@ from typing import TypeAlias
 from urllib.parse import quote, urlsplit
 
 _SCHEME = re.compile(r"(s3|gs|gcs|hf|https?)://(?=[^/])", re.IGNORECASE)
+_ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 _HF_KINDS = ("datasets", "spaces", "buckets")  # before owner and name; a model has none
 _USER = re.compile(r"(?<=://)[^/]*@")
 
@@ -29,6 +30,11 @@ def scheme_of(name: str) -> str | None:
 def is_remote(name: str) -> bool:
     """Whether `name` is a URL at which datasets and pictures can be."""
     return scheme_of(name) is not None
+
+
+def is_url(name: str) -> bool:
+    """Whether `name` is a URL of any kind, also one at which nothing can be had."""
+    return _ANY_SCHEME.match(name) is not None
 
 
 def place_of(name: str | Place) -> Place:
@@ -78,6 +84,8 @@ class RemotePath:
 
     def __init__(self, url: str) -> None:
         self.scheme = scheme_of(url) or ""
+        start, mark, below = url.partition("://")
+        url = start.lower() + mark + below
         self.url = url if self.scheme == "http" else url.rstrip("/")
 
     def __fspath__(self) -> str:

@@ -11,9 +11,10 @@ from dataflow.core.dataset import Columns, Reader, Skipped, Writer
 from dataflow.core.errors import InputError, MissingPackageError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
+from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import is_known, known_endings, open_reader, writer_for
 from dataflow.formats.shard_names import is_several
-from dataflow.remote.place import Place, place_of
+from dataflow.remote.place import Place, is_url, place_of
 
 __all__ = ["DataFlowStorage", "FileStorage"]
 
@@ -34,7 +35,7 @@ class FileStorage(StreamingStorage):
             a pickle runs the code in it, so use it only for files of your own.
 
     Raises:
-        UsageError: an unknown `cache_type`.
+        UsageError: an unknown `cache_type`, or a `cache_path` at a URL.
     """
 
     def __init__(
@@ -49,6 +50,8 @@ class FileStorage(StreamingStorage):
                 f"the cache_type {cache_type!r} is no known ending; known are {known_endings()}, "
                 "and pickle"
             )
+        if is_url(str(cache_path)):
+            raise UsageError(f"the cache_path {cache_path!r} is a URL; give a folder here")
         self.first_entry_file_name = first_entry_file_name
         self.cache_path = cache_path
         self.file_name_prefix = file_name_prefix
@@ -114,8 +117,10 @@ class FileStorage(StreamingStorage):
 
     def _reader(self, picture_key: str) -> Reader:
         path = self._current()
-        is_pattern = self.operator_step == 0 and is_several(path)
-        if isinstance(path, Path) and not path.exists() and not is_pattern:
+        is_looked_up = self.operator_step == 0 and (
+            is_several(path) or kind_of(path) in {"hf", "ms"}
+        )
+        if isinstance(path, Path) and not path.exists() and not is_looked_up:
             cure = (
                 "check first_entry_file_name"
                 if self.operator_step == 0
