@@ -399,3 +399,15 @@ def test_two_rows_of_one_key_would_be_one_sample_and_are_refused(tmp_path):
     with pytest.raises(OutputError, match=r"row 2: has the key b of the row before it.*--drop"):
         writer.write(Row(2, {"__key__": "b", "n": 3}, "row 2"), {"caption": "C."})
     writer.abandon()
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.json"])
+def test_json_of_a_sample_keeps_its_digits_in_other_formats(tmp_path, name):
+    meta = b'{"x": 1e400, "p": 1.10, "big": 1180591620717411303424}'
+    write_tar(tmp_path / "in.tar", [("0.jpg", jpeg(0)), ("0.json", meta)])
+    reader = open_reader(tmp_path / "in.tar")
+    writer = writer_for(tmp_path / name, reader, ["caption"])(tmp_path / name)
+    for row in reader.rows():
+        writer.write(row, {"caption": "A."})
+    writer.close()
+    assert meta in (tmp_path / name).read_bytes().replace(b'""', b'"')

@@ -21,7 +21,7 @@ from dataflow.formats.input_file import (
     unreadable,
     wrong_at,
 )
-from dataflow.formats.json_text import members
+from dataflow.formats.json_text import exact, members
 from dataflow.formats.output_file import FileWriter, OutputFile
 from dataflow.formats.plain_value import cell, utf8_safe
 from dataflow.formats.source import Source
@@ -213,7 +213,7 @@ class _Lines:
 
 def _cells(row: Row) -> dict[str, str]:
     if not isinstance(row.raw, bytes) or all(isinstance(v, str) for v in row.fields.values()):
-        return {name: cell(value) for name, value in row.fields.items()}
+        return {name: cell(value) for name, value in exact(row).items()}
     # The row came as JSON: 1.10 and 1e400 keep their digits when their own text is taken.
     text = row.raw.decode("utf-8")
     cells = {}

@@ -117,7 +117,8 @@ def _members(text: str) -> Iterator[tuple[str, int, int, int]]:
 def exact(row: Row) -> Mapping[str, Any]:
     """The fields of `row`, to be written as JSON anew: of JSON, in their own text."""
     if not isinstance(row.raw, bytes):
-        return row.fields
+        texts = getattr(row.raw, "texts", dict)()
+        return {**row.fields, **texts} if texts else row.fields
     text = row.raw.decode("utf-8")
     spans = {name: (start, end) for name, start, end in members(text)}
     return {
@@ -171,7 +172,7 @@ def row_object(row: Row, added: Mapping[str, Any]) -> bytes:
     """
     try:
         if not isinstance(row.raw, bytes):
-            return dump_bytes({**row.fields, **added})
+            return dump_bytes({**exact(row), **added})
         taken = {name: value for name, value in added.items() if name in row.fields}
         raw = _replaced(row.raw, taken) if taken else row.raw
         new = {name: value for name, value in added.items() if name not in row.fields}

@@ -21,6 +21,7 @@ from typing import Any
 
 from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
+from dataflow.core.json_text import JsonText
 from dataflow.core.row import Row
 from dataflow.formats.compression import DamagedError, compression_of, decompressed
 from dataflow.formats.folder import PICTURE_ENDINGS
@@ -86,6 +87,14 @@ class Sample:
     key: str
     fields: Mapping[str, Any]
     members: tuple[tuple[str | None, Member], ...]
+
+    def texts(self) -> dict[str, JsonText]:
+        """The values that came as JSON, in their own text; see `json_text.exact`."""
+        return {
+            column: JsonText.of(member.data.decode("utf-8"))
+            for column, member in self.members
+            if column is not None and _last(parted(member)[1]) == ".json"
+        }
 
     def only(self, names: list[str]) -> tuple[Mapping[str, Any], Sample]:
         """The sample without other columns than `names`; see `fields.RawRow`."""
