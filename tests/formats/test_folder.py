@@ -181,3 +181,10 @@ def test_a_link_to_itself_is_a_row_and_stops_nothing(tmp_path):
     (tmp_path / "b.jpg").symlink_to("b.jpg")
     rows = list(open_reader(tmp_path).rows())
     assert [row.fields["image"].rpartition("/")[2] for row in rows] == ["a.png", "b.jpg"]
+
+
+def test_a_pattern_that_no_picture_fits_is_a_slip_of_the_pen(tmp_path):
+    (tmp_path / "a.jpg").write_bytes(b"")
+    assert open_reader(f"{tmp_path}/*.jpg")
+    with pytest.raises(InputError, match="no picture fits this"):
+        open_reader(f"{tmp_path}/*.jpgg")

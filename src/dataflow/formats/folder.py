@@ -100,6 +100,14 @@ class FolderReader:
             yield Row(index=index, fields=fields, place=place)
             index += 1
 
+    def fits_any(self) -> bool:
+        """Whether there is a picture that is taken, be it left as it is or not.
+
+        Raises:
+            InputError: a folder cannot be listed, or two pictures would share a sidecar.
+        """
+        return next(self._paths(), None) is not None
+
     def count(self) -> int | None:
         """One for a picture; None for a folder: counting would mean walking it."""
         return None if self.sidecars or self._is_folder() else 1

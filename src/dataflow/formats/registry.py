@@ -201,7 +201,8 @@ def open_reader(
         sidecars: Those of a folder's pictures, where their captions matter.
 
     Raises:
-        InputError: there is nothing at `path`, or its ending is none of the known ones.
+        InputError: there is nothing at `path`, nothing fits it as a pattern, or its ending is none
+            of the known ones.
         UsageError: `format_name` is unknown, or `pick` or `sidecars` are given for a dataset file.
     """
     place = place_of(path)
@@ -218,7 +219,10 @@ def open_reader(
             pick = Pick((*pick.include, *below), pick.exclude)
         ending = ending_of(place)
         if ending in PICTURE_ENDINGS or is_folder_at(place_of(name)):
-            return FolderReader(name, Pictures(picture_key, pick, sidecars, skip_bad_rows))
+            pictures = FolderReader(name, Pictures(picture_key, pick, sidecars, skip_bad_rows))
+            if below and not pictures.fits_any():
+                raise InputError(f"{shown(place)}: no picture fits this; check the spelling")
+            return pictures
         if sidecars is not None or pick != Pick():
             raise UsageError(f"{shown(place)}: only a folder has pictures to choose and sidecars")
         chosen = _by_ending(ending)
