@@ -199,6 +199,12 @@ def test_a_signed_url_is_read_and_never_shown(capsys):
         assert "secret" not in raised.value.message
 
 
+def test_a_signature_is_that_of_each_file_that_braces_stand_for():
+    files = {f"/{n}.jsonl": b'{"n": %d}\n' % n for n in range(2)}
+    with WebServer(files, token="secret") as server:
+        assert fields_of(server.url + "/{0..1}.jsonl?signature=secret") == [{"n": 0}, {"n": 1}]
+
+
 def test_a_server_that_is_not_there_is_told(monkeypatch):
     monkeypatch.setattr(trouble, "PAUSE", 0.01)
     with pytest.raises(InputError, match="cannot be reached"):

@@ -55,9 +55,8 @@ def files_for(place: Place) -> list[Any]:
         InputError: there are none, or one that braces name is missing.
     """
     files: list[Any] = []
-    names = (
-        [place] if _is_there(place) else [type(place)(one) for one in expanded_braces(str(place))]
-    )
+    whole = place.url if isinstance(place, RemotePath) else str(place)  # with its signature
+    names = [place] if _is_there(place) else [type(place)(one) for one in expanded_braces(whole)]
     for one in names:
         is_plain = not split_pattern(str(one))[1] or _is_there(one)
         found = [one] if is_plain else _fitting(one)
