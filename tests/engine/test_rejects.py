@@ -264,6 +264,16 @@ def test_a_check_that_breaks_down_fails_its_row_and_the_answer_is_judged_again_l
     assert dataset.captions() == [SHORT]
 
 
+@pytest.mark.parametrize("said", [False, True, "too bad", ("x", "y"), Verdict(None, "y")])
+def test_a_check_that_returns_no_verdict_stops_no_run_and_loses_no_answer(dataset, said):
+    plan = plan_of(dataset.add(2), Says([SHORT], [SHORT]))
+    summary = run(replace(plan, checks=[lambda text, context: said]))
+    assert (summary.failed, summary.requests) == ({"check_failed": 2}, 2)
+    assert "is to return a Verdict or None" in dataset.errors()[0]["message"]
+    assert run(plan_of(dataset, Says())).requests == 0
+    assert dataset.captions() == [SHORT, SHORT]
+
+
 def test_checks_given_in_python_judge_again_in_each_run(dataset):
     def no_cats(text, context):
         return Verdict("cats", "it has a cat") if "cat" in text else None

@@ -113,3 +113,8 @@ def test_a_storage_in_memory_loses_the_rows_that_are_dropped(pictures, as_frame)
 def test_a_word_that_means_nothing_is_refused_at_once():
     with pytest.raises(UsageError, match="reask-fail"):
         ImageCaptionGenerator(FakeServing(), "", checks=[no_guessing], on_reject="retry")
+
+
+def test_a_check_that_is_no_function_is_told_before_anything_is_asked():
+    with pytest.raises(UsageError, match="a check is a function"):
+        ImageCaptionGenerator(FakeServing(), "", checks=["language"])

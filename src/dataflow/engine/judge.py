@@ -151,6 +151,8 @@ class Judge:
             for check in checks:
                 try:
                     verdict = check(text, context)
+                    if not _is_one(verdict):
+                        raise TypeError(f"it is to return a Verdict or None, not {verdict!r:.80}")
                 except Exception as error:  # noqa: BLE001 - a check may be anybody's code
                     name = getattr(check, "__name__", type(check).__name__)
                     reason = f"the check {name} broke down: {type(error).__name__}: {error}"
@@ -178,6 +180,15 @@ class Judge:
             job.changed["model"] = serving.model
         job.tries = {}
         return True
+
+
+def _is_one(verdict: object) -> bool:
+    """Whether a check may return this: a verdict in words, or None."""
+    if verdict is None:
+        return True
+    return isinstance(verdict, Verdict) and all(
+        isinstance(part, str) for part in (verdict.kind, verdict.reason, verdict.follow_up)
+    )
 
 
 def _failed(entry: Entry, error: DataflowError, job: Job) -> Entry:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from dataflow.checks.empty import empty
 from dataflow.core.check import Check
+from dataflow.core.errors import UsageError
 from dataflow.engine.rejects import Rejects, rejects_named
 from dataflow.operators.core_vision.prompts import Prompt
 
@@ -39,8 +40,10 @@ def judging_by(
         prompts: What is asked; some have checks of their own.
 
     Raises:
-        UsageError: there is no such name, or `max_asks` is below 1.
+        UsageError: there is no such name, `max_asks` is below 1, or a check is no function.
     """
+    if wrong := [check for check in checks or () if not callable(check)]:
+        raise UsageError(f"a check is a function of a text and its context, not {wrong[0]!r:.80}")
     # anybody's code cannot be told from what it was in the run before: it judges in every run
     rejects = rejects_named(on_reject, max_asks=max_asks, mark=None)
     if checks is None and all(prompt.checks is None for prompt in prompts):
