@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import string
 import sys
 import time
 
@@ -231,3 +233,56 @@ def test_a_stream_of_captions_is_remembered_in_bounded_memory():
         check("the same", Context())
     assert len(check._seen) <= 2 * _KEPT
     assert check("the same", Context()) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "i'm sorry, but i can't assist with that request.",
+        "es tut mir leid, aber dabei kann ich nicht helfen.",
+        "I\u02bcm sorry, but I can\u02bct help with that.",
+        "I\u2019m\u00a0sorry, but I\u00a0can\u2019t help with that.",
+    ],
+)
+def test_a_refusal_is_one_in_lower_case_and_with_other_apostrophes_and_blanks(text: str):
+    assert PROSE["refusal"](text, Context()) is not None
+
+
+def test_a_long_paragraph_that_comes_again_and_again_is_a_loop():
+    draw = random.Random(1)
+    market = " ".join("".join(draw.choices(string.ascii_lowercase, k=5)) for _ in range(150))
+    assert PROSE["loop"](f"{market}. ", Context()) is None
+    verdict = PROSE["loop"](f"{market}. " * 3, Context())
+    assert verdict is not None
+    assert verdict.kind == "loop"
+
+
+HINDI = (
+    "तस्वीर में एक महिला लाल साड़ी पहने हुए एक बाज़ार में खड़ी है और उसके सामने सब्ज़ियों की एक दुकान है। "
+    "दुकान पर टमाटर, आलू, प्याज और हरी मिर्च रखे हुए हैं। पीछे की ओर कुछ लोग चल रहे हैं और एक लड़का साइकिल "
+    "चला रहा है। सड़क के किनारे एक पुरानी इमारत है जिसकी दीवार पीली है। आसमान साफ है और धूप निकली हुई है।"
+)
+
+
+def test_vowel_signs_belong_to_their_words_and_a_danda_ends_a_sentence():
+    assert words("साड़ी पहने हुए") == ("साड़ी", "पहने", "हुए")
+    assert words("cafe\u0301 noir") == ("cafe\u0301", "noir")
+    assert count_sentences(HINDI) == 5
+    checks = checks_for(Asked(sentences=True, language="hi", most_alike=None))
+    assert [kind for kind, check in checks.items() if check(HINDI, Context())] == []
+    assert checks["cut_off"]("एक कुत्ता समुद्र तट पर", Context()) is not None
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"min_words": 20, "max_words": 5},
+        {"max_characters": -1},
+        {"forbid": ("",)},
+        {"require_pattern": (" ",)},
+        {"most_alike": 0},
+    ],
+)
+def test_what_no_caption_can_be_is_a_wrong_argument(asked):
+    with pytest.raises(UsageError):
+        checks_for(Asked(**asked))

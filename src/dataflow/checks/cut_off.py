@@ -40,7 +40,7 @@ _OPEN_CJK = re.compile(
 _TAIL = 300
 """Characters at a text's end that are looked at."""
 
-_CLOSED = re.compile(r"[.!?…。！？～~][)\]\"'”’»」』）】*]*\s*$")
+_CLOSED = re.compile(r"[.!?…。！？～~।॥۔؟։።][)\]\"'”’»」』）】*]*\s*$")
 _OPEN_QUOTE = re.compile(r"(?:^|\s)\"[^\"\s][^\"]*$|[“„«「『][^”“»」』]*$|[(（\[][^)）\]]*$")
 _PICTOGRAM = re.compile(r"[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]+\s*$")
 

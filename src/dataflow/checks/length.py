@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dataflow.checks.words import count_sentences, words
 from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.errors import UsageError
 
 
 def length(
@@ -21,12 +22,18 @@ def length(
 
     A Han or kana character counts as one word; where that is not what is meant, bound the
     characters. Blanks at the ends are not counted.
+
+    Raises:
+        UsageError: nothing can be within the bounds.
     """
     bounds: list[tuple[str, Callable[[str], int], int | None, int | None]] = [
         ("words", lambda text: len(words(text)), min_words, max_words),
         ("sentences", count_sentences, min_sentences, max_sentences),
         ("characters", lambda text: len(text.strip()), min_characters, max_characters),
     ]
+    for unit, _, least, most in bounds:
+        if most is not None and most < (least or 0):
+            raise UsageError(f"no caption has at least {least or 0} and at most {most} {unit}")
     asked = [bound for bound in bounds if bound[2:] != (None, None)]
 
     def check(text: str, _context: Context) -> Verdict | None:

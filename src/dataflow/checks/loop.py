@@ -16,7 +16,7 @@ import re
 import zlib
 from collections.abc import Sequence
 
-from dataflow.checks.words import clipped, words
+from dataflow.checks.words import CJK, clipped, words
 from dataflow.core.check import Context, Verdict
 
 _LONGEST = 80
@@ -28,9 +28,16 @@ _MOST_COMPRESSION = 2.4
 _WINDOW = 1000
 """Characters compressed together; longer texts compress better without being loops."""
 
+_PHRASE = 8
+"""Words of a phrase that nobody says twice, in texts too long for the other signs."""
+
+_NEW = 0.6
+"""Less than this share of such phrases is new where paragraphs come again and again."""
+
 _LONG_WORD = 24
 """Characters of the shortest word in which a syllable is looked for."""
 
+_HAN = re.compile(f"[{CJK}]")
 _SYLLABLE = re.compile(r"(\w{1,8}?)\1{11,}")
 _SAME_SIGN = re.compile(r"([^\w\s])\1{39,}")
 _DIGITS = re.compile(r"\d+")
@@ -62,6 +69,9 @@ def loop(text: str, _context: Context) -> Verdict | None:
         shown = clipped(" ".join(tokens[start : start + size]))
         what = "a word comes" if size == 1 else f"{size} words come"
         return Verdict("loop", f"{what} {times} times in a row: “{shown}”")
+    eights = list(zip(*(tokens[start:] for start in range(_PHRASE)), strict=False))
+    if len(tokens) > 2 * _LONGEST and len(set(eights)) < len(eights) * _NEW:
+        return Verdict("loop", "most of it has been said before, word for word")
     ratio = _compression(text)
     if ratio > _MOST_COMPRESSION:
         return Verdict("loop", f"it compresses {ratio:.1f} times, descriptions hardly twice")
@@ -106,8 +116,18 @@ def _compression(text: str) -> float:
     """How well `text` compresses: the best of its windows, 1 for a text that is short."""
     best = 1.0
     for start in range(0, len(text), _WINDOW):
-        raw = text[start : start + _WINDOW].encode("utf-8", "backslashreplace")
+        raw = _bytes(text[start : start + _WINDOW])
         if start and len(raw) < _WINDOW // 2:
             break
         best = max(best, len(raw) / len(zlib.compress(raw)))
     return best
+
+
+def _bytes(text: str) -> bytes:
+    """`text` in UTF-8; in an alphabet that needs two or three bytes there, one for each letter."""
+    signs = sorted(set(text))
+    is_foreign = sum(sign > "\u036f" for sign in text) * 2 > len(text)
+    if is_foreign and len(signs) <= 256 and not _HAN.search(text):
+        numbers = {ord(sign): number for number, sign in enumerate(signs)}
+        return text.translate(numbers).encode("latin-1")
+    return text.encode("utf-8", "backslashreplace")

@@ -27,13 +27,18 @@ _OPENING = rf"{_START}[^.!?:\n]{{0,70}}?"
 _HAN = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
 
 
+_PLAIN = str.maketrans({"’": "'", "\u02bc": "'", "\u00a0": " ", "\u202f": " "})
+"""Signs that say the same as others: apostrophes, and blanks that do not break."""
+
+
 def refusal(text: str, _context: Context) -> Verdict | None:
     """An answer in which the model declines to give one is no caption."""
-    plain = text.replace("’", "'")
+    plain = text.translate(_PLAIN)
     heard = words(plain)
     patterns = [
         pattern
-        for triggers, pattern in _languages()
+        # "i'm sorry, but i can't …": some datasets have all captions in lower case
+        for triggers, pattern in _languages(in_lower_case=plain.islower())
         if (not triggers.isdisjoint(heard) if triggers else _HAN.search(plain))
     ]
     if not patterns:
@@ -46,8 +51,12 @@ def refusal(text: str, _context: Context) -> Verdict | None:
 
 
 @functools.cache
-def _languages() -> tuple[tuple[frozenset[str], re.Pattern[str]], ...]:
-    """Each language's words of which one must be there (none: Han or kana), and its pattern."""
+def _languages(*, in_lower_case: bool) -> tuple[tuple[frozenset[str], re.Pattern[str]], ...]:
+    """Each language's words of which one must be there (none: Han or kana), and its pattern.
+
+    Args:
+        in_lower_case: For texts that have no capital letters, else letter case counts.
+    """
     listed = resources.files("dataflow.checks").joinpath("refusals.txt").read_text("utf-8")
     short: dict[str, str] = {}
     found: list[tuple[frozenset[str], list[str]]] = []
@@ -64,10 +73,13 @@ def _languages() -> tuple[tuple[frozenset[str], re.Pattern[str]], ...]:
         else:
             filled = re.sub(r"<(\w+)>", lambda name: short.get(name[1], name[0]), line)
             found[-1][1].append(filled)
-    return tuple((triggers, _joined(lines)) for triggers, lines in found)
+    if in_lower_case:
+        found = [(frozenset(map(str.lower, triggers)), lines) for triggers, lines in found]
+    flags = re.IGNORECASE if in_lower_case else re.RegexFlag(0)
+    return tuple((triggers, _joined(lines, flags)) for triggers, lines in found)
 
 
-def _joined(lines: list[str]) -> re.Pattern[str]:
+def _joined(lines: list[str], flags: re.RegexFlag) -> re.Pattern[str]:
     """One pattern of all lines; those that begin alike share their beginning, which takes time."""
     begins = {"<opening>": _OPENING, "<start>": _START, "": ""}
     rests: dict[str, list[str]] = {mark: [] for mark in begins}
@@ -75,5 +87,6 @@ def _joined(lines: list[str]) -> re.Pattern[str]:
         mark = next(mark for mark in begins if line.startswith(mark))
         rests[mark].append(line.removeprefix(mark))
     return re.compile(
-        "|".join(f"{begins[mark]}(?:{'|'.join(rest)})" for mark, rest in rests.items() if rest)
+        "|".join(f"{begins[mark]}(?:{'|'.join(rest)})" for mark, rest in rests.items() if rest),
+        flags,
     )

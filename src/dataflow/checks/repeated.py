@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 from dataflow.checks.words import clipped
 from dataflow.core.check import Context, Verdict
+from dataflow.core.errors import UsageError
 
 _KEPT = 100_000
 """New captions between two clearings, and captions that outlast one."""
@@ -22,9 +23,14 @@ class Repeated:
 
     Args:
         most: So many different pictures may have the same caption.
+
+    Raises:
+        UsageError: it is below 1.
     """
 
     def __init__(self, most: int = 3) -> None:
+        if most < 1:
+            raise UsageError(f"one picture at least has a caption (most_alike), not {most}")
         self._most = most
         self._seen: dict[bytes, tuple[int, ...]] = {}
         self._fresh = 0

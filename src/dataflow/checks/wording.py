@@ -28,8 +28,10 @@ def wording(
         require_pattern: Regular expressions; each must match somewhere.
 
     Raises:
-        UsageError: a pattern is no regular expression.
+        UsageError: a pattern is no regular expression, or a word is none.
     """
+    if any(not phrase.strip() for phrase in (*forbid, *require, *forbid_pattern, *require_pattern)):
+        raise UsageError("a word or pattern that is forbidden or required is empty")
     never = [(word, _phrase(word)) for word in forbid]
     never += [(pattern, _compiled(pattern)) for pattern in forbid_pattern]
     any_of = [_phrase(word) for word in require]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import unicodedata
 
 CJK = (
     "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
@@ -12,6 +13,15 @@ CJK = (
 """Han and kana, as a range for a regular expression: scripts that put no space between words."""
 
 _WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’.,\-][^\W_{CJK}]+)*")
+
+_MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u200c\u200d" + "".join(
+    sign for sign in map(chr, range(0x900, 0xE00)) if unicodedata.category(sign)[0] == "M"
+)
+"""Signs that belong to the letter before them: vowels of India's scripts, accents, vowel points."""
+
+_MARK = re.compile(f"[{_MARKS}]")
+_MARKED = rf"(?:[^\W_{CJK}][{_MARKS}]*)+"
+_MARKED_WORD = re.compile(rf"[{CJK}]|{_MARKED}(?:['’.,\-]{_MARKED})*")
 
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:['.,\-][A-Za-z0-9]+)*")
 """The same where all letters are ASCII's, in half the time."""
@@ -26,7 +36,7 @@ _QUOTATION = re.compile(
 _WHOLE = re.compile(r"\W*[“„«»「『‘\"']([^“”„«»「」『』\"]*)[”“»«」』’\"']\W*")
 
 _SENTENCE_END = re.compile(
-    rf"[.!?…]+[)\]\"'”’»]*(?=\s+[^\sa-zà-ÿ]|\s*$|[{CJK}])|[。！？]+[」』”’]*", re.MULTILINE
+    rf"[.!?…]+[)\]\"'”’»]*(?=\s+[^\sa-zà-ÿ]|\s*$|[{CJK}])|[。！？।॥۔؟]+[」』”’]*", re.MULTILINE
 )
 _ABBREVIATION = re.compile(
     r"(?:\b(?:[^\W\d_]|\d{1,2}|[Mm]rs?|Ms|Dr|Drs|Prof|St|Sr|Jr|Hr|Fr|Nr|No|[Nn]úm|Mme|Mlle|Sra?|"
@@ -42,7 +52,9 @@ def words(text: str) -> tuple[str, ...]:
     That is how word processors count them. ``"isn't"``, ``"well-known"`` and ``"3.5"`` are one
     word each; punctuation is none.
     """
-    return tuple((_ASCII_WORD if text.isascii() else _WORD).findall(text))
+    if text.isascii():
+        return tuple(_ASCII_WORD.findall(text))
+    return tuple((_MARKED_WORD if _MARK.search(text) else _WORD).findall(text))
 
 
 @functools.lru_cache(maxsize=8)

@@ -139,7 +139,9 @@ def _asks(summary: Summary) -> str:
     """How often a caption was asked for, on the average."""
     asked = summary.captioned + sum(summary.flagged.values()) + sum(summary.failed.values())
     asked -= summary.reused
-    return f", {1 + summary.asked_again / asked:.2f} asks a caption" if asked > 0 else ""
+    if summary.dropped or asked <= 0:  # of dropped rows nobody knows how many captions they had
+        return ""
+    return f", {1 + summary.asked_again / asked:.2f} asks a caption"
 
 
 def show_summary(
