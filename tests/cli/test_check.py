@@ -98,6 +98,14 @@ def test_captions_that_are_json_are_held_against_a_schema(dataflow: Command):
     assert faults(done)["schema"]["rows"] == [2]
 
 
+def test_json_that_fits_its_schema_is_no_loop_and_no_errors_message(dataflow: Command):
+    (dataflow.folder / "schema.json").write_text('{"required": ["error", "shapes"]}')
+    shapes = [{"shape": "circle", "colour": "red", "size": "small"}] * 8
+    name = dataset(dataflow.folder, [{"error": "none", "shapes": shapes}])
+    done = dataflow("check", name, "--schema", "schema.json", "--json")
+    assert faults(done) == {}
+
+
 def test_of_a_parquet_file_with_pictures_in_it_only_the_captions_are_read(dataflow: Command):
     """A damaged picture column is not met: nobody waits for gigabytes that nobody looks at."""
     table = pa.table({"caption": SOUND * 500, "image": [b"\xff" * 3000] * 2000})

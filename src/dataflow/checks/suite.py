@@ -77,11 +77,11 @@ def checks_for(asked: Asked) -> dict[str, Check]:
         UsageError: what is asked cannot be checked: no such language code, no such pattern; or a
             check that is to be left out is none.
     """
-    found: dict[str, Check] = {"empty": empty, "error_text": error_text, "refusal": refusal}
-    found["loop"] = loop
+    found: dict[str, Check] = {"empty": empty}
     if asked.schema is not None:
-        found["schema"] = fits(asked.schema)
+        found["schema"] = fits(asked.schema)  # lists of like objects look like loops, and are none
     else:
+        found |= {"error_text": error_text, "refusal": refusal, "loop": loop}
         found |= {"markup": markup(plain=asked.plain), "echo": echo}
         found["cut_off"] = cut_off(sentences=asked.sentences)
         if asked.language is not None:
