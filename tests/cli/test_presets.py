@@ -76,7 +76,7 @@ def test_a_prompt_file_takes_presets_and_the_command_line_stands_between(dataflo
     ("arguments", "kind"),
     [
         ([], None),
-        (["--max-words", 3], "length"),
+        (["--max-words", 4], "length"),
         (["--forbid", "mark", "--no-check", "length"], "wording"),
         (["--forbid", "mark", "--no-checks"], None),
     ],
