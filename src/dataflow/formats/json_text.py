@@ -117,7 +117,7 @@ def _members(text: str) -> Iterator[tuple[str, int, int, int]]:
 def exact(row: Row) -> Mapping[str, Any]:
     """The fields of `row`, to be written as JSON anew: of JSON, in their own text."""
     if not isinstance(row.raw, bytes):
-        texts = getattr(row.raw, "texts", dict)()
+        texts: dict[str, Any] = getattr(row.raw, "texts", dict)()
         return {**row.fields, **texts} if texts else row.fields
     text = row.raw.decode("utf-8")
     spans = {name: (start, end) for name, start, end in members(text)}
