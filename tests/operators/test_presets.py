@@ -169,10 +169,13 @@ def test_a_file_of_ones_own_has_the_same_form(file):
     assert [check("grey", Context()) is None for check in request.checks].count(False) == 1
 
 
-def test_a_preset_without_checks_asks_only_for_an_answer(file):
-    [check] = preset_of(file('version = 1\nsummary = "x"\nquestion = "x"')).made_checks()
-    assert check("I'm sorry", Context()) is None
-    assert check(" ", Context()).kind == "empty"
+@pytest.mark.parametrize("table", ["", "\n[checks]"])
+def test_a_preset_without_checks_has_those_that_need_no_asking(file, table):
+    checks = preset_of(file(f'version = 1\nsummary = "x"\nquestion = "x"{table}')).made_checks()
+    for text, kind in ((" ", "empty"), ("I'm sorry, but I can't help with that.", "refusal")):
+        found = [verdict.kind for check in checks if (verdict := check(text, Context()))]
+        assert kind in found
+    assert not any(check("A dog runs along the beach.", Context()) for check in checks)
 
 
 WRONG = {

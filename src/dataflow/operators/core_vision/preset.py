@@ -14,7 +14,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from dataflow.checks.empty import empty
 from dataflow.checks.refine import strip_lead_in, strip_thinking
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
@@ -97,7 +96,7 @@ class Preset:
         return tuple(step for name, step in REFINE.items() if name in self.steps)
 
     def made_checks(self, over: Mapping[str, Any] | None = None) -> tuple[Check, ...]:
-        """The checks that it asks for; whether there is an answer at all, where it asks for none.
+        """The checks that it asks for, and those that need no asking.
 
         Its language is not looked at where the package for that is not installed.
 
@@ -107,8 +106,6 @@ class Preset:
         Raises:
             UsageError: what is asked cannot be checked.
         """
-        if not (self.checks or over):
-            return (empty,)
         from dataflow.checks.suite import Asked, checks_for  # compiles a thousand patterns
 
         over = over or {}
