@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+import tarfile
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import WrongKeyError
@@ -93,3 +97,70 @@ def test_the_demo_model_does_all_three_steps(folder, cache_type):
         serving.cleanup()
     assert all(row["short"] and row["detailed"] and row["missing"] for row in rows)
     assert len({row["short"] for row in rows}) == 4
+
+
+def coco(folder):
+    """A COCO file that its pictures do not lie beside."""
+    images = [{"id": number, "file_name": name} for number, name in enumerate(PICTURES)]
+    (folder / "images").mkdir()
+    for name in PICTURES:
+        shutil.copy(SCENES / name, folder / "images")
+    (folder / "data.json").write_text(json.dumps({"images": images, "annotations": []}))
+    return folder / "data.json"
+
+
+def downloaded(folder):
+    """What img2dataset leaves: a Parquet file for each of its folders of pictures."""
+    for part, names in (("00000", PICTURES[:2]), ("00001", PICTURES[2:])):
+        (folder / "data" / part).mkdir(parents=True)
+        for name in names:
+            key = Path(name).stem
+            shutil.copy(SCENES / name, folder / "data" / part / f"{key}{Path(name).suffix}")
+        rows = [{"key": Path(name).stem, "status": "success"} for name in names]
+        pq.write_table(pa.Table.from_pylist(rows), folder / "data" / f"{part}.parquet")
+    return folder / "data"
+
+
+def downloaded_inside(folder):
+    """The same where the pictures lie in the Parquet file."""
+    rows = [
+        {"key": Path(name).stem, "status": "success", "jpg": (SCENES / name).read_bytes()}
+        for name in PICTURES
+    ]
+    (folder / "data").mkdir()
+    pq.write_table(pa.Table.from_pylist(rows), folder / "data" / "00000.parquet")
+    return folder / "data"
+
+
+def shards(folder):
+    """A WebDataset of one shard."""
+    with tarfile.open(folder / "data.tar", "w") as tar:
+        for name in PICTURES:
+            tar.add(SCENES / name, name)
+    return folder / "data.tar"
+
+
+def pictures(folder):
+    """A folder of pictures."""
+    (folder / "data").mkdir()
+    for name in PICTURES:
+        shutil.copy(SCENES / name, folder / "data")
+    return folder / "data"
+
+
+@pytest.mark.parametrize("cache_type", ["json", "jsonl", "parquet", "csv"])
+@pytest.mark.parametrize("entry", [coco, downloaded, downloaded_inside, shards, pictures])
+def test_the_pictures_of_any_first_entry_are_there_in_every_step(tmp_path, entry, cache_type):
+    servings = fakes()
+    short, detailed, asking = servings
+    storage = FileStorage(str(entry(tmp_path)), str(tmp_path / "cache"), "task", cache_type)
+    ImageCaptionGenerator(short, "One sentence.").run(storage.step(), output_key="short")
+    ImageCaptionGenerator(detailed, "Every detail.").run(storage.step(), output_key="detailed")
+    question = PromptedVQAGenerator(asking, prompt_template="{short} What is missing in that?")
+    question.run(storage.step(), input_image_key="image", output_answer_key="missing")
+    rows = storage.step().read("dict")
+    assert [serving.asked for serving in servings] == [4, 4, 4]
+    for row in rows:
+        seen = row["short"].removeprefix("short").split(":")[0]
+        assert row["detailed"].startswith(f"detailed{seen}: ")
+        assert row["missing"].startswith(f"missing{seen}: ")

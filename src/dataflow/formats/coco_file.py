@@ -44,6 +44,10 @@ class ImageFields(dict[str, Any]):
         has = super().__contains__
         return has(name) or (name == self.picture_key and has(_FILE_NAME))
 
+    def get(self, name: str, default: Any = None) -> Any:
+        """The field's value, or `default`."""
+        return self[name] if name in self else default  # noqa: SIM401 (that would be this)
+
 
 class CocoReader(FileReader):
     """The images of a COCO file.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +16,11 @@ from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import is_known, known_endings, open_reader, writer_for
 from dataflow.formats.shard_names import is_several
 from dataflow.remote.place import Place, is_url, place_of
+from dataflow.utils.step_pictures import PictureWriter, hides_picture, with_picture
 
 __all__ = ["DataFlowStorage", "FileStorage"]
+
+_OF_A_HUB = {"hf", "ms"}
 
 
 class FileStorage(StreamingStorage):
@@ -72,9 +76,13 @@ class FileStorage(StreamingStorage):
         """The current step's reader and the next step's writer; see `StreamingStorage`."""
         reader = self._reader(picture_key)
         output = self._path(self.operator_step + 1)
-        # a later step holds the paths that the first entry held
-        folders = [reader.folder(), str(place_of(self.first_entry_file_name).parent), os.curdir]
-        return StepFiles(reader, folders, output, self._writer(output, reader, columns))
+        folders = [reader.folder(), *self._first_folders(picture_key), os.curdir]
+        if not hides_picture(reader, picture_key):
+            return StepFiles(reader, folders, output, self._writer(output, reader, columns))
+        opened = self._writer(output, reader, with_picture(columns, picture_key))
+        return StepFiles(
+            reader, folders, output, lambda path: PictureWriter(opened(path), picture_key)
+        )
 
     def read(self, output_type: str = "dataframe") -> Any:
         """All rows of the current step.
@@ -115,11 +123,19 @@ class FileStorage(StreamingStorage):
         _write_rows(rows, self._writer(path, rows, [])(part), path)
         return str(path)
 
+    def _first_folders(self, picture_key: str) -> Iterator[str]:
+        """Where the first entry's pictures are; a later step holds the paths that it held."""
+        entry = place_of(self.first_entry_file_name)
+        if self.operator_step > 0 and kind_of(entry) not in _OF_A_HUB:
+            with contextlib.suppress(InputError):  # it may be gone, the step is what counts
+                yield open_reader(
+                    entry, picture_key=picture_key, format_name=self._named(entry)
+                ).folder()
+        yield str(entry.parent)
+
     def _reader(self, picture_key: str) -> Reader:
         path = self._current()
-        is_looked_up = self.operator_step == 0 and (
-            is_several(path) or kind_of(path) in {"hf", "ms"}
-        )
+        is_looked_up = self.operator_step == 0 and (is_several(path) or kind_of(path) in _OF_A_HUB)
         if isinstance(path, Path) and not path.exists() and not is_looked_up:
             cure = (
                 "check first_entry_file_name"
