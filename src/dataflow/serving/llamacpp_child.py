@@ -15,11 +15,12 @@ import os
 import signal
 import sys
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 KEY_VARIABLE = "DATAFLOW_ENGINE_KEY"
 SAYS = "dataflow: "
 _FIRST_ANSWER_SECONDS = 300.0
+_ORDERLY_END_SECONDS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,20 @@ def main(argv: list[str]) -> None:
     key = os.environ.pop(KEY_VARIABLE)
     try:
         server = _load(LlamaCppSettings(**json.loads(argv[0])), key)
-        # A server that never answered anything may hang when it ends.
-        _ask_something(server.listening_address, key)
     except ImportError as error:
-        _fail(f"xllamacpp cannot be loaded: {error}{_cure(error)}")
+        _say(f"xllamacpp cannot be loaded: {error}{_cure(error)}")
+        os._exit(1)
     except (RuntimeError, OSError, ValueError) as error:
-        _fail(str(error))
+        _say(str(error))
+        # llama.cpp's reason is written by a thread of its own, which only an orderly end waits for.
+        signal.alarm(_ORDERLY_END_SECONDS)
+        sys.exit(1)
+    try:
+        _ask_something(server.listening_address, key)
+    except (OSError, ValueError) as error:
+        _say(str(error))
+        # A server that never answered anything may hang when it ends.
+        os._exit(1)
     sys.stdout.write(json.dumps({"listening": server.listening_address}) + "\n")
     sys.stdout.flush()
     while True:
@@ -104,10 +113,9 @@ def _cure(error: ImportError) -> str:
     return ""
 
 
-def _fail(message: str) -> NoReturn:
+def _say(message: str) -> None:
     sys.stderr.write(f"{SAYS}{message}\n")
     sys.stderr.flush()
-    os._exit(1)
 
 
 if __name__ == "__main__":
