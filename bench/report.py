@@ -152,7 +152,7 @@ def machine() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": os.cpu_count(),
         "load": os.getloadavg()[0],
         "kernel": platform.release(),
         "python": platform.python_version(),
