@@ -237,6 +237,15 @@ def test_the_other_commands_know_urls_too(dataflow, s3, api):
     assert json.loads(checked.stdout)["rows"] == 3, checked.stdout
 
 
+@pytest.mark.parametrize("output", ["s3://bucket/out.jsonl", "gs://bucket/a/out.jsonl"])
+def test_an_output_without_a_run_is_named_by_its_url(dataflow, tmp_path, output):
+    done = dataflow("status", output)
+    assert done.returncode == 2
+    here = tmp_path / "state/dataflow" / output.replace("://", "/")
+    assert f"no run has begun for {output}: there is no {here}.journal" in done.stderr
+    assert "--journal FOLDER" in done.stderr
+
+
 def test_a_folder_of_pictures_is_captioned_into_a_file_here(dataflow, s3, api, tmp_path):
     for n in range(3):
         s3.put(f"pics/{n}.jpg", jpeg(n))

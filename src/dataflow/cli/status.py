@@ -15,9 +15,8 @@ from dataflow.billing.price import dollars
 from dataflow.cli.console import console
 from dataflow.cli.show import duration, tokens
 from dataflow.cli.streams import need_stdout, put
-from dataflow.engine.place import stand_in
 from dataflow.engine.status import Status, status_of
-from dataflow.remote.place import RemotePath, place_of
+from dataflow.remote.place import place_of
 
 _STATES = {
     "running": "under way",
@@ -48,8 +47,7 @@ def status(
     """
     if as_json:
         need_stdout("--json")
-    place = place_of(output)
-    found = status_of(stand_in(place) if isinstance(place, RemotePath) else place)
+    found = status_of(place_of(output))
     if as_json:
         put([json.dumps(asdict(found), indent=2)])
     else:

@@ -17,7 +17,8 @@ from dataflow.core.request import Usage
 from dataflow.engine.journal_view import open_to_look
 from dataflow.engine.ledger import ENDED, count_unsettled, has_batches
 from dataflow.engine.lock import holder_of
-from dataflow.engine.place import true_place
+from dataflow.engine.place import stand_in, true_place
+from dataflow.remote.place import Place, RemotePath
 
 SLICES = 10
 """So many parts of equal length show how fast the run was in the course of time."""
@@ -112,18 +113,20 @@ class Status:
     speed: tuple[Slice, ...] = ()
 
 
-def status_of(output: Path) -> Status:
-    """How far the run of `output` is.
+def status_of(output: Place) -> Status:
+    """How far the run of `output` is; of one at a URL, by the journal on this machine.
 
     Raises:
         UsageError: no run has begun for it.
         JournalError: its journal cannot be read.
     """
-    output = true_place(output)
-    path = output.with_name(output.name + ".journal")
+    here = true_place(stand_in(output) if isinstance(output, RemotePath) else output)
+    path = here.with_name(here.name + ".journal")
     if not path.exists():
-        raise UsageError(f"there is no {path}: no run has begun for {output}")
-    holder = holder_of(output.with_name(output.name + ".lock"))
+        is_url = isinstance(output, RemotePath)
+        cure = "; of a run with --journal FOLDER, give the output's path in it" if is_url else ""
+        raise UsageError(f"no run has begun for {output}: there is no {path}{cure}")
+    holder = holder_of(here.with_name(here.name + ".lock"))
     try:
         with closing(open_to_look(path)) as db:
             db.execute("BEGIN")  # everything as of one moment
