@@ -3,7 +3,7 @@
 The types are inferred from all rows of the dataset, in chunks: whole numbers become int64 (double
 where fractions occur too), text string, true and false bool, objects structs, arrays lists; a
 column of nulls gets Arrow's null type. A column whose rows do not agree is an error that names a
-row.
+row, and so is a number of JSON that is larger than any double (1e400): Python makes infinity of it.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from dataflow.core.errors import OutputError
+from dataflow.core.json_text import JsonText
 from dataflow.core.row import Row
 from dataflow.formats.plain_value import utf8_safe
 
@@ -47,16 +48,15 @@ def widened(schema: Any, rows: Sequence[Row]) -> Any:
     """`schema`, made wide enough for `rows` too.
 
     Raises:
-        OutputError: the rows do not agree on the type of a column.
+        OutputError: the rows do not agree on the type of a column, or a number has no place in it.
     """
     import pyarrow as pa
 
     names = dict.fromkeys(name for row in rows for name in row.fields)
     for name in names:
-        values = [row.fields.get(name) for row in rows]
         old = [schema.field(name)] if name in schema.names else []
         try:
-            found = pa.field(name, _array(values, None).type)
+            found = pa.field(name, _column(name, rows, None).type)
             field = _unified([*old, found])
         except _errors():
             raise _misfit(name, rows, old) from None
@@ -83,11 +83,11 @@ def to_table(rows: Sequence[Row], schema: Any) -> Any:
                 )
     columns = []
     for field in schema:
-        values = [row.fields.get(field.name) for row in rows]
         try:
-            columns.append(_array(values, field.type))
+            column = _column(field.name, rows, field.type)
         except _errors() as error:
             raise _unfit(field, rows) from error
+        columns.append(column)
     return pa.Table.from_arrays(columns, schema=schema)
 
 
@@ -142,6 +142,41 @@ def _errors() -> tuple[type[Exception], ...]:
     import pyarrow as pa
 
     return (pa.ArrowException, TypeError, ValueError, OverflowError)
+
+
+def _column(name: str, rows: Sequence[Row], kind: Any) -> Any:
+    """The values of one column as a `pyarrow.Array`, of `kind` or of what they are."""
+    array = _array([row.fields.get(name) for row in rows], kind)
+    if _has_infinity(array):
+        _refuse_too_large(name, rows)
+    return array
+
+
+def _has_infinity(array: Any) -> bool:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = array.type
+    if pa.types.is_float64(kind):
+        return bool(pc.any(pc.is_inf(array)).as_py())
+    if pa.types.is_struct(kind):
+        return any(map(_has_infinity, array.flatten()))
+    return pa.types.is_list(kind) and _has_infinity(array.flatten())
+
+
+def _refuse_too_large(name: str, rows: Sequence[Row]) -> None:
+    """Stop at the first infinity that was a number in JSON; one that is meant stays."""
+    from dataflow.formats.json_text import exact, too_large  # with orjson, which not all need
+
+    for row in rows:
+        value = exact(row).get(name)
+        number = too_large(value) if isinstance(value, JsonText) else None
+        if number is not None:
+            raise OutputError(
+                f"{row.place}: the number {number} in column {name!r} is larger than any double, "
+                "and Parquet and Arrow have no type for it; write .jsonl, which keeps its digits, "
+                "or leave the column out by --drop"
+            )
 
 
 def _array(values: Sequence[Any], kind: Any) -> Any:

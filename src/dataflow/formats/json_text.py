@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ _SPACE = b" \t\r\n"
 _space = re.compile(r"[ \t\r\n]*").match
 _indent = re.compile(rb"\{([ \t\r\n]*)").match
 _line_break = re.compile(rb"[\r\n][ \t\r\n]*")
+_SHOWN = 40  # signs of a number in a message
 _WHOLE_LIMIT = float(2**63)  # from here on orjson gives whole numbers as rounded floats
 
 
@@ -73,6 +75,18 @@ def parse(raw: bytes) -> Any:
     if end != len(text):
         raise json.JSONDecodeError("Extra data", text, end)
     return value
+
+
+def too_large(value: JsonText) -> str | None:
+    """The first number in `value` that is larger than any double, at most 40 signs of it."""
+    found: list[str] = []
+
+    def noted(number: str) -> None:
+        if math.isinf(float(number)):
+            found.append(number if len(number) <= _SHOWN else f"{number[:_SHOWN]}…")
+
+    json.loads(value.text, parse_float=noted, parse_int=noted)
+    return found[0] if found else None
 
 
 def no_object(value: Any) -> str:
