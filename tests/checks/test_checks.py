@@ -187,6 +187,23 @@ def test_a_broken_pattern_is_a_wrong_argument():
         wording(forbid_pattern=["("])
 
 
+@pytest.mark.parametrize(
+    ("asked", "text", "remedy"),
+    [
+        ({"forbid": ["dog"]}, "A dog.", "Do not write 'dog'."),
+        ({"require": ["cat", "dog"]}, "A cow.", "Use one of: 'cat', 'dog'."),
+        ({"forbid_pattern": [r"\d+"]}, "3 cows.", "Do not write '3'."),
+        (
+            {"require_pattern": [r"\d cows"]},
+            "A cow.",
+            r"The answer must match the regular expression \d cows",
+        ),
+    ],
+)
+def test_each_rejection_for_its_wording_says_what_helps(asked, text: str, remedy: str):
+    assert wording(**asked)(text, Context()).follow_up == remedy
+
+
 def test_a_schema_that_is_none_is_a_wrong_argument():
     with pytest.raises(UsageError, match="no JSON Schema"):
         fits({"type": "colour"})
