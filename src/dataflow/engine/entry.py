@@ -60,19 +60,6 @@ class Entry:
         """Whether answers came and a check turned them all down."""
         return self.asks > 0 and self.error_kind is not None
 
-    def is_settled(self, *, retry_failed: bool, mark: int | None) -> bool:
-        """Whether a later run has nothing to do about it.
-
-        Args:
-            retry_failed: Whether that run asks again what was turned down.
-            mark: That of its checks; see `Rejects.mark`.
-        """
-        was_answered = self.caption is not None or self.asks > 0
-        if was_answered and mark != 0 and self.judged != mark:
-            return False
-        is_good = self.caption is not None and not (retry_failed and self.is_flagged)
-        return is_good or (self.is_final and not retry_failed)
-
     def checksum(self) -> int:
         """CRC-32 of what the output is made of, so that damage on disk is seen."""
         # SQLite gives 0 back as 0.0 where the column holds floats
@@ -119,3 +106,18 @@ COLUMNS = (
     "attempts, seconds, model, asks, judged"
 )
 """What the table holds of an `Entry`, in this order."""
+
+
+def settled(*, retry_failed: bool, mark: int | None) -> str:
+    """The condition in SQL, on `COLUMNS`, that a later run has nothing to do about an entry.
+
+    Args:
+        retry_failed: Whether that run asks again what was turned down.
+        mark: That of its checks; see `Rejects.mark`.
+    """
+    is_good = "caption NOT NULL AND error_kind IS NULL"
+    is_done = is_good if retry_failed else "caption NOT NULL OR is_final"
+    if mark == 0:
+        return f"({is_done})"
+    was_never_judged = "caption IS NULL AND asks = 0"
+    return f"(({is_done}) AND (judged = {mark or -1} OR ({was_never_judged})))"

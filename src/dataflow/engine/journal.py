@@ -29,7 +29,7 @@ from typing import TypeAlias
 
 from dataflow.engine.answer import Answer
 from dataflow.engine.answers import answers_to, has_answers, keep_answers
-from dataflow.engine.entry import COLUMNS, Entry
+from dataflow.engine.entry import COLUMNS, Entry, settled
 from dataflow.engine.journal_file import LOOKUP_BATCH, guarded, note_presets, open_database
 from dataflow.engine.standing import SeenPicture, Standing
 
@@ -157,21 +157,21 @@ class Journal:
 
     def _trusted(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
         """The entries of `keys`, but for the damaged ones."""
-        found = (entry for entry, is_sound, _ in self._look_up(keys) if is_sound)
+        found = (entry for entry, is_sound, _ in self._look_up(keys, "run") if is_sound)
         return {entry.key: entry for entry in found}
 
-    def _look_up(self, keys: Sequence[bytes]) -> Iterator[tuple[Entry, bool, int]]:
-        """Each entry that there is of `keys`, whether it is sound, and its run."""
+    def _look_up(self, keys: Sequence[bytes], told: str) -> Iterator[tuple[Entry, bool, int]]:
+        """Each entry that there is of `keys`, whether it is sound, and what `told` says of it."""
         for start in range(0, len(keys), LOOKUP_BATCH):
             part = keys[start : start + LOOKUP_BATCH]
             marks = ", ".join("?" * len(part))
             rows = self._db.execute(
-                f"SELECT {COLUMNS}, checksum, run FROM replies WHERE key IN ({marks})",  # noqa: S608
+                f"SELECT {COLUMNS}, checksum, {told} FROM replies WHERE key IN ({marks})",  # noqa: S608
                 part,
             )
-            for *values, checksum, run in rows:
+            for *values, checksum, found in rows:
                 entry = Entry.of(values)
-                yield entry, entry.checksum() == checksum, run
+                yield entry, entry.checksum() == checksum, found
 
     def known(
         self, keys: Sequence[bytes], *, retry_failed: bool = False, mark: int | None = 0
@@ -188,12 +188,12 @@ class Journal:
 
     def _known(self, keys: Sequence[bytes], retry_failed: bool, mark: int | None) -> set[bytes]:
         found: set[bytes] = set()
+        is_known = f"{settled(retry_failed=retry_failed, mark=mark)} OR run = {self.run}"
         with self._guarded():
-            for entry, is_sound, run in self._look_up(keys):
-                settled = entry.is_settled(retry_failed=retry_failed, mark=mark)
+            for entry, is_sound, known in self._look_up(keys, is_known):
                 if not is_sound:
                     self._set_aside(entry)
-                elif settled or run == self.run:
+                elif known:
                     found.add(entry.key)
         return found
 
@@ -294,18 +294,14 @@ class Journal:
 
     def open_captions(self, *, retry_failed: bool = False, mark: int | None = 0) -> Counter[int]:
         """How many captions of the plan `known` would not call known, by row."""
-        settled = "(caption NOT NULL AND error_kind IS NULL)"
-        settled = settled if retry_failed else "(caption NOT NULL OR is_final)"
-        if mark != 0:
-            settled += " AND (judged = ? OR (caption IS NULL AND asks = 0))"
+        is_known = settled(retry_failed=retry_failed, mark=mark)
         with self._guarded():
             return Counter(
                 dict(
                     self._db.execute(
                         "SELECT row, count(*) FROM plan LEFT JOIN replies "  # noqa: S608
                         "ON plan.key = replies.key "
-                        f"WHERE replies.key IS NULL OR NOT ({settled}) GROUP BY row",
-                        (mark or -1,) if mark != 0 else (),
+                        f"WHERE replies.key IS NULL OR NOT {is_known} GROUP BY row"
                     )
                 )
             )
