@@ -95,6 +95,27 @@ def test_what_captions_must_be_is_the_presets_but_for_what_is_given(
     assert done.returncode == (3 if kind else 0)
 
 
+@pytest.mark.parametrize("command", ["caption", "check"])
+@pytest.mark.parametrize(
+    ("given", "own", "bound"),
+    [("--max-words", 10, "min_words is 25"), ("--min-words", 300, "max_words is 220")],
+)
+def test_a_bound_that_contradicts_the_presets_is_refused_with_its_name_and_the_cure(
+    dataflow, pictures, command, given, own, bound
+):
+    pictures(1)
+    (dataflow.folder / "photos" / "00000.txt").write_text("A cat.")
+    engine = (
+        ["--api-url", "http://127.0.0.1:1/v1", "--model", MODEL] if command == "caption" else []
+    )
+    done = dataflow(command, "photos", *engine, "--preset", "detailed", given, own)
+    assert done.returncode == 2
+    told = " ".join(done.stderr.split())
+    assert f"the preset detailed asks for, whose {bound}" in told
+    other = "--min-words" if given == "--max-words" else "--max-words"
+    assert f"give {other} too" in told
+
+
 def test_the_journal_keeps_name_and_version_of_the_latest_runs_presets(dataflow, pictures):
     pictures(1)
     own = preset_of("brief").text.replace("version = 1", "version = 7")

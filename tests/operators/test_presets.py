@@ -300,3 +300,8 @@ def test_without_the_package_the_language_is_left_out_and_that_is_said(monkeypat
     assert "check the language, which is left out" in caplog.text
     german = "Ein brauner Hund läuft am Strand entlang und bellt."
     assert not any(check(german, Context("stop")) for check in checks)
+
+
+def test_both_bounds_given_win_over_the_presets_own():
+    checks = preset_of("detailed").made_checks({"min_words": 1, "max_words": 5})
+    assert [check("A cat sleeps.", Context("stop")) for check in checks] == [None] * len(checks)

