@@ -11,14 +11,15 @@ from decimal import Decimal
 
 import pytest
 
-from dataflow.billing.price import Price, Rates
+from dataflow.billing.price import FREE, Price, Rates
 from dataflow.core.check import Verdict
 from dataflow.core.errors import StopRunError, UnderWayError, UnreachableError, UsageError
 from dataflow.engine.job import Ceiling
-from dataflow.engine.rejects import rejects_named
+from dataflow.engine.rejects import Fallback, rejects_named
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.fake import FakeServing
 from tests.batch_server import CALL_FAULTS, BatchServer
 from tests.faults.scene import COMMAND, leaks
 from tests.hostile_server import MODEL
@@ -361,3 +362,18 @@ def test_what_a_check_turns_down_goes_into_the_next_batch_or_is_asked_live(
         assert counts == [(0, 60), (1, 60)]
         assert db.execute("SELECT sum(attempts), max(asks) FROM replies").fetchone() == (120, 2)
         assert db.execute("SELECT count(*) FROM asked").fetchone() == (0,)
+
+
+def test_what_a_former_run_left_to_the_fallback_model_is_asked_of_it_and_of_no_batch(
+    scene, serving_for
+):
+    other = FakeServing("A fox.", model="large")
+    with BatchServer() as server:
+        serving = serving_for(server, then_live=True)
+        flagged = scene.plan(serving, rejects=rejects_named("flag", mark=1))
+        run(dataclasses.replace(flagged, checks=[says_more]))
+        rejects = rejects_named("reask", max_asks=2, mark=2)
+        rejects = dataclasses.replace(rejects, fallback=Fallback(other, FREE))
+        plan = dataclasses.replace(scene.plan(serving, rejects=rejects), checks=[says_more])
+        assert run(plan).captioned == 60
+        assert (server.worked.total(), server.calls["live"], other.asked) == (60, 0, 60)

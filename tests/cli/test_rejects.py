@@ -132,9 +132,27 @@ def test_the_fallback_model_gets_the_last_ask(dataflow, rows):
         assert server.models["erring"] == 8 + server.models["sound"]
 
 
+def test_a_fallback_model_that_is_named_in_a_second_run_is_asked_for_what_is_left(dataflow, rows):
+    with ErringServer("refusal", helped=1.0) as server:
+        command = (*rows(8), "--api-url", server.url, "--max-asks", 2)
+        assert dataflow(*command).returncode == 3
+        left = captions(dataflow.folder).count(None)
+        asked = server.asked.total()
+        done = dataflow(*command, "--fallback-model", "sound")
+        assert done.returncode == 0, done.stderr
+        assert server.models["sound"] == server.asked.total() - asked == left > 0
+        assert dataflow(*command, "--fallback-model", "sound").returncode == 0
+        assert server.models["sound"] == left
+    assert captions(dataflow.folder) == [caption(number) for number in range(8)]
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
+        (("--fallback-model", "large", "--max-asks", 1), "leave the fallback out"),
+        (("--fallback-model", "large", "--on-reject", "flag"), "--on-reject reask"),
+        (("--fallback-model", "large", "--on-reject", "drop"), "--on-reject reask"),
+        (("--fallback-model", "large", "--on-reject", "fail"), "--on-reject reask"),
         (("--fallback-api-url", "http://127.0.0.1:1/v1"), "need --fallback-model"),
         (("--fallback-model", "large", "--batch"), "give --batch-then-live"),
         (("--no-check", "refusals"), "there is no check 'refusals'"),

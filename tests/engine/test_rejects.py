@@ -246,10 +246,29 @@ def test_the_last_ask_goes_to_the_fallback_model(dataset):
     assert json.loads(journalled(dataset)[2][3])["model"] == "large"
 
 
-def test_the_first_ask_never_goes_to_the_fallback(dataset):
-    first, other = Says(LONG), Says()
-    run(plan_of(dataset.add(1), first, max_asks=1, fallback=Fallback(other, FREE)))
-    assert other.asked == 0
+@pytest.mark.parametrize("on_reject", ["reask", "flag", "drop", "fail"])
+def test_a_fallback_that_nothing_would_be_asked_of_is_refused(on_reject):
+    rejects = rejects_named(on_reject, max_asks=1, mark=0)
+    with pytest.raises(UsageError, match="'large' gets the last of several asks"):
+        replace(rejects, fallback=Fallback(Says(model="large"), FREE))
+
+
+def test_a_fallback_of_a_later_run_is_asked_once_for_what_was_turned_down_before(dataset):
+    run(plan_of(dataset.add(2), Says([LONG] * 3, [SHORT])))
+    first, other = Says([], []), Says([LONG], [], model="large")
+    fallback = Fallback(other, FREE)
+    summary = run(plan_of(dataset, first, fallback=fallback, mark=7))
+    assert (first.asked, other.asked, summary.reused) == (0, 1, 1)
+    assert dataset.captions() == [LONG, SHORT]
+    summary = run(plan_of(dataset, first, fallback=fallback, mark=8))
+    assert (summary.requests, summary.flagged) == (0, {"length": 1})
+
+
+def test_a_fallback_is_asked_about_no_picture_whose_caption_passed(dataset):
+    run(plan_of(dataset.add(1), Says(LONG, SHORT)))
+    other = Says(model="large")
+    run(plan_of(dataset, Says(), fallback=Fallback(other, FREE), mark=7))
+    assert (dataset.captions(), other.asked) == ([SHORT], 0)
 
 
 def test_a_check_that_breaks_down_fails_its_row_and_the_answer_is_judged_again_later(dataset):

@@ -38,16 +38,14 @@ def judging_of(
     """
     asked = _asked(choices, prompts)
     found = {} if asked is None else checks_for(asked)
+    fallback = _fallback(choices, needs_key=needs_key)
     mark = mark_of(
         asked, choices.on_reject.value, choices.max_asks, choices.strip_lead_in,
         choices.strip_thinking, *(one for one in map(_own, prompts) if any(one)),
+        *(() if fallback is None else (fallback.serving.model,)),
     )  # fmt: skip
     rejects = rejects_named(choices.on_reject.value, max_asks=choices.max_asks, mark=mark)
-    rejects = replace(
-        rejects,
-        refine=_steps(choices, ()),
-        fallback=_fallback(choices, needs_key=needs_key),
-    )
+    rejects = replace(rejects, refine=_steps(choices, ()), fallback=fallback)
     judged = [_judged(prompt, choices) for prompt in prompts]
     return judged, [*{"empty": empty, **found}.values()], rejects
 

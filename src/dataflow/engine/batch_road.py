@@ -229,7 +229,10 @@ class _Round:
             asked = known.get(job.key)
             answer = None if asked is None else self._came_back(job, asked)
             if asked is None or (answer is None and not asked.is_under_way):
-                to_write.append(job)
+                if job.by_fallback:  # another model, which is asked one by one
+                    self._left += 1
+                else:
+                    to_write.append(job)
             elif answer is None:
                 self._intake.finished(job.key)
             elif self._is_outcome(answer, job) and await self._settle(job, answer):

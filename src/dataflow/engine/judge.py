@@ -169,7 +169,10 @@ class Judge:
             return False
         most = self._rejects.max_asks + job.more_asks
         fallback = self._rejects.fallback
-        job.by_fallback = fallback is not None and len(job.answers) == most - 1 > 0
+        if fallback is not None and not fallback.has_answered(job.answers):
+            # all asks may have been another model's, in a run that had no fallback
+            most = max(most, len(job.answers) + 1)
+        job.by_fallback = fallback is not None and len(job.answers) == most - 1
         serving = fallback.serving if fallback and job.by_fallback else self._serving
         takes = Takes.by(serving, job.request)
         found = next_request(job.request, job.answers, takes, max_asks=most)

@@ -10,6 +10,7 @@ from typing import Literal, TypeAlias
 from dataflow.billing.price import NoPrice, Price
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing
+from dataflow.engine.answer import Answer
 from dataflow.engine.entry import Entry
 
 Then: TypeAlias = Literal["flag", "drop", "fail"]
@@ -31,7 +32,7 @@ ON_REJECT: dict[str, tuple[bool, Then]] = {
 
 @dataclass(frozen=True, slots=True)
 class Fallback:
-    """Another model, which gets the last ask.
+    """Another model, which gets the last of several asks.
 
     Attributes:
         serving: Where it is.
@@ -40,6 +41,10 @@ class Fallback:
 
     serving: EngineServing
     price: Price | NoPrice
+
+    def has_answered(self, answers: Iterable[Answer]) -> bool:
+        """Whether one of `answers` is its own."""
+        return any(answer.changed.get("model") == self.serving.model for answer in answers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,14 +56,14 @@ class Rejects:
             (``"flag"``), its row is left out of the output (``"drop"``), or it is the row's error
             (``"fail"``). What is no caption at all (`reask.NO_CAPTION`) is never kept.
         max_asks: Asks of one request in all; 1 for no asking again.
-        fallback: Gets the last of several asks.
+        fallback: Gets the last of several asks, or one more where all were another model's.
         refine: Make of an answer's text the caption, one after the other; the text stays in the
             journal.
         mark: Names checks, refinements and the rest of this: captions that were judged under
             another mark are judged again. None to judge them again in each run, 0 never to.
 
     Raises:
-        UsageError: `max_asks` is below 1.
+        UsageError: `max_asks` is below 1, or there is a fallback and only one ask.
     """
 
     then: Then = "fail"
@@ -70,6 +75,12 @@ class Rejects:
     def __post_init__(self) -> None:
         if self.max_asks < 1:
             raise UsageError(f"every picture is asked about once at least, not {self.max_asks}")
+        if self.fallback is not None and self.max_asks == 1:
+            raise UsageError(
+                f"the fallback model {self.fallback.serving.model!r} gets the last of several "
+                "asks, and each picture is asked about only once: allow more (--max-asks 2, "
+                "--on-reject reask, reask-drop or reask-fail), or leave the fallback out"
+            )
 
     def drops(self, entries: Iterable[Entry]) -> bool:
         """Whether a row with these captions is left out of the output."""
