@@ -11,12 +11,16 @@ from __future__ import annotations
 
 import csv
 import gzip
+import io
 import json
 import random
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from PIL import Image
 
 from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
@@ -51,6 +55,8 @@ def make(count: int, path: Path) -> None:
     """Write the dataset by other hands than the package's."""
     if path.suffix == ".parquet":
         _parquet(count, path)
+    elif path.suffix == ".tar":
+        _tar(count, path)
     elif path.suffix == ".csv":
         with open(path, "w", encoding="utf-8", newline="") as file:
             writer = csv.DictWriter(file, ["id", "question", "size", "text"])
@@ -81,12 +87,30 @@ def _parquet(count: int, path: Path) -> None:
         writer.close()
 
 
+def _tar(count: int, path: Path) -> None:
+    drawn = io.BytesIO()
+    Image.new("RGB", (32, 32), (200, 30, 30)).save(drawn, "JPEG")
+    start, rest = drawn.getvalue()[:2], drawn.getvalue()[2:]
+    with tarfile.open(path, "w") as shard:
+        for row in rows(count):
+            number = row["id"].encode()
+            remark = b"\xff\xfe" + (len(number) + 2).to_bytes(2, "big") + number  # no two alike
+            for ending, data in (
+                ("jpg", start + remark + rest),
+                ("json", json.dumps(row).encode()),
+            ):
+                member = tarfile.TarInfo(f"{row['id']}.{ending}")
+                member.size = len(data)
+                shard.addfile(member, io.BytesIO(data))
+
+
 def caption(source: Path, output: Path) -> int:
     """The whole road."""
     reader = open_reader(source)
+    asked = RowRequests(image_key=None, prompt_key="question")
     plan = Plan(
         reader=reader,
-        requests_of=RowRequests(image_key=None, prompt_key="question"),
+        requests_of=RowRequests() if source.suffix == ".tar" else asked,
         serving=FakeServing(TEXT, max_workers=64),
         output=Output(output, [Column("caption")], writer_for(output, reader, ["caption"])),
     )
