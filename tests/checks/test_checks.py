@@ -69,6 +69,11 @@ def test_no_text_makes_a_check_fail(text: str, finish_reason: str | None):
             "- a\n",
             "kann ich ",
             "je ne ",
+            "não posso ",
+            "non riesco a ",
+            "не могу ",
+            "이 사진을 ",
+            "a photo I can't ",
             "Describe ",
             '"a "',
             "| --- ",
@@ -263,6 +268,32 @@ def test_a_stream_of_captions_is_remembered_in_bounded_memory():
 )
 def test_a_refusal_is_one_in_lower_case_and_with_other_apostrophes_and_blanks(text: str):
     assert PROSE["refusal"](text, Context()) is not None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "My cat. I can't find his toy.",
+        "I'm sorry for your loss, in gold script on a white card.",
+        "I can't stop looking at this picture of my sister.",
+        "A note that reads I cannot describe the image.",
+        "I can't help with that request, printed on a grey sweatshirt.",
+        "The robot on the poster says I'm unable to process this image.",
+        "Ich kann dieses Bild nicht beschreiben, steht auf der Tafel.",
+        "Le panneau indique je ne peux pas décrire cette image.",
+        "На стене написано: я не могу описать это изображение.",
+        "黑板上写着我无法描述这张图片。",
+    ],
+)
+def test_what_people_say_of_themselves_and_what_is_said_to_be_written_is_no_refusal(text: str):
+    assert PROSE["refusal"](text, Context()) is None
+
+
+def test_a_refusal_beside_what_is_written_somewhere_is_found():
+    text = "The sign says Open. I'm sorry, but I can't describe the person beside it."
+    verdict = PROSE["refusal"](text, Context())
+    assert verdict is not None
+    assert "I can't describe" in verdict.reason
 
 
 def test_a_long_paragraph_that_comes_again_and_again_is_a_loop():

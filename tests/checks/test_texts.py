@@ -32,6 +32,13 @@ def test_the_texts_are_many_and_half_of_them_only_look_faulty():
     assert {text.about for text in EVERY} == set(checks_table.KINDS)
 
 
+@pytest.mark.parametrize("language", ["en", "de", "fr", "es", "pt", "it", "ru", "ko", "zh", "ja"])
+def test_each_language_of_the_refusals_has_both_kinds_of_texts(language: str):
+    those = [t for t in EVERY if t.about == "refusal" and t.language == language]
+    assert sum(text.fault for text in those) >= 25
+    assert sum(not text.fault for text in those) >= 20
+
+
 def test_no_text_is_there_twice():
     """Only the stream of the same caption needs it so."""
     counts = Counter((t.text, t.context, str(t.asked)) for t in EVERY if t.about != "repeated")

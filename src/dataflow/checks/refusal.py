@@ -3,13 +3,16 @@
 It speaks of itself then, in the first person, of what it cannot do, of its policies or of a picture
 that it did not get. So the patterns look for that person or those things where a sentence begins,
 and not in quotations: “a sign that says 'Sorry, we can't open'” is a fine caption. They stand in
-`refusals.txt`, for six languages.
+`refusals.txt`, for ten languages. What is said to be written or said by somebody is left out
+without quotation marks, too: “a note that reads I cannot describe it”.
 """
 
 from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 
 from dataflow.checks.words import clipped, without_quotations, words
@@ -19,13 +22,11 @@ _START = (
     r"(?:\A(?:(?:[Cc]ontent )?[Ww]arning: |[Nn]ote: |[Aa]nswer: |[Cc]aption: )?|(?<=[.!?\n]))"
     r"[\s*\"'“(\[]*"
 )
+_SENTENCE_ENDS = ".!?。！？\n"
 _FOLLOW_UP = "Describe neutrally what is visible in the image; name nobody."
 
 _OPENING = rf"{_START}[^.!?:\n]{{0,70}}?"
 """The beginning of a sentence; what follows a colon is as often what somebody else says."""
-
-_HAN = re.compile("[\u3040-\u30ff\u4e00-\u9fff]")
-
 
 _PLAIN = str.maketrans({"’": "'", "\u02bc": "'", "\u00a0": " ", "\u202f": " "})
 """Signs that say the same as others: apostrophes, and blanks that do not break."""
@@ -35,58 +36,111 @@ def refusal(text: str, _context: Context) -> Verdict | None:
     """An answer in which the model declines to give one is no caption."""
     plain = text.translate(_PLAIN)
     heard = words(plain)
-    patterns = [
-        pattern
-        # "i'm sorry, but i can't …": some datasets have all captions in lower case
-        for triggers, pattern in _languages(in_lower_case=plain.islower())
-        if (not triggers.isdisjoint(heard) if triggers else _HAN.search(plain))
-    ]
-    if not patterns:
+    # "i'm sorry, but i can't …": some datasets have all captions in lower case
+    listed = _listed(in_lower_case=plain.islower())
+    languages = [one for one in listed.languages if one.may_be_in(plain, heard)]
+    if not languages:
         return None
     plain = without_quotations(plain)
-    found = next((found for pattern in patterns if (found := pattern.search(plain))), None)
-    if found is None:
-        return None
-    return Verdict("refusal", f"the model declines: “{clipped(found[0].strip(), 80)}”", _FOLLOW_UP)
+    for one in languages:
+        for found in _compiled(one.statements, listed.flags).finditer(plain):
+            if not listed.is_told(plain, found):
+                reason = f"the model declines: “{clipped(found[0].strip(), 80)}”"
+                return Verdict("refusal", reason, _FOLLOW_UP)
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Language:
+    """How models decline in a language, or in some that are written alike.
+
+    Attributes:
+        words: Of which one is in each text that a statement is in; empty where `signs` say it.
+        signs: Such a sign is; None where `words` say it.
+        statements: As a regular expression.
+    """
+
+    words: frozenset[str]
+    signs: re.Pattern[str] | None
+    statements: str
+
+    def may_be_in(self, text: str, heard: Collection[str]) -> bool:
+        """Whether a statement may be in `text`, which has the words `heard`."""
+        if self.signs is None:
+            return not self.words.isdisjoint(heard)
+        return not text.isascii() and self.signs.search(text) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Listed:
+    """What `refusals.txt` holds; most texts need little of it, so it is compiled when it is needed.
+
+    Attributes:
+        flags: Of all its regular expressions.
+        languages: In their order there.
+        told_before: What says, before a statement, that it is somebody else's.
+        told_after: The same, behind it.
+    """
+
+    flags: re.RegexFlag
+    languages: Sequence[_Language]
+    told_before: str
+    told_after: str
+
+    def is_told(self, text: str, found: re.Match[str]) -> bool:
+        """Whether the caption says of what was `found` that it is written or said there."""
+        begins = max(text.rfind(sign, 0, found.start() + 1) for sign in _SENTENCE_ENDS) + 1
+        if _compiled(self.told_before, self.flags).search(text, begins, found.end()):
+            return True
+        ends = [end for sign in _SENTENCE_ENDS if (end := text.find(sign, found.end())) >= 0]
+        after = _compiled(self.told_after, self.flags)
+        return after.search(text, found.end(), min(ends, default=len(text))) is not None
 
 
 @functools.cache
-def _languages(*, in_lower_case: bool) -> tuple[tuple[frozenset[str], re.Pattern[str]], ...]:
-    """Each language's words of which one must be there (none: Han or kana), and its pattern.
+def _compiled(expression: str, flags: re.RegexFlag) -> re.Pattern[str]:
+    return re.compile(expression, flags)
+
+
+@functools.cache
+def _listed(*, in_lower_case: bool) -> _Listed:
+    """What the file holds.
 
     Args:
         in_lower_case: For texts that have no capital letters, else letter case counts.
     """
-    listed = resources.files("dataflow.checks").joinpath("refusals.txt").read_text("utf-8")
-    short: dict[str, str] = {}
-    found: list[tuple[frozenset[str], list[str]]] = []
-    for line in listed.splitlines():
-        if not line or line.startswith("#"):
-            continue
-        defined = re.fullmatch(r"(\w+) = (.*)", line)
-        if defined:
-            short[defined[1]] = defined[2]
-        elif line.startswith("["):
-            found.append((frozenset(), []))
-        elif line.startswith("words: "):
-            found[-1] = (frozenset(line.split()[1:]), [])
-        else:
-            filled = re.sub(r"<(\w+)>", lambda name: short.get(name[1], name[0]), line)
-            found[-1][1].append(filled)
-    if in_lower_case:
-        found = [(frozenset(map(str.lower, triggers)), lines) for triggers, lines in found]
+    told = resources.files("dataflow.checks").joinpath("refusals.txt").read_text("utf-8")
     flags = re.IGNORECASE if in_lower_case else re.RegexFlag(0)
-    return tuple((triggers, _joined(lines, flags)) for triggers, lines in found)
+    short = {"start": _START, "opening": _OPENING}
+    found: list[_Language] = []
+    for block in re.split(r"^\[.*\]\n", told, flags=re.MULTILINE):
+        triggers, signs, lines = list[str](), None, list[str]()
+        for line in block.splitlines():
+            if not line or line.startswith("#"):
+                continue
+            if defined := re.fullmatch(r"(\w+) = (.*)", line):
+                short[defined[1]] = _filled(defined[2], short)
+            elif line.startswith("words: "):
+                triggers = line.split()[1:]
+            elif line.startswith("signs: "):
+                signs = re.compile(f"[{line.split()[1]}]")
+            else:
+                lines.append(line)
+        if lines:
+            heard = frozenset(map(str.lower, triggers) if in_lower_case else triggers)
+            found.append(_Language(heard, signs, _joined(lines, short)))
+    return _Listed(flags, found, short["told_before"], short["told_after"])
 
 
-def _joined(lines: list[str], flags: re.RegexFlag) -> re.Pattern[str]:
-    """One pattern of all lines; those that begin alike share their beginning, which takes time."""
-    begins = {"<opening>": _OPENING, "<start>": _START, "": ""}
-    rests: dict[str, list[str]] = {mark: [] for mark in begins}
+def _filled(line: str, short: Mapping[str, str]) -> str:
+    return re.sub(r"<(\w+)>", lambda name: short.get(name[1], name[0]), line)
+
+
+def _joined(lines: Sequence[str], short: Mapping[str, str]) -> str:
+    """One expression of all lines; those that begin with the same short form are tried together."""
+    rests: dict[str, list[str]] = {}
     for line in lines:
-        mark = next(mark for mark in begins if line.startswith(mark))
-        rests[mark].append(line.removeprefix(mark))
-    return re.compile(
-        "|".join(f"{begins[mark]}(?:{'|'.join(rest)})" for mark, rest in rests.items() if rest),
-        flags,
-    )
+        found = re.match(r"<\w+>", line)
+        head = found[0] if found else ""
+        rests.setdefault(head, []).append(_filled(line.removeprefix(head), short))
+    return "|".join(f"{_filled(head, short)}(?:{'|'.join(rest)})" for head, rest in rests.items())
