@@ -147,11 +147,12 @@ class _Decoder:
         plain = jpeg.without_metadata(source)
         if plain is None or len(plain) > 4 * width * height + 4096:
             return None
-        # All scans are read to their end, which finds what is broken, but no pixel is needed:
-        # an eighth of the size in grey takes half the time of the whole (measured).
-        image.draft("L", (1, 1))
-        self._reserve(self._cost(image, (width, height)))
-        image.load()
+        # What is broken is found, but no pixel is needed: an eighth of the size in grey takes half
+        # the time of the whole (measured).
+        with Image.open(io.BytesIO(jpeg.to_decode(plain)), formats=("JPEG",)) as seen:
+            seen.draft("L", (1, 1))
+            self._reserve(self._cost(seen, (width, height)))
+            seen.load()
         return Picture(plain, "image/jpeg", width, height)
 
     def _upright(
