@@ -164,8 +164,9 @@ def test_sentences_are_counted(text: str, count: int):
 
 
 def test_a_block_that_comes_too_often_is_found_where_it_begins():
-    assert repeated_block([*"abcdcdcdcdcdcde"]) == (2, 2, 6)
-    assert repeated_block([*"abcdcde"]) is None
+    assert repeated_block([*"ab", *"cd" * 10, "e"]) == (2, 2, 10)
+    assert repeated_block([*"ab", *"cd" * 8, "e"]) is None
+    assert repeated_block([*"ab", *"cdef" * 4, "g"]) == (2, 4, 4)
 
 
 @pytest.mark.parametrize(
@@ -294,6 +295,36 @@ def test_a_refusal_beside_what_is_written_somewhere_is_found():
     verdict = PROSE["refusal"](text, Context())
     assert verdict is not None
     assert "I can't describe" in verdict.reason
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Seven squares in a row: " + "a red square, " * 6 + "a red square.",
+        "Two rows of pawns: " + "black pawn, " * 8 + "then " + "white pawn, " * 7 + "white pawn.",
+        "May: Monday 1, Tuesday 2, Monday 8, Tuesday 9, Monday 15, Tuesday 16, Monday 22, "
+        "Tuesday 23, Monday 29, Tuesday 30.",
+        "从左到右：" + "红方块、" * 6 + "红方块。",
+    ],
+)
+def test_a_regular_scene_that_is_described_part_by_part_is_no_loop(text: str):
+    assert PROSE["loop"](text, Context()) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "is_cut"),
+    [
+        ("The keeper of the lighthouse and the sea he looks out to", False),
+        ("A narrow bed to sleep in and a desk to work at", False),
+        ("A group of children who do not know where they are", False),
+        ("The keeper of the lighthouse waves as he looks at", True),
+        ("A woman on the beach holds an ice cream that she eats with", False),
+        ("In the mirror she sees the reflection of", True),
+        ("Near the wall of the house the man who is", True),
+    ],
+)
+def test_a_preposition_whose_noun_stands_before_cuts_nothing_off(text: str, is_cut: bool):
+    assert (PROSE["cut_off"](text, Context()) is not None) == is_cut
 
 
 def test_a_long_paragraph_that_comes_again_and_again_is_a_loop():

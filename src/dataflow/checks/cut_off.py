@@ -10,6 +10,12 @@ from dataflow.core.check import Check, Context, Verdict
 _MUCH = 8
 """In a text of so many words, or after a whole sentence, a likely word at the end is a sign too."""
 
+_NEAR = 10
+"""Words before the last that are looked at for what it belongs to."""
+
+_INFINITIVE = 3
+"""Words of the longest infinitive, as in "a place to sit and think in"."""
+
 _SURE = {
     "en": "the a an and or of with which whose while because their its than whom from",
     "de": "der den dem des eine einen einem einer eines und oder von vom im zum zur neben deren",
@@ -28,6 +34,21 @@ _LIKELY = {
 
 _PREFIXES = frozenset(["ein", "mit", "auf", "an", "vor", "unter", "über", "nach", "aus", "zu"])
 """German prepositions and articles that a verb may end with ("schläft ein"), and so a phrase."""
+
+_ENGLISH = {
+    # prepositions whose noun may stand before: "the sea he looks out to"
+    "stranded": "of with from to at by for into near",
+    "subject": "i you he she we they it someone somebody everyone everybody nobody",
+    "article": "the a an this his her its their my our your",
+    "asked": "what where who whom which that",
+    # before a subject they begin a clause of its own: what follows has no noun before it
+    "joining": "as and or but so if while when than since before after because until once how "
+    "though although behind with says thinks",
+    "is": "is are was were",
+}
+_STRANDED, _SUBJECTS, _ARTICLES, _ASKED, _JOINING, _IS = (
+    frozenset(listed.split()) for listed in _ENGLISH.values()
+)
 
 _SURE_SETS = {language: frozenset(listed.split()) for language, listed in _SURE.items()}
 _LIKELY_SETS = {language: frozenset(listed.split()) for language, listed in _LIKELY.items()}
@@ -96,6 +117,8 @@ def _hangs(parts: tuple[str, ...], ends: int) -> bool:
     if last not in _ANY:  # capitals are names, titles, letters: "Vitamin A"
         return False
     heard = [part.lower() for part in parts[:-1]]
+    if _stands_behind(heard[-_NEAR:], last):
+        return False
     scores = {
         language: sum(part in _SURE_SETS[language] or part in listed for part in heard)
         for language, listed in _LIKELY_SETS.items()
@@ -108,6 +131,27 @@ def _hangs(parts: tuple[str, ...], ends: int) -> bool:
         return True
     is_prose = ends > 0 or len(parts) >= _MUCH
     return is_prose and any(last in _LIKELY_SETS[language] for language in spoken)
+
+
+def _stands_behind(heard: list[str], last: str) -> bool:
+    """Whether `last` is rightly the last word in English, for what it wants has been said before.
+
+    That is so in "the sea he looks out to", "a desk to work at" and "nobody knows who they are".
+    """
+    before = ["", "", *heard]
+    if last in _IS:
+        return bool(heard) and heard[-1] in _SUBJECTS and bool({*before[-3:-1]} & {*_ASKED, "how"})
+    if last not in _STRANDED:
+        return False
+    for at in range(len(before) - 2, 1, -1):
+        word, rest = before[at], before[at + 1 :]
+        if word == "to" and len(rest) <= _INFINITIVE:
+            return before[at - 2] in {"a", "an", "no"} or before[at - 1].endswith("thing")
+        if word in _ARTICLES:
+            return before[at - 1] in _ASKED and len(rest) > 1
+        if word in _SUBJECTS:
+            return before[at - 1] not in {"", *_JOINING}
+    return False
 
 
 def _is_list(text: str) -> bool:

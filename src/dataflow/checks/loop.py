@@ -4,8 +4,8 @@ A model that falls into a loop says the same words until its tokens are used up.
 looked for, and a caption that merely lists like things shows neither:
 
 * a block of words that comes at once again and again, as often as `_times` asks of its length;
-* text that compresses better than any description does (the ratio at which Whisper takes its
-  transcript for a loop, see `_MOST_COMPRESSION`), for loops in which a word changes each time.
+* text that compresses better than any description of its length does (in long ones the ratio at
+  which Whisper takes its transcript for a loop), for loops in which a word changes each time.
 
 Both are only reckoned out where some four words occur twice, or a word is very long.
 """
@@ -24,6 +24,22 @@ _LONGEST = 80
 
 _MOST_COMPRESSION = 2.4
 """Bytes by compressed bytes; `compression_ratio_threshold` of OpenAI's Whisper, transcribe.py."""
+
+_REGULAR = 100
+"""Words up to which a scene may be so regular, "first row: white, black, white, black …", that a
+true description compresses better than that; a loop goes on."""
+
+_MOST_OF_REGULAR = 3.4
+"""The ratio for those: by the texts in tests/checks/, whose regular scenes reach 3.3."""
+
+_FEW = 3
+"""Words of what may be a thing's name, "a red square"; more of them are nearly a sentence."""
+
+_TIMES_OF_WORDS = 10
+"""That it comes in a row before it is a loop."""
+
+_TIMES_OF_SENTENCES = 4
+"""The same for a longer block."""
 
 _WINDOW = 1000
 """Characters compressed together; longer texts compress better without being loops."""
@@ -62,8 +78,8 @@ def loop(text: str, _context: Context) -> Verdict | None:
     block = repeated_block(tokens)
     if block is None and counted != tokens:
         block = repeated_block(counted, least=_COUNTED)
-        if block and not any(map(str.isalpha, tokens[block[0] : block[0] + block[1]])):
-            block = None  # a timetable
+        if block and 2 * sum(map(str.isalpha, tokens[block[0] : sum(block[:2])])) <= block[1]:
+            block = None  # a timetable, a calendar
     if block is not None:
         start, size, times = block
         shown = clipped(" ".join(tokens[start : start + size]))
@@ -73,7 +89,7 @@ def loop(text: str, _context: Context) -> Verdict | None:
     if len(tokens) > 2 * _LONGEST and len(set(eights)) < len(eights) * _NEW:
         return Verdict("loop", "most of it has been said before, word for word")
     ratio = _compression(text)
-    if ratio > _MOST_COMPRESSION:
+    if ratio > (_MOST_COMPRESSION if len(tokens) > _REGULAR else _MOST_OF_REGULAR):
         return Verdict("loop", f"it compresses {ratio:.1f} times, descriptions hardly twice")
     return None
 
@@ -88,21 +104,30 @@ def repeated_block(tokens: Sequence[str], *, least: int = 1) -> tuple[int, int, 
         run = 0
         for at in range(len(tokens) - size):
             run = run + 1 if tokens[at] == tokens[at + size] else 0
-            if run and run >= size * (_times(size) - 1):
+            if run < size * (_TIMES_OF_SENTENCES - 1):
+                continue
+            block = tokens[at - size + 1 : at + 1]
+            if not _repeats(block) and run >= size * (_times(block) - 1):
                 start = at - run + 1
                 return start, size, _run_length(tokens, start, size) // size
     return None
 
 
-def _times(size: int) -> int:
-    """How often a block of so many words comes in a row before it is a loop.
+def _times(block: Sequence[str]) -> int:
+    """How often a block of words comes in a row before it is a loop.
 
-    "Ha ha ha ha ha" on a wall and the squares of a chessboard are said by people, a sentence that
-    comes a fourth time is not. By the set of texts in tests/checks/.
+    "Ha ha ha ha ha" on a wall and "a red square, a red square …" for seven of them are said by
+    people, a sentence that comes a fourth time is not. A Han or kana character is half a word. By
+    the set of texts in tests/checks/.
     """
-    if size == 1:
-        return 10
-    return 6 if size <= 3 else 4
+    words_in_it = sum(0.5 if _HAN.match(token) else 1 for token in block)
+    return _TIMES_OF_WORDS if words_in_it <= _FEW else _TIMES_OF_SENTENCES
+
+
+def _repeats(block: Sequence[str]) -> bool:
+    """Whether it is a shorter one several times over, which has been looked at as such."""
+    sizes = (size for size in range(1, len(block) // 2 + 1) if len(block) % size == 0)
+    return any(block[size:] == block[:-size] for size in sizes)
 
 
 def _run_length(tokens: Sequence[str], start: int, size: int) -> int:
