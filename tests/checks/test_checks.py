@@ -301,9 +301,8 @@ def test_a_refusal_beside_what_is_written_somewhere_is_found():
     "text",
     [
         "Seven squares in a row: " + "a red square, " * 6 + "a red square.",
-        "Two rows of pawns: " + "black pawn, " * 8 + "then " + "white pawn, " * 7 + "white pawn.",
-        "May: Monday 1, Tuesday 2, Monday 8, Tuesday 9, Monday 15, Tuesday 16, Monday 22, "
-        "Tuesday 23, Monday 29, Tuesday 30.",
+        "The pawns stand before the white king in one row: " + "white pawn, " * 7 + "white pawn.",
+        "May: " + ", ".join(f"Monday {day}, Tuesday {day + 1}" for day in (1, 8, 15, 22, 29)),
         "从左到右：" + "红方块、" * 6 + "红方块。",
     ],
 )
