@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from dataflow.core.picture import ImageRef
@@ -70,8 +70,18 @@ class Usage:
 
     def __add__(self, other: Usage) -> Usage:
         """Both together; None only where neither says."""
-        pairs = zip(astuple(self), astuple(other), strict=True)
-        return Usage(*(a if b is None else b if a is None else a + b for a, b in pairs))
+        return Usage(*map(_sum, self.counts(), other.counts()))
+
+    def counts(self) -> tuple[int | None, ...]:
+        """All of them, in the order above."""
+        return (
+            self.prompt_tokens, self.completion_tokens, self.cached_tokens, self.picture_tokens,
+            self.reasoning_tokens,
+        )  # fmt: skip
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return other if one is None else one if other is None else one + other
 
 
 @dataclass(frozen=True, slots=True)

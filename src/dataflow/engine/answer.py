@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import astuple, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 from zlib import crc32
 
@@ -57,7 +57,7 @@ class Answer:
         return (
             self.key, self.ask, self.text, first and first.kind, first and first.reason,
             json.dumps(dict(self.changed), sort_keys=True) if self.changed else None,
-            self.finish_reason, *astuple(self.usage), self.cost, self.attempts, self.seconds,
+            self.finish_reason, *self.usage.counts(), self.cost, self.attempts, self.seconds,
             self.model,
         )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from zlib import crc32
 
@@ -74,7 +74,7 @@ class Entry:
         """As they stand in `COLUMNS`."""
         return (
             self.key, self.caption, self.error_kind, self.error, int(self.is_final),
-            self.finish_reason, *astuple(self.usage), self.cost, self.attempts,
+            self.finish_reason, *self.usage.counts(), self.cost, self.attempts,
             self.seconds, self.model, self.asks, self.judged,
         )  # fmt: skip
 
