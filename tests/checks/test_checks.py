@@ -202,7 +202,7 @@ def test_a_broken_pattern_is_a_wrong_argument():
         (
             {"require_pattern": [r"\d cows"]},
             "A cow.",
-            r"The answer must match the regular expression \d cows",
+            r"The answer must match the regular expression `\d cows`.",
         ),
     ],
 )

@@ -48,7 +48,7 @@ def wording(
             return Verdict("wording", f"it holds none of {listed}", f"Use one of: {listed}.")
         for name, pattern in each:
             if not pattern.search(text):
-                remedy = f"The answer must match the regular expression {name}"
+                remedy = f"The answer must match the regular expression `{name}`."
                 return Verdict("wording", f"it does not match {name!r}", remedy)
         return None
 
