@@ -9,11 +9,11 @@ needs no JSON escapes, and it is by far the longest part of a body.
 from __future__ import annotations
 
 import re
-from binascii import b2a_base64
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import orjson
+from pybase64 import b64encode
 
 from dataflow.core.errors import BadRowError, UsageError
 from dataflow.core.picture import Picture
@@ -101,5 +101,5 @@ def _picture(picture: Picture) -> Iterator[bytes]:
         raise ValueError(f"{picture.media_type!r} is no picture's media type")
     media_type = picture.media_type.encode("ascii")
     yield b'{"type":"image_url","image_url":{"url":"data:%b;base64,' % media_type
-    yield b2a_base64(picture.data, newline=False)
+    yield b64encode(picture.data)
     yield b'"}}'
