@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
 from dataflow.formats.fields import FieldChoice
+from dataflow.formats.number_set import NumberSet
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 
@@ -187,9 +190,75 @@ def test_rows_from_elsewhere_make_images(tmp_path):
     assert json.loads((tmp_path / "o.json").read_bytes()) == {
         "images": [
             {"id": 1, "file_name": "x/a.jpg", "image": "x/a.jpg", "tag": "t"},
-            {"file_name": "b.jpg", "id": 5},
+            {"id": 2, "file_name": "b.jpg", "source_id": 5},
         ],
         "annotations": [
-            {"id": 1, "image_id": 1, "caption": "c0"}, {"id": 2, "image_id": 5, "caption": "c1"}
+            {"id": 1, "image_id": 1, "caption": "c0"}, {"id": 2, "image_id": 2, "caption": "c1"}
         ],
     }  # fmt: skip
+
+
+def from_lines(tmp_path, *lines, **options):
+    source, output = tmp_path / "in.jsonl", tmp_path / "out.json"
+    source.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return captioned(source, output, [f"c{n}" for n in range(len(lines))], **options)
+
+
+@pytest.mark.parametrize(
+    "picture",
+    [
+        "./a.png",
+        ["./a.png"],
+        ["./a.png", "./b.png"],
+        {"path": "./a.png", "bytes": None},
+        [{"path": "./a.png"}],
+        '["./a.png"]',
+    ],
+)
+def test_the_file_name_is_that_of_the_first_picture_of_the_column_asked_for(tmp_path, picture):
+    row = {"foto": picture, "image": "other.png"}
+    [image] = from_lines(tmp_path, row, picture_key="foto")["images"]
+    assert image["file_name"] == "./a.png"
+    assert image["image"] == "other.png"
+    if isinstance(picture, list):
+        assert image["foto"] == picture
+
+
+def test_a_picture_that_no_column_shows_gives_the_file_name(tmp_path):
+    (tmp_path / "in" / "00000").mkdir(parents=True)
+    (tmp_path / "in" / "00000" / "000.jpg").write_bytes(b"x")
+    rows = [{"key": "000", "status": "success", "url": "u"}]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in" / "00000.parquet")
+    keep = FieldChoice(frozenset({"url"}))
+    whole = captioned(tmp_path / "in", tmp_path / "o.json", ["c"], choice=keep)
+    assert whole["images"] == [{"id": 1, "file_name": "00000/000.jpg", "url": "u"}]
+
+
+def test_ids_that_are_whole_numbers_of_one_row_each_are_kept(tmp_path):
+    images = from_lines(tmp_path, {"id": 9}, {"id": -4}, {"id": 2**70})["images"]
+    assert images == [{"id": 9}, {"id": -4}, {"id": 2**70}]
+
+
+@pytest.mark.parametrize("second", [7, "7", 7.0, None, True, [7]])
+def test_ids_that_are_not_are_numbers_from_1_and_the_own_stand_beside(tmp_path, second):
+    whole = from_lines(tmp_path, {"id": 7}, {"id": second, "source_id": "x"})
+    own = {} if second is None else {"source_source_id": second}
+    assert whole["images"] == [{"id": 1, "source_id": 7}, {"id": 2, **own, "source_id": "x"}]
+    assert [one["image_id"] for one in whole["annotations"]] == [1, 2]
+
+
+def test_ids_too_far_apart_to_compare_are_not_taken_for_unique():
+    seen = NumberSet()
+    assert all(seen.is_new(number << 40) for number in range(4096))
+    assert not seen.is_new(4096 << 40)
+    assert seen.is_new(1)
+    assert not seen.is_new(1)
+
+
+@pytest.mark.parametrize(("known", "first"), [("5.0", 6), ("5.5", 6), ("1e400", 1), ("7e1", 71)])
+def test_a_former_annotations_id_counts_whatever_number_it_is(tmp_path, known, first):
+    source = tmp_path / "in.json"
+    source.write_text('{"images": [{"id": 1}], "annotations": [{"id": ' + known + "}]}")
+    captioned(source, tmp_path / "out.json", ["c"])
+    written = (tmp_path / "out.json").read_text()
+    assert f'{{"id": {first}, "image_id": 1, "caption": "c"}}' in written

@@ -9,14 +9,15 @@ import pytest
 from dataflow.core.dataset import ListOf
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
+from dataflow.formats.fields import FieldChoice
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 
 
-def written(tmp_path, rows, captions, reader=None):
+def written(tmp_path, rows, captions, reader=None, **options):
     path = tmp_path / "out.json"
-    writer = writer_for(path, reader, ["caption"], format_name="llava", question="What is it?")
-    writer = writer(path)
+    options = {"format_name": "llava", "question": "What is it?", **options}
+    writer = writer_for(path, reader, ["caption"], **options)(path)
     try:
         for row, caption in zip(rows, captions, strict=True):
             writer.write(row, {"caption": caption})
@@ -88,3 +89,29 @@ def test_what_has_no_place_is_told_with_its_row(tmp_path, fields):
 @promise("empty", "LLaVA")
 def test_no_rows_make_an_empty_array(tmp_path):
     assert written(tmp_path, [], []) == []
+
+
+def test_the_picture_of_another_column_is_named_under_image(tmp_path):
+    rows = rows_of({"foto": {"path": "a.jpg", "bytes": b"x"}}, {"foto": ["b.jpg"], "image": "n"})
+    one, two = written(tmp_path, rows, ["A", "B"], picture_key="foto")
+    assert (one["image"], one["foto"], two["image"]) == ("a.jpg", "a.jpg", "b.jpg")
+    assert one["conversations"][0]["value"] == "<image>\nWhat is it?"
+
+
+def test_each_of_several_pictures_has_its_place_in_the_question(tmp_path):
+    told = [{"from": "human", "value": "<image> Which?"}]
+    rows = rows_of({"image": ["a", "b"]}, {"image": ["a", "b"], "conversations": told})
+    one, two = written(tmp_path, rows, ["A", "B"])
+    assert one["image"] == ["a", "b"]
+    assert one["conversations"][0]["value"] == "<image>\n<image>\nWhat is it?"
+    assert two["conversations"][0]["value"] == "<image>\n<image> Which?"
+
+
+def test_cocos_picture_is_named_under_image_though_fields_are_left_out(tmp_path):
+    source = tmp_path / "in.json"
+    source.write_text('{"images": [{"id": 3, "file_name": "a.jpg", "n": 1}]}')
+    reader = open_reader(source)
+    choice = FieldChoice(drop=frozenset({"n", "file_name"}))
+    [one] = written(tmp_path, reader.rows(), ["A"], reader, choice=choice)
+    assert (one["id"], one["image"], sorted(one)) == (3, "a.jpg", ["conversations", "id", "image"])
+    assert one["conversations"][0]["value"] == "<image>\nWhat is it?"

@@ -251,6 +251,7 @@ def writer_of(
         added,
         format_name=format_name,
         question=choices.prompt or DEFAULT_QUESTION,
+        picture_key=choices.image_key,
         choice=FieldChoice(keep, frozenset(choices.drop or ())),
         rows_per_file=choices.rows_per_file,
     )

@@ -8,6 +8,7 @@ becomes one more element of ``annotations``, for a picture may have several: ``i
 from __future__ import annotations
 
 import itertools
+import math
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -19,13 +20,14 @@ from dataflow.formats.coco_text import Piece, pieces
 from dataflow.formats.input_file import FileReader, open_text, wrong_at
 from dataflow.formats.json_scan import JsonWindow
 from dataflow.formats.json_text import exact, one_line, row_object
+from dataflow.formats.named_pictures import holds_picture, named_in
 from dataflow.formats.output_file import FileWriter, OutputFile
 from dataflow.formats.plain_value import dump_bytes
 from dataflow.formats.source import Source
 from dataflow.remote.place import Place
 
 IMAGES, ANNOTATIONS = "images", "annotations"
-_FILE_NAME = "file_name"
+_FILE_NAME, _SOURCE_ID = "file_name", "source_id"
 _SPLIT = re.compile(r"(?:train|val|test)\d*")
 _IN_MEMORY = 1 << 20  # bytes that wait for their place in the file; more wait on the disk
 
@@ -121,24 +123,30 @@ class CocoWriter(FileWriter):
     """A COCO file being written: the source's members as they were, and each row's new captions.
 
     A list makes as many annotations, for so COCO has several captions of a picture.
-    Rows that come from elsewhere make images of all their fields; ``id`` is their number from 1
-    and ``file_name`` their picture's path where they have none.
+    Rows that come from elsewhere make images of all their fields; ``file_name`` is their first
+    picture's path where they have none. ``id`` is their own where all rows have one, a whole number
+    that no other has; else their number from 1, and their own stands under ``source_id``.
 
     Args:
         file: The file.
         source: Its other members and former annotations are kept where it is COCO too.
+
+    Raises:
+        InputError: the source cannot be read.
     """
 
     def __init__(self, file: OutputFile, source: Source) -> None:
         super().__init__(file)
         self._reader = source.reader if isinstance(source.reader, CocoReader) else None
+        self._picture_key, self._choice = source.picture_key, source.choice
+        self._keeps_ids = self._reader is None and source.has_own_numbers
         self._images: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
         self._captions: IO[bytes] = tempfile.SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one image and its captions; see `core.dataset.Writer`."""
         try:
-            image = row if self._reader else _as_image(row)
+            image = self._choice.row(row) if self._reader else self._as_image(row)
             self._images.write(one_line(row_object(image, {})) + b"\n")
             for given in _annotations(added):
                 line = dump_bytes({"image_id": image.fields["id"], **given})
@@ -183,10 +191,28 @@ class CocoWriter(FileWriter):
         for piece in self._reader.pieces() if self._reader else ():
             if piece.name == ANNOTATIONS and piece.is_element:
                 known = piece.value.get("id")
-                last = max(last, known) if isinstance(known, int) else last
+                if isinstance(known, (int, float)) and math.isfinite(known):
+                    last = max(last, math.floor(known))
                 yield one_line(piece.raw)
         for number, line in enumerate(_again(self._captions), last + 1):
             yield b'{"id": %d, %s' % (number, line[1:-1])
+
+    def _as_image(self, row: Row) -> Row:
+        """A row from elsewhere as an image."""
+        fields: dict[str, Any] = {} if self._keeps_ids else {"id": row.index + 1}
+        names = named_in(row.fields.get(self._picture_key))
+        row = self._choice.row(row)
+        if names and _FILE_NAME not in row.fields:
+            fields[_FILE_NAME] = names[0]
+        own = exact(row)
+        for name, value in row.fields.items():
+            if holds_picture(value):  # COCO names its pictures, it does not hold them
+                continue
+            if name != "id" or self._keeps_ids:
+                fields[name] = own[name]
+            elif value is not None and (type(value) is not int or value != row.index + 1):
+                fields[_free(_SOURCE_ID, row)] = own[name]
+        return Row(row.index, fields, row.place)
 
     def _forget(self) -> None:
         self._images.close()
@@ -202,21 +228,11 @@ def _annotations(added: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield given
 
 
-def _as_image(row: Row) -> Row:
-    """A row from elsewhere as an image."""
-    picture = row.fields.get("image")
-    if isinstance(picture, Mapping):
-        picture = picture.get("path")
-    fields = {
-        **({} if "id" in row.fields else {"id": row.index + 1}),
-        **({} if _FILE_NAME in row.fields or picture is None else {_FILE_NAME: picture}),
-    }
-    own = exact(row)
-    for name, value in row.fields.items():
-        is_picture = isinstance(value, bytes) or (isinstance(value, Mapping) and "bytes" in value)
-        if not is_picture:  # COCO names its pictures, it does not hold them
-            fields[name] = own[name]
-    return Row(row.index, fields, row.place)
+def _free(name: str, row: Row) -> str:
+    """`name`, or one like it that the row has not."""
+    while name in row.fields:
+        name = f"source_{name}"
+    return name
 
 
 def _array(items: Iterator[bytes]) -> Iterator[bytes]:

@@ -15,11 +15,12 @@ from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.json_file import JsonWriter
 from dataflow.formats.json_text import exact
+from dataflow.formats.named_pictures import holds_picture, named_in
 from dataflow.formats.output_file import OutputFile
 from dataflow.formats.source import Source
 
 _TURNS = ("conversations", "conversation")
-_PICTURE = "<image>"
+_PICTURE, _COLUMN = "<image>", "image"
 
 
 class LlavaWriter(JsonWriter):
@@ -31,7 +32,8 @@ class LlavaWriter(JsonWriter):
 
     Args:
         file: The file.
-        source: Tells the question, and the captions' name: the first column of text.
+        source: Tells the question, the column with the picture, which is named under ``image``,
+            and the captions' name: the first column of text.
 
     Raises:
         UsageError: a row is to have several captions, or one that is JSON.
@@ -44,6 +46,7 @@ class LlavaWriter(JsonWriter):
         if source.shapes and None not in source.shapes.values():
             raise UsageError("LLaVA's format holds a text as its answer, not JSON")
         self._question = source.question
+        self._picture_key, self._choice = source.picture_key, source.choice
         self._name = next((name for name, shape in source.shapes.items() if shape is None), None)
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
@@ -51,16 +54,21 @@ class LlavaWriter(JsonWriter):
         caption = added.get(self._name) if self._name else None
         if caption is None:
             return
+        pictures = named_in(row.fields.get(self._picture_key))
+        row = self._choice.row(row)
         others = {name: value for name, value in added.items() if name != self._name}
         own = {name: _named(row, name, value) for name, value in row.fields.items()}
         turns = next((own.pop(name) for name in _TURNS if name in own), None)
         texts = exact(row)
         own = {name: texts[name] if own[name] is row.fields[name] else own[name] for name in own}
         start = {} if "id" in own else {"id": f"{row.index:09}"}
-        talk = {"conversations": self._talk(row, turns, caption, has_picture="image" in own)}
+        if pictures:
+            named = {_COLUMN: pictures if len(pictures) > 1 else pictures[0]}
+            own = {**own, **named} if _COLUMN in own else {**named, **own}
+        talk = {"conversations": self._talk(row, turns, caption, len(pictures))}
         super().write(Row(row.index, {**start, **own}, row.place), {**talk, **others})
 
-    def _talk(self, row: Row, turns: Any, caption: str, *, has_picture: bool) -> list[Any]:
+    def _talk(self, row: Row, turns: Any, caption: str, pictures: int) -> list[Any]:
         if turns is None:
             turns = []
         if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
@@ -68,19 +76,20 @@ class LlavaWriter(JsonWriter):
         talk = [dict(turn) for turn in turns]
         if not talk or talk[-1].get("from") != "human":
             talk.append({"from": "human", "value": self._question})
-        is_there = any(_PICTURE in str(turn.get("value")) for turn in talk)
-        if has_picture and not is_there:
+        there = sum(str(turn.get("value")).count(_PICTURE) for turn in talk)
+        if there < pictures:
             first = next(turn for turn in talk if turn.get("from") == "human")
-            first["value"] = f"{_PICTURE}\n{first.get('value', '')}".rstrip("\n")
+            marks = f"{_PICTURE}\n" * (pictures - there)
+            first["value"] = f"{marks}{first.get('value', '')}".rstrip("\n")
         return [*talk, {"from": "gpt", "value": caption}]
 
 
 def _named(row: Row, name: str, value: Any) -> Any:
     """A picture by its path; the format has no place for its bytes."""
-    if isinstance(value, Mapping) and "bytes" in value:
-        value = value.get("path")
-        if not value:
-            raise OutputError(f"{row.place}: {name!r} holds a picture without a path to name it")
+    if not holds_picture(value):
+        return value
     if isinstance(value, bytes):
         raise OutputError(f"{row.place}: {name!r} holds bytes, which LLaVA's format cannot hold")
-    return value
+    if not value.get("path"):
+        raise OutputError(f"{row.place}: {name!r} holds a picture without a path to name it")
+    return value["path"]

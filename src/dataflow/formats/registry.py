@@ -40,6 +40,7 @@ class Format:
         folder_writer: ``"module:class"`` of what writes a folder instead of a file, called with
             where it may be written first, the folder's path and a `Source`; None where there is
             no such.
+        chooses: Whether its writer leaves fields out itself, for it needs the whole row.
         stays_at: The endings of an output at which a dataset of this format keeps it; an empty one
             for a folder.
     """
@@ -51,6 +52,7 @@ class Format:
     is_text: bool = False
     has_pictures: bool = False
     folder_writer: str | None = None
+    chooses: bool = False
     stays_at: tuple[str, ...] = ()
 
 
@@ -124,6 +126,7 @@ FORMATS = {
         reader=f"{_HERE}.coco_file:CocoReader",
         writer=f"{_HERE}.coco_file:CocoWriter",
         has_pictures=True,
+        chooses=True,
         stays_at=COCO_ENDINGS,
     ),
     "llava": Format(
@@ -131,6 +134,7 @@ FORMATS = {
         description="LLaVA's conversations of human and gpt",
         reader=f"{_HERE}.json_file:JsonReader",
         writer=f"{_HERE}.llava_file:LlavaWriter",
+        chooses=True,
     ),
     "files": Format(
         endings=(),
@@ -240,6 +244,7 @@ def writer_for(
     choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
     rows_per_file: int | None = None,
     question: str = "",
+    picture_key: str = "image",
 ) -> Callable[[Path], Writer]:
     """What opens a writer in the format of `output`'s ending, at the (temporary) path it is given.
 
@@ -253,6 +258,7 @@ def writer_for(
         choice: Which of the rows' own fields are written.
         rows_per_file: Write several files of so many rows each; None for one file.
         question: What was asked about each picture, for formats that tell it (LLaVA).
+        picture_key: The column with the picture, for formats that name it (COCO, LLaVA).
 
     Raises:
         UsageError: `choice` keeps a column that the dataset lacks, as far as that is known, or the
@@ -265,7 +271,7 @@ def writer_for(
             f"{shown(output)}: the ending {ending!r} is no format that can be written; known are "
             f"{known_endings()}"
         )
-    source = Source(reader, columns, choice, question)
+    source = Source(reader, columns, choice, question, picture_key)
     if chosen.folder_writer and is_folder(output, format_name):
         return _folder_opener(chosen.folder_writer, place_of(output), source, rows_per_file)
     if chosen.writer is None:
@@ -278,7 +284,7 @@ def writer_for(
         except BaseException:
             file.abandon()
             raise
-        return writer if choice.is_all else ChoosingWriter(writer, choice)
+        return writer if choice.is_all or chosen.chooses else ChoosingWriter(writer, choice)
 
     def open_parts(path: Path) -> Writer:
         return PartsWriter(path, open_one, rows_per_file or 1)

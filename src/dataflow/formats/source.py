@@ -11,6 +11,7 @@ from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.formats.arrow_rows import infer_schema, with_strings
 from dataflow.formats.fields import FieldChoice
+from dataflow.formats.number_set import NumberSet
 
 
 @runtime_checkable
@@ -30,6 +31,7 @@ class Source:
         added: What will be added to each row.
         choice: Which of the rows' own fields are written.
         question: What was asked about each picture.
+        picture_key: The column with the picture; a row may have it without showing it.
 
     Raises:
         UsageError: a field is to be kept that the dataset has not, where its columns are known.
@@ -41,8 +43,10 @@ class Source:
         added: Columns = (),
         choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
         question: str = "",
+        picture_key: str = "image",
     ) -> None:
         self.question = question
+        self.picture_key = picture_key
         self.reader = reader
         self.shapes: dict[str, Holds] = (
             dict(added) if isinstance(added, Mapping) else dict.fromkeys(added)
@@ -77,6 +81,24 @@ class Source:
             if not row.fields.keys() <= seen.keys():
                 seen.update(dict.fromkeys(row.fields))
         return [name for name in seen if self.choice.takes(name)]
+
+    @cached_property
+    def has_own_numbers(self) -> bool:
+        """Whether each row that is written has an ``id`` of its own, a whole number no other has.
+
+        Reads the whole dataset. False without a reader, and where the numbers lie too far apart to
+        be compared in bounded memory.
+
+        Raises:
+            InputError: the dataset cannot be read.
+        """
+        if self.reader is None or not self.choice.takes("id"):
+            return False
+        seen = NumberSet()
+        return all(
+            type(number := row.fields.get("id")) is int and seen.is_new(number)
+            for row in self.reader.rows()
+        )
 
     @property
     def is_arrow(self) -> bool:
