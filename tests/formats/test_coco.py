@@ -140,13 +140,16 @@ def test_fields_can_be_left_out_but_not_the_id(coco, tmp_path):
         )
 
 
+@pytest.mark.parametrize("name", ["a.jpg", "b.jpg"])
 @pytest.mark.parametrize("place", ["", "images", "../images", "../val2017", "../images/val2017"])
-def test_the_pictures_are_found_at_the_usual_places(coco, tmp_path, place):
+def test_the_pictures_are_found_where_one_of_them_is_at_the_usual_places(
+    coco, tmp_path, place, name
+):
     annotations = tmp_path / "annotations"
     annotations.mkdir()
     coco = coco.rename(annotations / coco.name)
     (annotations / place).mkdir(parents=True, exist_ok=True)
-    (annotations / place / "a.jpg").touch()
+    (annotations / place / name).touch()
     (tmp_path / "elsewhere").mkdir()
     assert os.path.samefile(open_reader(coco).folder(), annotations / place)
 

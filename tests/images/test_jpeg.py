@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from dataflow.images.jpeg import to_decode, without_metadata
+from dataflow.images.jpeg import plain_jpeg
 
 
 def test_metadata_goes_and_the_scans_stay(encode, photo):
@@ -42,10 +42,18 @@ def test_what_is_not_plain_is_refused(encode, photo):
         without_metadata(data[:end] + b"\xff\xd9")  # never raises
 
 
-def reads(data):
-    """Whether Pillow decodes the picture to its end."""
+def without_metadata(data):
+    plain = plain_jpeg(data)
+    return plain and plain.data
+
+
+def reads(data, *, small=False):
+    """Whether Pillow decodes the picture to its end, or an eighth of its size."""
     try:
-        Image.open(io.BytesIO(data)).load()
+        image = Image.open(io.BytesIO(data))
+        if small:
+            image.draft(None, (1, 1))
+        image.load()
     except Exception:  # noqa: BLE001 - Pillow raises a dozen kinds
         return False
     return True
@@ -65,18 +73,18 @@ KINDS = [*pictures()]
 
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(KINDS), st.integers(2), st.binary(max_size=64), st.integers(0, 64))
-def test_all_that_decoding_a_picture_finds_is_found_by_decoding_what_has_to_be(data, at, new, gone):
+def test_all_that_decoding_a_picture_finds_is_found_by_decoding_its_proof(data, at, new, gone):
     at %= len(data)
-    damaged = data[:at] + new + data[at + gone :]
-    plain = without_metadata(damaged)
+    plain = plain_jpeg(data[:at] + new + data[at + gone :])
     if plain is not None:
-        assert reads(to_decode(plain)) == reads(plain)
+        assert reads(plain.proof, small=True) == reads(plain.data)
 
 
-def test_of_one_whole_scan_little_has_to_be_decoded_and_of_several_all():
-    sizes = [len(to_decode(data)) / len(data) for data in KINDS]
-    assert [size < 0.5 for size in sizes] == [True, False, True, True]
-    assert sizes[1] == 1
+def test_of_one_scan_little_is_proof_and_of_several_all():
+    plain = [plain_jpeg(data) for data in KINDS]
+    assert [one.data for one in plain] == KINDS
+    assert [len(one.proof) < len(one.data) / 2 for one in plain] == [True, False, True, True]
+    assert plain[1].proof == plain[1].data
 
 
 @pytest.mark.parametrize(
@@ -86,8 +94,24 @@ def test_of_one_whole_scan_little_has_to_be_decoded_and_of_several_all():
         b"\xff\xd0",  # a restart that nothing announced
         b"\xff\xc0",  # another frame
         b"\xff\xc4\xff\xff",  # a table past the end
+        b"\xff\xe1\x00\x08SECRET",  # metadata within a scan
     ],
 )
-def test_a_scan_with_a_marker_that_has_no_place_there_is_decoded_whole(marker):
-    data = KINDS[0][:-300] + marker + KINDS[0][-298:]
-    assert to_decode(data) == data
+def test_a_scan_with_a_marker_that_has_no_place_there_is_not_plain(marker):
+    assert plain_jpeg(KINDS[0][:-300] + marker + KINDS[0][-298:]) is None
+
+
+def test_nothing_behind_the_end_is_sent():
+    assert plain_jpeg(KINDS[0] + b"SECRET-PLACE\xff\xd9") is None
+    assert plain_jpeg(KINDS[0] + KINDS[1]) is None
+
+
+@pytest.mark.parametrize("factors", [(0x31, 0x21, 0x11), (0x13, 0x12, 0x11), (0x41, 0x31, 0x11)])
+def test_sampling_that_no_decoder_reads_is_found_without_the_scan(factors):
+    data = bytearray(KINDS[3])
+    frame = data.index(b"\xff\xc0")
+    for place, factor in zip((11, 14, 17), factors, strict=True):
+        data[frame + place] = factor
+    plain = plain_jpeg(bytes(data))
+    assert not reads(plain.data)
+    assert not reads(plain.proof, small=True)

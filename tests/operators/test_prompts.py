@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dataflow.core import LLMServingABC
-from dataflow.core.errors import BadRowError, InputError, UsageError
+from dataflow.core.errors import BadRowError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision import (
@@ -111,9 +111,9 @@ def test_a_file_that_is_not_there_or_no_text_is_told(tmp_path):
 # --- templates ---------------------------------------------------------------------------------
 
 
-def asked(fields: dict, template, index: int = 0) -> str:
+def asked(fields: dict, template) -> str:
     make = RowRequests(image_key=None, prompts=[Prompt("a", template=template)])
-    [request] = make(Row(index, fields, "data.jsonl, line 1"))
+    [request] = make(Row(0, fields, "data.jsonl, line 1"))
     if isinstance(request, BadRowError):
         raise request
     return str(request.turns[-1].parts[0])
@@ -135,11 +135,15 @@ def test_formats_and_members_can_be_asked_for():
     assert asked({"x": 1.5, "y": {"z": "in"}}, "{x:.2f} {y[z]}") == "1.50 in"
 
 
-def test_a_missing_column_stops_at_the_first_row_and_fails_a_later_one_alone():
-    with pytest.raises(InputError, match=r"no column 'title'; there is: 'id'"):
-        asked({"id": 1}, "{title}")
+def test_a_row_without_a_column_fails_alone():
     with pytest.raises(BadRowError, match=r"no column 'title'; there is: 'id'"):
-        asked({"id": 1}, "{title}", index=1)
+        asked({"id": 1}, "{title}")
+
+
+def test_what_a_row_needs_is_its_picture_and_what_its_templates_name():
+    prompts = [Prompt("a", template="{x:.2f} {y[z]} {{no}}"), Prompt("b", template="{x.real}")]
+    assert RowRequests(image_key="pic", prompts=prompts).needs() == ["pic", "x", "y", "x"]
+    assert RowRequests(image_key=None, prompt_key="q", prompts=prompts).needs() == ["q"]
 
 
 @pytest.mark.parametrize("template", ["{x:.2f}", "{x[0]}", "{x.y}", "{x!r:d}"])

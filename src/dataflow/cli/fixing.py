@@ -157,6 +157,7 @@ def fixing_plan(choices: CheckChoices, data: Captioned, spots: Sequence[Spot]) -
             has_meta=has_meta,
             cell_of=lambda row: tuple(row.raw.spot),
         ),
+        needs=(),
         stamp=None,  # which captions are asked for depends on more than what it is made of
     )
 

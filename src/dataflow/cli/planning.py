@@ -62,9 +62,11 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
     serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
     check_prompts(prompts, serving)
     prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
+    requests = _requests(choices, reader, prompts)
     return Plan(
         reader=reader,
-        requests_of=_requests(choices, reader, prompts),
+        requests_of=requests,
+        needs=requests.needs(),
         serving=serving,
         output=_output(choices, target, reader, [prompt.column for prompt in prompts]),
         checks=checks,

@@ -23,3 +23,8 @@ class Row:
     fields: Mapping[str, Any]
     place: str
     raw: Any = None
+
+    def lacks(self, name: str) -> str:
+        """A message that it has no column `name`."""
+        columns = ", ".join(map(repr, self.fields)) or "none"
+        return f"{self.place}: no column {name!r}; there is: {columns}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from dataflow.core.errors import RowError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
-from dataflow.engine.intake import JobMaker, taken_rows
+from dataflow.engine.intake import JobMaker, refuse_missing, taken_rows
 from dataflow.engine.job import Job, Plan, weight_of
 from dataflow.engine.journal_view import Answered, JournalView
 from dataflow.engine.key_sample import KeyCount, KeySample
@@ -123,6 +123,7 @@ class _Looker:
 
     async def look(self, most_rows: int) -> Forecast:
         plan, result = self._plan, self._result
+        refuse_missing(plan)
         total = plan.reader.count()
         if total is not None and plan.limit is not None:
             total = min(total, plan.limit)

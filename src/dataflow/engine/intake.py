@@ -10,9 +10,9 @@ import dataclasses
 import functools
 import itertools
 import os
-from collections.abc import Callable, Container, Generator, Mapping, Sequence
+from collections.abc import Callable, Container, Generator, Iterable, Mapping, Sequence
 
-from dataflow.core.errors import RowError, UsageError
+from dataflow.core.errors import InputError, RowError, UsageError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.core.serving import sampling_of
@@ -33,6 +33,9 @@ CHUNK_KNOWN = 10_000
 
 CHUNK_BYTES = 16 * 1024 * 1024
 """Pictures that stand in the data itself end a chunk early."""
+
+_FIRST_ROWS = 1000
+"""Rows that are looked at for a column."""
 
 
 class JobMaker:
@@ -249,9 +252,10 @@ def survey(plan: Plan, stop: Callable[[], bool]) -> int:
         stop: Asked at every row; the reading ends early where it says so.
 
     Raises:
-        InputError: the dataset cannot be read.
+        InputError: the dataset cannot be read, or lacks a column that is asked about.
         UsageError: the rows have a column of the output's name, and it may not be replaced.
     """
+    refuse_missing(plan)
     rows, columns = plan.reader.count(), plan.reader.column_names()
     if columns is not None and not plan.output.overwrite:
         refuse_columns(plan.output.names, columns, "the dataset")
@@ -264,6 +268,36 @@ def survey(plan: Plan, stop: Callable[[], bool]) -> int:
                 refuse_columns(plan.output.names, row.fields, row.place)
             taken += 1
     return taken
+
+
+def refuse_missing(plan: Plan) -> None:
+    """Stop where a column that the plan needs is in none of the first rows.
+
+    Raises:
+        InputError: it is not, or the dataset cannot be read.
+    """
+    known = plan.reader.column_names() or ()
+    missing = [name for name in plan.needs if name not in known]
+    if not missing:
+        return
+    with contextlib.closing(taken_rows(plan)) as rows:
+        refuse_lacking(itertools.islice(rows, _FIRST_ROWS), missing)
+
+
+def refuse_lacking(rows: Iterable[Row], names: Sequence[str]) -> None:
+    """Stop where none of `rows`, of which there are any, has one of the columns `names`.
+
+    Raises:
+        InputError: so it is, with what the first row has.
+    """
+    first, missing = None, names
+    for row in rows:
+        first = first or row
+        missing = [name for name in missing if name not in row.fields]
+        if not missing:
+            return
+    if first is not None and missing:
+        raise InputError(first.lacks(missing[0]))
 
 
 def refuse_columns(keys: Sequence[str], columns: Container[str], place: str) -> None:

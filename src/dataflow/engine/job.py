@@ -139,6 +139,8 @@ class Plan:
         ceiling: How much the run may spend.
         detach: Hand in batches and take in what is done, but wait for none.
         cancel_batches: Ask for nothing more: cancel the batches, and keep what they answered.
+        needs: Columns that rows are asked about; one that none of the first 1,000 rows has stops
+            the run before anything is spent.
         presets: By which presets is asked, column → name and version; the journal keeps it.
         stamp: By which a later run knows this one's plan as its own; None where nobody can tell.
         progress: Counters to keep up to date.
@@ -164,6 +166,7 @@ class Plan:
     ceiling: Ceiling = field(default_factory=Ceiling)
     detach: bool = False
     cancel_batches: bool = False
+    needs: Sequence[str] = ()
     presets: Mapping[str, str] = field(default_factory=dict)
     stamp: Stamp | None = None
     progress: Progress = field(default_factory=Progress)

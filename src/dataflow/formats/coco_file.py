@@ -29,6 +29,7 @@ from dataflow.remote.place import Place
 IMAGES, ANNOTATIONS = "images", "annotations"
 _FILE_NAME, _SOURCE_ID = "file_name", "source_id"
 _SPLIT = re.compile(r"(?:train|val|test)\d*")
+_LOOKED_AT = 1000  # images of which one is looked for
 _IN_MEMORY = 1 << 20  # bytes that wait for their place in the file; more wait on the disk
 
 
@@ -102,20 +103,20 @@ class CocoReader(FileReader):
             yield from pieces(JsonWindow(file, self.name), (IMAGES, ANNOTATIONS))
 
     def folder(self) -> str:
-        """Where the pictures are: the first usual place that has the first one, else beside.
+        """Where the pictures are: the first usual place that has one of the first 1,000.
 
-        These are the file's folder, ``images``, and the split that the file's name tells
+        These are, each looked at for one picture after the other, the file's folder, ``images``, and the split that the file's name tells
         (``captions_val2017.json``: ``val2017``), there or one folder up.
         """
         beside = self.path.parent
         split = _SPLIT.search(self.path.stem)
         names = ["", "images", *([split[0], f"images/{split[0]}"] if split else [])]
         folders = [folder / name for folder in (beside, beside / "..") for name in names]
-        for piece in self.pieces():
-            if piece.name == IMAGES and piece.is_element:
-                name = str(piece.value.get(_FILE_NAME) or ".")
-                found = (folder for folder in folders if (folder / name).is_file())
-                return str(next(found, beside))
+        images = (p.value for p in self.pieces() if p.name == IMAGES and p.is_element)
+        for image in itertools.islice(images, _LOOKED_AT):
+            name = str(image.get(_FILE_NAME) or ".")
+            if found := next((folder for folder in folders if (folder / name).is_file()), None):
+                return str(found)
         return str(beside)
 
 

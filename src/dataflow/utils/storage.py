@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from dataflow.core.dataset import Columns, Reader, Skipped, Writer
-from dataflow.core.errors import InputError, MissingPackageError, OutputError, UsageError
+from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
 from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import is_known, known_endings, open_reader, writer_for
 from dataflow.formats.shard_names import is_several
 from dataflow.remote.place import Place, is_url, place_of
-from dataflow.utils.step_pictures import PictureWriter, hides_picture, with_picture
+from dataflow.utils.frames import frame_of, records_of
+from dataflow.utils.step_pictures import PictureWriter, hidden_picture
 
 __all__ = ["DataFlowStorage", "FileStorage"]
 
 _OF_A_HUB = {"hf", "ms"}
+_PICTURE = "image"
 
 
 class FileStorage(StreamingStorage):
@@ -76,16 +77,16 @@ class FileStorage(StreamingStorage):
         """The current step's reader and the next step's writer; see `StreamingStorage`."""
         reader = self._reader(picture_key)
         output = self._path(self.operator_step + 1)
-        folders = [reader.folder(), *self._first_folders(picture_key), os.curdir]
-        if not hides_picture(reader, picture_key):
+        # a later step holds the paths that the first entry held
+        folders = [reader.folder(), self._beside(), os.curdir]
+        hidden = hidden_picture(reader, picture_key, self._beside())
+        if hidden is None:
             return StepFiles(reader, folders, output, self._writer(output, reader, columns))
-        opened = self._writer(output, reader, with_picture(columns, picture_key))
-        return StepFiles(
-            reader, folders, output, lambda path: PictureWriter(opened(path), picture_key)
-        )
+        opened = self._writer(output, reader, hidden.before(columns))
+        return StepFiles(reader, folders, output, lambda path: PictureWriter(opened(path), hidden))
 
     def read(self, output_type: str = "dataframe") -> Any:
-        """All rows of the current step.
+        """All rows of the current step, a picture that is no column under ``"image"`` included.
 
         Args:
             output_type: ``"dataframe"`` for a pandas DataFrame, ``"dict"`` for a list of dicts.
@@ -97,8 +98,13 @@ class FileStorage(StreamingStorage):
         """
         if output_type not in ("dataframe", "dict"):
             raise UsageError(f"output_type {output_type!r} is neither 'dataframe' nor 'dict'")
-        rows = [dict(row.fields) for row in self._reader("image").rows()]
-        return _pandas().DataFrame(rows) if output_type == "dataframe" else rows
+        reader = self._reader(_PICTURE)
+        hidden = hidden_picture(reader, _PICTURE, self._beside())
+        rows = [
+            {**row.fields, **({} if hidden is None else {_PICTURE: hidden.of(row)})}
+            for row in reader.rows()
+        ]
+        return frame_of(rows) if output_type == "dataframe" else rows
 
     def write(self, data: Any) -> str:
         """Write `data` as the next step; a reader meets the whole file or none.
@@ -114,7 +120,7 @@ class FileStorage(StreamingStorage):
             OutputError: the file cannot be written.
         """
         path = self._path(self.operator_step + 1)
-        rows = _Rows(_records(data))
+        rows = _Rows(records_of(data))
         part = path.with_name(path.name + ".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -123,15 +129,8 @@ class FileStorage(StreamingStorage):
         _write_rows(rows, self._writer(path, rows, [])(part), path)
         return str(path)
 
-    def _first_folders(self, picture_key: str) -> Iterator[str]:
-        """Where the first entry's pictures are; a later step holds the paths that it held."""
-        entry = place_of(self.first_entry_file_name)
-        if self.operator_step > 0 and kind_of(entry) not in _OF_A_HUB:
-            with contextlib.suppress(InputError):  # it may be gone, the step is what counts
-                yield open_reader(
-                    entry, picture_key=picture_key, format_name=self._named(entry)
-                ).folder()
-        yield str(entry.parent)
+    def _beside(self) -> str:
+        return str(place_of(self.first_entry_file_name).parent)
 
     def _reader(self, picture_key: str) -> Reader:
         path = self._current()
@@ -193,24 +192,3 @@ def _write_rows(rows: _Rows, writer: Writer, path: Path) -> None:
     except BaseException:
         writer.abandon()
         raise
-
-
-def _records(data: Any) -> list[dict[str, Any]]:
-    if isinstance(data, list) and all(isinstance(row, dict) for row in data):
-        return data
-    if hasattr(data, "to_dict") and hasattr(data, "notna"):
-        # pandas marks a missing value by NaN in any column; null is what it means
-        frame = data.astype(object).where(data.notna(), None)
-        records: list[dict[str, Any]] = frame.to_dict("records")
-        return records
-    raise UsageError(f"write() takes a list of dicts or a DataFrame, not {type(data).__name__}")
-
-
-def _pandas() -> Any:
-    try:
-        import pandas
-    except ImportError as error:
-        raise MissingPackageError(
-            "a DataFrame needs pandas: pip install 'dataflow-caption[dataframe]', or read('dict')"
-        ) from error
-    return pandas

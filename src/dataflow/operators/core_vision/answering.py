@@ -18,7 +18,7 @@ from dataflow.core.serving import EngineServing, LLMServingABC
 from dataflow.core.storage import DataFlowStorage, StreamingStorage
 from dataflow.engine.columns import Column, added_columns, values_of
 from dataflow.engine.entry import Entry
-from dataflow.engine.intake import refuse_columns
+from dataflow.engine.intake import refuse_columns, refuse_lacking
 from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.lists import entries_of
 from dataflow.engine.runner import run
@@ -94,6 +94,7 @@ def _run_stream(
     plan = Plan(
         reader=step.reader,
         requests_of=replace(requests, folders=step.folders),
+        needs=requests.needs(),
         serving=serving,
         output=Output(step.output, columns, step.open_writer, overwrite, meta),
         checks=judging.checks,
@@ -172,9 +173,11 @@ def _asked(
     rows: Sequence[dict[str, Any]], requests: RowRequests
 ) -> list[Sequence[Request | RowError]]:
     asked: list[Sequence[Request | RowError]] = []
-    for index, fields in enumerate(rows):
+    numbered = [Row(index, fields, f"row {index}") for index, fields in enumerate(rows)]
+    refuse_lacking(numbered, requests.needs())
+    for row in numbered:
         try:
-            asked.append(requests(Row(index, fields, f"row {index}")))
+            asked.append(requests(row))
         except RowError as error:  # noqa: PERF203 - each row fails by itself
             asked.append([error] * len(requests.prompts))
     return asked

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
-from dataflow.core.errors import BadRowError, InputError, RowError
+from dataflow.core.errors import BadRowError, RowError
 from dataflow.core.picture import ImageRef
 from dataflow.core.request import Request
 from dataflow.core.row import Row
@@ -42,9 +44,8 @@ class RowRequests:
         """For each prompt the request of `row`, or why it makes none.
 
         Raises:
-            BadRowError: the row has no picture.
+            BadRowError: the row has no picture, or lacks a column that was named.
             PictureError: a reference points where data may not point.
-            InputError: the dataset's first row lacks a column that was named.
         """
         pictures: list[ImageRef] = []
         if self.image_key is not None:
@@ -53,6 +54,13 @@ class RowRequests:
             if not pictures:
                 raise BadRowError(f"{row.place}: no picture in {self.image_key!r}")
         return [self._asked(prompt, row, pictures) for prompt in self.prompts]
+
+    def needs(self) -> list[str]:
+        """The columns without which a row makes no request; see `Plan.needs`."""
+        needed = [self.image_key, self.prompt_key]
+        if self.prompt_key is None:
+            needed += [name for prompt in self.prompts for name in names_in(prompt.template)]
+        return [name for name in needed if name is not None]
 
     def _asked(self, prompt: Prompt, row: Row, pictures: Sequence[ImageRef]) -> Request | RowError:
         system = prompt.sent_system
@@ -79,13 +87,18 @@ class RowRequests:
         return None
 
 
+def names_in(template: object) -> Iterator[str]:
+    """The columns that a text with ``{column}`` places names; none of another template."""
+    if isinstance(template, str):
+        for _, place, _, _ in Formatter().parse(template):
+            if place is not None:
+                yield re.split(r"[.\[]", place, maxsplit=1)[0]
+
+
 def _column(row: Row, name: str) -> object:
     if name in row.fields:
         return row.fields[name]
-    columns = ", ".join(map(repr, row.fields)) or "none"
-    message = f"{row.place}: no column {name!r}; there is: {columns}"
-    # the whole dataset lacks it, most likely: say so before anything is spent
-    raise (InputError if row.index == 0 else BadRowError)(message)
+    raise BadRowError(row.lacks(name))
 
 
 class _Fields:
