@@ -105,8 +105,9 @@ class CocoReader(FileReader):
     def folder(self) -> str:
         """Where the pictures are: the first usual place that has one of the first 1,000.
 
-        These are, each looked at for one picture after the other, the file's folder, ``images``, and the split that the file's name tells
-        (``captions_val2017.json``: ``val2017``), there or one folder up.
+        One picture after the other is looked for in the file's folder, in ``images``, and in the
+        split that the file's name tells (``captions_val2017.json``: ``val2017``), there or one
+        folder up.
         """
         beside = self.path.parent
         split = _SPLIT.search(self.path.stem)
