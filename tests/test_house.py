@@ -27,7 +27,7 @@ WRAPPED_BY = {
     "huggingface_hub": ("serving/hub.py", "formats/hub_push.py"),
     "genai_prices": ("billing/price_list.py",),
     "pydantic": (),
-    "pandas": ("utils/storage.py",),
+    "pandas": ("utils/frames.py",),
     "pyarrow": ("formats/arrow_", "formats/parquet_", "formats/compression.py"),
     "ijson": (),
     "PIL": ("images/",),
