@@ -139,6 +139,71 @@ def test_an_output_format_that_is_none_is_refused(dataflow, pictures, server):
     assert "one of json, jsonl" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "output", "told"),
+    [
+        *((name, "o.jsonl", "one of json,") for name in ("files", "parquets", "saved", "hf", "ms")),
+        ("coco", "o.jsonl", ".jsonl is not the ending of --output-format coco; name the output"),
+        ("json", "o.csv.gz", ".csv.gz is not the ending"),
+        ("feather", "o.arrow", ".arrow is not the ending"),
+    ],
+)
+def test_an_output_format_that_its_ending_contradicts_is_refused(
+    dataflow, pictures, server, name, output, told
+):
+    pictures(1)
+    done = dataflow("caption", "photos", "--output-format", name, "-o", output, *api(server))
+    assert (done.returncode, server.asked) == (2, 0)
+    assert told in " ".join(done.stderr.split())
+
+
+def test_an_output_format_alone_gives_the_output_its_ending(dataflow, pictures, server):
+    pictures(1)
+    done = dataflow("caption", "photos", "--output-format", "coco", *api(server))
+    assert done.returncode == 0, done.stderr
+    whole = json.loads((dataflow.folder / "photos.captions.json").read_text())
+    assert whole["images"][0]["file_name"] == "photos/00000.jpg"
+
+
+@pytest.mark.parametrize("name", ["coco", "llava"])
+def test_the_column_of_the_pictures_is_named_in_the_output(dataflow, pictures, server, name):
+    pictures(1)
+    (dataflow.folder / "in.jsonl").write_text('{"foto": "photos/00000.jpg", "n": 1}\n')
+    command = [
+        "caption",
+        "in.jsonl",
+        "-o",
+        "o.json",
+        "--output-format",
+        name,
+        "--image-key",
+        "foto",
+    ]
+    done = dataflow(*command, "--drop", "foto", *api(server))
+    assert (done.returncode, server.asked) == (2, 0)
+    assert f"the format {name} needs the column 'foto'; leave out --drop foto" in done.stderr
+    done = dataflow(*command, *api(server))
+    assert done.returncode == 0, done.stderr
+    written = json.loads((dataflow.folder / "o.json").read_text())
+    found = written["images"][0]["file_name"] if name == "coco" else written[0]["image"]
+    assert found == "photos/00000.jpg"
+
+
+def test_fields_that_are_nowhere_or_both_kept_and_dropped_are_told(dataflow, pictures, server):
+    pictures(1)
+    (dataflow.folder / "in.jsonl").write_text('{"image": "photos/00000.jpg"}\n')
+    command = ["caption", "in.jsonl", "-o", "o.jsonl", *api(server)]
+    done = dataflow(*command, "--keep", "nope")
+    assert (done.returncode, server.asked) == (2, 0)
+    assert "has a column 'nope' to keep; there is: 'image'" in done.stderr
+    done = dataflow(*command, "--keep", "image", "--drop", "image")
+    assert (done.returncode, server.asked) == (2, 0)
+    assert "--keep image and --drop image contradict" in done.stderr
+    done = dataflow(*command, "--drop", "nope")
+    assert (done.returncode, server.asked) == (0, 1), done.stderr
+    assert "--drop nope: no row of the first 1,000 has this column" in done.stderr
+
+
 def test_an_output_folder_that_is_not_ours_is_refused(dataflow, server):
     write_shards(dataflow.folder / "shards", 1, 1)
     (dataflow.folder / "out").mkdir()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.core.errors import InputError, OutputError
+from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.fields import FieldChoice
 from dataflow.formats.number_set import NumberSet
@@ -27,6 +27,10 @@ WHOLE = """{"info": {"year": 2014, "version": 1.10},
  "annotations": [{"image_id": 9, "id": 70, "caption": "by hand"},
    {"image_id": 4, "id": 12, "caption": "also"}],
  "type": "captions"}"""
+
+
+def dropped(*names):
+    return FieldChoice(drop=frozenset(names))
 
 
 def captioned(path, output, captions, columns=("caption",), **options):
@@ -134,10 +138,13 @@ def test_fields_can_be_left_out_but_not_the_id(coco, tmp_path):
         {"id": 9, "file_name": "a.jpg"},
         {"license": 1, "id": 4, "file_name": "b.jpg"},
     ]
-    with pytest.raises(OutputError, match="needs its 'id'"):
-        captioned(
-            coco, tmp_path / "out.json", ["1", "2"], choice=FieldChoice(drop=frozenset({"id"}))
-        )
+    with pytest.raises(UsageError, match="coco needs the column 'id'; leave out --drop id"):
+        writer_for("o.json", open_reader(coco), [], format_name="coco", choice=dropped("id"))
+    kept = FieldChoice(frozenset({"file_name"}))
+    with pytest.raises(UsageError, match="coco needs the column 'id'; add --keep id"):
+        writer_for("o.json", open_reader(coco), [], format_name="coco", choice=kept)
+    with pytest.raises(UsageError, match="coco needs the column 'file_name'"):
+        writer_for("o.json", open_reader(coco), [], format_name="coco", choice=dropped("file_name"))
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "b.jpg"])
@@ -225,6 +232,17 @@ def test_the_file_name_is_that_of_the_first_picture_of_the_column_asked_for(tmp_
     assert image["image"] == "other.png"
     if isinstance(picture, list):
         assert image["foto"] == picture
+
+
+def test_what_tells_the_file_name_cannot_be_left_out(tmp_path):
+    row = {"foto": "a.jpg", "file_name": "b.jpg"}
+    neither = dropped("foto", "file_name")
+    with pytest.raises(UsageError, match="coco needs the column 'foto'; leave out --drop foto"):
+        from_lines(tmp_path, row, picture_key="foto", choice=neither)
+    [image] = from_lines(tmp_path, row, picture_key="foto", choice=dropped("foto"))["images"]
+    assert image == {"id": 1, "file_name": "b.jpg"}
+    [image] = from_lines(tmp_path, row, picture_key="foto", choice=dropped("file_name"))["images"]
+    assert image == {"id": 1, "file_name": "a.jpg", "foto": "a.jpg"}
 
 
 def test_a_picture_that_no_column_shows_gives_the_file_name(tmp_path):

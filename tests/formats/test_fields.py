@@ -11,6 +11,7 @@ from hypothesis import given, settings
 
 from dataflow.core.errors import UsageError
 from dataflow.formats.fields import FieldChoice
+from dataflow.formats.first_rows import not_there
 from dataflow.formats.json_text import without
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
@@ -118,3 +119,32 @@ def test_fields_of_json_keep_their_digits_where_they_are_written_anew(tmp_path, 
         writer.write(row, {"caption": "A."})
     writer.close()
     assert exact in (output).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("keep", "message"),
+    [
+        ("b", "none of the first 1,000 rows has a column 'b' to keep; there is: 'a', 'x'"),
+        ("late", "only later rows have, leave out the others with --drop"),
+        ("a,x", "name each column with a --keep of its own"),
+    ],
+)
+def test_a_field_to_keep_that_no_first_row_has_is_told(tmp_path, keep, message):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"a": 1}\n' * 999 + '{"x": 1}\n{"late": 1}\n')
+    for there in ("a", "x"):
+        writer_for("o.jsonl", open_reader(source), [], choice=FieldChoice(frozenset({there})))
+    with pytest.raises(UsageError, match=message):
+        writer_for("o.jsonl", open_reader(source), [], choice=FieldChoice(frozenset({keep})))
+
+
+def test_without_rows_any_field_can_be_kept(tmp_path):
+    (tmp_path / "in.jsonl").touch()
+    choice = FieldChoice(frozenset({"a"}))
+    writer_for("o.jsonl", open_reader(tmp_path / "in.jsonl"), [], choice=choice)
+
+
+def test_fields_to_drop_that_are_not_there_are_known(tmp_path):
+    (tmp_path / "in.jsonl").write_text('{"a": 1}\n')
+    choice = FieldChoice(drop=frozenset({"a", "b"}))
+    assert not_there(open_reader(tmp_path / "in.jsonl"), choice) == ["b"]

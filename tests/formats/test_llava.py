@@ -115,3 +115,11 @@ def test_cocos_picture_is_named_under_image_though_fields_are_left_out(tmp_path)
     [one] = written(tmp_path, reader.rows(), ["A"], reader, choice=choice)
     assert (one["id"], one["image"], sorted(one)) == (3, "a.jpg", ["conversations", "id", "image"])
     assert one["conversations"][0]["value"] == "<image>\nWhat is it?"
+
+
+def test_the_picture_cannot_be_left_out(tmp_path):
+    source = tmp_path / "in.jsonl"
+    source.write_text('{"id": 1, "foto": "a.jpg"}\n')
+    choice = FieldChoice(frozenset({"id"}))
+    with pytest.raises(UsageError, match="llava needs the column 'foto'; add --keep foto"):
+        written(tmp_path, [], [], open_reader(source), choice=choice, picture_key="foto")

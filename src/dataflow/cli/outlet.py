@@ -10,19 +10,22 @@ from typing import Any
 from dataflow.cli.choices.caption import Choices
 from dataflow.cli.choices.output import ExistingCaption
 from dataflow.cli.choices.source import OnBadRow
+from dataflow.cli.console import say
 from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
 from dataflow.engine.columns import Column
 from dataflow.engine.place import stand_in, true_place
 from dataflow.formats.compression import ending_of
 from dataflow.formats.fields import FieldChoice
+from dataflow.formats.first_rows import LOOKED_AT, not_there
 from dataflow.formats.input_file import told
 from dataflow.formats.originals import Originals
+from dataflow.formats.outputs import check_named, usual_ending
 from dataflow.formats.parts import part_name, parts_of
 from dataflow.formats.pick import Pick, split_pattern
 from dataflow.formats.plain_value import cell
 from dataflow.formats.recognise import is_among, is_shard, kind_of
-from dataflow.formats.registry import FORMATS, is_folder, open_reader, output_format, writer_for
+from dataflow.formats.registry import is_folder, open_reader, output_format, writer_for
 from dataflow.formats.sidecar import FIELD, Sidecars, SidecarWriter
 from dataflow.images.shown import shown_url
 from dataflow.remote.place import Place, RemotePath, is_remote, is_url, place_of
@@ -62,13 +65,9 @@ def target_of(choices: Choices) -> Path:
         )
     if choices.journal is not None:
         raise UsageError("--journal is about outputs at a URL; beside a file the journal lies")
-    if choices.output is None and kind_of(choices.source) in {"hf", "ms"}:
-        target = Path(choices.source.split(":")[1].rpartition("/")[2] + ".captions.parquet")
-    elif choices.output is None:
-        target = _beside_source(choices.source, _default_ending(choices.source))
-    else:
-        target = Path(choices.output)
-    target = true_place(target)
+    target = true_place(
+        _default_target(choices) if choices.output is None else Path(choices.output)
+    )
     _check(choices, target)
     return target
 
@@ -98,6 +97,15 @@ def place_of_output(choices: Choices, target: Path) -> Place:
     """Where the finished output goes: `target`, or the URL for which it stands."""
     is_url = choices.output is not None and is_remote(choices.output)
     return RemotePath(choices.output or "") if is_url else target
+
+
+def _default_target(choices: Choices) -> Path:
+    name = choices.output_format
+    ending = None if name is None else f".captions{usual_ending(name)}"
+    if kind_of(choices.source) in {"hf", "ms"}:
+        stem = choices.source.split(":")[1].rpartition("/")[2]
+        return Path(stem + (ending or ".captions.parquet"))
+    return _beside_source(choices.source, ending or _default_ending(choices.source))
 
 
 def _beside_source(source: str, ending: str) -> Path:
@@ -130,13 +138,12 @@ def format_of(choices: Choices, target: Place) -> str | None:
     """The output's format by name, where its ending does not tell.
 
     Raises:
-        UsageError: there is no such format.
+        UsageError: there is no such format, or the ending is that of another.
     """
-    if choices.output_format is not None and choices.output_format not in FORMATS:
-        raise UsageError(
-            f"unknown --output-format {choices.output_format}; one of {', '.join(FORMATS)}"
-        )
-    return choices.output_format or output_format(choices.source, target)
+    if choices.output_format is None:
+        return output_format(choices.source, target)
+    check_named(choices.output_format, target)
+    return choices.output_format
 
 
 def _check(choices: Choices, target: Path) -> None:
@@ -244,7 +251,9 @@ def writer_of(
             "LLaVA's format holds one question for all and its answer: leave out --prompt-file, "
             "--prompt-template and --n, or write another format"
         )
-    keep = None if choices.keep is None else frozenset(choices.keep)
+    choice = _choice(choices)
+    if nowhere := not_there(reader, choice):
+        say(f"--drop {nowhere[0]}: no row of the first {LOOKED_AT:,} has this column", "yellow")
     return writer_for(
         target,
         reader,
@@ -252,9 +261,17 @@ def writer_of(
         format_name=format_name,
         question=choices.prompt or DEFAULT_QUESTION,
         picture_key=choices.image_key,
-        choice=FieldChoice(keep, frozenset(choices.drop or ())),
+        choice=choice,
         rows_per_file=choices.rows_per_file,
     )
+
+
+def _choice(choices: Choices) -> FieldChoice:
+    both = sorted({*(choices.keep or ())} & {*(choices.drop or ())})
+    if both:
+        raise UsageError(f"--keep {both[0]} and --drop {both[0]} contradict; leave out one of them")
+    keep = None if choices.keep is None else frozenset(choices.keep)
+    return FieldChoice(keep, frozenset(choices.drop or ()))
 
 
 def may_replace(choices: Choices, columns: Sequence[Column]) -> bool:

@@ -10,9 +10,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import json
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,6 +20,7 @@ from dataflow.core.dataset import Reader
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.formats.csv_file import CsvReader
+from dataflow.formats.first_rows import first_rows
 from dataflow.formats.folder import FolderReader
 from dataflow.formats.input_file import shown, told
 from dataflow.formats.parts import parts_of
@@ -31,9 +31,6 @@ from dataflow.remote.place import place_of
 
 USUAL = ("caption", "captions", "text", "conversations", "messages", "answer", "output")
 """The names that captions usually stand under; the first that is there is taken."""
-
-_LOOKED_AT = 1000
-"""Rows or pictures at the start among which a column, or a sidecar, must be found."""
 
 _SHAPES = (("from", "value"), ("role", "content"))
 _MODEL = ("gpt", "assistant")
@@ -77,7 +74,7 @@ class Captioned:
 
     def first_value(self, column: str) -> Any:
         """What stands in `column` in the first row that has something there; None without one."""
-        rows = _first_rows(self.reader)
+        rows = first_rows(self.reader)
         values = (self.unpacked(row.fields.get(column)) for row in rows)
         return next((value for value in values if value is not None), None)
 
@@ -237,19 +234,10 @@ def _narrow(reader: Any, names: tuple[str, ...]) -> None:
             one.columns = (*names, "key")  # by which img2dataset's pictures are found
 
 
-def _first_rows(reader: Reader) -> Iterator[Row]:
-    rows = reader.rows()
-    try:
-        yield from itertools.islice(rows, _LOOKED_AT)
-    finally:
-        if isinstance(rows, Generator):
-            rows.close()
-
-
 def _ending_beside(pictures: FolderReader, path: str, picture_key: str) -> str:
     """The ending of most of the sidecars beside the first pictures."""
     found = dict.fromkeys(ENDINGS, 0)
-    for row in _first_rows(pictures):
+    for row in first_rows(pictures):
         for ending in found:
             found[ending] += Path(Sidecars(ending).beside(row.fields[picture_key])).exists()
     best = max(found, key=found.__getitem__)
@@ -275,7 +263,7 @@ def _chosen(
         names = dict.fromkeys(known)
         there = {name for name in wanted if name in names}
     else:
-        for row in _first_rows(reader):
+        for row in first_rows(reader):
             names |= dict.fromkeys(row.fields)
             there |= {name for name in wanted if name in row.fields}
             if there and (not asked or len(there) == len(asked)):

@@ -17,6 +17,7 @@ from typing import IO, Any
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
 from dataflow.formats.coco_text import Piece, pieces
+from dataflow.formats.first_rows import names_in
 from dataflow.formats.input_file import FileReader, open_text, wrong_at
 from dataflow.formats.json_scan import JsonWindow
 from dataflow.formats.json_text import exact, one_line, row_object
@@ -121,6 +122,23 @@ class CocoReader(FileReader):
         return str(beside)
 
 
+def needed(source: Source) -> tuple[str, ...]:
+    """The columns that must not be left out, of those that there are.
+
+    Of COCO, what its annotations and its pictures are found by; else what tells ``file_name``.
+
+    Raises:
+        InputError: the dataset's first rows cannot be read.
+    """
+    if source.reader is None:
+        return ()
+    names = names_in(source.reader, ("id", _FILE_NAME))
+    if isinstance(source.reader, CocoReader):
+        return tuple(name for name in ("id", _FILE_NAME) if name in names)
+    is_told = _FILE_NAME in names and source.choice.takes(_FILE_NAME)
+    return () if is_told else source.needed_picture()
+
+
 class CocoWriter(FileWriter):
     """A COCO file being written: the source's members as they were, and each row's new captions.
 
@@ -155,10 +173,6 @@ class CocoWriter(FileWriter):
                 self._captions.write(line + b"\n")
         except OSError as error:
             raise self._file.refused(error) from error
-        except KeyError as error:
-            raise OutputError(
-                f"{row.place}: an image of COCO needs its {error}; keep it"
-            ) from error
         except (TypeError, ValueError) as error:
             raise OutputError(f"{row.place}: cannot be written as JSON: {error}") from error
 

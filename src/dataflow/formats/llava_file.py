@@ -23,6 +23,15 @@ _TURNS = ("conversations", "conversation")
 _PICTURE, _COLUMN = "<image>", "image"
 
 
+def needed(source: Source) -> tuple[str, ...]:
+    """The columns that must not be left out: the one with the picture, where there is such.
+
+    Raises:
+        InputError: the dataset's first rows cannot be read.
+    """
+    return source.needed_picture()
+
+
 class LlavaWriter(JsonWriter):
     """A file of LLaVA's conversations being written.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,9 +40,11 @@ class Format:
         folder_writer: ``"module:class"`` of what writes a folder instead of a file, called with
             where it may be written first, the folder's path and a `Source`; None where there is
             no such.
-        chooses: Whether its writer leaves fields out itself, for it needs the whole row.
-        stays_at: The endings of an output at which a dataset of this format keeps it; an empty one
-            for a folder.
+        needs: ``"module:function"`` that tells which of the rows' columns must be written, called
+            with a `Source`; the writer leaves fields out itself, for it needs the whole row. None
+            where no column is needed.
+        stays_at: The endings at which an output may have this format though they do not mean it,
+            and at which a dataset known to be of this format keeps it; an empty one for a folder.
     """
 
     endings: tuple[str, ...]
@@ -52,7 +54,7 @@ class Format:
     is_text: bool = False
     has_pictures: bool = False
     folder_writer: str | None = None
-    chooses: bool = False
+    needs: str | None = None
     stays_at: tuple[str, ...] = ()
 
 
@@ -126,7 +128,7 @@ FORMATS = {
         reader=f"{_HERE}.coco_file:CocoReader",
         writer=f"{_HERE}.coco_file:CocoWriter",
         has_pictures=True,
-        chooses=True,
+        needs=f"{_HERE}.coco_file:needed",
         stays_at=COCO_ENDINGS,
     ),
     "llava": Format(
@@ -134,7 +136,8 @@ FORMATS = {
         description="LLaVA's conversations of human and gpt",
         reader=f"{_HERE}.json_file:JsonReader",
         writer=f"{_HERE}.llava_file:LlavaWriter",
-        chooses=True,
+        needs=f"{_HERE}.llava_file:needed",
+        stays_at=COCO_ENDINGS,
     ),
     "files": Format(
         endings=(),
@@ -146,7 +149,6 @@ FORMATS = {
         endings=(),
         description="several Parquet files, by a pattern or in a folder, also img2dataset's",
         reader=f"{_HERE}.parquet_folder:ParquetFolderReader",
-        writer=f"{_HERE}.parquet_output:ParquetWriter",
         has_pictures=True,
     ),
     "saved": Format(
@@ -161,14 +163,12 @@ FORMATS = {
         endings=(),
         description="a dataset of the Hugging Face hub, as a stream",
         reader=f"{_HERE}.hub_dataset:HubReader",
-        writer=f"{_HERE}.parquet_output:ParquetWriter",
         has_pictures=True,
     ),
     "ms": Format(
         endings=(),
         description="a dataset of ModelScope",
         reader=f"{_HERE}.modelscope_dataset:ModelScopeReader",
-        writer=f"{_HERE}.parquet_output:ParquetWriter",
         has_pictures=True,
     ),
     "pickle": Format(
@@ -176,6 +176,7 @@ FORMATS = {
         description="a pickled DataFrame or list of dicts; runs the code inside it",
         reader=f"{_HERE}.pickle_file:PickleReader",
         writer=f"{_HERE}.pickle_file:PickleWriter",
+        stays_at=(".pkl", ".pickle"),
     ),
 }
 """Name → format. A new format is one entry here, one module, and one line in the contract tests."""
@@ -229,7 +230,7 @@ def open_reader(
             return pictures
         if sidecars is not None or pick != Pick():
             raise UsageError(f"{shown(place)}: only a folder has pictures to choose and sidecars")
-        chosen = _by_ending(ending)
+        chosen = by_ending(ending)
         if chosen is None:
             raise _unknown(shown(place), ending)
         return _opened(chosen, place, picture_key, skip_bad_rows)
@@ -261,17 +262,20 @@ def writer_for(
         picture_key: The column with the picture, for formats that name it (COCO, LLaVA).
 
     Raises:
-        UsageError: `choice` keeps a column that the dataset lacks, as far as that is known, or the
-            ending is none of the known ones.
+        UsageError: `choice` keeps a column that the dataset or its first rows lack, or leaves out
+            one that the format needs, or the ending is none of the known ones.
+        InputError: the dataset's first rows cannot be read.
     """
     ending = ending_of(output)
-    chosen = FORMATS[format_name] if format_name in FORMATS else _by_ending(ending)
+    chosen = FORMATS[format_name] if format_name in FORMATS else by_ending(ending)
     if chosen is None:
         raise UsageError(
             f"{shown(output)}: the ending {ending!r} is no format that can be written; known are "
             f"{known_endings()}"
         )
     source = Source(reader, columns, choice, question, picture_key)
+    if chosen.needs and not choice.is_all:
+        _check_needed(format_name or ending, _imported(chosen.needs)(source), choice)
     if chosen.folder_writer and is_folder(output, format_name):
         return _folder_opener(chosen.folder_writer, place_of(output), source, rows_per_file)
     if chosen.writer is None:
@@ -284,7 +288,7 @@ def writer_for(
         except BaseException:
             file.abandon()
             raise
-        return writer if choice.is_all or chosen.chooses else ChoosingWriter(writer, choice)
+        return writer if choice.is_all or chosen.needs else ChoosingWriter(writer, choice)
 
     def open_parts(path: Path) -> Writer:
         return PartsWriter(path, open_one, rows_per_file or 1)
@@ -294,7 +298,7 @@ def writer_for(
 
 def is_known(name: str) -> bool:
     """Whether a file called `name` has the ending of a format that is read and written."""
-    return _by_ending(ending_of(name)) is not None
+    return by_ending(ending_of(name)) is not None
 
 
 def known_endings() -> str:
@@ -351,7 +355,15 @@ def _unknown(name: str, ending: str) -> InputError:
     )
 
 
-def _by_ending(ending: str) -> Format | None:
+def _check_needed(name: str, columns: Sequence[str], choice: FieldChoice) -> None:
+    for column in columns:
+        if not choice.takes(column):
+            cure = f"leave out --drop {column}" if column in choice.drop else f"add --keep {column}"
+            raise UsageError(f"the format {name} needs the column {column!r}; {cure}")
+
+
+def by_ending(ending: str) -> Format | None:
+    """The format that `ending`, as `ending_of` tells it, means; None where it means none."""
     compression = compression_of("x" + ending)
     plain = ending.removesuffix(compression)
     fits = (

@@ -7,10 +7,10 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from dataflow.core.dataset import Columns, Holds, Reader
-from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.formats.arrow_rows import infer_schema, with_strings
 from dataflow.formats.fields import FieldChoice
+from dataflow.formats.first_rows import check_kept, names_in
 from dataflow.formats.number_set import NumberSet
 
 
@@ -34,7 +34,8 @@ class Source:
         picture_key: The column with the picture; a row may have it without showing it.
 
     Raises:
-        UsageError: a field is to be kept that the dataset has not, where its columns are known.
+        UsageError: a field is to be kept that the dataset, or none of its first rows, has.
+        InputError: the first rows cannot be read.
     """
 
     def __init__(
@@ -53,13 +54,8 @@ class Source:
         )
         self.added = list(self.shapes)
         self.choice = choice
-        known = None if reader is None or not choice.keep else reader.column_names()
-        missing = set() if known is None or not choice.keep else choice.keep - set(known)
-        if known is not None and missing:
-            raise UsageError(
-                f"there is no column {min(missing)!r} to keep; there is: "
-                f"{', '.join(map(repr, known)) or 'none'}"
-            )
+        if reader is not None:
+            check_kept(reader, choice)
 
     @cached_property
     def names(self) -> list[str] | None:
@@ -81,6 +77,15 @@ class Source:
             if not row.fields.keys() <= seen.keys():
                 seen.update(dict.fromkeys(row.fields))
         return [name for name in seen if self.choice.takes(name)]
+
+    def needed_picture(self) -> tuple[str, ...]:
+        """The picture's column, where it has to be written so that the picture is named.
+
+        Raises:
+            InputError: the dataset's first rows cannot be read.
+        """
+        key = self.picture_key
+        return (key,) if self.reader and key in names_in(self.reader, (key,)) else ()
 
     @cached_property
     def has_own_numbers(self) -> bool:
