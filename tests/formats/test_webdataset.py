@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import tarfile
@@ -291,6 +292,7 @@ def test_a_shard_of_many_samples_takes_the_memory_of_one(tmp_path):
     assert peak < 8_000_000
 
 
+@promise("several files", "webdataset shards")
 @pytest.mark.parametrize(
     ("name", "files"),
     [
@@ -355,6 +357,29 @@ def test_a_shard_whose_captions_are_others_is_written_again(tmp_path):
     assert captions == ["c0", "c1", "c2", "new", "c4", "c5"]
 
 
+@promise("empty", "webdataset shards")
+def test_a_shard_without_samples_stays_one(tmp_path):
+    """Where every download failed, img2dataset leaves such; loaders name shards by their number."""
+    folder = write_shards(tmp_path / "in", 2, 2)
+    write_tar(folder / "00000.5.tar", [])
+    write_tar(folder / "00002.tar", [])
+    output = captioned(open_reader(folder), tmp_path / "out")
+    names = ["00000.5.tar", "00000.tar", "00001.tar", "00002.tar"]
+    assert sorted(os.listdir(output)) == names
+    assert [len(members_in(output / name)) for name in names] == [0, 6, 6, 0]
+    assert len(rows_of(output)) == 4
+
+
+def test_shards_that_a_run_did_not_get_to_are_not_written(tmp_path):
+    reader = open_reader(write_shards(tmp_path / "in", 3, 2))
+    output = tmp_path / "out"
+    writer = writer_for(output, reader, ["caption"], format_name="webdataset")(output)
+    for row in itertools.islice(reader.rows(), 2):
+        writer.write(row, {"caption": "c"})
+    writer.close()
+    assert os.listdir(output) == ["00000.tar"]
+
+
 def test_a_shard_that_was_touched_is_written_again(tmp_path):
     reader = open_reader(write_shards(tmp_path / "in", 2, 2))
     output = captioned(reader, tmp_path / "out")
@@ -363,6 +388,12 @@ def test_a_shard_that_was_touched_is_written_again(tmp_path):
         notes.write('{"shard": "00001.t')  # a kill in the middle of a note
     captioned(reader, output)
     assert [row.fields["caption"] for row in rows_of(output)] == ["c0", "c1", "c2", "c3"]
+
+
+def test_a_folder_of_shards_is_not_written_in_parts(tmp_path):
+    reader = open_reader(write_shards(tmp_path / "in", 2, 1))
+    with pytest.raises(UsageError, match="a folder has files of its own; leave --rows-per-file"):
+        writer_for(tmp_path / "out", reader, [], format_name="webdataset", rows_per_file=2)
 
 
 def test_what_cannot_be_a_folder_of_shards_is_refused(tmp_path):

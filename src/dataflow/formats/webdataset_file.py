@@ -112,6 +112,9 @@ class WebDatasetReader:
         skip_bad_rows: Leave out each sample that cannot be read, and the rest of a shard that is
             damaged, and note it in `skipped`; otherwise it is an error.
 
+    Attributes:
+        passed: Of so many shards the latest call of `rows` has given every sample so far.
+
     Raises:
         InputError: there are no shards.
     """
@@ -120,6 +123,7 @@ class WebDatasetReader:
         self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         self.skipped = Skipped()
+        self.passed = 0
         self.shards = shards_in(path) if path.is_dir() else files_for(path)
         self._path = path
         self._picture_key = picture_key
@@ -133,12 +137,14 @@ class WebDatasetReader:
                 and is not to be skipped; the message names the shard and the byte or the sample.
         """
         self.skipped = Skipped()
+        self.passed = 0
         tell = self.skipped.add if self._skip_bad_rows else _raised
         index = 0
         for shard in range(len(self.shards)):
             for row in self.rows_of(shard, index, tell):
                 yield row
                 index = row.index + 1
+            self.passed = shard + 1
 
     def rows_of(
         self, shard: int, index: int = 0, tell: Callable[[InputError], None] | None = None

@@ -57,6 +57,7 @@ class ShardsWriter:
         self._names = _names_of(self._reader.shards, target)
         self._notes = _Notes(part.with_suffix(".shards"))
         self._shard: _Shard | None = None
+        self._begun: set[int] = set()
         self._desk = target if isinstance(target, Path) else part
         try:
             self._desk.mkdir(parents=True, exist_ok=True)
@@ -72,8 +73,12 @@ class ShardsWriter:
         self._shard.take(row, added)
 
     def close(self) -> None:
-        """Finish the last shard."""
+        """Finish the last shard; one that was read and has no samples has none here, too."""
         self._finish()
+        for number in range(self._reader.passed):
+            if number not in self._begun:
+                self._shard = self._begin(number)
+                self._finish()
 
     def move_in(self, target: Place) -> None:
         """Nothing is left to be moved: each shard went to its place when it was whole."""
@@ -89,6 +94,7 @@ class ShardsWriter:
             self._desk.rmdir()  # only where nothing is in it
 
     def _begin(self, number: int) -> _Shard:
+        self._begun.add(number)
         origin = _version(self._reader.shards[number])
         asked = repr((*origin, self._source.choice, self._source.added))
         place = self._target / self._names[number]
