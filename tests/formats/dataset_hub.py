@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import functools
 import hashlib
 import json
 import re
@@ -21,11 +22,14 @@ TOKEN = "hf_of_the_test"
 
 
 class DatasetHub:
-    """Serves `repos`: name → {file → bytes}. `refuse` names a kind of request that fails."""
+    """Serves `repos`: name → {file → bytes}.
+
+    `refuse` names a kind of request that fails; `given` counts the bytes of files.
+    """
 
     def __init__(self, repos=None):
         self.repos = repos or {}
-        self.stored, self.asked, self.created = {}, [], []
+        self.stored, self.asked, self.created, self.given = {}, [], [], 0
         self.refuse = None
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
@@ -97,7 +101,7 @@ class DatasetHub:
                 path = under + rest.partition("/")[0]
                 listed[path] = {"type": "directory", "path": path, "oid": COMMIT, "size": 0}
             else:
-                oid = hashlib.sha1(data).hexdigest()
+                oid = digest_of(data)
                 listed[name] = {"type": "file", "path": name, "size": len(data), "oid": oid}
         if under and not listed:
             return missing("EntryNotFound")
@@ -115,12 +119,14 @@ class DatasetHub:
         data = self.repos.get(repo, {}).get(name)
         if data is None:
             return missing("EntryNotFound" if repo in self.repos else "RepoNotFound")
-        headers = {"ETag": f'"{hashlib.sha1(data).hexdigest()}"', "X-Repo-Commit": COMMIT}
+        headers = {"ETag": f'"{digest_of(data)}"', "X-Repo-Commit": COMMIT}
         found = re.match(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
         if not found:
+            self.given += len(data)
             return web.Response(body=data, headers=headers)
         start, end = int(found[1]), min(int(found[2] or len(data)), len(data) - 1)
         headers["Content-Range"] = f"bytes {start}-{end}/{len(data)}"
+        self.given += end + 1 - start
         return web.Response(status=206, body=data[start : end + 1], headers=headers)
 
     def _preupload(self, request, body, repo):
@@ -185,6 +191,12 @@ ROUTES = [
     (r"/lfs/([0-9a-f]{64})", "_store"),
 ]
 NEEDS_TOKEN = {"_whoami", "_create", "_preupload", "_commit", "_batch"}
+
+
+@functools.lru_cache(maxsize=8)
+def digest_of(data):
+    """What a file is known by; once, for a large one is asked for in many parts."""
+    return hashlib.sha1(data).hexdigest()
 
 
 def missing(code, status=404):

@@ -2,6 +2,9 @@
 
 Nothing is kept on the disk: the rows are fetched as they are read, each time they are read. They
 keep their Arrow types and features; pictures that stand in files of their own come as bytes too.
+
+The package datasets finds the files and their features, and reads all formats but Parquet. That is
+read here: its scanner holds a whole file, and has threads that abort a process which ends before.
 """
 
 from __future__ import annotations
@@ -13,6 +16,8 @@ from typing import Any
 
 from dataflow.core.errors import InputError, MissingPackageError, StopRunError
 from dataflow.formats.arrow_batches import ArrowBatchReader, first_line
+from dataflow.formats.parquet_file import ParquetReader
+from dataflow.remote.place import place_of
 
 _BATCH_ROWS = 64  # rows in flight keep their whole batch alive
 
@@ -46,9 +51,16 @@ class HubReader(ArrowBatchReader):
         _ = self._stream  # what is wrong with the name is told at once
 
     def count(self) -> int | None:
-        """The number of rows, where the hub tells it."""
+        """The number of rows, where the hub tells it, or the ends of Parquet files.
+
+        Raises:
+            InputError: a file cannot be had.
+        """
         split = (self._stream.info.splits or {}).get(str(self._stream.split))
-        return None if split is None else split.num_examples or None
+        if split is not None and split.num_examples:
+            return int(split.num_examples)
+        files = self._parquet()
+        return sum(file.count() for file in files) if files else None
 
     def schema(self) -> Any:
         """The rows' `pyarrow.Schema`, with their features in its metadata."""
@@ -69,7 +81,8 @@ class HubReader(ArrowBatchReader):
         try:
             place = self.place(self._repo)
             config, split = self._config_and_split(datasets, place)
-            found = datasets.load_dataset(place, config, split=split, streaming=True)
+            self._builder = datasets.load_dataset_builder(place, config)
+            found = self._builder.as_streaming_dataset(split=split)
             if split is None:
                 found = self._only_split(found)
             if found.features is None:
@@ -106,19 +119,19 @@ class HubReader(ArrowBatchReader):
         )
 
     def _batches(self) -> Iterator[Any]:
-        from datasets.table import embed_table_storage
+        from datasets.table import embed_table_storage, table_cast
 
         done = 0
-        # decoded pictures would be encoded anew, and no longer be the same
-        raw = self._stream.decode(False).with_format("arrow")
-        tables = iter(raw.iter(batch_size=_BATCH_ROWS))
+        tables = self._tables()
         while True:
             try:
                 table = next(tables, None)
                 if table is None:
                     return
-                whole = embed_table_storage(table.combine_chunks())
+                whole = embed_table_storage(table_cast(table.combine_chunks(), self.schema()))
                 batches = whole.cast(self.schema()).to_batches()
+            except StopRunError:
+                raise
             except Exception as error:
                 raise InputError(
                     f"{self.name}, row {done} or soon after: cannot be fetched "
@@ -127,3 +140,22 @@ class HubReader(ArrowBatchReader):
             for batch in batches:
                 yield batch
                 done += batch.num_rows
+
+    def _tables(self) -> Iterator[Any]:
+        files = self._parquet()
+        if files:
+            for file in files:
+                yield from file.tables()
+            return
+        # decoded pictures would be encoded anew, and no longer be the same
+        raw = self._stream.decode(False).with_format("arrow")
+        yield from raw.iter(batch_size=_BATCH_ROWS)
+
+    def _parquet(self) -> list[ParquetReader]:
+        """The readers of the split's files, where these are Parquet and read whole; else none."""
+        config = self._builder.config
+        is_part = getattr(config, "columns", None) or getattr(config, "filters", None)
+        if type(config).__name__ != "ParquetConfig" or is_part:
+            return []
+        files = config.data_files.get(str(self._stream.split), ())
+        return [ParquetReader(place_of(str(file))) for file in files]

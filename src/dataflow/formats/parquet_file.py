@@ -12,10 +12,12 @@ from typing import Any
 from dataflow.core.errors import InputError
 from dataflow.formats.arrow_batches import ArrowBatchReader, first_line, whole_batches
 from dataflow.formats.input_file import open_input
+from dataflow.remote.place import RemotePath
+from dataflow.remote.stream import BUFFER
 
 _BATCH_BYTES = 8 << 20  # rows in flight keep their whole batch alive, so batches are small
 _BATCH_ROWS = 1024
-_READ_BUFFER = 1 << 20
+_READ_BUFFER = 1 << 20  # of each column; at a URL it is one request
 
 
 class ParquetReader(ArrowBatchReader):
@@ -46,6 +48,16 @@ class ParquetReader(ArrowBatchReader):
         with open_input(self.path, buffer=_READ_BUFFER) as stream:
             return self._open(stream).schema_arrow
 
+    def tables(self) -> Iterator[Any]:
+        """The rows as `pyarrow.Table`s of a few megabytes.
+
+        Raises:
+            InputError: as `rows`.
+        """
+        import pyarrow as pa
+
+        return (pa.Table.from_batches([batch]) for batch in self._batches())
+
     def codecs(self) -> dict[str, str]:
         """How each leaf column is compressed: its path in the schema → the codec's name.
 
@@ -69,7 +81,8 @@ class ParquetReader(ArrowBatchReader):
 
         try:
             # Without pre-buffering and with a read buffer, memory does not grow with the row group.
-            file = pq.ParquetFile(stream, buffer_size=_READ_BUFFER, pre_buffer=False)
+            size = BUFFER if isinstance(self.path, RemotePath) else _READ_BUFFER
+            file = pq.ParquetFile(stream, buffer_size=size, pre_buffer=False)
             self._check_names(file.schema_arrow)
         except (OSError, MemoryError, pa.ArrowException, UnicodeDecodeError) as error:
             raise self._unreadable(error) from error
