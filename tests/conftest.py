@@ -1,10 +1,11 @@
-"""At the end of a run: what was left out of it, and how to run that too."""
+"""Servers of files on loopback; and at the end of a run what was left out of it."""
 
 from __future__ import annotations
 
+import logging
 import signal
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -56,3 +57,54 @@ def pytest_terminal_summary(
     for mark, cure in LEFT_OUT.items():
         if _counts[mark] and f"not {mark}" in expression:
             terminalreporter.write_line(f"left out: {_counts[mark]} tests that {cure}")
+
+
+# The servers' packages are heavy, and few tests need them.
+
+
+@pytest.fixture(scope="session")
+def s3_running() -> Iterator[Any]:
+    """The one server of S3."""
+    from tests.remote.s3_server import S3Server
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(s3_running: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A server of S3 with an empty bucket, at which ``s3://`` leads."""
+    for name, value in s3_running.environment.items():
+        monkeypatch.setenv(name, value)
+    s3_running.clear()
+    return s3_running
+
+
+@pytest.fixture(scope="session")
+def gs_running() -> Iterator[Any]:
+    """The one server of Google Cloud Storage."""
+    from tests.remote.gs_server import GsServer
+
+    for name in ("gcp_storage_emulator", "api.object", "api.bucket"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with GsServer() as server:
+        yield server
+
+
+@pytest.fixture
+def gs(gs_running: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A server of Google Cloud Storage with an empty bucket, at which ``gs://`` leads."""
+    for name, value in gs_running.environment.items():
+        monkeypatch.setenv(name, value)
+    gs_running.clear()
+    return gs_running
+
+
+@pytest.fixture
+def web() -> Iterator[Any]:
+    """A web server without files."""
+    from tests.remote.web_server import WebServer
+
+    with WebServer({}) as server:
+        yield server

@@ -42,7 +42,7 @@ WRAPPED_BY = {
     "fsspec": ("remote/store.py",),
     "botocore": ("remote/store.py",),
     "s3fs": (),
-    "gcsfs": (),
+    "gcsfs": ("remote/store.py",),
     "typer": ("cli/",),
     "rich": ("cli/",),
     "torch": (),

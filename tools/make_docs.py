@@ -138,8 +138,10 @@ def help_of(command: tuple[str, ...]) -> str:
 
 def promise_table() -> str:
     """Format × promise: how many tests of the contract hold the one to the other."""
-    for path in sorted((ROOT / "tests" / "formats").glob("test_*.py")):
-        importlib.import_module(f"tests.formats.{path.stem}")
+    rooms = (ROOT / "tests" / room for room in ("formats", "remote", "cli"))
+    for path in sorted(path for room in rooms for path in room.glob("test_*.py")):
+        if "@promise" in read(path):
+            importlib.import_module(f"tests.{path.parent.name}.{path.stem}")
     return importlib.import_module("tests.formats.promises").table()
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+import pytest
+
 from tests.formats.members import MEMBERS
+from tests.formats.others import OTHERS
 
 Test = TypeVar("Test", bound=Callable[..., object])
 
@@ -24,9 +27,6 @@ PROMISES = {
 }
 """Promise → what it means."""
 
-OTHERS = ("folder", "sidecars", "webdataset shards", "saved folder", "LLaVA", "img2dataset")
-"""What is no dataset file: held to the promises by tests of its own."""
-
 kept: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
 """Format → promise → the names of the tests that hold the format to it."""
 
@@ -39,8 +39,8 @@ def promise(name: str, *formats: str, of_text: bool = False) -> Callable[[Test],
         formats: Which; without any, each member of the contract that makes the promise.
         of_text: Whether it can only be asked of plain text.
     """
-    if name not in PROMISES:
-        raise ValueError(f"no such promise: {name}")
+    if name not in PROMISES or not {*formats} <= {*MEMBERS, *OTHERS}:
+        raise ValueError(f"no such promise or format: {name}, {formats}")
 
     def mark(test: Test) -> Test:
         held = [
@@ -56,21 +56,49 @@ def promise(name: str, *formats: str, of_text: bool = False) -> Callable[[Test],
     return mark
 
 
+def promise_of_others(name: str, *, but: Sequence[str] = ()) -> Callable[[Test], Test]:
+    """Marks a test that holds each kind of `OTHERS` that makes the promise `name` to it.
+
+    The test gets the kind's name as `other`.
+
+    Args:
+        name: A promise.
+        but: Kinds that have tests of their own for it.
+    """
+    held = [
+        kind
+        for kind, other in OTHERS.items()
+        if other.save and name not in other.leaves_out and kind not in but
+    ]
+
+    def mark(test: Test) -> Test:
+        return pytest.mark.parametrize("other", held)(promise(name, *held)(test))
+
+    return mark
+
+
 def table() -> str:
-    """Format × promise: how many tests hold the one to the other."""
+    """Format × promise: how many tests hold the one to the other.
+
+    Raises:
+        ValueError: a format is held to a promise by no test, and no reason is given.
+    """
     lines = [f"| | {' | '.join(PROMISES)} |", "|---" * (len(PROMISES) + 1) + "|"]
     notes: dict[str, str] = {}
-    for name in (*MEMBERS, *OTHERS):
-        left_out = MEMBERS[name].leaves_out if name in MEMBERS else {}
+    for name, kind in {**MEMBERS, **OTHERS}.items():
+        left_out = kind.leaves_out
         cells = []
         for wanted in PROMISES:
             tests = len(kept[name][wanted])
             if wanted in left_out:
                 notes.setdefault(left_out[wanted], f"[{len(notes) + 1}]")
                 cells.append(f"no {notes[left_out[wanted]]}")
+            elif tests:
+                cells.append(f"✓ {tests}")
             else:
-                cells.append(f"✓ {tests}" if tests else "–")
-        lines.append(f"| {f'`{name}`' if name in MEMBERS else name} | {' | '.join(cells)} |")
+                raise ValueError(f"no test holds {name} to the promise {wanted!r}")
+        shown = f"`{name}`" if name in MEMBERS or ":" in name else name
+        lines.append(f"| {shown} | {' | '.join(cells)} |")
     meanings = [f"* **{name}**: {meaning}" for name, meaning in PROMISES.items()]
     footnotes = [f"{mark} {reason}" for reason, mark in notes.items()]
     return "\n".join([*lines, "", *meanings, "", *footnotes])

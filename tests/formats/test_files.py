@@ -195,6 +195,7 @@ def test_types_that_do_not_go_together_are_an_error_that_names_the_file(tmp_path
         open_reader(tmp_path / "a-*.parquet").column_names()
 
 
+@promise("several files", "img2dataset")
 def test_downloads_in_several_folders_are_found_by_a_pattern(tmp_path):
     for number in range(2):
         folder = tmp_path / f"part-{number}" / "00000"

@@ -77,6 +77,29 @@ def test_a_row_without_a_caption_is_left_out(tmp_path):
     ]
 
 
+@promise("fields", "LLaVA")
+@pytest.mark.parametrize(
+    ("choice", "left"),
+    [
+        (FieldChoice(drop=frozenset({"note"})), '"id": "7", "image": "1.jpg", "price": 1.10'),
+        (FieldChoice(frozenset({"note", "id"})), '"image": "1.jpg", "id": "7", "note": "ü"'),
+        (FieldChoice(frozenset({"price"})), '"id": "000000000", "image": "1.jpg", "price": 1.10'),
+    ],
+)
+def test_left_out_fields_are_gone_and_the_others_keep_their_digits(tmp_path, choice, left):
+    """A row always has an id, its picture, and a conversation that ends with the caption."""
+    source, output = tmp_path / "in.json", tmp_path / "out.json"
+    source.write_text('[{"id": "7", "image": "1.jpg", "price": 1.10, "note": "ü"}]')
+    reader = open_reader(source)
+    options = {"format_name": "llava", "question": "What is it?", "choice": choice}
+    writer = writer_for(output, reader, ["caption"], **options)(output)
+    for row in reader.rows():
+        writer.write(row, {"caption": "A."})
+    writer.close()
+    assert f'{{{left}, "conversations": [' in output.read_text()
+    assert json.loads(output.read_text())[0]["conversations"][-1]["value"] == "A."
+
+
 @promise("clear errors", "LLaVA")
 @pytest.mark.parametrize(
     "fields", [{"image": b"x"}, {"image": {"bytes": b"x", "path": None}}, {"conversations": "Hi"}]

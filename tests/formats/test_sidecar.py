@@ -294,6 +294,19 @@ def test_captions_are_not_gathered(folder):
     assert len(list(folder.rglob("*.txt"))) == 3
 
 
+@promise("several files", "sidecars")
+def test_the_pictures_that_a_pattern_stands_for_have_sidecars_and_no_others(folder):
+    touch(folder, "deep/more/d.jpg")
+    sidecars = Sidecars()
+    writer = SidecarWriter(sidecars, "image", "caption")
+    for row in open_reader(f"{folder}/**/[ac]*.jpg", sidecars=sidecars).rows():
+        writer.write(row, {"caption": "A cat."})
+    writer.close()
+    assert {str(path.relative_to(folder)) for path in folder.rglob("*.txt")} == {
+        "a.txt", "deep/c.txt"
+    }  # fmt: skip
+
+
 def test_names_that_are_no_utf8_have_sidecars_too(tmp_path):
     touch(tmp_path / "in", b"x\xff.jpg")
     write(tmp_path / "in", existing="append")

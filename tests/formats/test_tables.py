@@ -72,6 +72,20 @@ def test_downloads_are_rows_with_their_pictures(tmp_path, kind):
     assert written["caption"].to_pylist() == [f"c{n}" for n in range(12)]
 
 
+@promise("clear errors", "img2dataset")
+@pytest.mark.parametrize("damage", ["cut", "middle", "other types"])
+def test_what_is_wrong_with_a_download_is_told_with_its_file(tmp_path, damage):
+    folder = downloaded(tmp_path / "in", "files")
+    bad = folder / "00001.parquet"
+    data = bad.read_bytes()
+    if damage == "other types":
+        pq.write_table(pa.table({"key": [1], "status": [True]}), bad)
+    else:
+        bad.write_bytes(data[:-50] if damage == "cut" else data[:4] + b"\xff" * 99 + data[103:])
+    with pytest.raises(InputError, match=r"in/00001\.parquet"):
+        list(open_reader(folder).rows())
+
+
 def test_any_folder_of_parquet_is_one_dataset(tmp_path):
     (tmp_path / "in").mkdir()
     for number in (1, 0):

@@ -17,6 +17,7 @@ from dataflow.remote.place import RemotePath
 from dataflow.remote.trouble import RemoteError
 from tests.cli.conftest import Command
 from tests.formats.dataset_hub import DatasetHub
+from tests.formats.promises import promise
 from tests.formats.shards import jpeg, members_in, write_shards
 from tests.hostile_server import MODEL, HostileServer, caption_of
 from tests.remote.s3_server import SECRET
@@ -58,6 +59,7 @@ def captioned(rows):
     )
 
 
+@promise("round trip", "s3://")
 def test_a_dataset_of_a_store_is_captioned_into_the_store(dataflow, s3, api, tmp_path):
     source = put_rows(s3, 12)
     done = dataflow("caption", source, "-o", "s3://bucket/out/rows.jsonl", *asked(api))
@@ -72,6 +74,7 @@ def test_a_dataset_of_a_store_is_captioned_into_the_store(dataflow, s3, api, tmp
     assert left == {"rows.jsonl.journal"}
 
 
+@promise("resume", "s3://")
 def test_the_same_command_again_asks_nothing_and_extends_what_is_there(dataflow, s3, api):
     command = ("caption", put_rows(s3, 3), "-o", "s3://bucket/out.jsonl", *asked(api))
     assert dataflow(*command).returncode == 0
@@ -101,6 +104,7 @@ def test_an_output_with_fewer_rows_leaves_the_former_one_beside_it(dataflow, s3,
     assert s3.get(kept) == captioned(4)
 
 
+@promise("parts", "s3://")
 def test_an_output_in_parts_replaces_the_parts_of_a_former_run(dataflow, s3, api):
     command = ("caption", put_rows(s3, 5), "-o", "s3://bucket/out/p.parquet", *asked(api))
     assert dataflow(*command, "--rows-per-file", 2).returncode == 0
@@ -156,6 +160,7 @@ def test_without_credentials_public_buckets_are_read(dataflow, s3, api, tmp_path
     assert (tmp_path / "rows.captions.jsonl").read_bytes() == captioned(2)
 
 
+@promise("clear errors", "s3://")
 def test_an_output_that_may_not_be_written_is_told_before_anything_is_spent(dataflow, s3, api):
     source = put_rows(s3, 2)
     done = dataflow("caption", source, "-o", "s3://nobody/out.jsonl", *asked(api))
@@ -165,6 +170,7 @@ def test_an_output_that_may_not_be_written_is_told_before_anything_is_spent(data
     assert api.asked == 0
 
 
+@promise("clear errors", "s3://")
 def test_a_store_that_refuses_the_output_at_the_end_loses_nothing(dataflow, s3, api):
     source = put_rows(s3, 3)
     for n in range(3):  # a picture by a URL of the web
@@ -330,6 +336,7 @@ def until(condition, seconds=60):
 SHARDS, SAMPLES = 5, 40
 
 
+@promise("resume", "s3://")
 def test_shards_of_a_store_captioned_back_into_it_survive_two_kills(dataflow, s3, api, tmp_path):
     """Every picture rightly, all else to the byte; asked twice only what was in flight."""
     made = write_shards(tmp_path / "made", SHARDS, SAMPLES)

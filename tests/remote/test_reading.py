@@ -15,6 +15,7 @@ from dataflow.core.errors import InputError, MissingPackageError
 from dataflow.formats.recognise import kind_of
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.remote import store, stream, trouble
+from tests.formats.promises import promise
 from tests.formats.shards import jpeg, write_shards
 from tests.remote.web_server import WebServer
 
@@ -26,6 +27,7 @@ def fields_of(path):
     return [dict(row.fields) for row in open_reader(path).rows()]
 
 
+@promise("round trip", "s3://")
 @pytest.mark.parametrize(
     "name",
     ["a.json", "a.jsonl", "a.jsonl.gz", "a.csv", "a.tsv.zst", "a.parquet", "a.arrow", "a.arrows",
@@ -67,6 +69,7 @@ def test_a_folder_of_pictures_is_listed_sorted_and_picked(s3):
     assert found == ["s3://bucket/pics/b/1.png"]
 
 
+@promise("several files", "s3://")
 @pytest.mark.parametrize("name", ["shards", "shards/{00000..00001}.tar", "shards/*.tar"])
 def test_shards_are_read_from_a_folder_and_by_patterns(name, s3, tmp_path):
     for shard in write_shards(tmp_path / "shards", 2, 3).iterdir():
@@ -74,6 +77,7 @@ def test_shards_are_read_from_a_folder_and_by_patterns(name, s3, tmp_path):
     assert fields_of(f"s3://bucket/{name}") == fields_of(tmp_path / "shards")
 
 
+@promise("several files", "s3://")
 @pytest.mark.parametrize(
     "name", ["parts", "parts/rows-*-of-*.jsonl", "parts/rows-0000{0..1}-of-00002.jsonl"]
 )
@@ -105,6 +109,25 @@ def test_folders_of_parquet_and_saved_datasets_are_recognised(s3, tmp_path):
     s3.put("saved/data.arrow", (tmp_path / "data.arrow").read_bytes())
     s3.put("saved/state.json", b'{"_data_files": [{"filename": "data.arrow"}]}')
     assert fields_of("s3://bucket/saved") == [{"n": 1}, {"n": 2}]
+
+
+@promise("constant memory", "s3://", "gs://", "https://")
+@pytest.mark.parametrize("store", ["s3", "gs", "web"])
+def test_no_more_than_a_buffer_is_fetched_at_once(store, request, monkeypatch):
+    line = b'{"text": "%s"}\n' % (b"x" * 100_000)
+    server = request.getfixturevalue(store)
+    url = server.put("data/rows.jsonl", line * 100)
+    sizes = []
+    fetch = stream._Ranges._range
+
+    def noted(file, start, end):
+        sizes.append(end - start)
+        return fetch(file, start, end)
+
+    monkeypatch.setattr(stream._Ranges, "_range", noted)
+    assert sum(len(row.fields["text"]) for row in open_reader(url).rows()) == 10_000_000
+    assert sum(sizes) >= len(line) * 100
+    assert max(sizes) <= stream.BUFFER
 
 
 def test_a_large_file_is_read_by_parts_and_never_whole(monkeypatch):
@@ -158,6 +181,7 @@ def test_what_passes_is_tried_again(monkeypatch):
         assert fields_of(f"{server.url}/a.jsonl") == ROWS
 
 
+@promise("clear errors", "s3://")
 def test_a_file_that_changes_while_it_is_read_is_an_error(s3):
     s3.put("a.jsonl", LINES * 300)
     rows = open_reader("s3://bucket/a.jsonl").rows()
@@ -167,6 +191,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(s3):
         list(rows)
 
 
+@promise("clear errors", "https://")
 def test_a_file_of_the_web_that_changes_while_it_is_read_is_an_error():
     with WebServer({"/a.jsonl": LINES * 300}) as server:
         rows = open_reader(f"{server.url}/a.jsonl").rows()
@@ -176,6 +201,7 @@ def test_a_file_of_the_web_that_changes_while_it_is_read_is_an_error():
             list(rows)
 
 
+@promise("clear errors", "https://")
 @pytest.mark.parametrize(
     ("status", "told"),
     [(403, r"the access is denied \(403\)"), (401, "denied"), (500, "the server answers 500")],
@@ -190,6 +216,7 @@ def test_what_a_server_refuses_is_told_with_its_cure_and_no_signature(status, to
     assert "check the URL" in raised.value.message
 
 
+@promise("clear errors", "https://")
 def test_a_signed_url_is_read_and_never_shown(capsys):
     bad = gzip.compress(b'{"n": 1}\n{"n": \n')
     with WebServer({"/a.jsonl.gz": bad}, token="secret") as server:
@@ -199,6 +226,7 @@ def test_a_signed_url_is_read_and_never_shown(capsys):
         assert "secret" not in raised.value.message
 
 
+@promise("several files", "https://")
 def test_a_signature_is_that_of_each_file_that_braces_stand_for():
     files = {f"/{n}.jsonl": b'{"n": %d}\n' % n for n in range(2)}
     with WebServer(files, token="secret") as server:
@@ -218,6 +246,7 @@ def test_a_missing_package_is_told_with_its_cure(monkeypatch):
         open_reader("gs://bucket/a.jsonl")
 
 
+@promise("clear errors", "s3://")
 def test_a_missing_bucket_is_told(s3):
     with pytest.raises(InputError, match=r"s3://nobody/a\.jsonl: no such file or folder"):
         open_reader("s3://nobody/a.jsonl")

@@ -37,6 +37,11 @@ class WebServer:
         self._ranges = ranges
         self._token = token
 
+    def put(self, name: str, data: bytes) -> str:
+        """Serve one more file; returns its URL."""
+        self.files[f"/{name}"] = data
+        return f"{self.url}/{name}"
+
     def __enter__(self) -> WebServer:
         self._thread = LoopThread()
         self._thread.run(self._open(), 10)

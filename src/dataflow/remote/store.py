@@ -7,6 +7,7 @@ gcsfs and huggingface_hub bring them. Who we are is told by each store's own var
 from __future__ import annotations
 
 import functools
+import os
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
+# Unless this variable says no, gcsfs asks for each bucket's type; who may not ask, such as those
+# without credentials, would wait and be warned at every request. Only zonal buckets need it.
+_TYPED_BUCKETS = "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"
+
+
 @functools.cache
 def filesystem(scheme: str) -> Any:
     """The fsspec file system for `scheme`.
@@ -45,6 +51,10 @@ def filesystem(scheme: str) -> Any:
         options = _web() if scheme == "http" else dict(_OPTIONS[scheme])
         if scheme == "s3" and _is_nobody():
             options["anon"] = True
+        if scheme == "gs" and _TYPED_BUCKETS not in os.environ:
+            import gcsfs.core
+
+            return gcsfs.core.GCSFileSystem(**options)
         return fsspec.filesystem(scheme, **options)
     except ImportError:
         raise MissingPackageError(

@@ -70,6 +70,10 @@ class _Ranges(io.RawIOBase):
         self._at += len(data)
         return len(data)
 
+    def readall(self) -> bytes:
+        parts = iter(lambda: self.read(BUFFER), b"")
+        return b"".join(filter(None, parts))
+
     def close(self) -> None:
         if not self.closed:
             self._file.close()

@@ -145,4 +145,6 @@ def _status(error: Any) -> int | None:
 def _by_kind(error: BaseException) -> int | None:
     if isinstance(error, FileNotFoundError):
         return 404
-    return 403 if isinstance(error, PermissionError) else None
+    # gcsfs tells it by no other sign
+    is_forbidden = isinstance(error, PermissionError) or str(error).startswith("Forbidden: ")
+    return 403 if is_forbidden else None
