@@ -166,6 +166,7 @@ def _load_coco(path: Path) -> Rows:
         told = {n: v for n, v in annotation.items() if n not in ("id", "image_id")}
         rows.get(annotation["image_id"], {}).update(told)
     for row in rows.values():
+        row["id"] = row.pop("source_id", row["id"])  # where COCO asked for another
         if isinstance(row["id"], int) or row["id"].startswith("coco-"):
             del row["id"]
         row.pop("file_name", None)

@@ -167,6 +167,10 @@ def test_the_pictures_are_found_where_one_of_them_is_at_the_usual_places(
     [
         ('{"images": [{"id": 1}', r"line 1, column 22: invalid JSON \(the file ends inside"),
         ('{"images": [{"file_name": "a"}]}', r"image 0: it has no 'id'"),
+        (
+            '{"images": [{"id": 7}, {"id": 7}]}',
+            "image 1: its id 7 is another image.s too; renumber one",
+        ),
         ('{"images": [1]}', r"column 13: each element of 'images' must be an object"),
         ('{"images": {}}', r"'images' must be an array"),
         ('{"images": []} x', "more text after the end"),
@@ -182,12 +186,12 @@ def test_what_is_wrong_is_told_with_its_place(tmp_path, text, message):
         list(open_reader(path, format_name="coco").rows())
 
 
-def test_an_image_without_an_id_can_be_left_out(tmp_path):
+def test_an_image_without_an_id_of_its_own_can_be_left_out(tmp_path):
     path = tmp_path / "a.json"
-    path.write_text('{"images": [{"id": 1}, {}, {"id": 3}]}')
+    path.write_text('{"images": [{"id": 1}, {}, {"id": 3}, {"id": 1}]}')
     reader = open_reader(path, skip_bad_rows=True)
     assert [row.fields["id"] for row in reader.rows()] == [1, 3]
-    assert [bad.place for bad in reader.skipped.listed] == [f"{path}, image 1"]
+    assert [bad.place for bad in reader.skipped.listed] == [f"{path}, image 1", f"{path}, image 3"]
 
 
 def test_rows_from_elsewhere_make_images(tmp_path):
@@ -270,10 +274,9 @@ def test_ids_that_are_not_are_numbers_from_1_and_the_own_stand_beside(tmp_path, 
 
 def test_ids_too_far_apart_to_compare_are_not_taken_for_unique():
     seen = NumberSet()
-    assert all(seen.is_new(number << 40) for number in range(4096))
-    assert not seen.is_new(4096 << 40)
-    assert seen.is_new(1)
-    assert not seen.is_new(1)
+    assert [seen.has_before(number << 40) for number in range(4096)] == [False] * 4096
+    assert seen.has_before(4096 << 40) is None
+    assert (seen.has_before(1), seen.has_before(1)) == (False, True)
 
 
 @pytest.mark.parametrize(("known", "first"), [("5.0", 6), ("5.5", 6), ("1e400", 1), ("7e1", 71)])

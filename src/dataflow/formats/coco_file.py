@@ -22,6 +22,7 @@ from dataflow.formats.input_file import FileReader, open_text, wrong_at
 from dataflow.formats.json_scan import JsonWindow
 from dataflow.formats.json_text import exact, one_line, row_object
 from dataflow.formats.named_pictures import holds_picture, named_in
+from dataflow.formats.number_set import NumberSet
 from dataflow.formats.output_file import FileWriter, OutputFile
 from dataflow.formats.plain_value import dump_bytes
 from dataflow.formats.source import Source
@@ -59,7 +60,8 @@ class CocoReader(FileReader):
     Args:
         path: The file.
         picture_key: The column under which ``file_name`` is found, too.
-        skip_bad_rows: Leave out an image without an ``id`` and note it; otherwise it is an error.
+        skip_bad_rows: Leave out an image without an ``id`` of its own and note it; otherwise it is
+            an error.
     """
 
     def __init__(
@@ -72,12 +74,13 @@ class CocoReader(FileReader):
         """The images in order.
 
         Raises:
-            InputError: the file is no COCO file, or an image has no ``id`` and is not to be
-                skipped; the message names line and column, or the image.
+            InputError: the file is no COCO file, or an image has no ``id`` or the number of one
+                before it, and is not to be skipped; the message names line and column, or the
+                image.
         """
         tell = self._begin()
         index = number = 0
-        has_images = False
+        has_images, seen = False, NumberSet()
         for piece in self.pieces():
             has_images |= piece.name == IMAGES
             if piece.name != IMAGES or not piece.is_element:
@@ -86,6 +89,10 @@ class CocoReader(FileReader):
             number += 1
             if "id" not in piece.value:
                 tell(wrong_at(place, "it has no 'id', which its captions would name"))
+                continue
+            image_id = piece.value["id"]
+            if type(image_id) is int and seen.has_before(image_id):
+                tell(wrong_at(place, f"its id {image_id} is another image's too; renumber one"))
                 continue
             fields = ImageFields(piece.value)
             fields.picture_key = self._picture_key

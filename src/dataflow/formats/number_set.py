@@ -12,15 +12,15 @@ class NumberSet:
     def __init__(self) -> None:
         self._chunks: dict[int, bytearray] = {}
 
-    def is_new(self, number: int) -> bool:
-        """Whether `number` is sure to be seen for the first time; False where there is no room."""
+    def has_before(self, number: int) -> bool | None:
+        """Whether `number` was seen before; it now is. None where there is no room to know."""
         place, rest = divmod(number, _IN_CHUNK)
         chunk = self._chunks.get(place)
         if chunk is None:
             if len(self._chunks) == _CHUNKS:
-                return False
+                return None
             chunk = self._chunks[place] = bytearray(_IN_CHUNK // 8)
         at, bit = divmod(rest, 8)
-        is_new = not chunk[at] >> bit & 1
+        had = bool(chunk[at] >> bit & 1)
         chunk[at] |= 1 << bit
-        return is_new
+        return had

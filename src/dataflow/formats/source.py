@@ -101,7 +101,7 @@ class Source:
             return False
         seen = NumberSet()
         return all(
-            type(number := row.fields.get("id")) is int and seen.is_new(number)
+            type(number := row.fields.get("id")) is int and seen.has_before(number) is False
             for row in self.reader.rows()
         )
 
