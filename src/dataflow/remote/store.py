@@ -7,6 +7,7 @@ gcsfs and huggingface_hub bring them. Who we are is told by each store's own var
 from __future__ import annotations
 
 import functools
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,9 @@ def filesystem(scheme: str) -> Any:
         options = _web() if scheme == "http" else dict(_OPTIONS[scheme])
         if scheme == "s3" and _is_nobody():
             options["anon"] = True
+        if scheme == "gs":
+            # what it writes there, page by page, it raises too
+            logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
         if scheme == "gs" and _TYPED_BUCKETS not in os.environ:
             import gcsfs.core
 
@@ -97,7 +101,8 @@ def ask(place: RemotePath, method: str, *arguments: Any, **options: Any) -> Any:
         with telling(place):
             return getattr(system, method)(address(place), *arguments, **options)
 
-    return persisted(once)
+    # gcsfs tries six times by itself, for a minute
+    return once() if place.scheme == "gs" else persisted(once)
 
 
 def stat(place: RemotePath) -> RemoteStat:
