@@ -55,7 +55,9 @@ def members_of(stream: BinaryIO, name: str) -> Iterator[Member]:
     try:
         archive = _opened(window, name)
         end = 0
-        while (info := archive.next()) is not None:
+        # of an archive without members, Python 3.10 has no next one
+        is_empty = archive.firstmember is None  # type: ignore[attr-defined]
+        while not is_empty and (info := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # else each is kept
             if info.issparse():
                 raise wrong_at(f"{name}, {info.name}", "it is stored sparse; pack it again whole")
