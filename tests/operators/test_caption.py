@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas
 import pytest
 from PIL import Image
+from tests.memory_storage import Memory
 from tests.picture_server import PictureServer
 
 from dataflow.core import LLMServingABC
@@ -318,19 +319,9 @@ def test_meta_adds_a_column_with_what_each_answer_took(folder):
 
 
 def test_meta_goes_into_a_storage_of_the_users_own_too(folder):
-    class Memory(DataFlowStorage):
-        def __init__(self):
-            self.rows = [{"image": str(folder / "pictures" / "0.png")}]
-
-        def read(self, output_type):
-            return self.rows
-
-        def write(self, data):
-            self.rows = data
-
-    storage = Memory()
+    storage = Memory([{"image": str(folder / "pictures" / "0.png")}])
     ImageCaptionGenerator(FakeServing("a cat"), SYSTEM).run(storage, output_key="c", meta=True)
-    assert storage.rows[0]["c_meta"]["status"] == "ok"
+    assert storage.data[0]["c_meta"]["status"] == "ok"
 
 
 @pytest.mark.parametrize("kind", ["files", "own"])

@@ -8,10 +8,10 @@ import sqlite3
 import pandas as pd
 import pytest
 from PIL import Image
+from tests.memory_storage import Memory
 
 from dataflow.core.check import Verdict
 from dataflow.core.errors import UsageError
-from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision import ImageCaptionGenerator, Prompt, PromptedVQAGenerator
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage
@@ -85,17 +85,6 @@ def test_checks_go_to_every_column_of_several_prompts(pictures):
     )
     for row in captioned(pictures, captioner):
         assert (row["short"], row["long"]) == ("A fox.", "A fox.")
-
-
-class Memory(DataFlowStorage):
-    def __init__(self, data):
-        self.data = data
-
-    def read(self, output_type):
-        return self.data
-
-    def write(self, data):
-        self.data = data
 
 
 @pytest.mark.parametrize("as_frame", [False, True])

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
+from tests.memory_storage import Memory
 from tests.serving.scenes import ROOT
 
 from dataflow.core.check import Context, Verdict
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
-from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision import (
     ImageCaptionGenerator,
     Preset,
@@ -37,17 +37,6 @@ def request_of(prompt: Prompt, **fields):
     make = RowRequests(image_key=None, prompts=[prompt], system_prompt="Shared.")
     [request] = make(Row(0, fields, "line 1"))
     return request
-
-
-class Memory(DataFlowStorage):
-    def __init__(self, data):
-        self.data = data
-
-    def read(self, output_type):
-        return self.data
-
-    def write(self, data):
-        self.data = data
 
 
 def texts_of(request):

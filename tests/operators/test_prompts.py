@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from tests.memory_storage import Memory
 
 from dataflow.core import LLMServingABC
 from dataflow.core.errors import BadRowError, UsageError
 from dataflow.core.row import Row
-from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision import (
     ImageCaptionGenerator,
     Prompt,
@@ -246,17 +246,6 @@ def test_a_list_of_captions_stays_a_list_in_the_next_step(tmp_path, rows, cache_
     ImageCaptionGenerator(FakeServing(told), "", n=3).run(made, output_key="caption")
     right = [f"40 /Please describe the image in detail. {n}" for n in range(3)]
     assert list(made.step().read("dict")[0]["caption"]) == right
-
-
-class Memory(DataFlowStorage):
-    def __init__(self, data):
-        self.data = data
-
-    def read(self, output_type):
-        return self.data
-
-    def write(self, data):
-        self.data = data
 
 
 def test_a_storage_that_only_reads_and_writes_gets_all_columns_too(tmp_path, rows, monkeypatch):

@@ -7,12 +7,12 @@ import json
 import pyarrow.parquet
 import pytest
 from PIL import Image
+from tests.memory_storage import Memory
 
 from dataflow.core import LLMServingABC
 from dataflow.core.check import Context
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
-from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision import (
     ImageCaptionGenerator,
     Prompt,
@@ -138,17 +138,6 @@ class Theirs(LLMServingABC):
 
     def cleanup(self):
         pass
-
-
-class Memory(DataFlowStorage):
-    def __init__(self, data):
-        self.data = data
-
-    def read(self, output_type):
-        return self.data
-
-    def write(self, data):
-        self.data = data
 
 
 def test_a_serving_of_somebody_else_is_told_in_words():

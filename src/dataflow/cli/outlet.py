@@ -11,13 +11,13 @@ from dataflow.cli.choices.caption import Choices
 from dataflow.cli.choices.output import ExistingCaption
 from dataflow.cli.choices.source import OnBadRow
 from dataflow.cli.console import say
-from dataflow.core.dataset import Columns, Reader, Writer
+from dataflow.core.dataset import FIRST_ROWS, Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
 from dataflow.engine.columns import Column
 from dataflow.engine.place import stand_in, true_place
 from dataflow.formats.compression import ending_of
 from dataflow.formats.fields import FieldChoice
-from dataflow.formats.first_rows import LOOKED_AT, not_there
+from dataflow.formats.first_rows import not_there
 from dataflow.formats.input_file import told
 from dataflow.formats.originals import Originals
 from dataflow.formats.outputs import check_named, usual_ending
@@ -253,7 +253,7 @@ def writer_of(
         )
     choice = _choice(choices)
     if nowhere := not_there(reader, choice):
-        say(f"--drop {nowhere[0]}: no row of the first {LOOKED_AT:,} has this column", "yellow")
+        say(f"--drop {nowhere[0]}: no row of the first {FIRST_ROWS:,} has this column", "yellow")
     return writer_for(
         target,
         reader,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -32,6 +33,9 @@ Holds: TypeAlias = "Kind | Shape | ListOf | None"
 
 Columns: TypeAlias = "Sequence[str] | Mapping[str, Holds]"
 """The columns that are added to a dataset, and what they hold where it is not text."""
+
+FIRST_ROWS = 1000
+"""Rows at the start among which a column must be found."""
 
 MOST_LISTED = 10_000
 """So many bad rows are kept by name; the others are only counted."""
@@ -96,6 +100,20 @@ class Reader(Protocol):
     def folder(self) -> str:
         """The folder that relative picture paths in the data are first looked up in."""
         ...
+
+
+def first_rows(reader: Reader) -> Iterator[Row]:
+    """The first `FIRST_ROWS` rows.
+
+    Raises:
+        InputError: the dataset cannot be read.
+    """
+    rows = reader.rows()
+    try:
+        yield from itertools.islice(rows, FIRST_ROWS)
+    finally:
+        if isinstance(rows, Generator):
+            rows.close()
 
 
 class Writer(Protocol):

@@ -12,6 +12,7 @@ import itertools
 import os
 from collections.abc import Callable, Container, Generator, Iterable, Mapping, Sequence
 
+from dataflow.core.dataset import FIRST_ROWS
 from dataflow.core.errors import InputError, RowError, UsageError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
@@ -33,9 +34,6 @@ CHUNK_KNOWN = 10_000
 
 CHUNK_BYTES = 16 * 1024 * 1024
 """Pictures that stand in the data itself end a chunk early."""
-
-_FIRST_ROWS = 1000
-"""Rows that are looked at for a column."""
 
 
 class JobMaker:
@@ -281,7 +279,7 @@ def refuse_missing(plan: Plan) -> None:
     if not missing:
         return
     with contextlib.closing(taken_rows(plan)) as rows:
-        refuse_lacking(itertools.islice(rows, _FIRST_ROWS), missing)
+        refuse_lacking(itertools.islice(rows, FIRST_ROWS), missing)
 
 
 def refuse_lacking(rows: Iterable[Row], names: Sequence[str]) -> None:

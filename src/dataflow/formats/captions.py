@@ -16,11 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dataflow.core.dataset import Reader
+from dataflow.core.dataset import Reader, first_rows
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.formats.csv_file import CsvReader
-from dataflow.formats.first_rows import first_rows
 from dataflow.formats.folder import FolderReader
 from dataflow.formats.input_file import shown, told
 from dataflow.formats.parts import parts_of

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from dataflow.core.dataset import FIRST_ROWS
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
 from dataflow.formats.coco_text import Piece, pieces
@@ -31,7 +32,6 @@ from dataflow.remote.place import Place
 IMAGES, ANNOTATIONS = "images", "annotations"
 _FILE_NAME, _SOURCE_ID = "file_name", "source_id"
 _SPLIT = re.compile(r"(?:train|val|test)\d*")
-_LOOKED_AT = 1000  # images of which one is looked for
 _IN_MEMORY = 1 << 20  # bytes that wait for their place in the file; more wait on the disk
 
 
@@ -122,7 +122,7 @@ class CocoReader(FileReader):
         names = ["", "images", *([split[0], f"images/{split[0]}"] if split else [])]
         folders = [folder / name for folder in (beside, beside / "..") for name in names]
         images = (p.value for p in self.pieces() if p.name == IMAGES and p.is_element)
-        for image in itertools.islice(images, _LOOKED_AT):
+        for image in itertools.islice(images, FIRST_ROWS):
             name = str(image.get(_FILE_NAME) or ".")
             if found := next((folder for folder in folders if (folder / name).is_file()), None):
                 return str(found)

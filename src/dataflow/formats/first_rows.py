@@ -2,30 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Collection, Generator, Iterator
+from collections.abc import Collection
 
-from dataflow.core.dataset import Reader
+from dataflow.core.dataset import FIRST_ROWS, Reader, first_rows
 from dataflow.core.errors import UsageError
-from dataflow.core.row import Row
 from dataflow.formats.fields import FieldChoice
-
-LOOKED_AT = 1000
-"""Rows at the start among which a column must be found."""
-
-
-def first_rows(reader: Reader) -> Iterator[Row]:
-    """The first `LOOKED_AT` rows.
-
-    Raises:
-        InputError: the dataset cannot be read.
-    """
-    rows = reader.rows()
-    try:
-        yield from itertools.islice(rows, LOOKED_AT)
-    finally:
-        if isinstance(rows, Generator):
-            rows.close()
 
 
 def names_in(reader: Reader, wanted: Collection[str]) -> list[str]:
@@ -60,7 +41,7 @@ def check_kept(reader: Reader, choice: FieldChoice) -> None:
         return
     lacks = f"there is no column {missing[0]!r} to keep"
     if not is_known:
-        lacks = f"none of the first {LOOKED_AT:,} rows has a column {missing[0]!r} to keep"
+        lacks = f"none of the first {FIRST_ROWS:,} rows has a column {missing[0]!r} to keep"
     message = f"{lacks}; there is: {', '.join(map(repr, names)) or 'none'}"
     if "," in missing[0]:
         message += "; name each column with a --keep of its own"

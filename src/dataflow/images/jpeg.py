@@ -49,12 +49,13 @@ def plain_jpeg(data: bytes) -> PlainJpeg | None:
     whole = memoryview(data)  # its slices are no copies
     kept: list[bytes | memoryview] = [_SOI]
     has_frame = has_restarts = False
+    is_bare = True
     for marker, at, end in _segments(data):
         if marker == _SOS:
             scans = _scans(data, end, has_restarts=has_restarts) if has_frame else None
             if scans is None:
                 return None
-            plain = b"".join([*kept, whole[at:]])
+            plain = data if is_bare else b"".join([*kept, whole[at:]])
             headers = len(plain) - len(data) + end
             return PlainJpeg(plain, plain if scans > 1 else plain[: headers + _FEW] + _EOI)
         if marker in _FRAMES:
@@ -62,7 +63,9 @@ def plain_jpeg(data: bytes) -> PlainJpeg | None:
         has_restarts |= marker == _RESTART_INTERVAL
         if marker in _FRAMES or marker in _TABLES or marker in _KEPT:
             kept.append(whole[at:end])
-        elif marker not in _METADATA:
+        elif marker in _METADATA:
+            is_bare = False
+        else:
             return None
     return None
 

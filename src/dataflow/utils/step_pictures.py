@@ -13,12 +13,10 @@ from dataclasses import dataclass
 from posixpath import relpath
 from typing import Any
 
-from dataflow.core.dataset import Columns, Reader, Writer
+from dataflow.core.dataset import Columns, Reader, Writer, first_rows
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.remote.place import is_url
-
-_LOOKED_AT = 1000  # rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +63,7 @@ def hidden_picture(reader: Reader, key: str, beside: str) -> HiddenPicture | Non
     Raises:
         InputError: the dataset cannot be read.
     """
-    for row, _ in zip(reader.rows(), range(_LOOKED_AT), strict=False):
+    for row in first_rows(reader):
         if key in row.fields:
             if key in [*row.fields]:
                 return None
