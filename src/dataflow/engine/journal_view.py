@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.core.errors import JournalError
+from dataflow.engine.entry import settled
 from dataflow.engine.journal_file import LOOKUP_BATCH
 
 _COLUMNS = "key, caption IS NOT NULL, prompt_tokens, completion_tokens"
@@ -58,9 +59,7 @@ class JournalView:
         if not keys or not self._path.exists():
             return {}
         found: dict[bytes, Answered] = {}
-        settled = "caption IS NOT NULL OR is_final"
-        if retry_failed:
-            settled = "caption IS NOT NULL AND error_kind IS NULL"
+        is_settled = settled(retry_failed=retry_failed, mark=0)
         try:
             with closing(open_to_look(self._path)) as db:
                 asks = "max(asks, 1)" if db.execute(_HAS_ASKS).fetchone() else "1"
@@ -69,7 +68,7 @@ class JournalView:
                     part = keys[start : start + LOOKUP_BATCH]
                     marks = ", ".join("?" * len(part))
                     rows = db.execute(
-                        f"{told} WHERE key IN ({marks}) AND ({settled})",
+                        f"{told} WHERE key IN ({marks}) AND {is_settled}",
                         part,
                     )
                     found.update((key, Answered(bool(has), *rest)) for key, has, *rest in rows)
