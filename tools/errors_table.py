@@ -8,11 +8,11 @@ from __future__ import annotations
 from tests.hostile_faults import FAULTS
 from tests.serving.outcomes import OUTCOMES
 
-from dataflow.cli.codes import code_of_kind
+from dataflow.cli.shell.exit_codes import code_of_kind
 from dataflow.core import errors
 from dataflow.core.request import Reply
-from dataflow.engine import policy
-from dataflow.engine.rejects import MAX_ASKS
+from dataflow.engine.flow import retry_policy
+from dataflow.engine.quality.reject_policy import MAX_ASKS
 
 WHO = ((errors.RowError, "the row"), (errors.TryAgainError, "time"), (errors.StopRunError, "you"))
 
@@ -90,13 +90,13 @@ def does(kind: type[errors.DataflowError]) -> str:
 
 def retries(kind: type[errors.TryAgainError]) -> str:
     """How often a passing failure is tried again, from the policy."""
-    rule = policy.rule_for(kind("", retry_after=None))
+    rule = retry_policy.rule_for(kind("", retry_after=None))
     text = (
         f"asks up to {rule.attempts} times within {rule.seconds / 60:.0f} min, waits up to "
         f"{rule.cap:g} s between"
     )
-    if issubclass(kind, policy.BREAKER_ERRORS):
-        text += f"; {policy.BREAKER_ROWS} rows without an answer between them pause the run"
+    if issubclass(kind, retry_policy.BREAKER_ERRORS):
+        text += f"; {retry_policy.BREAKER_ROWS} rows without an answer between them pause the run"
     return f"{text}; then fails the row, and a later run asks again"
 
 

@@ -3,8 +3,8 @@
 * ``docs/cli.md``: what ``dataflow --help`` and ``--help`` of each command print.
 * ``docs/architecture.md``: one line per file of ``src/dataflow``, the first of its docstring.
 * ``docs/errors.md``: the kinds of failure and what is done, from ``core/errors.py`` and
-  ``engine/policy.py``, and what a server can do, from the hostile server of the tests.
-* ``docs/estimate.md``: the rules of picture tokens, from ``billing/families.py``.
+  ``engine/flow/retry_policy.py``, and what a server can do, from the hostile server of the tests.
+* ``docs/estimate.md``: the rules of picture tokens, from ``billing/token_rules.py``.
 * ``docs/checks.md``: how well the checks do on the labelled texts of the tests.
 * ``docs/presets.md``: each preset's request, checks and examples, from its file.
 """
@@ -29,7 +29,7 @@ import checks_table  # noqa: E402
 import errors_table  # noqa: E402
 import presets_table  # noqa: E402
 
-from dataflow.billing.families import FAMILIES  # noqa: E402
+from dataflow.billing.token_rules import FAMILIES  # noqa: E402
 
 PACKAGE = ROOT / "src" / "dataflow"
 DOCS = ROOT / "docs"

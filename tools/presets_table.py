@@ -10,8 +10,8 @@ from dataflow.core.picture import Picture
 from dataflow.core.row import Row
 from dataflow.operators.core_vision.preset import Example, Preset, preset_names, preset_of
 from dataflow.operators.core_vision.prompts import Prompt
-from dataflow.operators.core_vision.row_requests import RowRequests
-from dataflow.serving.body import build_body
+from dataflow.operators.core_vision.request_builder import RowRequests
+from dataflow.serving.openai.request_body import build_body
 
 _PICTURE = Picture(b"\0", "image/jpeg", 1, 1)
 

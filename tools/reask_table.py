@@ -21,10 +21,10 @@ from dataflow.checks.suite import Asked, checks_for
 from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.progress import Summary
-from dataflow.engine.rejects import rejects_named
+from dataflow.engine.quality.reject_policy import rejects_named
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
 KINDS = [kind for kind in FAULTS if kind != "lead_in"]

@@ -19,17 +19,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from dataflow.checks.empty import empty
+from dataflow.checks.rules.empty import empty
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.columns import Column
-from dataflow.engine.entry import Entry
-from dataflow.engine.intake import JobMaker
 from dataflow.engine.job import Output, Plan, Stamp
-from dataflow.engine.journal import Journal
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.records import Entry
+from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 
 TEXT = "A wooden table by a window with a bowl of green apples on it and a grey cat on the chair."

@@ -26,7 +26,7 @@ from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 
 TEXT = "A wooden table by a window with a bowl of green apples on it and a grey cat on the chair."

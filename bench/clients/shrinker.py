@@ -21,12 +21,12 @@ Shrink = Callable[[bytes], tuple[int, int]]
 
 def ours() -> Shrink:
     """What the road does with a picture."""
-    from dataflow.images import formats
-    from dataflow.images.decode import to_picture
-    from dataflow.images.limits import Limits
+    from dataflow.images.base.limits import Limits
+    from dataflow.images.decode import codecs
+    from dataflow.images.decode.decode import to_picture
 
     limits = Limits(max_side=SIDE)
-    formats.prepare(limits.max_pixels)
+    codecs.prepare(limits.max_pixels)
 
     def shrink(data: bytes) -> tuple[int, int]:
         picture = to_picture(data, name="", limits=limits, reserve=lambda _: None)

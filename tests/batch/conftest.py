@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.batch import Batching
-from dataflow.engine import policy
+from dataflow.engine.flow import retry_policy
 from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 from tests.faults.scene import Scene
 from tests.hostile_server import KEY, MODEL
@@ -23,9 +23,10 @@ def scene(tmp_path: Path) -> Scene:
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch):
     rules = {
-        kind: dataclasses.replace(rule, base=0.001, cap=0.01) for kind, rule in policy.RULES.items()
+        kind: dataclasses.replace(rule, base=0.001, cap=0.01)
+        for kind, rule in retry_policy.RULES.items()
     }
-    monkeypatch.setattr(policy, "RULES", rules)
+    monkeypatch.setattr(retry_policy, "RULES", rules)
 
 
 @pytest.fixture

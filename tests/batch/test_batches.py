@@ -15,7 +15,7 @@ from dataflow.billing.price import FREE, Price, Rates
 from dataflow.core.check import Verdict
 from dataflow.core.errors import StopRunError, UnderWayError, UnreachableError, UsageError
 from dataflow.engine.job import Ceiling
-from dataflow.engine.rejects import Fallback, rejects_named
+from dataflow.engine.quality.reject_policy import Fallback, rejects_named
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai

@@ -14,7 +14,7 @@ from dataflow.engine.runner import run
 from dataflow.formats.registry import writer_for
 from dataflow.images.loader import Loader
 from dataflow.operators.core_vision.prompts import Prompt
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from tests.batch_server import BatchServer
 from tests.faults.scene import Scene
 from tests.hostile_server import caption_of

@@ -11,8 +11,8 @@ from dataflow.core.errors import UsageError
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 from dataflow.serving.fake import FakeServing
-from dataflow.serving.llamacpp_serving import LocalModelVLMServing_llamacpp
-from dataflow.serving.spread import SpreadServing
+from dataflow.serving.llamacpp.serving import LocalModelVLMServing_llamacpp
+from dataflow.serving.load_balancer import SpreadServing
 
 OPENAI = "https://api.openai.com/v1"
 

@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataflow.checks.language import detector, language
-from dataflow.checks.length import length
-from dataflow.checks.loop import repeated_block
-from dataflow.checks.markup import markup
-from dataflow.checks.repeated import _KEPT, Repeated
-from dataflow.checks.schema import fits
+from dataflow.checks.rules.language import detector, language
+from dataflow.checks.rules.length import length
+from dataflow.checks.rules.loop import repeated_block
+from dataflow.checks.rules.markup import markup
+from dataflow.checks.rules.repeated import _KEPT, Repeated
+from dataflow.checks.rules.schema import fits
+from dataflow.checks.rules.text import count_sentences, without_quotations, words
+from dataflow.checks.rules.wording import wording
 from dataflow.checks.suite import Asked, checks_for
-from dataflow.checks.wording import wording
-from dataflow.checks.words import count_sentences, without_quotations, words
 from dataflow.core.check import Context, Verdict
 from dataflow.core.errors import (
     EmptyCaptionError,
@@ -29,7 +29,7 @@ from dataflow.core.errors import (
 )
 from dataflow.core.picture import ImageRef
 from dataflow.core.request import Reply, Request, Turn
-from dataflow.engine.lists import answer_all
+from dataflow.engine.in_memory import answer_all
 from dataflow.serving.fake import FakeServing
 
 PROSE = checks_for(Asked(language="en", min_words=2, max_sentences=9, forbid=("x",), most_alike=3))

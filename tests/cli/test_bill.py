@@ -12,7 +12,7 @@ from tests.hostile_server import MODEL, HostileServer
 from tests.tariff import Tariff
 
 from dataflow.billing.price import FREE, dollars
-from dataflow.cli.show import show_summary
+from dataflow.cli.display.run import show_summary
 from dataflow.core.request import Usage
 from dataflow.engine.progress import Summary
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from dataflow.checks.empty import empty
+from dataflow.checks.rules.empty import empty
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.job import Output, Plan, Stamp
 from dataflow.formats.registry import open_reader, writer_for
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 
 
 def colour_of(number: int) -> tuple[int, int, int]:

@@ -7,7 +7,7 @@ import pytest
 from dataflow.core.dataset import ListOf
 from dataflow.core.errors import UsageError
 from dataflow.engine.columns import Column, added_columns, values_of
-from dataflow.engine.entry import Entry
+from dataflow.engine.journal.records import Entry
 from dataflow.engine.meta import META_SHAPE
 
 

@@ -11,10 +11,10 @@ import pytest
 from dataflow.core.check import Verdict
 from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
-from dataflow.engine.rejects import rejects_named
+from dataflow.engine.quality.reject_policy import rejects_named
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 
 ROWS = 23

@@ -21,10 +21,11 @@ from dataflow.core.errors import (
     RefusedError,
     WrongKeyError,
 )
-from dataflow.engine import policy, road
 from dataflow.engine.columns import Column
+from dataflow.engine.flow import retry_policy
 from dataflow.engine.job import Output
-from dataflow.engine.journal import Journal
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.pipeline import live
 from dataflow.engine.runner import run
 from dataflow.serving.fake import FakeServing
 
@@ -32,11 +33,11 @@ from dataflow.serving.fake import FakeServing
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch):
     rules = {
-        kind: policy.Rule(rule.attempts, rule.seconds, base=0.001, cap=0.002)
-        for kind, rule in policy.RULES.items()
+        kind: retry_policy.Rule(rule.attempts, rule.seconds, base=0.001, cap=0.002)
+        for kind, rule in retry_policy.RULES.items()
     }
-    monkeypatch.setattr(policy, "RULES", rules)
-    monkeypatch.setattr(policy, "PROBE_WAITS", (0.01,))
+    monkeypatch.setattr(retry_policy, "RULES", rules)
+    monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.01,))
 
 
 def widths(count, start=0):
@@ -220,7 +221,7 @@ def test_a_page_in_place_of_answers_pauses_the_run_and_fails_no_row(dataset):
 
 
 def test_a_rate_limit_that_lets_nothing_through_is_told(dataset, caplog, monkeypatch):
-    monkeypatch.setattr(road, "LONG_WAIT", 0.0)
+    monkeypatch.setattr(live, "LONG_WAIT", 0.0)
     plan = dataset.add(1).plan(FakeServing([RateLimitedError("slow down"), "a"]))
     run(plan)
     assert "let nothing through" in caplog.text
@@ -393,7 +394,7 @@ def test_an_errors_file_that_cannot_be_is_told_before_anything_is_paid(dataset, 
 
 
 def test_a_long_wait_that_the_server_asks_for_is_told(dataset, width_of, caplog, monkeypatch):
-    monkeypatch.setattr(road, "LONG_WAIT", 0.05)
+    monkeypatch.setattr(live, "LONG_WAIT", 0.05)
     plan = dataset.add(1).plan(FakeServing([RateLimitedError("no", retry_after=0.1), "a"]))
     run(plan)
     assert "as the server asks: no" in caplog.text

@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from dataflow.core.errors import ConnectionLostError, DataflowError, RefusedError
-from dataflow.engine import policy, road
 from dataflow.engine.columns import Column, added_columns
+from dataflow.engine.flow import retry_policy
 from dataflow.engine.job import Output, Plan
+from dataflow.engine.pipeline import live
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.images.loader import Loader
 from dataflow.operators.core_vision.prompts import Prompt
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 
 SHORT, LONG = Prompt("short", question="Briefly?"), Prompt("long", question="At length?")
@@ -230,7 +231,7 @@ def test_pictures_in_the_data_itself_weigh_once_and_are_held_to_the_last_answer(
     several, monkeypatch
 ):
     """With room for less than one row, rows go one by one, and all captions of a row together."""
-    monkeypatch.setattr(road, "AHEAD_BYTES", 1)
+    monkeypatch.setattr(live, "AHEAD_BYTES", 1)
     for line in several.lines:
         data = (several.folder / str(line["image"])).read_bytes()
         line["image"] = base64.b64encode(data).decode()
@@ -335,9 +336,9 @@ def test_every_cell_is_the_right_answer_or_a_failure_with_its_line(rows, asked, 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         rules = {
             kind: dataclasses.replace(rule, base=0.0, cap=0.001)
-            for kind, rule in policy.RULES.items()
+            for kind, rule in retry_policy.RULES.items()
         }
-        patch.setattr(policy, "RULES", rules)
+        patch.setattr(retry_policy, "RULES", rules)
         several = Several(Path(folder), rows)
         for row in bad:
             if row < rows:

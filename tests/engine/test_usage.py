@@ -10,7 +10,7 @@ from tests.hostile_server import HostileServer
 from dataflow.billing.price import FREE, Price, Rates
 from dataflow.core.errors import AskTimeoutError, GarbledReplyError, RateLimitedError, RefusedError
 from dataflow.core.request import Reply, Usage
-from dataflow.engine.journal import Journal
+from dataflow.engine.journal.journal import Journal
 from dataflow.engine.runner import run
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing

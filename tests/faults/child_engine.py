@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dataflow.serving.child import EngineChild, Launch
-from dataflow.serving.local import LocalServing
-from dataflow.serving.output import EngineOutput
+from dataflow.serving.local.engine_process import EngineChild, Launch
+from dataflow.serving.local.local_serving import LocalServing
+from dataflow.serving.local.process_log import EngineOutput
 
 ROOT = Path(__file__).parents[2]
 DELAY = 0.005

@@ -15,12 +15,12 @@ from typing import Any
 
 from PIL import Image
 
-from dataflow.checks.empty import empty
+from dataflow.checks.rules.empty import empty
 from dataflow.core.serving import EngineServing
 from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.formats.registry import open_reader, writer_for
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from tests.hostile_server import KEY, MODEL, HostileServer, caption_of
 
 COMMAND = str(Path(sys.executable).with_name("dataflow"))
@@ -39,12 +39,12 @@ def encode(number: int) -> bytes:
 _SCRIPT = """
 import logging, sys
 from pathlib import Path
-from dataflow.checks.empty import empty
+from dataflow.checks.rules.empty import empty
 from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 
 logging.basicConfig(level=logging.INFO)

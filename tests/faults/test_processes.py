@@ -53,7 +53,7 @@ def engines(command: subprocess.Popen[str]) -> list[int]:
             line = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if b"dataflow.serving.llamacpp_child" in line and b"guard.py" not in line:
+        if b"dataflow.serving.llamacpp.server" in line and b"guard.py" not in line:
             found.append(pid)
     return found
 

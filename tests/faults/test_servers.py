@@ -8,7 +8,7 @@ import time
 import pytest
 
 from dataflow.core import errors
-from dataflow.engine import policy
+from dataflow.engine.flow import retry_policy
 from dataflow.engine.runner import run
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.faults.scene import leaks
@@ -24,11 +24,11 @@ SLOW = {"gigantic", "429_date"}
 @pytest.fixture
 def short_waits(monkeypatch):
     rules = {
-        kind: policy.Rule(rule.attempts, rule.seconds, base=0.01, cap=0.02)
-        for kind, rule in policy.RULES.items()
+        kind: retry_policy.Rule(rule.attempts, rule.seconds, base=0.01, cap=0.02)
+        for kind, rule in retry_policy.RULES.items()
     }
-    monkeypatch.setattr(policy, "RULES", rules)
-    monkeypatch.setattr(policy, "PROBE_WAITS", (0.05,))
+    monkeypatch.setattr(retry_policy, "RULES", rules)
+    monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.05,))
 
 
 VAGUE = ("403", "404_path")

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataflow.remote.place import Place, RemotePath
+from dataflow.remote.path import Place, RemotePath
 from tests.formats.members import Rows
 from tests.formats.shards import jpeg, members_in, write_tar
 

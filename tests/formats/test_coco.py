@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
-from dataflow.formats.fields import FieldChoice
-from dataflow.formats.number_set import NumberSet
+from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.coco.seen_ids import NumberSet
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 

@@ -10,9 +10,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import InputError, UsageError
-from dataflow.formats.compression import COMPRESSIONS
-from dataflow.formats.parts import parts_of
-from dataflow.formats.recognise import TABLE_ENDINGS, is_among, kind_of
+from dataflow.formats.base.compression import COMPRESSIONS
+from dataflow.formats.detect import TABLE_ENDINGS, is_among, kind_of
+from dataflow.formats.many.split_output import parts_of
 from dataflow.formats.registry import FORMATS, open_reader, writer_for
 from tests.formats.conftest import without_key
 from tests.formats.promises import promise

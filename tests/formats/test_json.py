@@ -10,10 +10,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dataflow.core.errors import InputError
-from dataflow.formats import json_scan
-from dataflow.formats.json_scan import JsonWindow
-from dataflow.formats.json_text import members, parse
+from dataflow.formats.base.json_rows import members, parse
 from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.text import json_window
+from dataflow.formats.text.json_window import JsonWindow
 
 VALUES = st.recursive(
     st.none()
@@ -151,7 +151,7 @@ def test_members_are_found_where_they_stand(item, layout):
 @many
 @given(objects=st.lists(OBJECTS, max_size=4), layout=LAYOUTS, size=st.integers(1, 40))
 def test_it_does_not_matter_where_the_window_cuts(tmp_path, monkeypatch, objects, layout, size):
-    monkeypatch.setattr(json_scan, "_WINDOW", size)
+    monkeypatch.setattr(json_window, "_WINDOW", size)
     path = tmp_path / "in.json"
     path.write_text(json.dumps(objects, ensure_ascii=True, **layout))
     assert repr([row.fields for row in open_reader(path).rows()]) == repr(objects)
@@ -159,7 +159,7 @@ def test_it_does_not_matter_where_the_window_cuts(tmp_path, monkeypatch, objects
 
 @pytest.mark.parametrize("size", range(1, 12))
 def test_the_window_may_cut_a_character(tmp_path, monkeypatch, size):
-    monkeypatch.setattr(json_scan, "_WINDOW", size)
+    monkeypatch.setattr(json_window, "_WINDOW", size)
     path = tmp_path / "in.json"
     path.write_text(
         '\ufeff [ {"ü": "👩‍👩‍👧‍👦"},\r\n{"b": -1.5e+3, "c": false} ]\n', encoding="utf-8"
@@ -194,7 +194,7 @@ def test_the_window_may_cut_a_character(tmp_path, monkeypatch, size):
 def test_a_broken_array_is_an_error_with_line_and_column(tmp_path, monkeypatch, size, text, place):
     if size < 20 and len(text) > 1000:
         return
-    monkeypatch.setattr(json_scan, "_WINDOW", size)
+    monkeypatch.setattr(json_window, "_WINDOW", size)
     path = tmp_path / "in.json"
     path.write_text(text)
     with pytest.raises(InputError, match=rf"in\.json, (?s:.)*{place}"):
@@ -255,14 +255,14 @@ def test_a_broken_array_is_not_read_to_its_end():
 
 
 def test_a_value_larger_than_the_window_costs_a_few_reads(monkeypatch):
-    monkeypatch.setattr(json_scan, "_WINDOW", 64)
+    monkeypatch.setattr(json_window, "_WINDOW", 64)
     file = io.BytesIO(json.dumps({"a": "x" * 1_000_000}).encode())
     window = JsonWindow(file, "x.json")
     reads = []
-    monkeypatch.setattr(json_scan, "decode_at", lambda *a: reads.append(1) or real(*a))
+    monkeypatch.setattr(json_window, "decode_at", lambda *a: reads.append(1) or real(*a))
     value, _ = window.value()
     assert len(value["a"]) == 1_000_000
     assert len(reads) < 20
 
 
-real = json_scan.decode_at
+real = json_window.decode_at

@@ -10,7 +10,7 @@ import pyarrow.parquet
 import pytest
 
 from dataflow.core.dataset import ListOf
-from dataflow.core.json_text import JsonText
+from dataflow.core.raw_json import JsonText
 from dataflow.core.row import Row
 from dataflow.formats.registry import FORMATS, open_reader, writer_for
 

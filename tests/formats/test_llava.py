@@ -9,7 +9,7 @@ import pytest
 from dataflow.core.dataset import ListOf
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
-from dataflow.formats.fields import FieldChoice
+from dataflow.formats.base.field_filter import FieldChoice
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from dataflow.core.errors import OutputError
-from dataflow.formats.fields import FieldChoice
+from dataflow.formats.base.field_filter import FieldChoice
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.shards import write_tar
 
@@ -102,7 +102,7 @@ def test_the_largest_numbers_that_have_a_type_are_exact(tmp_path, ending):
 )
 @pytest.mark.parametrize("chunk", [1, 512])
 def test_a_whole_number_that_would_be_rounded_is_refused(tmp_path, monkeypatch, numbers, chunk):
-    monkeypatch.setattr("dataflow.formats.arrow_rows.CHUNK_ROWS", chunk)
+    monkeypatch.setattr("dataflow.formats.arrow.inference.CHUNK_ROWS", chunk)
     path = save(tmp_path, ".jsonl", numbers)
     with pytest.raises(OutputError, match=r"line \d: the value of column 'v'"):
         converted(path, tmp_path / "out.parquet")

@@ -14,13 +14,13 @@ import pytest
 from dataflow.core.errors import WrongKeyError
 from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
-from dataflow.engine.place import stand_in
+from dataflow.engine.paths import stand_in
 from dataflow.engine.runner import run
-from dataflow.formats.fields import FieldChoice
-from dataflow.formats.parts import parts_of
+from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.many.split_output import parts_of
 from dataflow.formats.registry import open_reader, output_format, writer_for
-from dataflow.operators.core_vision.row_requests import RowRequests
-from dataflow.remote.place import RemotePath, place_of
+from dataflow.operators.core_vision.request_builder import RowRequests
+from dataflow.remote.path import RemotePath, place_of
 from dataflow.serving.fake import FakeServing
 from tests.formats.others import OTHERS, Other
 from tests.formats.promises import promise_of_others

@@ -13,9 +13,9 @@ import pytest
 
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
-from dataflow.formats import arrow_gather, arrow_rows, parquet_file
-from dataflow.formats.arrow_batches import ArrowFields
-from dataflow.formats.parquet_output import ParquetWriter
+from dataflow.formats.arrow import builders, inference, parquet_file
+from dataflow.formats.arrow.batches import ArrowFields
+from dataflow.formats.arrow.parquet_writer import ParquetWriter
 from dataflow.formats.registry import open_reader, writer_for
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
@@ -259,8 +259,8 @@ def test_nanoseconds_can_be_read(tmp_path):
 
 def test_json_types_are_inferred_from_all_rows(tmp_path, monkeypatch):
     """A value that is null for a thousand rows, or a fraction that comes late, changes nothing."""
-    monkeypatch.setattr(arrow_rows, "CHUNK_ROWS", 2)
-    monkeypatch.setattr(arrow_gather, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(inference, "CHUNK_ROWS", 2)
+    monkeypatch.setattr(builders, "CHUNK_ROWS", 2)
     rows = [{"a": None, "n": 1, "o": {"x": 1}} for _ in range(7)]
     rows += [{"a": "late", "n": 1.5, "o": {"y": [True]}, "late": 3}]
     source = tmp_path / "in.jsonl"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.formats import coco_file, csv_file, json_text, webdataset_output
+from dataflow.formats.base import json_rows
+from dataflow.formats.coco import coco
+from dataflow.formats.text import csv_file
+from dataflow.formats.webdataset import writer
 from tests.formats.roundtrip import CHECKS, compare
 
 
@@ -27,7 +30,7 @@ def test_no_untouched_field_of_ten_thousand_rows_differs(name):
 
 
 def test_a_difference_would_be_seen_in_text(monkeypatch):
-    monkeypatch.setattr(json_text, "_appended", lambda raw, new, **_: raw[:-1].lower() + b"}")
+    monkeypatch.setattr(json_rows, "_appended", lambda raw, new, **_: raw[:-1].lower() + b"}")
     with pytest.raises(AssertionError):
         assert compare("jsonl", 100).differences == []
 
@@ -39,18 +42,18 @@ def test_a_difference_would_be_seen_in_a_table(monkeypatch):
 
 def test_a_difference_would_be_seen_in_a_shard(monkeypatch):
     """Be it the last byte of a file's contents or padding."""
-    honest = webdataset_output._from_sample
+    honest = writer._from_sample
 
     def careless(*given):
         for block in honest(*given):
             is_file = block[156:157] == b"0" and len(block) > 512
             yield block[:-1] + b"\1" if is_file else block
 
-    monkeypatch.setattr(webdataset_output, "_from_sample", careless)
+    monkeypatch.setattr(writer, "_from_sample", careless)
     assert compare("webdataset", 100).differences
 
 
 def test_a_difference_would_be_seen_in_coco(monkeypatch):
-    honest = coco_file.one_line
-    monkeypatch.setattr(coco_file, "one_line", lambda raw: honest(raw).replace(b"1.10", b"1.1"))
+    honest = coco.one_line
+    monkeypatch.setattr(coco, "one_line", lambda raw: honest(raw).replace(b"1.10", b"1.1"))
     assert compare("coco", 100).differences

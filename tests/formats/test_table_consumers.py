@@ -8,8 +8,8 @@ import duckdb
 import pandas as pd
 import pytest
 
-from dataflow.formats.fields import FieldChoice
-from dataflow.formats.parts import parts_of
+from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.many.split_output import parts_of
 from dataflow.formats.registry import open_reader, writer_for
 
 ROWS = [

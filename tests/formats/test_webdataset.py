@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
-from dataflow.formats.fields import FieldChoice
+from dataflow.formats.base.field_filter import FieldChoice
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, members_in, write_shards, write_tar

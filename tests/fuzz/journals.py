@@ -10,8 +10,8 @@ from pathlib import Path
 
 from hypothesis import strategies as st
 
-from dataflow.engine.entry import Entry
-from dataflow.engine.journal import Journal
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.records import Entry
 from tests.fuzz.mutate import mutated
 
 COUNT = 120

@@ -14,8 +14,8 @@ from PIL import Image, features
 
 from dataflow.core.errors import RowError
 from dataflow.core.picture import ImageRef
+from dataflow.images.base.limits import Limits
 from dataflow.images.identity import identify
-from dataflow.images.limits import Limits
 from dataflow.images.loader import Loader
 from dataflow.images.reference import parse_reference
 from tests.fuzz.mutate import mutated

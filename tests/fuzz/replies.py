@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import DataflowError, TryAgainError
 from dataflow.core.request import Reply
-from dataflow.serving.answers import read_answer
-from dataflow.serving.stream import StreamedReply
+from dataflow.serving.openai.replies import read_answer
+from dataflow.serving.openai.streaming import StreamedReply
 from tests.fuzz.mutate import mutated
 from tests.hostile_server import KEY
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import InputError
-from dataflow.engine.entry import Entry
-from dataflow.engine.journal import Journal
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.records import Entry
 from dataflow.formats.registry import open_reader, writer_for
 
 

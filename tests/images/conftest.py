@@ -12,7 +12,7 @@ from PIL import Image
 
 from dataflow.core.errors import RowError
 from dataflow.core.picture import ImageRef
-from dataflow.images.limits import Limits
+from dataflow.images.base.limits import Limits
 from dataflow.images.loader import Loader
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "images"

@@ -140,7 +140,7 @@ def test_oriented_copies_of_one_photo_look_alike(corpus, load, pixels, far, in_c
 MEASURE = """
 import asyncio, resource, sys
 from dataflow.core.errors import RowError
-from dataflow.images.limits import Limits
+from dataflow.images.base.limits import Limits
 from dataflow.images.loader import Loader
 from dataflow.images.reference import parse_reference
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.core.errors import BadRowError, PictureForbiddenError, RowError
+from dataflow.core.text import shown
 from dataflow.images.reference import parse_reference
-from dataflow.images.shown import shown
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 8

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow.core.dataset import ListOf
-from dataflow.operators.core_vision.answer_types import holds
+from dataflow.operators.core_vision.column_types import holds
 
 
 def closed(**properties):

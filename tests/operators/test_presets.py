@@ -24,7 +24,7 @@ from dataflow.operators.core_vision import (
     read_prompts,
 )
 from dataflow.operators.core_vision import preset as presets
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
 from dataflow.utils.storage import FileStorage

@@ -19,7 +19,7 @@ from dataflow.operators.core_vision import (
     PromptedVQAGenerator,
     read_prompts,
 )
-from dataflow.operators.core_vision.row_requests import RowRequests
+from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage

@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.cli.main import _code_of
-from dataflow.remote.place import RemotePath
-from dataflow.remote.trouble import RemoteError
+from dataflow.remote.errors import RemoteError
+from dataflow.remote.path import RemotePath
 from tests.cli.conftest import Command
 from tests.formats.dataset_hub import DatasetHub
 from tests.formats.promises import promise

@@ -9,8 +9,8 @@ import pytest
 
 from dataflow.core.errors import InputError
 from dataflow.formats.registry import open_reader
-from dataflow.remote import store
-from dataflow.remote.place import RemotePath
+from dataflow.remote import filesystem
+from dataflow.remote.path import RemotePath
 from tests.cli.conftest import Command
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, write_shards
@@ -136,8 +136,8 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(gs):
 def test_a_large_file_is_put_in_one_piece_and_kept_under_another_name(gs, tmp_path):
     data = bytes(range(256)) * 50_000
     (tmp_path / "large").write_bytes(data)
-    store.put(tmp_path / "large", RemotePath("gs://bucket/large"))
-    store.copy(RemotePath("gs://bucket/large"), RemotePath("gs://bucket/a b/ü"))
-    store.remove(RemotePath("gs://bucket/large"))
+    filesystem.put(tmp_path / "large", RemotePath("gs://bucket/large"))
+    filesystem.copy(RemotePath("gs://bucket/large"), RemotePath("gs://bucket/a b/ü"))
+    filesystem.remove(RemotePath("gs://bucket/large"))
     assert gs.listed() == ["a b/ü"]
     assert gs.get("a b/ü") == data

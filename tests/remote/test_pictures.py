@@ -15,12 +15,12 @@ from dataflow.core.errors import (
     PictureMissingError,
     PictureTooLargeError,
 )
-from dataflow.images.limits import Limits
+from dataflow.images.base.limits import Limits
+from dataflow.images.base.open_file import SMALL
 from dataflow.images.loader import Loader
 from dataflow.images.reference import parse_reference
-from dataflow.images.source import SMALL
-from dataflow.remote import store
-from dataflow.remote.place import server_of
+from dataflow.remote import filesystem
+from dataflow.remote.path import server_of
 from tests.formats.shards import jpeg
 from tests.remote.web_server import WebServer
 
@@ -104,9 +104,9 @@ def test_a_picture_over_the_limit_is_refused_without_being_read_whole(s3):
 
 def test_a_missing_package_fails_the_row_with_its_cure(monkeypatch):
     """One row of another store must not stop a run."""
-    monkeypatch.setitem(store._PACKAGES, "gs", ("gcsfs", "gs"))
+    monkeypatch.setitem(filesystem._PACKAGES, "gs", ("gcsfs", "gs"))
     monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
-    store.filesystem.cache_clear()
+    filesystem.filesystem.cache_clear()
     with pytest.raises(PictureError, match=r"pip install 'dataflow-caption\[gs\]'"):
         load("gs://bucket/a.jpg")
 

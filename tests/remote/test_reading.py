@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import InputError, MissingPackageError
-from dataflow.formats.recognise import kind_of
+from dataflow.formats.detect import kind_of
 from dataflow.formats.registry import open_reader, writer_for
-from dataflow.remote import store, stream, trouble
+from dataflow.remote import errors, filesystem, stream
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, write_shards
 from tests.remote.web_server import WebServer
@@ -133,7 +133,7 @@ def test_no_more_than_a_buffer_is_fetched_at_once(store, request, monkeypatch):
 def test_a_large_file_is_read_by_parts_and_never_whole(monkeypatch):
     monkeypatch.setattr(stream, "BUFFER", 4096)
     with WebServer({"/rows.jsonl": LINES}) as server:
-        monkeypatch.setattr("dataflow.formats.input_file.BUFFER", 4096)
+        monkeypatch.setattr("dataflow.formats.base.reading.BUFFER", 4096)
         file = stream.open_stream(stream.RemotePath(f"{server.url}/rows.jsonl"), 4096)
         with file:
             assert file.read() == LINES
@@ -169,7 +169,7 @@ def test_a_server_without_ranges_gives_the_file_whole(tmp_path):
 
 
 def test_what_passes_is_tried_again(monkeypatch):
-    monkeypatch.setattr(trouble, "PAUSE", 0.01)
+    monkeypatch.setattr(errors, "PAUSE", 0.01)
     with WebServer({"/a.jsonl": LINES}) as server:
         seen = []
 
@@ -207,7 +207,7 @@ def test_a_file_of_the_web_that_changes_while_it_is_read_is_an_error():
     [(403, r"the access is denied \(403\)"), (401, "denied"), (500, "the server answers 500")],
 )
 def test_what_a_server_refuses_is_told_with_its_cure_and_no_signature(status, told, monkeypatch):
-    monkeypatch.setattr(trouble, "PAUSE", 0.01)
+    monkeypatch.setattr(errors, "PAUSE", 0.01)
     with WebServer({"/a.jsonl": LINES}) as server:
         server.answer = lambda _: status
         with pytest.raises(InputError, match=told) as raised:
@@ -234,14 +234,14 @@ def test_a_signature_is_that_of_each_file_that_braces_stand_for():
 
 
 def test_a_server_that_is_not_there_is_told(monkeypatch):
-    monkeypatch.setattr(trouble, "PAUSE", 0.01)
+    monkeypatch.setattr(errors, "PAUSE", 0.01)
     with pytest.raises(InputError, match="cannot be reached"):
         open_reader("http://127.0.0.1:9/a.jsonl")
 
 
 def test_a_missing_package_is_told_with_its_cure(monkeypatch):
     monkeypatch.setitem(sys.modules, "gcsfs", None)
-    store.filesystem.cache_clear()
+    filesystem.filesystem.cache_clear()
     with pytest.raises(MissingPackageError, match=r"pip install 'dataflow-caption\[gs\]'"):
         open_reader("gs://bucket/a.jsonl")
 
@@ -257,6 +257,6 @@ def test_a_store_that_is_not_there_is_told_where_the_kind_of_a_dataset_is_asked(
     def ask(place, *_, **__):
         raise trouble.RemoteError(place, "it cannot be reached")
 
-    monkeypatch.setattr(store, "ask", ask)
+    monkeypatch.setattr(filesystem, "ask", ask)
     with pytest.raises(InputError, match="cannot be reached"):
         kind_of(f"s3://bucket/{name}")

@@ -2,10 +2,10 @@
 
 import pytest
 
+from dataflow.serving.adapter import ForeignServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
-from dataflow.serving.foreign import ForeignServing
-from dataflow.serving.spread import SpreadServing
+from dataflow.serving.load_balancer import SpreadServing
 from tests.hostile_server import caption_of
 from tests.serving.contract import ServingContract
 

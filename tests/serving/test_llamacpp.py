@@ -11,8 +11,8 @@ import sys
 import pytest
 
 from dataflow.core.errors import EngineFailedError, TryAgainError, UsageError
-from dataflow.serving.llamacpp_child import LlamaCppSettings
-from dataflow.serving.llamacpp_serving import find_reason
+from dataflow.serving.llamacpp.server import LlamaCppSettings
+from dataflow.serving.llamacpp.serving import find_reason
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
 from tests.serving.contract import ServingContract
 from tests.serving.scenes import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dataflow.billing.span import Span
+from dataflow.billing.interval import Span
 
 _WORDS = Span.exactly(0.22).within(0.35)  # tokens a character: ASCII letters, digits, blanks
 _MARKS = Span.exactly(0.5).within(0.6)  # the rest of ASCII

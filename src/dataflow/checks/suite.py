@@ -6,18 +6,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dataflow.checks.cut_off import cut_off
-from dataflow.checks.echo import echo
-from dataflow.checks.empty import empty
-from dataflow.checks.error_text import error_text
-from dataflow.checks.language import language
-from dataflow.checks.length import length
-from dataflow.checks.loop import loop
-from dataflow.checks.markup import markup
-from dataflow.checks.refusal import refusal
-from dataflow.checks.repeated import Repeated
-from dataflow.checks.schema import fits
-from dataflow.checks.wording import wording
+from dataflow.checks.rules.cut_off import cut_off
+from dataflow.checks.rules.echo import echo
+from dataflow.checks.rules.empty import empty
+from dataflow.checks.rules.error_text import error_text
+from dataflow.checks.rules.language import language
+from dataflow.checks.rules.length import length
+from dataflow.checks.rules.loop import loop
+from dataflow.checks.rules.markup import markup
+from dataflow.checks.rules.refusal import refusal
+from dataflow.checks.rules.repeated import Repeated
+from dataflow.checks.rules.schema import fits
+from dataflow.checks.rules.wording import wording
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
 

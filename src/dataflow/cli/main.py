@@ -15,18 +15,18 @@ import typer
 from rich.logging import RichHandler
 
 from dataflow import __version__
-from dataflow.cli import signals, streams
-from dataflow.cli.caption import caption
-from dataflow.cli.check import check
-from dataflow.cli.codes import STOPPED, USAGE, code_of
-from dataflow.cli.command import PanelCommand
-from dataflow.cli.console import console, go_on, say
-from dataflow.cli.estimate import estimate
-from dataflow.cli.presets import presets
-from dataflow.cli.status import status
+from dataflow.cli.commands.caption import caption
+from dataflow.cli.commands.check import check
+from dataflow.cli.commands.estimate import estimate
+from dataflow.cli.commands.presets import presets
+from dataflow.cli.commands.status import status
+from dataflow.cli.shell import signals, streams
+from dataflow.cli.shell.console import console, go_on, say
+from dataflow.cli.shell.exit_codes import STOPPED, USAGE, code_of
+from dataflow.cli.shell.option_groups import PanelCommand
 from dataflow.core.errors import StopRunError
-from dataflow.core.machine import lack_of
-from dataflow.remote.trouble import RemoteError
+from dataflow.core.resources import lack_of
+from dataflow.remote.errors import RemoteError
 
 app = typer.Typer(
     name="dataflow",

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from dataflow.core.dataset import Holds, ListOf
 from dataflow.core.errors import UsageError
-from dataflow.engine.entry import Entry
+from dataflow.engine.journal.records import Entry
 from dataflow.engine.meta import META_SHAPE, meta_of
 
 

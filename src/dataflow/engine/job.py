@@ -17,15 +17,14 @@ from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Usage
 from dataflow.core.row import Row
 from dataflow.core.serving import EngineServing
-from dataflow.engine import policy
-from dataflow.engine.answer import Answer
 from dataflow.engine.columns import Column, added_columns
-from dataflow.engine.entry import Entry
-from dataflow.engine.place import files_at, true_place
+from dataflow.engine.flow import retry_policy
+from dataflow.engine.journal.records import Answer, Entry
+from dataflow.engine.paths import files_at, true_place
 from dataflow.engine.progress import Progress
-from dataflow.engine.rejects import Rejects
-from dataflow.images.limits import Limits
-from dataflow.remote.place import Place, RemotePath
+from dataflow.engine.quality.reject_policy import Rejects
+from dataflow.images.base.limits import Limits
+from dataflow.remote.path import Place, RemotePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +159,7 @@ class Plan:
     fresh: bool = False
     retry_failed: bool = False
     durable: bool = False
-    give_up_after: float = policy.GIVE_UP_SECONDS
+    give_up_after: float = retry_policy.GIVE_UP_SECONDS
     price: Price | NoPrice = UNPRICED
     live_price: Price | NoPrice = UNPRICED
     ceiling: Ceiling = field(default_factory=Ceiling)

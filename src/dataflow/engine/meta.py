@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataflow.core.dataset import Shape
-from dataflow.engine.entry import Entry
+from dataflow.engine.journal.records import Entry
 
 META_SHAPE: Shape = {
     "status": "text",

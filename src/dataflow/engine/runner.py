@@ -19,18 +19,18 @@ from typing import Generic, TypeAlias, TypeVar
 
 from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, JournalError, UsageError
-from dataflow.engine.assemble import StalePlanError, assemble, try_output
-from dataflow.engine.batch_road import BatchRoad
-from dataflow.engine.budget import check_ceiling
-from dataflow.engine.intake import survey
+from dataflow.engine.batch.pipeline import BatchRoad
 from dataflow.engine.job import Plan
-from dataflow.engine.journal import Journal
-from dataflow.engine.journal_file import set_aside
-from dataflow.engine.ledger import unsettled
-from dataflow.engine.lock import RunLock
+from dataflow.engine.journal.batch_tables import unsettled
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.run_lock import RunLock
+from dataflow.engine.journal.schema import set_aside
+from dataflow.engine.pipeline.budget import check_ceiling
+from dataflow.engine.pipeline.intake import survey
+from dataflow.engine.pipeline.live import Road
+from dataflow.engine.pipeline.resume import Recalled, note_written, recall
+from dataflow.engine.pipeline.write_output import StalePlanError, assemble, try_output
 from dataflow.engine.progress import Summary, Tally
-from dataflow.engine.recall import Recalled, note_written, recall
-from dataflow.engine.road import Road
 
 T = TypeVar("T")
 Stop: TypeAlias = "Callable[[], bool]"

@@ -14,11 +14,11 @@ from typing import Any
 
 from dataflow.core.errors import JournalError, UsageError
 from dataflow.core.request import Usage
-from dataflow.engine.journal_view import open_to_look
-from dataflow.engine.ledger import ENDED, count_unsettled, has_batches
-from dataflow.engine.lock import holder_of
-from dataflow.engine.place import stand_in, true_place
-from dataflow.remote.place import Place, RemotePath
+from dataflow.engine.journal.batch_tables import ENDED, count_unsettled, has_batches
+from dataflow.engine.journal.read_only import open_to_look
+from dataflow.engine.journal.run_lock import holder_of
+from dataflow.engine.paths import stand_in, true_place
+from dataflow.remote.path import Place, RemotePath
 
 SLICES = 10
 """So many parts of equal length show how fast the run was in the course of time."""

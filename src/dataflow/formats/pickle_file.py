@@ -12,11 +12,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dataflow.core.errors import InputError, MissingPackageError, OutputError
-from dataflow.core.json_text import plain
+from dataflow.core.raw_json import plain
 from dataflow.core.row import Row
-from dataflow.formats.input_file import FileReader, open_input
-from dataflow.formats.output_file import FileWriter, OutputFile
-from dataflow.formats.source import Source
+from dataflow.formats.base.reading import FileReader, open_input
+from dataflow.formats.base.writer_context import Source
+from dataflow.formats.base.writing import FileWriter, OutputFile
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, EOFError, OSError, MemoryError),

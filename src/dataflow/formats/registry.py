@@ -10,17 +10,17 @@ from typing import Any
 
 from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
-from dataflow.formats.compression import COMPRESSIONS, compression_of, ending_of
-from dataflow.formats.fields import ChoosingWriter, FieldChoice
-from dataflow.formats.folder import PICTURE_ENDINGS, FolderReader, Pictures
-from dataflow.formats.input_file import shown, told
-from dataflow.formats.output_file import OutputFile
-from dataflow.formats.parts import PartsWriter
-from dataflow.formats.pick import Pick
-from dataflow.formats.recognise import COCO_ENDINGS, found_at, is_folder_at, kind_of
-from dataflow.formats.sidecar import Sidecars
-from dataflow.formats.source import Source
-from dataflow.remote.place import Place, place_of
+from dataflow.formats.base.compression import COMPRESSIONS, compression_of, ending_of
+from dataflow.formats.base.field_filter import ChoosingWriter, FieldChoice
+from dataflow.formats.base.reading import shown, told
+from dataflow.formats.base.writer_context import Source
+from dataflow.formats.base.writing import OutputFile
+from dataflow.formats.detect import COCO_ENDINGS, found_at, is_folder_at, kind_of
+from dataflow.formats.folder.pictures import PICTURE_ENDINGS, FolderReader, Pictures
+from dataflow.formats.folder.sidecar import Sidecars
+from dataflow.formats.many.split_output import PartsWriter
+from dataflow.formats.patterns.glob_filter import Pick
+from dataflow.remote.path import Place, place_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from dataflow.core.picture import ImageRef
-from dataflow.images.shown import shown_url
+from dataflow.core.text import shown_url
 
 Stamp: TypeAlias = "tuple[int, int] | tuple[None, None]"
 """A file's size in bytes, its time of last change in nanoseconds; None where there is no file."""

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from dataflow.core.errors import UsageError
 from dataflow.core.picture import ImageRef, Picture
-from dataflow.images.gate import MemoryGate
-from dataflow.images.limits import Limits
-from dataflow.images.pool import Job, Pool
-from dataflow.images.sent_size import Size
-from dataflow.images.source import check_size, open_source
+from dataflow.images.base.byte_semaphore import MemoryGate
+from dataflow.images.base.limits import Limits
+from dataflow.images.base.open_file import check_size, open_source
+from dataflow.images.base.timeout_pool import Job, Pool
+from dataflow.images.decode.target_size import Size
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from dataflow.images.links import Links
+    from dataflow.images.fetch.cached_fetch import Links
 
 T = TypeVar("T")
 
@@ -41,9 +41,9 @@ class Loader:
 
     async def __aenter__(self) -> Self:
         """Start the threads."""
-        from dataflow.images import formats  # Pillow, at first use
+        from dataflow.images.decode import codecs  # Pillow, at first use
 
-        formats.prepare(self._limits.max_pixels)
+        codecs.prepare(self._limits.max_pixels)
         threads = self._limits.threads or os.cpu_count() or 1
         self._pool = Pool(threads, self._limits.max_seconds, MemoryGate(self._limits.max_memory))
         return self
@@ -72,7 +72,7 @@ class Loader:
             PictureError: it cannot be had or decoded for another reason.
             UsageError: the loader is not entered.
         """
-        from dataflow.images.decode import to_picture  # Pillow, at first use
+        from dataflow.images.decode.decode import to_picture  # Pillow, at first use
 
         def decode(source: bytes | BinaryIO, job: Job[Picture]) -> Picture:
             return to_picture(source, name=ref.name, limits=self._limits, reserve=job.reserve)
@@ -87,7 +87,7 @@ class Loader:
                 `load`, but for what only shows behind the header.
             UsageError: the loader is not entered.
         """
-        from dataflow.images.decode import full_size  # Pillow, at first use
+        from dataflow.images.decode.decode import full_size  # Pillow, at first use
 
         def read(source: bytes | BinaryIO, _job: Job[Size]) -> Size:
             return full_size(source, name=ref.name, limits=self._limits)
@@ -100,7 +100,9 @@ class Loader:
             raise UsageError("a Loader loads only inside `async with`")
         if ref.kind == "url":
             if self._links is None:
-                from dataflow.images.links import Links  # aiohttp and SQLite, at first use
+                from dataflow.images.fetch.cached_fetch import (
+                    Links,  # aiohttp and SQLite, at first use
+                )
 
                 self._links = Links(self._limits, self._pool)
             return await self._links.use(ref, work)

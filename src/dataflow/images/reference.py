@@ -14,10 +14,10 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from dataflow.core.errors import BadRowError, PictureForbiddenError
 from dataflow.core.picture import ImageRef
-from dataflow.images.confine import confined
-from dataflow.images.shown import shown, shown_url
-from dataflow.images.sniff import PICTURES, sniff
-from dataflow.remote.place import RemotePath, is_remote
+from dataflow.core.text import shown, shown_url
+from dataflow.images.base.path_guard import confined
+from dataflow.images.decode.sniff import PICTURES, sniff
+from dataflow.remote.path import RemotePath, is_remote
 
 _SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
 _BARE_SCHEME = re.compile(r"\s*(file|ftp|ftps|sftp|blob|javascript):", re.IGNORECASE)

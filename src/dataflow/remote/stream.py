@@ -6,9 +6,9 @@ import io
 import tempfile
 from typing import Any
 
-from dataflow.remote import store
-from dataflow.remote.place import RemotePath, RemoteStat
-from dataflow.remote.trouble import RemoteError, changed, persisted, telling
+from dataflow.remote import filesystem
+from dataflow.remote.errors import RemoteError, changed, persisted, telling
+from dataflow.remote.path import RemotePath, RemoteStat
 
 BUFFER = 4 << 20
 """Bytes read at once where a file is read from start to end."""
@@ -93,7 +93,7 @@ class _Ranges(io.RawIOBase):
 
     def _opened(self) -> Any:
         # a BufferedReader reads ahead; another cache would only hold the same bytes twice
-        return store.ask(self._place, "open", "rb", block_size=BUFFER, cache_type="none")
+        return filesystem.ask(self._place, "open", "rb", block_size=BUFFER, cache_type="none")
 
     def _range(self, start: int, end: int) -> bytes:
         with telling(self._place):
@@ -107,7 +107,7 @@ class _Ranges(io.RawIOBase):
 def _fetched(place: RemotePath, known: RemoteStat) -> io.BufferedReader:
     file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
     try:
-        with store.ask(place, "open", "rb", block_size=0) as source:
+        with filesystem.ask(place, "open", "rb", block_size=0) as source:
             while data := _next(source, place):
                 file.write(data)
         if place.stat() != known:

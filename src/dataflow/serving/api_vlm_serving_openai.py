@@ -10,10 +10,10 @@ from typing import Any
 
 from dataflow.core.errors import UsageError, WrongKeyError
 from dataflow.core.serving import Asker
-from dataflow.serving.address import check_key, read_address, read_key_file
-from dataflow.serving.body import merge_sampling
-from dataflow.serving.one_image import OneImageMethods
-from dataflow.serving.wire import Wire
+from dataflow.serving.legacy_methods import OneImageMethods
+from dataflow.serving.openai.client import Wire
+from dataflow.serving.openai.endpoint import check_key, read_address, read_key_file
+from dataflow.serving.openai.request_body import merge_sampling
 
 _log = logging.getLogger("dataflow")
 

@@ -9,7 +9,7 @@ from typing import Any
 from dataflow.core.batch import BatchDesk as Desk
 from dataflow.core.batch import Batching, BatchServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from dataflow.serving.batch_desk import BatchDesk
+from dataflow.serving.openai.batch_api import BatchDesk
 
 
 class BatchVLMServing_openai(APIVLMServing_openai, BatchServing):  # noqa: N801 - as its sister

@@ -11,7 +11,7 @@ from dataflow.core.errors import ServingContractError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Asker
-from dataflow.serving.lists import ListServing
+from dataflow.serving.base.list_serving import ListServing
 
 Answer: TypeAlias = "str | Reply | BaseException"
 Script: TypeAlias = "str | Sequence[Answer] | Callable[[Request, Sequence[Picture]], Answer]"

@@ -1,6 +1,6 @@
 """The local engines, under the name that users' scripts import them by."""
 
-from dataflow.serving.llamacpp_serving import LocalModelVLMServing_llamacpp
-from dataflow.serving.vllm_serving import LocalModelVLMServing_vllm
+from dataflow.serving.llamacpp.serving import LocalModelVLMServing_llamacpp
+from dataflow.serving.vllm.serving import LocalModelVLMServing_vllm
 
 __all__ = ["LocalModelVLMServing_llamacpp", "LocalModelVLMServing_vllm"]

@@ -11,12 +11,12 @@ from dataflow.core.dataset import Columns, Reader, Skipped, Writer
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
-from dataflow.formats.recognise import kind_of
+from dataflow.formats.detect import kind_of
+from dataflow.formats.patterns.brace_patterns import is_several
 from dataflow.formats.registry import is_known, known_endings, open_reader, writer_for
-from dataflow.formats.shard_names import is_several
-from dataflow.remote.place import Place, is_url, place_of
+from dataflow.remote.path import Place, is_url, place_of
 from dataflow.utils.frames import frame_of, records_of
-from dataflow.utils.step_pictures import PictureWriter, hidden_picture
+from dataflow.utils.hidden_pictures import PictureWriter, hidden_picture
 
 __all__ = ["DataFlowStorage", "FileStorage"]
 

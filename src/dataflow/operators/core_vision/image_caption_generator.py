@@ -10,14 +10,14 @@ from dataflow.core.errors import UsageError
 from dataflow.core.operator import OperatorABC
 from dataflow.core.serving import LLMServingABC
 from dataflow.core.storage import DataFlowStorage
-from dataflow.engine.rejects import MAX_ASKS
-from dataflow.images.limits import Limits
-from dataflow.operators.core_vision.answering import answer_rows
-from dataflow.operators.core_vision.judging import judging_by, with_checks
+from dataflow.engine.quality.reject_policy import MAX_ASKS
+from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
 from dataflow.operators.core_vision.prompts import Prompt
-from dataflow.operators.core_vision.row_requests import RowRequests
-from dataflow.operators.core_vision.structure import SchemaAs
+from dataflow.operators.core_vision.quality import judging_by, with_checks
+from dataflow.operators.core_vision.request_builder import RowRequests
+from dataflow.operators.core_vision.run import answer_rows
+from dataflow.operators.core_vision.structured import SchemaAs
 
 
 class ImageCaptionGenerator(OperatorABC):

@@ -14,10 +14,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.checks.refine import strip_lead_in, strip_thinking
+from dataflow.checks.cleanup import strip_lead_in, strip_thinking
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
-from dataflow.engine.rejects import Refine
+from dataflow.engine.quality.reject_policy import Refine
 from dataflow.operators.core_vision.toml_file import (
     ANY_TEXT,
     SAMPLING,

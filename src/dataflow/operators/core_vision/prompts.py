@@ -12,9 +12,9 @@ from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import EngineServing, sampling_of
 from dataflow.engine.columns import Column
-from dataflow.engine.rejects import Refine
+from dataflow.engine.quality.reject_policy import Refine
 from dataflow.operators.core_vision.preset import is_path, preset_of
-from dataflow.operators.core_vision.structure import SchemaAs, Structure, read_schema
+from dataflow.operators.core_vision.structured import SchemaAs, Structure, read_schema
 from dataflow.operators.core_vision.toml_file import (
     ANY_TEXT,
     FROM_1,
@@ -25,8 +25,8 @@ from dataflow.operators.core_vision.toml_file import (
     read_toml,
     refuse_wrong,
 )
-from dataflow.serving.body import merge_sampling
-from dataflow.serving.foreign import ForeignServing
+from dataflow.serving.adapter import ForeignServing
+from dataflow.serving.openai.request_body import merge_sampling
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,196 @@
+"""The engine that the arguments ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from dataflow.cli.options.caption import Choices
+from dataflow.core.batch import Batching
+from dataflow.core.errors import UsageError
+from dataflow.core.serving import EngineServing
+
+DEFAULT_KEY_VARIABLE = "DF_API_KEY"
+MOST_AT_AN_API = 256
+"""Requests in flight at most where the best number is found out while running."""
+
+OnFetch: TypeAlias = "Callable[[str, int, int], None]"
+"""Told a file's name, the bytes that are here and all its bytes, while a model is fetched."""
+
+
+def serving_of(choices: Choices, on_fetch: OnFetch, *, needs_key: bool) -> EngineServing:
+    """The serving; nothing is started or fetched yet.
+
+    Raises:
+        UsageError: the arguments contradict each other.
+        StopRunError: the engine cannot be had: no key, no package, no such model.
+    """
+    is_api = bool(choices.api_url or choices.endpoints)
+    if is_api and choices.vllm is not None:
+        raise UsageError("an API and --vllm are two engines; give one of them")
+    if choices.mmproj is not None and (is_api or choices.vllm):
+        raise UsageError("--mmproj belongs to a local .gguf given by --model")
+    if is_batch(choices) and len([*(choices.api_url or []), *(choices.endpoints or [])]) != 1:
+        raise UsageError("batches go to one API: give its address with one --api-url")
+    if is_api:
+        return _apis(choices, needs_key=needs_key)
+    if choices.vllm is not None:
+        return _vllm(choices, choices.vllm)
+    return _llamacpp(choices, on_fetch)
+
+
+def _apis(choices: Choices, *, needs_key: bool) -> EngineServing:
+    urls, keys, default = choices.api_url or [], choices.key_env or [], DEFAULT_KEY_VARIABLE
+    if len(keys) <= 1:
+        default = next(iter(keys), default)
+        keys = [default] * len(urls)
+    if len(keys) != len(urls):
+        raise UsageError(
+            f"{len(urls)} times --api-url and {len(keys)} times --key-env: give one --key-env for "
+            "each, in their order, or one for all"
+        )
+    pairs = [*zip(urls, keys, strict=True)]
+    if choices.endpoints is not None:
+        pairs += read_endpoints(choices.endpoints, default)
+    endpoints = [_api(choices, url, key, needs_key=needs_key) for url, key in pairs]
+    if len(endpoints) == 1:
+        return endpoints[0]
+    from dataflow.serving.load_balancer import SpreadServing
+
+    return SpreadServing(endpoints)
+
+
+def fallback_of(choices: Choices, *, needs_key: bool) -> EngineServing | None:
+    """The fallback model's serving; None where none is asked for.
+
+    Raises:
+        UsageError: it is not said where it is.
+        StopRunError: it cannot be had: no key.
+    """
+    if choices.fallback_model is None:
+        if choices.fallback_api_url or choices.fallback_key_env:
+            raise UsageError("--fallback-api-url and --fallback-key-env need --fallback-model")
+        return None
+    urls, keys = choices.api_url or [], choices.key_env or []
+    url = choices.fallback_api_url or (urls[0] if len(urls) == 1 else None)
+    if url is None:
+        raise UsageError("--fallback-model is behind an API: give its --fallback-api-url")
+    from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+
+    key_env = choices.fallback_key_env or next(iter(keys), DEFAULT_KEY_VARIABLE)
+    is_same = choices.fallback_key_env is None and choices.fallback_api_url is None
+    return APIVLMServing_openai(
+        url,
+        key_env,
+        choices.fallback_model,
+        max_workers=choices.concurrency or MOST_AT_AN_API,
+        api_key_file=choices.key_file if is_same else None,
+        timeout=choices.timeout,
+        needs_key=needs_key,
+        **sampling_choices(choices),
+    )
+
+
+def _api(choices: Choices, url: str, key_env: str, *, needs_key: bool) -> EngineServing:
+    from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+    from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
+
+    if choices.model is None:
+        raise UsageError("an API needs --model: the model's name at that server")
+    given = {
+        "api_url": url,
+        "key_name_of_api_key": key_env,
+        "model_name": choices.model,
+        "max_workers": choices.concurrency or MOST_AT_AN_API,
+        "api_key_file": choices.key_file,
+        "timeout": choices.timeout,
+        "needs_key": needs_key,
+        **sampling_choices(choices),
+    }
+    if is_batch(choices):
+        return BatchVLMServing_openai(batching=_batching(choices), **given)
+    return APIVLMServing_openai(**given)
+
+
+def is_batch(choices: Choices) -> bool:
+    """Whether the requests go into batches."""
+    return choices.batch or choices.batch_then_live or choices.detach or choices.batch_cancel
+
+
+def _batching(choices: Choices) -> Batching:
+    return Batching(
+        requests=choices.batch_requests,
+        size=int(choices.batch_mb * 1e6),
+        window=choices.batch_window,
+        poll=choices.batch_poll,
+        then_live=choices.batch_then_live,
+    )
+
+
+def _vllm(choices: Choices, model: str) -> EngineServing:
+    from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_vllm
+
+    if choices.model is not None:
+        raise UsageError("--vllm MODEL names the model already; leave --model out")
+    given = {f"vllm_{name}": value for name, value in sampling_choices(choices).items()}
+    return LocalModelVLMServing_vllm(
+        model, **_without_none({**given, "max_workers": choices.concurrency})
+    )
+
+
+def _llamacpp(choices: Choices, on_fetch: OnFetch) -> EngineServing:
+    from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
+
+    given = {
+        "model": choices.model,
+        "mmproj": choices.mmproj,
+        "max_workers": choices.concurrency,
+        "progress": on_fetch,
+        **sampling_choices(choices),
+    }
+    return LocalModelVLMServing_llamacpp(**_without_none(given))
+
+
+def sampling_choices(choices: Choices) -> dict[str, Any]:
+    """What the arguments say of the sampling; None where nothing."""
+    return {
+        "max_tokens": choices.max_tokens,
+        "temperature": choices.temperature,
+        "seed": choices.seed,
+    }
+
+
+def read_endpoints(path: str, key_env: str) -> list[tuple[str, str]]:
+    """The endpoints that the file at `path` lists: each one's address and its key's variable.
+
+    One on each line: its address and, after white space, the environment variable that holds its
+    key, where that is not `key_env`. Empty lines and what follows a ``#`` at a line's start are
+    left out.
+
+    Raises:
+        UsageError: the file cannot be read, or a line is none of these.
+    """
+    try:
+        lines = Path(path).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"--endpoints {path} cannot be read: {reason}") from None
+    found = []
+    for number, line in enumerate(lines, 1):
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        if len(words) > 2:
+            raise UsageError(
+                f"--endpoints {path}, line {number}: an address and the variable with its key are "
+                f"expected, not {len(words)} words"
+            )
+        found.append((words[0], words[1] if len(words) == 2 else key_env))
+    if not found:
+        raise UsageError(f"--endpoints {path} lists no endpoint")
+    return found
+
+
+def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}

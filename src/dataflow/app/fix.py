@@ -1,0 +1,298 @@
+"""The arguments of `dataflow check --fix` → the plan of its run."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, cast
+
+from dataflow.app.inspect import Note, listing
+from dataflow.app.plan import plan_of
+from dataflow.checks.dataset.report import Quality
+from dataflow.checks.dataset.scan import Fault
+from dataflow.checks.rules.text import clipped
+from dataflow.checks.suite import Asked, checks_for
+from dataflow.cli.display.live_run import run_shown
+from dataflow.cli.options.caption import Choices
+from dataflow.cli.options.check import CheckChoices
+from dataflow.cli.shell.console import say
+from dataflow.core.check import Check
+from dataflow.core.dataset import ListOf, Reader, Shape, Writer
+from dataflow.core.errors import RowError, UsageError
+from dataflow.core.request import Request
+from dataflow.core.row import Row
+from dataflow.core.serving import sampling_of
+from dataflow.engine.columns import Column
+from dataflow.engine.job import Plan
+from dataflow.engine.meta import META_SHAPE
+from dataflow.engine.paths import free_name
+from dataflow.engine.pipeline.intake import numbered
+from dataflow.engine.quality.reject_policy import mark_of
+from dataflow.formats.base.compression import compression_of, ending_of
+from dataflow.formats.base.writing import OutputFile
+from dataflow.formats.caption_patch import FaultyCaptions, MendingWriter, Spot
+from dataflow.formats.coco.annotations import CocoCaptions, CocoCaptionsWriter
+from dataflow.formats.detect import kind_of
+from dataflow.formats.existing_captions import Captioned, is_talk, told_before
+from dataflow.formats.folder.pictures import FolderReader
+from dataflow.formats.folder.sidecar import SidecarWriter
+from dataflow.formats.registry import open_reader, output_format, writer_for
+from dataflow.operators.core_vision.request_builder import RowRequests
+from dataflow.remote.path import is_remote
+from dataflow.serving.base.conversation import DEFAULT_QUESTION
+
+_CAPTION = "caption"
+"""The one column of the run, whatever the dataset's are called."""
+
+
+def fixed(
+    choices: CheckChoices, asked: Asked, data: Captioned, look: Callable[[Note], Quality]
+) -> bool:
+    """Ask again for the captions that have a fault; returns whether all are sound now.
+
+    All faults, and with them the old captions, are listed in a file first.
+
+    Args:
+        choices: The arguments.
+        asked: What the captions have to be.
+        data: The dataset.
+        look: Checks the dataset, tells of it and hands each fault on.
+
+    Raises:
+        UsageError: the arguments contradict each other, or the dataset cannot be written.
+        StopRunError: the dataset cannot be read, or the run had to stop.
+    """
+    spots: list[Spot] = []
+    plan = fixing_plan(choices, data, spots)  # what is wrong with it is told at once
+    listed = Path(choices.listed or plan.output.beside(".faults.jsonl"))
+    if data.sidecar is not None and listed.exists():
+        listed.rename(free_name(listed))  # what it lists stands nowhere else any more
+    try:
+        quality = _looked_at(look, listed, spots)
+        if not spots:
+            say("Nothing is to be fixed.")
+            return True
+        say(f"{len(spots):,} captions are asked for again: {_questions(plan)}")
+        where = f"*{data.sidecar} beside the pictures" if data.sidecar else str(plan.output.path)
+        # where no answer is sound, none takes the place of what is there
+        rejects = replace(plan.rejects, then="fail", mark=mark_of(asked, plan.rejects.mark))
+        plan = replace(plan, checks=_checks(asked, quality, plan), rejects=rejects)
+        summary = run_shown(plan, lambda: where)
+        say(f"The faults and the old captions are listed in {listed}.")
+        return not summary.failed
+    finally:
+        plan.serving.cleanup()
+
+
+def _looked_at(look: Callable[[Note], Quality], listed: Path, spots: list[Spot]) -> Quality:
+    """Check the dataset: list each fault in the file `listed`, and where it stands in `spots`."""
+
+    def note(faults: Iterable[Fault]) -> None:
+        told = list(faults)
+        write(told)
+        where = (Spot(f.caption.row, f.caption.column, f.caption.number) for f in told)
+        spots.extend(spot for spot, _ in itertools.groupby(where))  # one may have several faults
+
+    with listing(str(listed)) as write:
+        quality = look(note)
+    if quality.unreadable:
+        raise UsageError(
+            f"{quality.name}: rows that cannot be read would be lost; repair them before --fix"
+        )
+    spots.sort()
+    return quality
+
+
+def _questions(plan: Plan) -> str:
+    """What is asked, for a person to see before it is paid for."""
+    by_column = cast("_Requests", plan.requests_of).by_column.values()
+    prompts = [prompt for requests in by_column for prompt in requests.prompts]
+    asked = (str(prompt.template or prompt.sent_question or DEFAULT_QUESTION) for prompt in prompts)
+    return ", ".join(f"“{clipped(question)}”" for question in dict.fromkeys(asked))
+
+
+def _checks(asked: Asked, quality: Quality, plan: Plan) -> list[Check]:
+    """The checks of the new captions; they know those that the dataset has."""
+    by_column = cast("_Requests", plan.requests_of).by_column.values()
+    if any(prompt.template is not None for requests in by_column for prompt in requests.prompts):
+        # what the question says about each picture, a true caption may say again
+        asked = replace(asked, leave_out=asked.leave_out | {"echo"})
+    checks = checks_for(asked)
+    seen = [report.repeated for report in quality.columns.values() if report.repeated is not None]
+    if len(seen) == 1:  # of several columns nobody could tell which it is
+        checks["repeated"] = seen[0]
+    return [*checks.values()]
+
+
+def fixing_plan(choices: CheckChoices, data: Captioned, spots: Sequence[Spot]) -> Plan:
+    """The plan of a run that asks for the captions at `spots` again; see `planning.plan_of`.
+
+    Args:
+        choices: The arguments.
+        data: The dataset, as it was checked.
+        spots: Where the faulty captions stand, in the order of the rows.
+
+    Raises:
+        UsageError: the arguments contradict each other, or the dataset cannot be written.
+        StopRunError: the engine cannot be had.
+    """
+    target = target_of(choices, data)
+    known = {field.name for field in fields(choices)} & {field.name for field in fields(Choices)}
+    given = {name: getattr(choices, name) for name in known - {"output", "output_key", "sidecar"}}
+    plan = plan_of(Choices(source=choices.output, output=str(target), **given))
+    data = replace(data, reader=_whole(choices, data))
+    requests = cast("RowRequests", plan.requests_of)
+    has_meta = all(f"{column}_meta" in data.names for column in data.columns)
+    return replace(
+        plan,
+        reader=FaultyCaptions(data.reader, spots),
+        requests_of=_Requests(data, _by_column(requests, data), sampling_of(plan.serving)),
+        output=replace(
+            plan.output,
+            columns=[Column(_CAPTION)],
+            open_writer=_opener(choices, data, target, has_meta=has_meta),
+            overwrite=True,
+            has_meta=has_meta,
+            cell_of=lambda row: tuple(row.raw.spot),
+        ),
+        needs=(),
+        stamp=None,  # which captions are asked for depends on more than what it is made of
+    )
+
+
+def target_of(choices: CheckChoices, data: Captioned) -> Path:
+    """Where the dataset with its new captions goes, beside which the run's journal lies.
+
+    Of sidecars nothing goes there; they are written where they are.
+
+    Raises:
+        UsageError: it has another format, or cannot be told.
+    """
+    if is_remote(choices.output) or is_remote(choices.fixed or ""):
+        raise UsageError("--fix takes and writes datasets of this machine; fetch this one first")
+    source, kind = Path(choices.output), kind_of(choices.output)
+    if data.sidecar is not None:
+        if choices.fixed is not None:
+            raise UsageError("the files beside the pictures are fixed where they are: leave -o")
+        return source.with_name(f"{source.resolve().name}.fixed.jsonl")
+    if kind == "files" or (kind not in {"hf", "ms"} and not source.exists()):
+        raise UsageError(f"{source} stands for several files; fix them one by one")
+    ending = {"parquets": ".parquet", "hf": ".parquet", "ms": ".parquet"}.get(kind or "")
+    if ending is None:
+        ending = "" if source.is_dir() else ending_of(source)
+    if choices.fixed is not None:
+        if ending_of(choices.fixed) != ending:
+            raise UsageError(f"-o {choices.fixed}: the fixed dataset stays {ending or 'a folder'}")
+        return Path(choices.fixed)
+    if kind in {"hf", "ms"}:
+        source = Path(choices.output.split(":")[1].rpartition("/")[2])
+    stem = source.resolve().name.removesuffix("" if source.is_dir() else ending)
+    return source.with_name(f"{stem}.fixed{ending}" if ending else f"{stem}-fixed")
+
+
+def _whole(choices: CheckChoices, data: Captioned) -> Reader:
+    """The dataset once more, with all its columns; a row that cannot be read is an error."""
+    if isinstance(data.reader, CocoCaptions):
+        path = Path(choices.output)
+        return CocoCaptions(path, picture_key=choices.image_key, has_files=True)
+    sidecars = data.reader.sidecars if isinstance(data.reader, FolderReader) else None
+    return open_reader(choices.output, picture_key=choices.image_key, sidecars=sidecars)
+
+
+def _by_column(requests: RowRequests, data: Captioned) -> dict[str, RowRequests]:
+    """What asks for the captions of each column.
+
+    Raises:
+        UsageError: it is not told for each.
+    """
+    prompts = {prompt.name: prompt for prompt in requests.prompts}
+    if len(data.columns) == len(prompts) == 1:
+        prompts = dict.fromkeys(data.columns, *prompts.values())
+    missing = [column for column in data.columns if column not in prompts]
+    if missing:
+        raise UsageError(
+            f"nothing is said of what to ask for the column {missing[0]!r}: each column has its "
+            "own question; name them with --prompt-file"
+        )
+    return {column: replace(requests, prompts=[prompts[column]]) for column in data.columns}
+
+
+@dataclass(frozen=True, slots=True)
+class _Requests:
+    """Makes the request of each faulty caption; see `Plan.requests_of`."""
+
+    data: Captioned
+    by_column: Mapping[str, RowRequests]
+    sampling: Mapping[str, Any]
+
+    def __call__(self, row: Row) -> list[Request | RowError]:
+        spot, whole = row.raw.spot, row.raw.row
+        requests = self.by_column[spot.column]
+        value = whole.fields.get(spot.column)
+        if is_talk(value):
+            told = {**whole.fields, spot.column: told_before(value, spot.number)}
+            requests = replace(requests, conversation_key=spot.column)
+            whole, number = replace(whole, fields=told), 0
+        else:
+            number = spot.number
+        (made,) = requests(whole)
+        if isinstance(made, Request):
+            # what was found faulty is judged by the very checks that found it so
+            made = replace(numbered(made, number, self.sampling.get("seed")), checks=None)
+        return [made]
+
+
+def _opener(
+    choices: CheckChoices, data: Captioned, target: Path, *, has_meta: bool
+) -> Callable[[Path], Writer]:
+    """What opens the writer of the dataset with its new captions."""
+    open_inner: Callable[[Path], Writer]
+    if isinstance(data.reader, CocoCaptions):
+        coco, packed = data.reader, compression_of(target)
+        open_inner = lambda path: CocoCaptionsWriter(OutputFile(path, packed), coco)  # noqa: E731
+    elif isinstance(data.reader, FolderReader) and data.reader.sidecars is not None:
+        beside = SidecarWriter(data.reader.sidecars, choices.image_key, data.columns[0])
+        open_inner = lambda _: beside  # noqa: E731 (nothing is opened)
+    else:
+        open_inner = writer_for(
+            target,
+            data.reader,
+            _shapes(data, target, has_meta=has_meta),
+            format_name=output_format(choices.output, target),
+        )
+
+    def open_writer(path: Path) -> Writer:
+        writer = open_inner(path)
+        return MendingWriter(writer, data, key=_CAPTION, writes_all=data.sidecar is None)
+
+    return open_writer
+
+
+def _shapes(data: Captioned, target: Path, *, has_meta: bool) -> dict[str, Shape | ListOf | None]:
+    """The columns that get new captions, with their shapes.
+
+    Raises:
+        UsageError: one holds what Arrow's formats cannot be given anew.
+    """
+    found: dict[str, Shape | ListOf | None] = {}
+    for column in data.columns:
+        value = data.first_value(column)
+        if ending_of(target) in _TYPED and isinstance(value, (list, dict)) and not _is_texts(value):
+            raise UsageError(
+                f"{target}: column {column!r} holds objects, and only texts and lists of texts can "
+                "be fixed in this format; write the dataset as .jsonl first"
+            )
+        is_list = isinstance(value, list)
+        found[column] = ListOf() if is_list else None
+        if has_meta:
+            found[f"{column}_meta"] = ListOf(META_SHAPE) if is_list else META_SHAPE
+    return found
+
+
+_TYPED = {".parquet", ".arrow", ".ipc", ".arrows", ".feather", ""}
+
+
+def _is_texts(value: object) -> bool:
+    return isinstance(value, list) and all(item is None or isinstance(item, str) for item in value)

@@ -1,0 +1,316 @@
+"""Where the rows come from and where their captions go, as the arguments ask for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any
+
+from dataflow.cli.options.caption import Choices
+from dataflow.cli.options.output import ExistingCaption
+from dataflow.cli.options.source import OnBadRow
+from dataflow.cli.shell.console import say
+from dataflow.core.dataset import FIRST_ROWS, Columns, Reader, Writer
+from dataflow.core.errors import InputError, UsageError
+from dataflow.core.text import shown_url
+from dataflow.engine.columns import Column
+from dataflow.engine.paths import stand_in, true_place
+from dataflow.formats.base.column_probe import not_there
+from dataflow.formats.base.compression import ending_of
+from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.base.json_values import cell
+from dataflow.formats.base.reading import told
+from dataflow.formats.detect import is_among, is_shard, kind_of
+from dataflow.formats.folder.sidecar import FIELD, Sidecars, SidecarWriter
+from dataflow.formats.folder.sidecar_backup import Originals
+from dataflow.formats.many.split_output import part_name, parts_of
+from dataflow.formats.output_formats import check_named, usual_ending
+from dataflow.formats.patterns.glob_filter import Pick, split_pattern
+from dataflow.formats.registry import is_folder, open_reader, output_format, writer_for
+from dataflow.remote.path import Place, RemotePath, is_remote, is_url, place_of
+from dataflow.serving.base.conversation import DEFAULT_QUESTION
+
+WRITABLE = ("s3", "gs")
+"""The schemes of URLs at which an output may be."""
+
+BESIDE = (".errors.jsonl", ".journal", ".lock", ".originals")
+"""Endings of what lies beside an output and is its own."""
+
+
+def target_of(choices: Choices) -> Path:
+    """The output, beside which the journal lies.
+
+    Raises:
+        UsageError: the arguments contradict each other, or something stands in the way.
+    """
+    if choices.sidecar is not None:
+        if is_remote(choices.source):
+            raise UsageError("--sidecar writes beside pictures of this machine; give -o instead")
+        of_datasets = choices.output, choices.rows_per_file, choices.keep, choices.drop
+        if any(of_datasets) or choices.meta or choices.push_to_hub:
+            raise UsageError(
+                "--sidecar writes beside the pictures and no dataset: leave out -o, "
+                "--rows-per-file, --keep, --drop, --meta and --push-to-hub"
+            )
+        return _beside_source(choices.source, ".sidecars")
+    if choices.existing is not None:
+        raise UsageError("--existing is about sidecars; give --sidecar too")
+    if choices.output is not None and is_remote(choices.output):
+        return _stand_in(choices, RemotePath(choices.output))
+    if choices.output is not None and is_url(choices.output):
+        raise UsageError(
+            f"{shown_url(choices.output)}: of URLs, only s3://BUCKET/… and gs://BUCKET/… can be "
+            "written; choose another output"
+        )
+    if choices.journal is not None:
+        raise UsageError("--journal is about outputs at a URL; beside a file the journal lies")
+    target = true_place(
+        _default_target(choices) if choices.output is None else Path(choices.output)
+    )
+    _check(choices, target)
+    return target
+
+
+def _stand_in(choices: Choices, place: RemotePath) -> Path:
+    """Beside what path of this machine the journal of an output at a URL lies."""
+    if choices.journal is not None and is_url(choices.journal):
+        raise UsageError("--journal takes a folder of this machine")
+    target = stand_in(place, None if choices.journal is None else Path(choices.journal))
+    if place.scheme not in WRITABLE:
+        raise UsageError(f"{place}: only s3:// and gs:// can be written; choose another output")
+    if choices.push_to_hub is not None:
+        raise UsageError("--push-to-hub takes an output of this machine; choose another -o")
+    if place_of(choices.source) == place:
+        raise UsageError(f"{place} is the input itself; choose another output")
+    with told(place):
+        _check_apart(choices, place)
+    is_ours = target.with_name(target.name + ".journal").exists()
+    if not is_ours and not choices.fresh:
+        with told(place):
+            there = parts_of(place) if choices.rows_per_file else [place][: place.exists()]
+        _refuse(there)
+    return true_place(target)
+
+
+def place_of_output(choices: Choices, target: Path) -> Place:
+    """Where the finished output goes: `target`, or the URL for which it stands."""
+    is_url = choices.output is not None and is_remote(choices.output)
+    return RemotePath(choices.output or "") if is_url else target
+
+
+def _default_target(choices: Choices) -> Path:
+    name = choices.output_format
+    ending = None if name is None else f".captions{usual_ending(name)}"
+    if kind_of(choices.source) in {"hf", "ms"}:
+        stem = choices.source.split(":")[1].rpartition("/")[2]
+        return Path(stem + (ending or ".captions.parquet"))
+    return _beside_source(choices.source, ending or _default_ending(choices.source))
+
+
+def _beside_source(source: str, ending: str) -> Path:
+    if is_remote(source):
+        return Path(f"{RemotePath(source).stem}{ending}")
+    given = Path(source if Path(source).exists() else split_pattern(source)[0])
+    whole = given.resolve()
+    stem = whole.name if whole.is_dir() else whole.stem
+    folder = given.parent if given.name not in ("", ".", "..") else whole.parent
+    return folder / f"{stem}{ending}"
+
+
+def _default_ending(source: str) -> str:
+    """Pictures that stand in the data stay in a format that holds them."""
+    kind = kind_of(source) or ("webdataset" if is_shard(str(place_of(source))) else None)
+    if kind is None:
+        return ".captions.jsonl"
+    place = place_of(source)
+    if not place.exists():
+        raise UsageError(f"{source} stands for several files; name the output with -o")
+    if kind == "files":
+        return ".captions.jsonl"
+    # a folder has no ending
+    if place.is_file():
+        return f".captions{ending_of(place)}"
+    return ".captions.parquet" if kind == "parquets" else "-captions"
+
+
+def format_of(choices: Choices, target: Place) -> str | None:
+    """The output's format by name, where its ending does not tell.
+
+    Raises:
+        UsageError: there is no such format, or the ending is that of another.
+    """
+    if choices.output_format is None:
+        return output_format(choices.source, target)
+    check_named(choices.output_format, target)
+    return choices.output_format
+
+
+def _check(choices: Choices, target: Path) -> None:
+    if target.exists() and not (target.is_file() or target.is_dir()):
+        raise UsageError(f"{target} is no regular file; choose another output")
+    if choices.push_to_hub is not None and ending_of(target) != ".parquet":
+        raise UsageError("--push-to-hub takes a .parquet output; give one with -o")
+    if target.is_dir() and not is_folder(target, format_of(choices, target)):
+        raise UsageError(f"{target} is a folder; give a file name with -o")
+    source = Path(choices.source)
+    if target.exists() and source.exists() and target.samefile(source):
+        raise UsageError(f"{target} is the input itself; choose another output")
+    _check_apart(choices, target)
+    beside = (target.with_name(target.name + ending) for ending in BESIDE)
+    if source.exists() and any(file.exists() and file.samefile(source) for file in beside):
+        raise UsageError(f"{source} belongs to the output {target}; choose another output")
+    there = parts_of(target) if choices.rows_per_file else [target][: target.exists()]
+    is_ours = target.with_name(target.name + ".journal").exists()
+    if not is_ours and not choices.fresh:
+        _refuse(there)
+
+
+def _check_apart(choices: Choices, target: Place) -> None:
+    """Neither what is written nor the former parts, which will go, may be what is read."""
+    source, kind = place_of(choices.source), kind_of(choices.source)
+    files = [target]
+    if choices.rows_per_file:
+        files = [part_name(target, 0, 1), *parts_of(target)]
+    for file in files:
+        is_one = kind in {"files", "parquets"} or (kind == "webdataset" and is_shard(file.name))
+        if _is_same(file, source) or (is_one and is_among(file, choices.source)):
+            raise UsageError(f"{file} would be one of the files of {source}; choose another output")
+
+
+def _is_same(file: Place, source: Place) -> bool:
+    if isinstance(file, Path) and isinstance(source, Path):
+        return file.exists() and source.exists() and file.samefile(source)
+    return file == source
+
+
+def _refuse(there: Sequence[Place]) -> None:
+    if there:
+        raise UsageError(
+            f"{there[0]} exists and no former run made it; choose another output with -o, or "
+            "overwrite it with --fresh"
+        )
+
+
+def reader_of(choices: Choices, target: Path) -> Reader:
+    """The dataset.
+
+    Raises:
+        UsageError: what was named on the command line is wrong.
+    """
+    try:
+        return open_reader(
+            choices.source,
+            picture_key=choices.image_key,
+            skip_bad_rows=choices.on_bad_row is OnBadRow.skip,
+            pick=_pick(choices),
+            sidecars=_sidecars(choices, target),
+        )
+    except InputError as error:  # nothing has begun yet
+        raise UsageError(error.message) from error
+
+
+def _pick(choices: Choices) -> Pick:
+    return Pick(tuple(choices.include or ()), tuple(choices.exclude or ()))
+
+
+def _sidecars(choices: Choices, target: Path) -> Sidecars | None:
+    if choices.sidecar is None:
+        return None
+    existing = choices.existing or ExistingCaption.skip
+    originals = None
+    if existing is not ExistingCaption.skip:
+        originals = Originals(target.with_name(target.name + ".originals"), _run(choices))
+    return Sidecars(choices.sidecar, existing.value, choices.output_key, originals)
+
+
+def _run(choices: Choices) -> str:
+    """What determines the captions and what becomes of them, as a digest."""
+    model = choices.model, choices.vllm, choices.max_tokens, choices.temperature, choices.seed
+    asked = choices.prompt or choices.prompt_template, choices.system_prompt or "", choices.max_side
+    written = choices.sidecar, choices.existing, choices.output_key
+    more = (choices.preset,) if choices.preset else ()
+    text = repr((model, asked, written, *more))
+    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
+
+
+def writer_of(
+    choices: Choices, target: Place, reader: Reader, added: Columns
+) -> Callable[[Path], Writer]:
+    """What opens the writer of rows to which the columns `added` are added.
+
+    Raises:
+        UsageError: the output's ending is no known format, or a field to keep is not there.
+    """
+    sidecars = getattr(reader, "sidecars", None)
+    if sidecars is not None:
+        return lambda _: SidecarWriter(sidecars, choices.image_key, choices.output_key)
+    format_name = format_of(choices, target)
+    if format_name == "llava" and (choices.prompt_file or choices.prompt_template or choices.n > 1):
+        raise UsageError(
+            "LLaVA's format holds one question for all and its answer: leave out --prompt-file, "
+            "--prompt-template and --n, or write another format"
+        )
+    choice = _choice(choices)
+    if nowhere := not_there(reader, choice):
+        say(f"--drop {nowhere[0]}: no row of the first {FIRST_ROWS:,} has this column", "yellow")
+    return writer_for(
+        target,
+        reader,
+        added,
+        format_name=format_name,
+        question=choices.prompt or DEFAULT_QUESTION,
+        picture_key=choices.image_key,
+        choice=choice,
+        rows_per_file=choices.rows_per_file,
+    )
+
+
+def _choice(choices: Choices) -> FieldChoice:
+    both = sorted({*(choices.keep or ())} & {*(choices.drop or ())})
+    if both:
+        raise UsageError(f"--keep {both[0]} and --drop {both[0]} contradict; leave out one of them")
+    keep = None if choices.keep is None else frozenset(choices.keep)
+    return FieldChoice(keep, frozenset(choices.drop or ()))
+
+
+def may_replace(choices: Choices, columns: Sequence[Column]) -> bool:
+    """Whether the rows may have columns of the new ones' names."""
+    is_dropped = all(name in (choices.drop or ()) for column in columns for name in column.holds)
+    return choices.overwrite_column or choices.sidecar is not None or is_dropped
+
+
+def files_of(choices: Choices, target: Place) -> list[Any]:
+    """The files of the finished output."""
+    return parts_of(target) if choices.rows_per_file else [target]
+
+
+def captions_of(
+    choices: Choices, target: Place, columns: Sequence[Column]
+) -> Iterator[tuple[str, str, str | None]]:
+    """Each picture or row of the finished output, a column, and a caption in it."""
+    key = choices.image_key
+    names = {name: column.n for column in columns for name in column.holds}
+    if choices.sidecar is not None:
+        readable = Sidecars(choices.sidecar, ExistingCaption.overwrite.value, choices.output_key)
+        pick = _pick(choices)
+        readers = [open_reader(choices.source, picture_key=key, pick=pick, sidecars=readable)]
+        names = {FIELD: 1}
+    else:
+        readers = [open_reader(file, picture_key=key) for file in files_of(choices, target)]
+    for reader in readers:
+        for row in reader.rows():
+            found = row.fields.get(key)
+            picture = found if isinstance(found, str) else row.place
+            for name, n in names.items():
+                value = row.fields.get(name)
+                for one in value if isinstance(value, list) and n > 1 else [value]:
+                    yield picture, name, None if one is None else cell(one)
+
+
+def described(choices: Choices, target: Place) -> str:
+    """Where the captions are, for people."""
+    if choices.sidecar is not None:
+        return f"*{choices.sidecar} beside the pictures"
+    files = parts_of(target) if choices.rows_per_file else []
+    return f"{files[0]} … {files[-1].name}" if len(files) > 1 else str((files or [target])[0])

@@ -1,0 +1,174 @@
+"""The arguments of `dataflow caption` → the plan of its run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from decimal import Decimal
+from hashlib import blake2b
+from pathlib import Path
+
+from dataflow import __version__
+from dataflow.app.engine import serving_of
+from dataflow.app.output import may_replace, place_of_output, reader_of, target_of, writer_of
+from dataflow.app.prompts import prompts_of
+from dataflow.billing.price import NoPrice, Price
+from dataflow.billing.price_list import price_for
+from dataflow.cli.display.run import fetch_shown_in
+from dataflow.cli.options.budget import SpendingChoices
+from dataflow.cli.options.caption import Choices
+from dataflow.cli.options.run import RunningChoices
+from dataflow.cli.shell.byte_size import bytes_of
+from dataflow.core.dataset import Reader
+from dataflow.core.errors import UsageError
+from dataflow.core.serving import EngineServing
+from dataflow.engine.columns import Column, added_columns
+from dataflow.engine.job import Ceiling, Output, Plan, Stamp
+from dataflow.engine.paths import files_at
+from dataflow.engine.progress import Progress
+from dataflow.formats.many.split_output import parts_of
+from dataflow.images.base.limits import Limits
+from dataflow.operators.core_vision.prompts import Prompt, check_prompts, presets_of
+from dataflow.operators.core_vision.request_builder import RowRequests
+from dataflow.remote.path import Place, RemotePath, is_url, place_of, server_of
+
+_MAKING = [
+    field.name
+    for field in fields(Choices)
+    if field.name not in {f.name for how in (RunningChoices, SpendingChoices) for f in fields(how)}
+]
+"""The arguments that make the plan; the others only say how it is carried out."""
+
+
+def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
+    """The plan that the arguments ask for; nothing is started, fetched or written yet.
+
+    Args:
+        choices: The arguments.
+        needs_key: Whether an API's key must be there; it need not where nothing is asked.
+
+    Raises:
+        UsageError: the arguments are wrong or contradict each other.
+        StopRunError: the engine cannot be had: no key, no package, no such model.
+    """
+    from dataflow.app.checks import judging_of  # compiles patterns, for which --help need not wait
+
+    _check_folder(choices.image_root)
+    prompts: Sequence[Prompt] = prompts_of(choices)
+    target = target_of(choices)
+    reader = reader_of(choices, target)
+    progress = Progress()
+    serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
+    check_prompts(prompts, serving)
+    prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
+    requests = _requests(choices, reader, prompts)
+    return Plan(
+        reader=reader,
+        requests_of=requests,
+        needs=requests.needs(),
+        serving=serving,
+        output=_output(choices, target, reader, [prompt.column for prompt in prompts]),
+        checks=checks,
+        rejects=rejects,
+        limits=_limits(choices),
+        concurrency=choices.concurrency,
+        requests_per_minute=choices.rpm,
+        tokens_per_minute=choices.tpm,
+        limit=choices.limit,
+        fresh=choices.fresh,
+        retry_failed=choices.retry_failed,
+        durable=choices.durable,
+        give_up_after=choices.give_up_after,
+        price=_price(choices, serving),
+        live_price=_price(choices, serving, live=True),
+        ceiling=_ceiling(choices),
+        detach=choices.detach,
+        cancel_batches=choices.batch_cancel,
+        progress=progress,
+        presets=presets_of(prompts),
+        stamp=_stamp(choices, reader, prompts, serving),
+    )
+
+
+def _stamp(
+    choices: Choices, reader: Reader, prompts: Sequence[Prompt], serving: EngineServing
+) -> Stamp | None:
+    """All that the plan is made of, where that is files, the arguments and what they name."""
+    parts = getattr(reader, "files", None)
+    paths = [place_of(choices.source)] if parts is None else [part.path for part in parts]
+    if len(paths) > 1 and isinstance(paths[0], RemotePath):
+        return None  # to ask for each would take longer than it saves
+    files = [(str(path), _version(path)) for path in paths]
+    if choices.sidecar is not None or any(version is None for _, version in files):
+        return None
+    chosen = [getattr(choices, name) for name in _MAKING]
+    settings = sorted(serving.settings().items())
+    text = repr((__version__, Path.cwd(), files, chosen, prompts, settings))
+    digest = blake2b(text.encode("utf-8", "backslashreplace")).hexdigest()
+    return Stamp(digest, reader.folder())
+
+
+def _version(source: Place) -> tuple[object, ...] | None:
+    """What tells that a file has changed; None where nothing does, or it is no file."""
+    if not source.is_file():
+        return None
+    if isinstance(source, RemotePath):
+        known = source.stat()
+        return (known.st_size, known.version) if known.version else None
+    status = source.stat()
+    return status.st_size, status.st_mtime_ns, status.st_ino
+
+
+def _limits(choices: Choices) -> Limits:
+    if choices.image_cache is not None and is_url(choices.image_cache):
+        raise UsageError("--image-cache takes a folder of this machine")
+    limits = Limits(
+        max_side=choices.max_side,
+        allow_private_urls=choices.allow_private_urls,
+        trusted_server=server_of(choices.source),
+        image_root=choices.image_root,
+        image_cache=choices.image_cache,
+    )
+    if choices.image_cache_max is None:
+        return limits
+    if choices.image_cache is None:
+        raise UsageError("--image-cache-max is about --image-cache; give that too")
+    return replace(limits, image_cache_max=bytes_of(choices.image_cache_max, "--image-cache-max"))
+
+
+def _price(choices: Choices, serving: EngineServing, *, live: bool = False) -> Price | NoPrice:
+    return price_for(serving, price_in=choices.price_in, price_out=choices.price_out, live=live)
+
+
+def _ceiling(choices: Choices) -> Ceiling:
+    cost = None if choices.max_cost is None else Decimal(str(choices.max_cost))
+    return Ceiling(cost, choices.max_tokens_total)
+
+
+def _output(choices: Choices, target: Path, reader: Reader, columns: Sequence[Column]) -> Output:
+    place = place_of_output(choices, target)
+    return Output(
+        target,
+        columns,
+        writer_of(choices, place, reader, added_columns(columns, has_meta=choices.meta)),
+        overwrite=may_replace(choices, columns),
+        has_meta=choices.meta,
+        files_of=parts_of if choices.rows_per_file else files_at,
+        url=place if isinstance(place, RemotePath) else None,
+    )
+
+
+def _requests(choices: Choices, reader: Reader, prompts: Sequence[Prompt]) -> RowRequests:
+    return RowRequests(
+        folders=[reader.folder(), os.curdir],
+        system_prompt=choices.system_prompt or "",
+        image_key=choices.image_key,
+        prompts=prompts,
+        image_root=choices.image_root,
+    )
+
+
+def _check_folder(image_root: str | None) -> None:
+    if image_root is not None and not Path(image_root).is_dir():
+        raise UsageError(f"--image-root {image_root} is no folder")

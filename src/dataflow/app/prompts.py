@@ -1,0 +1,104 @@
+"""What the arguments ask about each picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dataflow.app.engine import sampling_choices
+from dataflow.cli.options.caption import Choices
+from dataflow.cli.options.prompt import SchemaForm
+from dataflow.core.errors import UsageError
+from dataflow.formats.folder.sidecar import FIELD
+from dataflow.operators.core_vision.prompts import Prompt, read_prompts
+
+PLACE = "{existing}"
+"""Where the caption that is there already goes in a prompt."""
+
+
+def prompts_of(choices: Choices) -> tuple[Prompt, ...]:
+    """What is asked, one prompt for each column of captions.
+
+    Raises:
+        UsageError: the arguments contradict each other, or the prompt file is none.
+    """
+    if choices.sidecar is not None and (choices.prompt_file is not None or choices.n != 1):
+        raise UsageError(
+            "a sidecar holds one caption: leave out --prompt-file and --n, or write a dataset with "
+            "-o instead of --sidecar"
+        )
+    if choices.schema is None and (choices.spread or choices.schema_as is not SchemaForm.FORMAT):
+        raise UsageError("--spread and --schema-as are about captions with a schema; give --schema")
+    if choices.schema is not None and choices.sidecar is not None:
+        raise UsageError("a sidecar holds a text; write JSON into a dataset, with -o, instead")
+    if choices.prompt_file is not None:
+        return _from_file(choices, choices.prompt_file)
+    if choices.prompt is not None and choices.prompt_template is not None:
+        raise UsageError("--prompt and --prompt-template are two questions; give one of them")
+    template = _template(choices)
+    question = None if template is not None else choices.prompt or None
+    return (
+        Prompt(
+            choices.output_key,
+            preset=choices.preset,
+            system=choices.system_prompt,
+            sampling=_sampling(choices) if choices.preset else {},
+            question=question,
+            template=template,
+            n=choices.n,
+            schema=choices.schema,
+            spread=choices.spread,
+            schema_as=choices.schema_as.value,
+        ),
+    )
+
+
+def _from_file(choices: Choices, path: str) -> tuple[Prompt, ...]:
+    if choices.prompt is not None or choices.prompt_template is not None:
+        raise UsageError("--prompt-file names the questions already; leave out the others")
+    if choices.n != 1:
+        raise UsageError(f"--n is given for each prompt by itself: write n = {choices.n} in {path}")
+    if choices.schema is not None:
+        raise UsageError(
+            f"each prompt has its own schema: write schema = {json.dumps(choices.schema)} in {path}"
+        )
+    if choices.output_key != "caption":
+        raise UsageError("--prompt-file names the columns already; leave out --output-key")
+    if choices.preset is not None:
+        raise UsageError(
+            f"each prompt has its own preset: write preset = {json.dumps(choices.preset)} in {path}"
+        )
+    return tuple(_over_preset(prompt, choices) for prompt in read_prompts(path))
+
+
+def _over_preset(prompt: Prompt, choices: Choices) -> Prompt:
+    """`prompt`, where what the command line says wins over its preset, but not over its own."""
+    if prompt.preset is None:
+        return prompt
+    system = choices.system_prompt if prompt.system is None else prompt.system
+    return replace(prompt, system=system, sampling={**_sampling(choices), **prompt.sampling})
+
+
+def _sampling(choices: Choices) -> dict[str, Any]:
+    """What the command line says of the sampling."""
+    return {name: value for name, value in sampling_choices(choices).items() if value is not None}
+
+
+def _template(choices: Choices) -> Any:
+    """What makes a row's prompt of its fields; None where it is the same for all."""
+    if choices.prompt_template is not None:
+        return choices.prompt_template
+    if choices.sidecar is None or choices.prompt is None or PLACE not in choices.prompt:
+        return None
+    return _ExistingPrompt(choices.prompt)
+
+
+@dataclass(frozen=True, slots=True)
+class _ExistingPrompt:
+    """Makes the prompt of a row's fields; see `Prompt.template`."""
+
+    prompt: str
+
+    def build_prompt(self, **fields: Any) -> str:
+        return self.prompt.replace(PLACE, str(fields.get(FIELD) or ""))

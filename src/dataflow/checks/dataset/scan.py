@@ -1,0 +1,193 @@
+"""A chunk of captions → what is wrong with them, and what they are like.
+
+Chunks know nothing of each other, so that they can be looked at in several processes. What comes
+back from there is small: the captions themselves stay where they were read.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from dataflow.checks.dataset.near_duplicates import Sketch, sketches_of
+from dataflow.checks.rules.language import LEAST_WORDS, detector, spoken
+from dataflow.checks.rules.repeated import key_of
+from dataflow.checks.rules.text import words
+from dataflow.checks.suite import Asked, checks_for
+from dataflow.core.check import Context
+from dataflow.core.errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+CHUNK = 1000
+"""Captions in a chunk."""
+
+_ALONE = 20_000
+"""Up to so many captions other processes would cost more time than they save."""
+
+TOO_SHORT = "too short to tell"
+"""The language of captions that have too few words for one."""
+
+
+class Caption(NamedTuple):
+    """One caption of a dataset.
+
+    Attributes:
+        row: The row's place in the dataset, from 0.
+        place: The row's place for messages.
+        text: The caption; empty where there is none.
+        picture: The picture's reference, or empty where it is not known.
+        column: Where it stands.
+        number: Which of the captions of its row and column it is, from 0.
+        prompts: What was asked; empty where that is not known.
+    """
+
+    row: int
+    place: str
+    text: str
+    picture: str = ""
+    column: str = "caption"
+    number: int = 0
+    prompts: tuple[str, ...] = ()
+
+
+class Fault(NamedTuple):
+    """What a check found.
+
+    Attributes:
+        caption: The caption.
+        kind: The verdict's kind.
+        reason: The verdict's reason.
+    """
+
+    caption: Caption
+    kind: str
+    reason: str
+
+
+Said: TypeAlias = "tuple[str, tuple[str, ...]]"
+"""A caption's text, and what was asked."""
+
+
+@dataclass(slots=True)
+class Look:
+    """What a look at some captions showed.
+
+    Attributes:
+        faults: Place in the chunk, kind and reason of each fault, in the captions' order.
+        keys: What captions that are the same have in common; empty where there is no text.
+        sketches: What is compared of each caption; empty where near ones are not looked for.
+        lengths: Words of a caption → captions.
+        vocabulary: Word in lower case → how often.
+        openings: First three words in lower case → captions.
+        languages: Code → captions; empty where no detector is installed.
+    """
+
+    faults: list[tuple[int, str, str]] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    sketches: list[Sketch | None] = field(default_factory=list)
+    lengths: Counter[int] = field(default_factory=Counter)
+    vocabulary: Counter[str] = field(default_factory=Counter)
+    openings: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Looker:
+    """Looks at chunks.
+
+    Attributes:
+        asked: What the captions have to be; the same caption for many pictures is not looked for.
+        with_near: Whether captions that are nearly the same will be looked for.
+    """
+
+    asked: Asked
+    with_near: bool = True
+
+    def __call__(self, said: Sequence[Said]) -> Look:
+        """Look at a chunk.
+
+        Raises:
+            MissingPackageError: a check's package is not installed.
+            UsageError: what is asked cannot be checked.
+        """
+        checks = checks_for(replace(self.asked, most_alike=None))
+        look = Look()
+        for at, (text, prompts) in enumerate(said):
+            context = Context(prompts=prompts)
+            for kind, check in checks.items():
+                if (verdict := check(text, context)) is not None:
+                    look.faults.append((at, kind, verdict.reason))
+                    if kind == "empty":
+                        break
+            look.keys.append(key_of(text) if text.strip() else b"")
+            _note_words(look, text)
+        if self.with_near:
+            look.sketches = sketches_of([text for text, _ in said])
+        return look
+
+    def all(
+        self, captions: Iterable[Caption], *, processes: int
+    ) -> Iterator[tuple[list[Caption], Look]]:
+        """Look at a stream of captions in chunks, each of one column, with so many processes."""
+        chunks = _chunks(captions)
+        for chunk in islice(chunks, _ALONE // CHUNK if processes > 1 else None):
+            yield chunk, self(_said(chunk))
+        first = next(chunks, None)
+        if first is None:
+            return
+        from concurrent.futures import ProcessPoolExecutor
+        from multiprocessing import get_context
+
+        # threads may be running here, and a fork of a process with threads may hang
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            waiting: deque[tuple[list[Caption], Future[Look]]] = deque()
+            waiting.append((first, pool.submit(self, _said(first))))
+            for chunk in chunks:
+                waiting.append((chunk, pool.submit(self, _said(chunk))))
+                if len(waiting) > 2 * processes:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            for done, future in waiting:
+                yield done, future.result()
+
+
+def _chunks(captions: Iterable[Caption]) -> Iterator[list[Caption]]:
+    """`captions` in chunks of one column each; what is left at the end in shorter ones."""
+    waiting: dict[str, list[Caption]] = defaultdict(list)
+    for caption in captions:
+        chunk = waiting[caption.column]
+        chunk.append(caption)
+        if len(chunk) == CHUNK:
+            yield waiting.pop(caption.column)
+    yield from filter(None, waiting.values())
+
+
+def _said(captions: Sequence[Caption]) -> list[Said]:
+    return [(caption.text, caption.prompts) for caption in captions]
+
+
+def _note_words(look: Look, text: str) -> None:
+    parts = words(text.casefold())
+    look.lengths[len(parts)] += 1
+    look.vocabulary.update(parts)
+    if len(parts) > 2:
+        look.openings[" ".join(parts[:3])] += 1
+    if parts:
+        _note_language(look, text)
+
+
+def _note_language(look: Look, text: str) -> None:
+    try:
+        detect = detector()
+    except MissingPackageError:
+        return
+    parts = spoken(text)
+    if len(parts) < LEAST_WORDS:
+        look.languages[TOO_SHORT] += 1
+    elif found := detect(" ".join(parts)):
+        look.languages[max(found, key=found.__getitem__)] += 1

@@ -1,0 +1,50 @@
+"""Is the caption too short or too long?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dataflow.checks.rules.text import count_sentences, words
+from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.errors import UsageError
+
+
+def length(
+    *,
+    min_words: int | None = None,
+    max_words: int | None = None,
+    min_sentences: int | None = None,
+    max_sentences: int | None = None,
+    min_characters: int | None = None,
+    max_characters: int | None = None,
+) -> Check:
+    """A check that a caption's length is within bounds; None is no bound.
+
+    A Han or kana character counts as one word; where that is not what is meant, bound the
+    characters. Blanks at the ends are not counted.
+
+    Raises:
+        UsageError: nothing can be within the bounds.
+    """
+    bounds: list[tuple[str, Callable[[str], int], int | None, int | None]] = [
+        ("words", lambda text: len(words(text)), min_words, max_words),
+        ("sentences", count_sentences, min_sentences, max_sentences),
+        ("characters", lambda text: len(text.strip()), min_characters, max_characters),
+    ]
+    for unit, _, least, most in bounds:
+        if most is not None and most < (least or 0):
+            raise UsageError(f"no caption has at least {least or 0} and at most {most} {unit}")
+    asked = [bound for bound in bounds if bound[2:] != (None, None)]
+
+    def check(text: str, _context: Context) -> Verdict | None:
+        for unit, measure, least, most in asked:
+            count = measure(text)
+            if least is not None and count < least:
+                reason = f"too short: {count} {unit}, at least {least} are asked"
+                return Verdict("length", reason, f"Use at least {least} {unit}.")
+            if most is not None and count > most:
+                reason = f"too long: {count} {unit}, at most {most} are asked"
+                return Verdict("length", reason, f"Use at most {most} {unit}.")
+        return None
+
+    return check

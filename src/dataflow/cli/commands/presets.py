@@ -1,0 +1,47 @@
+"""`dataflow presets`: the presets that there are, and what each says."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated, Any
+
+import orjson
+import typer
+
+from dataflow.cli.shell.streams import need_stdout, put
+
+if TYPE_CHECKING:
+    from dataflow.operators.core_vision.preset import Preset
+
+
+def presets(
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[NAME|FILE]", help="Show this one's file as it is.", show_default=False
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="As JSON, with all that is in the files.")
+    ] = False,
+) -> None:
+    """List the presets, or show one of them.
+
+    A copy of one, changed and given by its path, is a preset of your own.
+    """
+    from dataflow.operators.core_vision.preset import preset_names, preset_of
+
+    need_stdout("dataflow presets")
+    found = [preset_of(name)] if name else [preset_of(known) for known in preset_names()]
+    if as_json:
+        values = [_plain(preset) for preset in found]
+        put([orjson.dumps(values[0] if name else values, option=orjson.OPT_INDENT_2).decode()])
+    elif name:
+        put([found[0].text.rstrip("\n")])
+    else:
+        width = max(len(preset.name) for preset in found)
+        put(f"{preset.name:{width}}  {preset.version}  {preset.summary}" for preset in found)
+
+
+def _plain(preset: Preset) -> dict[str, Any]:
+    return {key: value for key, value in asdict(preset).items() if key != "text"}

@@ -1,0 +1,356 @@
+"""A run's batches: handed in, watched, taken in; every step on disk, so that none is paid twice.
+
+The way of a batch, as the ledger tells it:
+
+    written ─▶ uploaded ─▶ submitting ─▶ created ─▶ ended
+                  ▲                         │
+                  └──── too much enqueued ──┘
+
+A process that dies at any of these goes on from there. Whether an upload or the making of a batch
+whose reply was lost took place is asked of the server: the file is found by its name, the batch by
+its file and by the token in its metadata.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from dataflow.core.batch import BatchDesk, Batching, BatchState
+from dataflow.core.errors import (
+    GarbledReplyError,
+    RateLimitedError,
+    RowError,
+    StopRunError,
+    TryAgainError,
+)
+from dataflow.engine.batch.enqueue_limit import Held
+from dataflow.engine.batch.request_file import Shard, clear, path_of
+from dataflow.engine.flow.retry import Persistence
+from dataflow.engine.journal.batch_tables import (
+    CREATED,
+    SUBMITTING,
+    UPLOADED,
+    WRITTEN,
+    Batch,
+    Ledger,
+)
+from dataflow.engine.journal.codec import to_text
+from dataflow.engine.request_key import KEY_BYTES
+
+AT_ONCE = 500
+"""Answers kept in one commit."""
+
+FIRST_POLL = 5.0
+"""Seconds before the first look at a batch; each further wait is half as long again."""
+
+SETTLE_SECONDS = 10.0
+"""So long a server may take to show a batch that it made when its reply was lost."""
+
+_log = logging.getLogger("dataflow")
+
+
+class Batches:
+    """The batches of one run; lives in one event loop.
+
+    Args:
+        desk: The server.
+        ledger: Where everything is noted.
+        batching: How requests are put into batches.
+        folder: Where batches' files are written.
+        persistence: Tries again what fails.
+
+    Attributes:
+        held: Whether the server takes more now.
+    """
+
+    def __init__(
+        self,
+        desk: BatchDesk,
+        ledger: Ledger,
+        batching: Batching,
+        *,
+        folder: Path,
+        persistence: Persistence,
+    ) -> None:
+        self._desk = desk
+        self._ledger = ledger
+        self._batching = batching
+        self._folder = folder
+        self._persist = persistence.until_done
+        self._tried: set[str] = set()
+        self._made_alone: dict[int, bool] = {}
+        self.held = Held(batching)
+
+    # --- for the road --------------------------------------------------------------------------
+
+    async def recover(self) -> None:
+        """Clear away what former runs left, and make sure that their batches are at this server.
+
+        Raises:
+            StopRunError: they are at another.
+        """
+        under_way = self._ledger.under_way()
+        for batch in under_way:
+            self._tried.add(batch.token)
+            if batch.place != self._desk.place:
+                raise StopRunError(
+                    f"{batch.requests} requests are in a batch at {batch.place}, and this is "
+                    f"{self._desk.place}: give that address, or begin anew with another output"
+                )
+        clear(self._folder, {batch.token for batch in under_way if batch.state == WRITTEN})
+        for batch in self._ledger.leftover_files():
+            await self._remove_file(batch)
+
+    def add(self, shard: Shard) -> None:
+        """Take over a batch's file that is written."""
+        shard.finish()
+        self._ledger.add(shard.token, self._desk.place, shard.size, shard.requests)
+
+    async def advance(self) -> None:
+        """Look at every batch, take in those that ended, hand in those that wait.
+
+        Raises:
+            StopRunError: a person must act.
+            TryAgainError: the server cannot be reached for longer than is waited.
+        """
+        for batch in self._ledger.batches(CREATED):
+            await self._look_at(batch)
+        for batch in self.waiting():
+            if not self.held.lets_in(self._ledger.batches(CREATED)):
+                break
+            await self._hand_in(batch)
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        """Advance, at growing intervals, until `is_so`; raises as `advance`."""
+        pause, before = 0.0, None
+        while not is_so():
+            await self.advance()
+            if is_so():
+                return
+            now = [(b.number, b.state, b.status) for b in self._ledger.under_way()]
+            pause = pause * 1.5 if pause and now == before else FIRST_POLL
+            before = now
+            await asyncio.sleep(min(pause, self._batching.poll))
+
+    def waiting(self) -> list[Batch]:
+        """The batches that the server is not known to have."""
+        return self._ledger.batches(WRITTEN, UPLOADED, SUBMITTING)
+
+    async def cancel(self) -> None:
+        """Have the server stop; what it has answered already is still to be taken in."""
+        for batch in self.waiting():
+            found = await self._find(batch) if batch.state == SUBMITTING else None
+            if found is None:
+                await self._give_back(batch)
+            else:
+                self._created(batch, found)
+        for batch in self._ledger.batches(CREATED):
+            identity = batch.id or ""
+            if await self._persist(functools.partial(self._desk.state, identity)) is None:
+                await self._give_back(batch)
+            else:
+                await self._persist(functools.partial(self._desk.cancel, identity))
+
+    # --- handing in ----------------------------------------------------------------------------
+
+    async def _hand_in(self, batch: Batch) -> None:
+        if batch.file is None:
+            if not path_of(self._folder, batch.token).exists():
+                self._ledger.end(batch, None)
+                return
+            try:
+                file = await self._persist(functools.partial(self._upload, batch))
+            except StopRunError:
+                await self._give_back(batch)  # the server has nothing of it
+                raise
+            batch = self._ledger.update(batch, state=UPLOADED, file=file)
+        path_of(self._folder, batch.token).unlink(missing_ok=True)
+        try:
+            made = await self._persist(functools.partial(self._create, batch))
+        except RowError as error:
+            await self._give_back(batch)
+            raise StopRunError(f"the server takes no batch: {error.message}") from error
+        if isinstance(made, RateLimitedError):
+            await self._refuse(batch, made)
+        else:
+            self._created(batch, made)
+
+    async def _upload(self, batch: Batch) -> str:
+        """One attempt; a file that is there already is not sent again."""
+        if batch.token in self._tried:
+            for file in await self._files_of(batch):
+                return file
+        self._tried.add(batch.token)
+        path = path_of(self._folder, batch.token)
+        try:
+            return await self._desk.upload(path, path.name)
+        except RowError as error:
+            raise StopRunError(f"the server does not take the file: {error.message}") from error
+
+    async def _files_of(self, batch: Batch) -> list[str]:
+        name = path_of(self._folder, batch.token).name
+        try:
+            look = functools.partial(self._desk.find_files, name, batch.size, batch.written)
+            return await self._persist(look)
+        except (StopRunError, RowError):
+            return []  # a file that is there twice costs nothing
+
+    async def _create(self, batch: Batch) -> BatchState | RateLimitedError:
+        """One attempt; a batch that was made already is not made again.
+
+        That too much is enqueued is no failure to be tried again soon, and is returned.
+        """
+        [batch] = [known for known in self.waiting() if known.number == batch.number]
+        if batch.state == SUBMITTING:
+            found = await self._find(batch)
+            if found is not None:
+                return found
+        self._ledger.update(batch, state=SUBMITTING)
+        try:
+            return await self._desk.create(batch.file or "", batch.token)
+        except RateLimitedError as error:
+            return error
+        except (RowError, StopRunError):
+            self._ledger.update(batch, state=UPLOADED)  # told plainly that there is none
+            raise
+
+    async def _find(self, batch: Batch) -> BatchState | None:
+        """The batch at the server, where its making was asked for and the reply was lost."""
+        for wait in (0.0, min(SETTLE_SECONDS, self._batching.poll)):
+            await asyncio.sleep(wait)
+            look = functools.partial(self._desk.find, batch.file or "", batch.token, batch.written)
+            found = await self._persist(look)
+            found = [state for state in found if state.status != "failed"]
+            if found:
+                break
+        else:
+            return None
+        first, *others = sorted(found, key=lambda s: (s.status.startswith("cancel"), s.created))
+        for other in others:
+            if not other.has_ended:
+                await self._persist(functools.partial(self._desk.cancel, other.id))
+        return first
+
+    def _created(self, batch: Batch, state: BatchState) -> None:
+        self._made_alone[batch.number] = not self._ledger.batches(CREATED)
+        self._ledger.update(batch, state=CREATED, id=state.id, status=state.status)
+        self.held.handed_in(batch)
+        _log.info("batch %s: %d requests", state.id, batch.requests)
+
+    async def _refuse(self, batch: Batch, error: RateLimitedError) -> None:
+        """Too much is enqueued: wait, or make smaller batches where waiting does not help."""
+        batch = self._ledger.update(batch, state=UPLOADED, id=None, status="")
+        # told at once, it is about this moment; told by a look, about the one when it was made
+        is_alone = self._made_alone.pop(batch.number, not self._ledger.batches(CREATED))
+        if not self.held.refused(batch, error, is_alone=is_alone):
+            return
+        await self._give_back(batch)
+        if batch.requests == 1:
+            raise StopRunError(f"the server takes not even one request in a batch: {error.message}")
+
+    async def _give_back(self, batch: Batch) -> None:
+        """Its requests were never asked: they are free for another batch."""
+        path_of(self._folder, batch.token).unlink(missing_ok=True)
+        self._ledger.end(batch, None)
+        await self._remove_file(batch)
+
+    # --- taking in -----------------------------------------------------------------------------
+
+    async def _look_at(self, batch: Batch) -> None:
+        state = await self._persist(functools.partial(self._desk.state, batch.id or ""))
+        if state is None:
+            raise StopRunError(
+                f"{self._desk.place} knows no batch {batch.id}, in which {batch.requests} requests "
+                "are: is this another account's key? If the batch is gone for good, "
+                "--batch-cancel gives its requests back"
+            )
+        batch = self._ledger.update(batch, status=state.status, done=state.done)
+        self.held.seen(batch)
+        if not state.has_ended:
+            return
+        if state.status == "failed" and not (state.output_file or state.error_file):
+            if isinstance(state.error, RateLimitedError):
+                await self._refuse(batch, state.error)
+                return
+            await self._give_back(batch)
+            reason = state.error.message if state.error else "no reason given"
+            raise StopRunError(f"the server turned batch {batch.id} down: {reason}")
+        await self._take_in(batch, state)
+
+    async def _take_in(self, batch: Batch, state: BatchState) -> None:
+        """Keep all that came of a batch; what it left unanswered is to be asked again."""
+        stop: list[StopRunError] = []
+
+        async def read() -> None:
+            now = await self._desk.state(state.id) or state
+            for file in filter(None, (now.output_file, now.error_file)):
+                stop.extend(await self._read(batch, file))
+            if state.status == "completed" and (lost := self._ledger.unanswered(batch)):
+                raise GarbledReplyError(f"{lost} requests of batch {batch.id} are in no file")
+
+        try:
+            await self._persist(read)
+        except GarbledReplyError as error:
+            _log.warning("%s; they are asked again", error.message)
+        missing = TryAgainError(f"batch {batch.id} ended ({state.status}) without an answer to it")
+        unanswered = self._ledger.end(batch, to_text(missing))
+        if unanswered and state.status != "completed":
+            _log.warning(
+                "batch %s: %s, %d of %d requests were not answered",
+                batch.id, state.status, unanswered, batch.requests,
+            )  # fmt: skip
+        self.held.ended()
+        self._made_alone.pop(batch.number, None)
+        await self._remove_file(batch)
+        if stop:
+            raise stop[0]
+
+    async def _read(self, batch: Batch, file: str) -> list[StopRunError]:
+        """Keep the answers in a file; returns those that say that a person must act."""
+        stop: list[StopRunError] = []
+        unknown = 0
+        chunk: list[tuple[bytes, str]] = []
+        async for custom_id, answer in self._desk.answers(file):
+            key = key_of(custom_id)
+            if key is None:
+                unknown += 1
+                continue
+            chunk.append((key, to_text(answer)))
+            if isinstance(answer, StopRunError) and not answer.is_vague and not stop:
+                stop.append(answer)
+            if len(chunk) == AT_ONCE:
+                unknown += self._ledger.keep(batch, chunk)
+                chunk = []
+        unknown += self._ledger.keep(batch, chunk)
+        if unknown:
+            _log.warning("batch %s: %d answers to nothing that was asked", batch.id, unknown)
+        return stop
+
+    async def _remove_file(self, batch: Batch) -> None:
+        """Remove what we uploaded; where that fails the next run tries once more."""
+        if batch.file is None:
+            return
+        try:
+            await self._desk.remove_file(batch.file)
+        except (TryAgainError, StopRunError, RowError) as error:
+            _log.info("the file %s stays at the server: %s", batch.file, error.message)
+        else:
+            self._ledger.update(batch, file=None)
+
+
+def custom_id_of(key: bytes) -> str:
+    """The name under which the request of this key is asked."""
+    return key.hex()
+
+
+def key_of(custom_id: str) -> bytes | None:
+    """The key that `custom_id_of` made this name of; None where it made it of none."""
+    try:
+        key = bytes.fromhex(custom_id)
+    except ValueError:
+        return None
+    return key if len(key) == KEY_BYTES and key.hex() == custom_id else None

@@ -1,0 +1,148 @@
+"""Lists in, lists out: the same road for requests that stand in memory."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from dataflow.billing.price import NoPrice, Price
+from dataflow.core.check import Check
+from dataflow.core.dataset import Skipped
+from dataflow.core.errors import DataflowError, RowError, StopRunError, error_named
+from dataflow.core.request import Reply, Request
+from dataflow.core.row import Row
+from dataflow.core.serving import EngineServing
+from dataflow.engine.columns import Column
+from dataflow.engine.job import UNPRICED, Output, Plan
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.records import Entry
+from dataflow.engine.pipeline.write_output import outcomes
+from dataflow.engine.quality.reject_policy import Rejects
+from dataflow.engine.runner import RunInterruptedError, drive
+from dataflow.images.base.limits import Limits
+
+_log = logging.getLogger("dataflow")
+
+
+def answer_all(
+    serving: EngineServing,
+    requests: Sequence[Request | RowError],
+    *,
+    checks: Sequence[Check] = (),
+) -> list[Reply | DataflowError]:
+    """Ask every request and return what came of each, in order.
+
+    Args:
+        serving: The engine.
+        requests: A `RowError` in place of a request comes back as it is.
+        checks: Run over each reply; the first verdict takes its place, as an error.
+
+    Raises:
+        StopRunError: the run could not go on; what was answered is in its `answers`.
+        RunInterruptedError: Ctrl-C; likewise.
+    """
+    found = entries_of(serving, [Column("answer")], [[one] for one in requests], checks=checks)
+    return [_outcome(entry) for [entry] in found]
+
+
+def entries_of(
+    serving: EngineServing,
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[Request | RowError]],
+    *,
+    checks: Sequence[Check] = (),
+    rejects: Rejects | None = None,
+    price: Price | NoPrice = UNPRICED,
+    limits: Limits = Limits(),  # noqa: B008 (it is frozen)
+) -> list[list[Entry]]:
+    """Ask every row and return all that is known of its outcomes, in order.
+
+    Args:
+        serving: The engine.
+        columns: Those that each row is asked for.
+        rows: For each row a request for each column, or a `RowError` in place of one.
+        checks: See `answer_all`.
+        rejects: What becomes of an answer that one of them turns down.
+        price: The serving's.
+        limits: For pictures.
+
+    Returns:
+        For each row an entry for each of its captions, in the order of the columns.
+
+    Raises:
+        StopRunError: the run could not go on; what was answered is in its `answers`, row after row.
+        RunInterruptedError: Ctrl-C; likewise.
+    """
+    plan = Plan(
+        reader=_ListReader(rows),
+        requests_of=_requests_of,
+        serving=serving,
+        output=Output(Path(os.devnull), columns, _no_writer),
+        checks=checks,
+        rejects=rejects or Rejects(),
+        price=price,
+        limits=limits,
+    )
+    journal = Journal(None)
+
+    def collect(*_: object) -> list[list[Entry]]:
+        return [[entry for _, entry in made] for _, made in outcomes(plan, journal)]
+
+    try:
+        return drive(plan, journal, then=collect)
+    except StopRunError as error:
+        raise error.with_answers(_answers(journal, plan)) from error.__cause__
+    except RunInterruptedError as error:
+        error.answers = _answers(journal, plan)
+        raise
+    finally:
+        journal.close()
+
+
+def _answers(journal: Journal, plan: Plan) -> tuple[str | None, ...]:
+    """What was answered so far, row after row: nothing else would be left of it."""
+    each = plan.output.captions
+    answers: list[str | None] = [None] * (each * (plan.reader.count() or 0))
+    for row, place, entry in journal.outcomes():
+        if entry is not None:
+            answers[row * each + place] = entry.caption
+    there = sum(answer is not None for answer in answers)
+    _log.warning("%d of %d answers are in the error's `answers`", there, len(answers))
+    return tuple(answers)
+
+
+class _ListReader:
+    def __init__(self, rows: Sequence[Sequence[Request | RowError]]) -> None:
+        self._rows = rows
+        self.skipped = Skipped()
+
+    def rows(self) -> Iterator[Row]:
+        for index, requests in enumerate(self._rows):
+            yield Row(index, {}, f"item {index}", requests)
+
+    def count(self) -> int:
+        return len(self._rows)
+
+    def column_names(self) -> list[str]:
+        return []
+
+    def folder(self) -> str:
+        return "."
+
+
+def _requests_of(row: Row) -> Sequence[Request | RowError]:
+    requests: Sequence[Request | RowError] = row.raw
+    return requests
+
+
+def _no_writer(path: Path) -> NoReturn:
+    raise AssertionError(f"lists are not written to {path}")
+
+
+def _outcome(entry: Entry) -> Reply | DataflowError:
+    if entry.caption is not None:
+        return Reply(entry.caption, entry.finish_reason, entry.usage, entry.model)
+    return error_named(entry.error_kind or "", entry.error or "")

@@ -1,0 +1,195 @@
+"""The ceiling on what a run spends: no request starts that could pass it.
+
+Each request in flight holds a reserve, the most that it may cost: the bound of what it reads
+(`billing/prompt_bound.py`) and the longest answer it may get. Where the next one's does not fit beside
+what is spent and held, it waits until those in flight are back, which mostly cost less; where
+nothing is in flight and it still does not fit, the run ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from decimal import Decimal
+
+from dataflow.billing.price import FREE, NoPrice, Price, dollars
+from dataflow.billing.prompt_bound import PromptBound, Size, size_of
+from dataflow.core.batch import BatchServing
+from dataflow.core.errors import DataflowError, LimitReachedError, UsageError
+from dataflow.core.request import Reply, Request, Usage
+from dataflow.core.serving import EngineServing, sampling_of
+from dataflow.engine.job import Job, Plan
+from dataflow.engine.pipeline.stages import may_be_paid_for
+from dataflow.engine.progress import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Reserve:
+    """What one request may cost at most.
+
+    Attributes:
+        tokens: Read and written.
+        cost: US dollars.
+        size: Of the request.
+        price: Of its tokens.
+    """
+
+    tokens: int
+    cost: Decimal
+    size: Size
+    price: Price = FREE
+
+
+_NOTHING = Reserve(0, Decimal(0), Size(0, 0, 0))
+
+
+def check_ceiling(plan: Plan) -> None:
+    """Refuse a ceiling that cannot be kept.
+
+    Raises:
+        UsageError: it is no number, the price is not known, answers may be of any length, or the
+            requests go into batches.
+    """
+    if plan.ceiling.cost is not None and not plan.ceiling.cost.is_finite():
+        raise UsageError("--max-cost is a number of US dollars")
+    if plan.ceiling and isinstance(plan.serving, BatchServing):
+        raise UsageError(
+            "--max-cost and --max-tokens-total are not kept in batches, where everything is asked "
+            "at once: bound the run by --limit, after dataflow estimate"
+        )
+    if plan.ceiling.cost is not None and isinstance(plan.price, NoPrice):
+        raise UsageError(f"--max-cost needs a price: {plan.price.reason}")
+    fallback = plan.rejects.fallback
+    if plan.ceiling.cost is not None and fallback and isinstance(fallback.price, NoPrice):
+        raise UsageError(f"--max-cost needs the fallback model's price: {fallback.price.reason}")
+    if plan.ceiling and _longest_answer(plan.serving, None) is None:
+        raise UsageError(
+            "--max-cost and --max-tokens-total need --max-tokens: without it one answer may be of "
+            "any length, and cost anything"
+        )
+
+
+class Budget:
+    """One run's spending, used from its event loop only.
+
+    Args:
+        plan: The run; its ceiling was checked.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._ceiling = plan.ceiling
+        self._progress = plan.progress
+        self._bound = PromptBound()
+        self._longest_answer = 0
+        self._has_answer = False
+        self._held = 0
+        self._tokens = 0
+        self._cost = Decimal(0)
+        self._turn = asyncio.Lock()
+        self._back = asyncio.Event()
+
+    async def enter(self, job: Job) -> Reserve:
+        """Wait, first come first served, until the job's request fits under the ceiling.
+
+        Raises:
+            LimitReachedError: it does not, and nothing is in flight that could make room.
+        """
+        if not self._ceiling:
+            return _NOTHING
+        async with self._turn:
+            while True:
+                reserve = self._worst(job)
+                if self._fits(reserve):
+                    break
+                if not self._held:
+                    raise LimitReachedError(self._message(reserve))
+                self._back.clear()
+                await self._back.wait()
+        self._held += 1
+        self._add(reserve.tokens, reserve.cost)
+        return reserve
+
+    def leave(self, reserve: Reserve, outcome: Reply | DataflowError) -> None:
+        """The request has ended: its reserve goes, and what it used stays."""
+        if not self._ceiling:
+            return
+        usage = outcome.usage or Usage()
+        self._has_answer = self._has_answer or isinstance(outcome, Reply)
+        cost = reserve.price.cost(usage)
+        if usage.prompt_tokens is not None and usage.completion_tokens is not None:
+            self._bound.learn(reserve.size, usage.prompt_tokens)
+            self._longest_answer = max(self._longest_answer, usage.completion_tokens)
+            tokens = usage.prompt_tokens + usage.completion_tokens
+            self._settle(reserve, tokens, cost or Decimal(0))
+        elif may_be_paid_for(outcome):
+            # nobody says what it cost: it counts as the most that it may have cost
+            self._settle(reserve, reserve.tokens, reserve.cost)
+        else:
+            self._settle(reserve, 0, Decimal(0))
+
+    def _settle(self, reserve: Reserve, tokens: int, cost: Decimal) -> None:
+        if self._ceiling:
+            self._held -= 1
+            self._add(tokens - reserve.tokens, cost - reserve.cost)
+            self._back.set()
+
+    def _add(self, tokens: int, cost: Decimal) -> None:
+        self._tokens += tokens
+        self._cost += cost
+
+    def _fits(self, reserve: Reserve) -> bool:
+        if self._held and not self._has_answer:
+            return False  # the first one goes alone, to tell how much the server counts
+        limit = self._ceiling
+        return (limit.cost is None or self._cost + reserve.cost <= limit.cost) and (
+            limit.tokens is None or self._tokens + reserve.tokens <= limit.tokens
+        )
+
+    def _worst(self, job: Job) -> Reserve:
+        request, serving = job.asking or job.request, self._plan.serving_of(job)
+        assert request is not None  # noqa: S101 - only such jobs are asked
+        size = size_of(request, job.pictures, serving.model)
+        prompt = self._bound.most(size)
+        given = _longest_answer(serving, request) or 0
+        # a server that does not keep to the limit it was given is not trusted to
+        answer = given if self._longest_answer <= given else 2 * self._longest_answer
+        price = self._plan.price_of(job)
+        if isinstance(price, NoPrice):
+            price = FREE  # then only tokens are limited
+        return Reserve(prompt + answer, price.most(prompt, answer), size, price)
+
+    def _message(self, reserve: Reserve) -> str:
+        progress, limit = self._progress, self._ceiling
+        if limit.cost is not None and self._cost + reserve.cost > limit.cost:
+            name, most = "--max-cost", dollars(limit.cost)
+            spent, worst = dollars(self._cost), dollars(reserve.cost)
+            rest = _rest(progress, self._cost)
+            to_finish = None if rest is None else dollars(rest)
+        else:
+            name, most = "--max-tokens-total", f"{limit.tokens:,} tokens"
+            spent, worst = f"{self._tokens:,} tokens", f"{reserve.tokens:,}"
+            rest = _rest(progress, Decimal(self._tokens))
+            to_finish = None if rest is None else f"{int(rest):,} tokens"
+        text = f"{name} {most} is reached: {spent} spent, and the next request may take {worst}"
+        if to_finish is None:
+            return f"{text}; nothing is answered so far: a higher limit is needed to begin"
+        return f"{text}; the other {_left(progress):,} captions take about {to_finish} more"
+
+
+def _rest(progress: Progress, spent: Decimal) -> Decimal | None:
+    """What the captions still to come take, by what the others took; None before there is any."""
+    finished = progress.captioned + progress.failed
+    return spent / finished * _left(progress) if finished and spent else None
+
+
+def _left(progress: Progress) -> int:
+    done = progress.captioned + progress.failed + progress.reused
+    return max(0, (progress.wanted or 0) - done)
+
+
+def _longest_answer(serving: EngineServing, request: Request | None) -> int | None:
+    """The tokens that an answer may have at most; None where nothing limits it."""
+    sampling = sampling_of(serving, request)
+    given = [sampling.get(name) for name in ("max_tokens", "max_completion_tokens")]
+    return max((number for number in given if isinstance(number, int)), default=None)

@@ -1,0 +1,137 @@
+"""What a former run of the very same plan found, so that going on need not look at every row again.
+
+A plan stands while its stamp (`job.Stamp`) is the same and each picture's file is as it was: then
+the journal knows which rows have their answers, by a stat of each picture and no look into the
+dataset. The rest of the dataset is only passed over. Nothing is believed in the end: `assemble`
+makes every key again before it writes a caption, and where one is not as planned, the run looks at
+every row after all.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections import Counter
+from collections.abc import Callable, Container
+from dataclasses import dataclass, fields
+from typing import Any
+
+from dataflow.core.batch import BatchServing
+from dataflow.engine.job import Output, Plan
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.progress import Tally
+from dataflow.images.identity import stamp_of
+from dataflow.remote.errors import RemoteError
+from dataflow.remote.path import Place, RemotePath
+
+CHECKED_AT_ONCE = 1000
+"""Pictures between two looks at whether the run is to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """The rows that a run need not look at.
+
+    Attributes:
+        rows: That the dataset has.
+        planned: Rows from the first one on whose requests are known.
+        open: Those of them that have captions without an answer.
+        answered: Captions that have theirs.
+        written: What the output holds, where it holds all this and nobody has changed it.
+    """
+
+    rows: int
+    planned: int
+    open: Container[int]
+    answered: int
+    written: Tally | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no row is left to look at."""
+        return self.planned >= self.rows and not self.open
+
+    def knows(self, row: int) -> bool:
+        """Whether the row needs no looking at."""
+        return row < self.planned and row not in self.open
+
+
+def recall(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Recalled | None:
+    """What `journal` knows of the rows of `plan`; None where each has to be looked at.
+
+    Args:
+        plan: The run.
+        journal: Of its output.
+        stop: Asked now and then; the search ends early where it says so.
+    """
+    standing = journal.standing()
+    if plan.stamp is None or isinstance(plan.serving, BatchServing) or standing is None:
+        return None
+    if standing.stamp != plan.stamp.text:
+        return None
+    for number, (place, *stamp) in enumerate(journal.pictures()):
+        if tuple(stamp) != stamp_of(place) or (number % CHECKED_AT_ONCE == 0 and stop()):
+            return None
+    missing = journal.open_captions(retry_failed=plan.retry_failed, mark=plan.rejects.mark)
+    whole = standing.planned >= standing.rows and not missing
+    return Recalled(
+        rows=standing.rows,
+        planned=standing.planned,
+        open=missing,
+        answered=standing.captions - missing.total(),
+        written=_written(plan.output, standing.output) if whole else None,
+    )
+
+
+def is_first_place(location: str, folder: str) -> bool:
+    """Whether nothing can come before the picture at `location`.
+
+    A relative path that was not found in the first folder may be found there one day.
+
+    Args:
+        location: Of the picture.
+        folder: The first in which relative paths are looked up.
+    """
+    return os.path.isabs(location) or location.startswith(os.path.join(folder, ""))  # noqa: PTH117, PTH118
+
+
+def note_written(output: Output, journal: Journal, tally: Tally) -> None:
+    """Keep in `journal` what was written into `output`, for `recall`."""
+    told = {field.name: getattr(tally, field.name) for field in fields(tally)}
+    with contextlib.suppress(RemoteError):  # then the next run looks at every row
+        journal.note_output(json.dumps({"files": _files(output), "tally": told}))
+
+
+def _written(output: Output, noted: str | None) -> Tally | None:
+    if noted is None:
+        return None
+    former = json.loads(noted)
+    try:
+        files = _files(output)
+        if files is None or former["files"] != files:
+            return None
+    except RemoteError:
+        return None
+    tally = former["tally"]
+    return Tally(**{**tally, **{name: Counter(tally[name]) for name in ("flagged", "failed")}})
+
+
+def _files(output: Output) -> list[list[Any]] | None:
+    """The output's files, and the errors file, as they are now; None of an output that is a folder.
+
+    What was written into that is written again: its files are known to their format alone.
+    """
+    written = output.files_of(output.place)
+    if not written:
+        return None
+    files = [*written, output.beside(".errors.jsonl")]
+    return [[os.fsencode(file).hex(), *_stamp(file)] for file in files]
+
+
+def _stamp(file: Place) -> tuple[Any, ...]:
+    if isinstance(file, RemotePath):
+        known = file.stat()
+        return known.st_size, known.version
+    size, time = stamp_of(os.fspath(file))
+    return (size, time, file.stat().st_ino) if size is not None else (None,)

@@ -1,0 +1,235 @@
+"""The end of the road: the output and the errors file, from the dataset and the journal.
+
+Both are written beside their places and moved into them when they are whole, so that no reader ever
+meets half a file. A caption is written only beside a row that still makes the very request that was
+answered: a row or picture that changed since is failed, not mislabelled.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any, TypeAlias, TypeVar
+
+from dataflow.core.dataset import BadRow, Skipped, Writer
+from dataflow.core.errors import OutputError, PictureChangedError
+from dataflow.core.row import Row
+from dataflow.engine.columns import values_of
+from dataflow.engine.job import Job, Output, Plan
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.records import Entry
+from dataflow.engine.paths import keep_former
+from dataflow.engine.pipeline.intake import JobMaker, taken_rows
+from dataflow.engine.progress import Tally
+from dataflow.remote.errors import RemoteError
+from dataflow.remote.filesystem import check_writable
+
+_log = logging.getLogger("dataflow")
+
+T = TypeVar("T")
+
+BAD_LINE = "bad_line"
+"""The kind of error of a row that cannot be read and is not in the output."""
+
+
+def try_output(output: Output) -> None:
+    """Begin the output and drop it, so that what cannot be written is told before it is paid for.
+
+    Raises:
+        OutputError: the folder cannot be written, or the rows do not fit into the output's format.
+    """
+    part, errors = output.beside(".part"), output.beside(".errors.jsonl")
+    try:
+        if errors.is_dir():
+            raise OutputError(
+                f"{errors} is a folder, and rows that fail are listed under that name; rename it"
+            )
+        output.open_writer(part).abandon()
+        if output.url is not None:
+            check_writable(output.url)
+    except RemoteError as error:
+        raise OutputError(f"cannot write {output.place}: {error.strerror}; {error.cure}") from error
+    except OSError as error:
+        raise OutputError(f"cannot write {output.path}: {error.strerror or error}") from error
+
+
+class StalePlanError(Exception):
+    """A row is not as it was planned, or its answer is damaged."""
+
+
+def assemble(
+    plan: Plan, journal: Journal, stop: Callable[[], bool], *, recalled: bool = False
+) -> Tally:
+    """Write the output, and the errors file where rows failed or were left out.
+
+    Args:
+        plan: The run.
+        journal: What came of each row.
+        stop: Asked at every row.
+        recalled: Whether rows were not looked at, since a former run had.
+
+    Raises:
+        StalePlanError: they should have been; what was there before is untouched.
+        KeyboardInterrupt: `stop` said so; what was there before is untouched.
+        InputError: the dataset cannot be read again.
+        OutputError: a file cannot be written; what was there before is untouched.
+    """
+    output = plan.output
+    part, errors_part = output.beside(".part"), output.beside(".errors.part")
+    try:
+        writer = output.open_writer(part)
+        try:
+            with open(errors_part, "w", encoding="utf-8") as errors:
+                found = _heeding(stop, outcomes(plan, journal, recalled=recalled))
+                tally = _write_rows(plan, found, writer, errors)
+                errors.flush()
+                os.fsync(errors.fileno())
+            if journal.holds_less():
+                _keep_former(output)
+            _move_in(output, writer, errors_part, has_errors=tally.has_errors)
+        except BaseException:
+            writer.abandon()
+            raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {output.place}: {error.strerror or error}; every answer is kept in "
+            f"{journal.path}: make room, then run the same command again"
+        ) from error
+    finally:
+        errors_part.unlink(missing_ok=True)
+    return tally
+
+
+Outcome: TypeAlias = "tuple[Job, Entry]"
+"""A job and what came of it."""
+
+
+def outcomes(
+    plan: Plan, journal: Journal, *, recalled: bool = False
+) -> Iterator[tuple[Row, list[Outcome]]]:
+    """Each row with the outcomes of its jobs, in the dataset's order.
+
+    Raises:
+        StalePlanError: see `assemble`.
+    """
+    maker = JobMaker(plan)
+    # the rows lead: the endless rest only fills up
+    planned = itertools.chain(journal.outcomes(), itertools.repeat((-1, -1, None)))
+    with contextlib.closing(taken_rows(plan)) as rows:
+        for row in rows:
+            found = []
+            for place, job in enumerate(maker.jobs(row)):
+                index, planned_place, entry = next(planned)
+                is_planned = (index, planned_place) == (row.index, place)
+                if entry is None or not is_planned or entry.key != job.key:
+                    if recalled:
+                        raise StalePlanError
+                    # the row is not the one that was planned here; it may have moved
+                    changed = PictureChangedError()
+                    unknown = Entry(job.key, error_kind=changed.kind, error=changed.message)
+                    entry = journal.find(job.key) or unknown
+                found.append((job, entry))
+            yield row, found
+
+
+def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
+    for item in items:
+        if stop():
+            raise KeyboardInterrupt
+        yield item
+
+
+def _write_rows(
+    plan: Plan, found: Iterable[tuple[Row, list[Outcome]]], writer: Writer, errors: IO[str]
+) -> Tally:
+    tally, columns, cell_of = Tally(), plan.output.columns, plan.output.cell_of
+    cells = [(column.name, number) for column in columns for number in range(column.n)]
+    for row, made in found:
+        entries = [entry for _, entry in made]
+        is_dropped = plan.rejects.drops(entries)
+        if is_dropped:
+            tally.dropped += 1
+        else:
+            tally.rows += 1
+            writer.write(row, values_of(columns, entries, has_meta=plan.output.has_meta))
+            _count(entries, tally)
+        for (job, entry), cell in zip(made, cells, strict=True):
+            if entry.error_kind is not None:
+                where = cell_of(row) if cell_of else (row.index, *cell)
+                line = _error_line(where, row.place, job, entry)
+                errors.write(json.dumps({**line, "dropped": is_dropped}) + "\n")
+    writer.close()
+    skipped = plan.reader.skipped
+    errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
+    tally.skipped = skipped.count
+    return tally
+
+
+def _count(entries: Iterable[Entry], tally: Tally) -> None:
+    for entry in entries:
+        if entry.error_kind is None:
+            tally.captioned += 1
+        else:
+            (tally.flagged if entry.is_flagged else tally.failed)[entry.error_kind] += 1
+
+
+def _error_line(where: tuple[int, str, int], place: str, job: Job, entry: Entry) -> dict[str, Any]:
+    row, column, number = where
+    return {
+        "row": row,
+        "column": column,
+        "number": number,
+        "place": place,
+        "picture": [ref.name for ref in job.references],
+        "kind": entry.error_kind,
+        "message": entry.error,
+        "attempts": entry.attempts,
+        "asks": entry.asks,
+        "kept": entry.is_flagged,
+    }
+
+
+def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
+    """The rows that were left out; they have no place in the output, so their row is null."""
+    unlisted = skipped.count - len(skipped.listed)
+    rest = [BadRow("", f"{unlisted} more rows cannot be read and were left out")]
+    for bad in itertools.chain(skipped.listed, rest if unlisted else []):
+        yield {
+            "row": None,
+            "column": None,
+            "number": None,
+            "place": bad.place,
+            "picture": [],
+            "kind": BAD_LINE,
+            "message": bad.message,
+            "attempts": 0,
+            "asks": 0,
+            "kept": False,
+            "dropped": False,
+        }
+
+
+def _keep_former(output: Output) -> None:
+    for file in output.files_of(output.place):
+        aside = keep_former(file)
+        _log.warning("%s holds rows that the new one does not: kept as %s", file, aside.name)
+
+
+def _move_in(output: Output, writer: Writer, errors_part: Path, *, has_errors: bool) -> None:
+    errors = output.beside(".errors.jsonl")
+    if has_errors:
+        errors_part.replace(errors)
+    else:
+        errors.unlink(missing_ok=True)
+    writer.move_in(output.place)
+    # the names, too, must be on disk before we say that they are
+    folder = os.open(output.path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

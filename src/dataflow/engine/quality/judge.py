@@ -1,0 +1,203 @@
+"""What is made of answers: judged, asked for again, and in the end the request's outcome."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+
+from dataflow.core.check import Check, Context, Verdict, context_of
+from dataflow.core.errors import DataflowError, EmptyCaptionError, RowError
+from dataflow.core.request import Reply, Request, Usage
+from dataflow.engine.job import Job, Plan
+from dataflow.engine.journal.codec import utf8
+from dataflow.engine.journal.records import Answer, Entry
+from dataflow.engine.quality.reask import CHECK_FAILED, NO_CAPTION, Takes, best_of, next_request
+
+
+class Judge:
+    """Judges the answers of one run; from any thread.
+
+    Args:
+        plan: The run.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._serving = plan.serving
+        self._checks = plan.checks
+        self._rejects = plan.rejects
+        self._retries = plan.retry_failed
+        self._lock = threading.Lock()  # a check may remember what it has seen
+
+    def hear(self, job: Job, outcome: Reply | DataflowError) -> bool:
+        """Take in what came back for a job; returns whether it is to be asked again.
+
+        Then its request is changed. Where the outcome is an answer, it is the job's last one now,
+        with all that was spent on it.
+        """
+        answer = self._answer(job, outcome)
+        if answer is None:
+            return False
+        job.answers.append(answer)
+        job.usage, job.cost, job.attempts = Usage(), None, 0
+        return self._asks_again(job)
+
+    def latest(self, job: Job) -> list[Answer]:
+        """A job's latest answer, where the journal is to keep it beside the job's entry."""
+        return [answer for answer in job.answers[-1:] if answer.must_be_kept]
+
+    def resume(self, job: Job, former: Entry | None, answers: Sequence[Answer]) -> bool:
+        """Judge what a former run left of a job; returns whether it is to be asked now.
+
+        Args:
+            job: Its answers are `answers` then; where they are turned down its request is changed.
+            former: The journal's entry of it.
+            answers: Those that are in the journal.
+        """
+        if job.request is None:
+            return True
+        if not answers and former is not None and former.caption is not None:
+            # the first answer was kept as it was, and stands in its entry alone
+            answers = [
+                Answer(
+                    job.key, 0, former.caption, finish_reason=former.finish_reason,
+                    model=former.model, seconds=former.seconds,
+                )
+            ]  # fmt: skip
+            job.billed = 1
+        elif former is not None:
+            job.billed = sum(answer.ask < former.asks for answer in answers)
+        job.answers = [self._judged(answer, job.request) for answer in answers]
+        if self._retries and former is not None:
+            job.more_asks = len(answers)
+        return not answers or self._asks_again(job)
+
+    def entry(self, job: Job, error: DataflowError | None = None) -> Entry:
+        """A job's outcome, as the journal keeps it: by its best answer, where it has one.
+
+        Args:
+            job: The job.
+            error: What ended it, where that was no answer.
+        """
+        best = best_of(job.answers)
+        spent = job.spent()
+        if best is None:
+            return _failed(spent, error or RowError("no answer came"), job)
+        entry = replace(
+            spent,
+            is_final=True,
+            finish_reason=best.finish_reason,
+            seconds=spent.seconds or best.seconds,
+            model=best.model,
+            judged=self._rejects.mark or 0,
+        )
+        if not best.verdicts:
+            return replace(entry, caption=utf8(best.caption))
+        first = best.verdicts[0]
+        kinds = {verdict.kind for verdict in best.verdicts}
+        is_kept = self._rejects.then == "flag" and not kinds & {*NO_CAPTION, CHECK_FAILED}
+        # what time may cure, and what broke down, a later run takes up where this one left it
+        is_cured_by_time = error is not None and not _is_final(error, job)
+        is_open = CHECK_FAILED in kinds or is_cured_by_time
+        return replace(
+            entry,
+            caption=utf8(best.caption) if is_kept else None,
+            error_kind=first.kind,
+            error=utf8(first.reason),
+            is_final=not is_open,
+            judged=0 if is_open else entry.judged,
+        )
+
+    def _answer(self, job: Job, outcome: Reply | DataflowError) -> Answer | None:
+        if job.request is None:
+            return None
+        reply = outcome
+        if isinstance(outcome, EmptyCaptionError):
+            reply = Reply("")
+        if not isinstance(reply, Reply):
+            return None
+        answer = Answer(
+            job.key,
+            job.answers[-1].ask + 1 if job.answers else 0,
+            utf8(reply.text),
+            changed=job.changed,
+            finish_reason=reply.finish_reason,
+            usage=job.usage,
+            cost=None if job.cost is None else float(job.cost),
+            attempts=job.attempts,
+            seconds=time.monotonic() - job.first_asked if job.first_asked else 0.0,
+            model=reply.model,
+        )
+        if isinstance(outcome, EmptyCaptionError):
+            return replace(answer, verdicts=(Verdict("empty", outcome.message),))
+        return self._judged(answer, job.asking or job.request)
+
+    def _judged(self, answer: Answer, request: Request) -> Answer:
+        caption = answer.text
+        for refine in self._rejects.refine if request.refine is None else request.refine:
+            caption = refine(caption)
+        reply = Reply(answer.text, answer.finish_reason)
+        checks = self._checks if request.checks is None else request.checks
+        verdicts = self._verdicts(caption, context_of(reply, request), checks)
+        return replace(answer, caption=caption, verdicts=verdicts)
+
+    def _verdicts(
+        self, text: str, context: Context, checks: Sequence[Check]
+    ) -> tuple[Verdict, ...]:
+        found = []
+        with self._lock:
+            for check in checks:
+                try:
+                    verdict = check(text, context)
+                    if not _is_one(verdict):
+                        raise TypeError(f"it is to return a Verdict or None, not {verdict!r:.80}")
+                except Exception as error:  # noqa: BLE001 - a check may be anybody's code
+                    name = getattr(check, "__name__", type(check).__name__)
+                    reason = f"the check {name} broke down: {type(error).__name__}: {error}"
+                    return (Verdict(CHECK_FAILED, reason),)
+                if verdict is not None:
+                    found.append(verdict)
+                    if verdict.kind == "empty":
+                        break  # there is nothing that the others could look at
+        return tuple(found)
+
+    def _asks_again(self, job: Job) -> bool:
+        """Whether the job is to be asked again; its request is changed then."""
+        if job.request is None or any(not answer.verdicts for answer in job.answers):
+            return False
+        most = self._rejects.max_asks + job.more_asks
+        fallback = self._rejects.fallback
+        if fallback is not None and not fallback.has_answered(job.answers):
+            # all asks may have been another model's, in a run that had no fallback
+            most = max(most, len(job.answers) + 1)
+        job.by_fallback = fallback is not None and len(job.answers) == most - 1
+        serving = fallback.serving if fallback and job.by_fallback else self._serving
+        takes = Takes.by(serving, job.request)
+        found = next_request(job.request, job.answers, takes, max_asks=most)
+        if found is None:
+            return False
+        job.asking, job.changed = found
+        if job.by_fallback:
+            job.changed["model"] = serving.model
+        job.tries = {}
+        return True
+
+
+def _is_one(verdict: object) -> bool:
+    """Whether a check may return this: a verdict in words, or None."""
+    if verdict is None:
+        return True
+    return isinstance(verdict, Verdict) and all(
+        isinstance(part, str) for part in (verdict.kind, verdict.reason, verdict.follow_up)
+    )
+
+
+def _failed(entry: Entry, error: DataflowError, job: Job) -> Entry:
+    message, is_final = utf8(error.message), _is_final(error, job)
+    return replace(entry, error_kind=error.kind, error=message, is_final=is_final)
+
+
+def _is_final(error: DataflowError, job: Job) -> bool:
+    # a failure that cost no request, or that time may cure, is looked at again by a later run
+    return isinstance(error, RowError) and job.attempts > 0

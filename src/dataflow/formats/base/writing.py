@@ -1,0 +1,126 @@
+"""A file that is being written; everything the disk refuses becomes an `OutputError`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+from dataflow.core.errors import OutputError
+from dataflow.formats.base.compression import compressed
+from dataflow.formats.base.reading import shown
+from dataflow.remote.errors import RemoteError
+from dataflow.remote.filesystem import put
+from dataflow.remote.path import Place, RemotePath
+
+_BUFFER = 1 << 20  # bytes; few large writes are kinder to network disks
+
+
+class OutputFile:
+    """A new file at `path`, written from start to end.
+
+    Args:
+        path: Where; an existing file is overwritten.
+        compression: The ending of `compression.COMPRESSIONS` that it is to have; or empty.
+
+    Raises:
+        OutputError: the file cannot be created.
+    """
+
+    def __init__(self, path: Path, compression: str = "") -> None:
+        self.path = path
+        self._is_in_place = False
+        try:
+            self._file = open(path, "wb", buffering=_BUFFER)  # noqa: SIM115 (close, abandon)
+        except OSError as error:
+            raise self.refused(error) from error
+        self.stream: Any = compressed(self._file, compression) if compression else self._file
+
+    def write(self, data: bytes) -> None:
+        """Append `data`.
+
+        Raises:
+            OutputError: the disk is full or fails.
+        """
+        try:
+            self.stream.write(data)
+        except OSError as error:
+            raise self.refused(error) from error
+
+    def close(self) -> None:
+        """Make the file durable: when this returns, its bytes are on the disk.
+
+        Raises:
+            OutputError: the disk is full or fails.
+        """
+        try:
+            if self.stream is not self._file:
+                self.stream.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+        except OSError as error:
+            raise self.refused(error) from error
+
+    def move_in(self, target: Place) -> None:
+        """Let the closed file take the place `target`, whatever stood there.
+
+        Raises:
+            OutputError: the folder or the store does not allow it.
+        """
+        try:
+            if isinstance(target, RemotePath):
+                put(self.path, target)
+                self.path.unlink()
+            else:
+                self.path.replace(target)
+        except RemoteError as error:
+            raise OutputError(
+                f"{shown(target)}: cannot be written: {error.strerror}; {error.cure}, then run "
+                "the same command again: nothing is asked twice"
+            ) from error
+        except OSError as error:
+            raise self.refused(error) from error
+        self._is_in_place = True
+
+    def abandon(self) -> None:
+        """Remove the file, whatever state it is in, unless it is in its place already."""
+        if self._is_in_place:
+            return
+        for stream in (self.stream, self._file):
+            with contextlib.suppress(OSError, ValueError):
+                stream.close()
+        with contextlib.suppress(OSError):
+            self.path.unlink(missing_ok=True)
+
+    def refused(self, error: OSError) -> OutputError:
+        """The error that names this file and what the disk said."""
+        reason = error.strerror or str(error)
+        return OutputError(
+            f"{shown(self.path)}: cannot be written ({reason}); check the folder, its rights and "
+            "the free space"
+        )
+
+
+class FileWriter:
+    """The part of `core.dataset.Writer` that is the same for every format of one file.
+
+    Args:
+        file: The file, empty so far.
+    """
+
+    def __init__(self, file: OutputFile) -> None:
+        self._file = file
+
+    def close(self) -> None:
+        """Finish the file; see `core.dataset.Writer`."""
+        self._file.close()
+
+    def move_in(self, target: Place) -> None:
+        """Let the file take its place; see `core.dataset.Writer`."""
+        self._file.move_in(target)
+
+    def abandon(self) -> None:
+        """Remove the file; see `core.dataset.Writer`."""
+        self._file.abandon()

@@ -1,0 +1,199 @@
+"""What a dataset is where no file's ending tells it: a look at the folder, or at the name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dataflow.core.errors import InputError
+from dataflow.formats.base.compression import COMPRESSIONS, ending_of
+from dataflow.formats.base.reading import UTF8_MARK, open_text, shown, told, unreadable
+from dataflow.formats.folder.pictures import is_picture
+from dataflow.formats.patterns.brace_patterns import ERRORS, expanded_braces, is_several
+from dataflow.formats.patterns.glob_filter import Pick, split_pattern
+from dataflow.remote.filesystem import names_in
+from dataflow.remote.path import Place, RemotePath, place_of
+
+SHARD_ENDINGS = (".tar", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz")
+"""The endings of WebDataset's shards, in lower case."""
+
+COCO_ENDINGS = (".json", *(f".json{packed}" for packed in COMPRESSIONS))
+"""The endings that a COCO file may have, in lower case."""
+
+_TEXT_ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
+
+TABLE_ENDINGS = (
+    *(text + packed for text in _TEXT_ENDINGS for packed in ("", *COMPRESSIONS)),
+    *(".parquet", ".arrow", ".ipc", ".arrows", ".feather"),
+)
+"""The endings of dataset files of which several may be one dataset, in lower case."""
+
+_HEAD = 1 << 18  # bytes in which COCO's images are mentioned; info and licenses stand before them
+_SAVED = ("state.json", "dataset_dict.json")  # of Hugging Face's save_to_disk
+
+
+def kind_of(name: str | Place) -> str | None:
+    """The format's name in the registry; None where the ending tells, or for pictures.
+
+    Raises:
+        InputError: `name` is a folder that cannot be listed, or a store does not answer.
+    """
+    place = place_of(name)
+    text = str(place)
+    if text.startswith(("hf:", "ms:")) and not isinstance(place, RemotePath):
+        return text[:2]
+    with told(place):
+        if isinstance(place, RemotePath) and ending_of(place):
+            return _kind_of_file(place)
+        return _kind_of_folder(place) if is_folder_at(place) else _kind_of_file(place)
+
+
+def _kind_of_file(place: Place) -> str | None:
+    if is_several(place):
+        return _kind_of_pattern(str(place))
+    return "coco" if ending_of(place) in COCO_ENDINGS and _is_coco(place) else None
+
+
+def is_folder_at(place: Place) -> bool:
+    """Whether there is a folder at `place`; a name that none can have is none."""
+    if isinstance(place, RemotePath):
+        return place.is_dir()
+    return os.path.isdir(place)  # noqa: PTH112 - Path raises where this says no
+
+
+def found_at(path: str | Place) -> tuple[str, tuple[str, ...]]:
+    """What is there, named as it was given, and the pattern below it where `path` is one.
+
+    Raises:
+        InputError: there is nothing.
+    """
+    place = place_of(path)
+    name = place.url if isinstance(place, RemotePath) else os.fspath(path)
+    below: tuple[str, ...] = ()
+    is_web = isinstance(place, RemotePath) and place.scheme == "http"
+    if not _is_there(name) and not is_web:
+        name, below = split_pattern(name)
+    if not _is_there(name):
+        where = (
+            "check the URL"
+            if isinstance(place, RemotePath)
+            else f"check the spelling (a relative path starts at {shown(Path.cwd())})"
+        )
+        what = place if isinstance(place, RemotePath) else name
+        raise InputError(f"{shown(what)}: no such file or folder; {where}")
+    return name, below
+
+
+def _is_there(name: str) -> bool:
+    place = place_of(name)
+    return place.exists() if isinstance(place, RemotePath) else os.path.exists(name)  # noqa: PTH110
+
+
+def is_shard(name: str) -> bool:
+    """Whether the file called `name` is taken for a shard of WebDataset."""
+    return name.lower().endswith(SHARD_ENDINGS) and not os.path.basename(name).startswith(".")  # noqa: PTH119
+
+
+def is_parquet(name: str) -> bool:
+    """Whether the file called `name` is taken for Parquet."""
+    return name.lower().endswith(".parquet") and is_table(name)
+
+
+def is_table(name: str) -> bool:
+    """Whether the file called `name` is taken for one of several that are a dataset."""
+    plain = os.path.basename(name)  # noqa: PTH119
+    is_ours = plain.startswith(".") or plain.endswith(ERRORS)
+    return plain.lower().endswith(TABLE_ENDINGS) and not is_ours
+
+
+def is_among(output: Place, source: str) -> bool:
+    """Whether a file at `output` would be one of those that `source`, several files, stands for."""
+    if isinstance(output, RemotePath):
+        return _is_among_remote(output, place_of(source))
+    if os.path.isdir(source):  # noqa: PTH112 (the name is kept as given)
+        return _is_read(output.name) and output.parent.resolve() == Path(source).resolve()
+    for name in expanded_braces(source):
+        begin, below = split_pattern(name)
+        if not below and Path(name).resolve() == output.resolve():
+            return True
+        path = os.path.relpath(output.resolve(), Path(begin).resolve())
+        if below and not path.startswith(os.pardir) and Pick(below).takes(path):
+            return True
+    return False
+
+
+def _is_read(name: str) -> bool:
+    return is_table(name) or is_shard(name)
+
+
+def _is_among_remote(output: RemotePath, source: Place) -> bool:
+    if isinstance(source, Path):
+        return False
+    if source.is_dir():
+        return _is_read(output.name) and output.parent == source
+    for name in expanded_braces(str(source)):
+        begin, below = split_pattern(name)
+        path = str(output).removeprefix(begin)
+        if path == "" or (below and path != str(output) and Pick(below).takes(path)):
+            return True
+    return False
+
+
+def _kind_of_pattern(name: str) -> str | None:
+    if is_shard(name):
+        return "webdataset"
+    names = expanded_braces(name)
+    if all(map(is_parquet, names)):
+        return "parquets"
+    return "files" if any(map(is_table, names)) else None
+
+
+def _is_coco(place: Place) -> bool:
+    """Whether a JSON file is an object that has images; a table would be an array."""
+    try:
+        with open_text(place) as file:
+            head = file.read(_HEAD).removeprefix(UTF8_MARK).lstrip()
+    except (InputError, OSError):
+        return False  # its reader says what is wrong
+    return head.startswith(b"{") and b'"images"' in head
+
+
+def _kind_of_folder(folder: Place) -> str | None:
+    """Told by the names that lie in it; a picture among them makes it a folder of pictures."""
+    kinds = set()
+    try:
+        if any((folder / name).is_file() for name in _SAVED):
+            return "saved"
+        for name in _names_in(folder):
+            if is_picture(name):
+                return None
+            kinds.add(_kind_of_entry(name))
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    # what lies beside shards and Parquet is about them, as img2dataset's counts are
+    found = [kind for kind in ("webdataset", "parquets", "files") if kind in kinds]
+    if found == ["files"] and "folder" in kinds:
+        return None  # pictures below, and a list of them
+    return found[0] if found else None
+
+
+def _kind_of_entry(name: str) -> str | None:
+    """What an entry of a folder says of it; a folder's name ends with ``/``."""
+    if is_shard(name):
+        return "webdataset"
+    if is_parquet(name):
+        return "parquets"
+    if is_table(name):
+        return "files"
+    return "folder" if name.endswith("/") and not name.startswith(".") else None
+
+
+def _names_in(folder: Place) -> Iterator[str]:
+    if isinstance(folder, RemotePath):
+        yield from names_in(folder)
+        return
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            # a picture's name may be that of a link which leads nowhere
+            yield entry.name if is_picture(entry.name) or not entry.is_dir() else f"{entry.name}/"

@@ -1,0 +1,319 @@
+"""WebDataset (https://github.com/webdataset/webdataset): tar archives whose members make samples.
+
+Members that follow each other and share a name up to the first dot of its last part are one sample,
+a row: ``0001.jpg``, ``0001.txt`` and ``0001.json`` have the key ``0001``. A column is a member:
+
+* ``__key__`` is the key;
+* the picture column (``image`` unless named otherwise) is the first picture; where the column that
+  was asked for ends like a picture (``jpg``, ``seg.png``), each picture has its own ending's name;
+* ``caption`` is the member ``.txt``, as img2dataset writes it and open_clip reads it;
+* ``x`` is ``.x.txt``, or ``.x.json`` parsed, where both are not there;
+* every other member goes by its ending. ``json.x`` is the field ``x`` of the member ``.json``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dataflow.core.dataset import Skipped
+from dataflow.core.errors import InputError
+from dataflow.core.raw_json import JsonText
+from dataflow.core.row import Row
+from dataflow.formats.base.compression import DamagedError, compression_of, decompressed
+from dataflow.formats.base.reading import not_utf8, open_input, shown, unreadable, wrong_at
+from dataflow.formats.detect import is_shard
+from dataflow.formats.folder.pictures import PICTURE_ENDINGS
+from dataflow.formats.patterns.brace_patterns import files_for, natural
+from dataflow.formats.webdataset.tar import Member, members_of
+from dataflow.remote.path import Place
+
+KEY = "__key__"
+"""The column with a sample's key."""
+
+CAPTION = "caption"
+"""The column that is the member ``.txt``."""
+
+JSON_FIELD = "json."
+"""What the name of a column that is a field of the member ``.json`` begins with."""
+
+_NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)
+_META = re.compile(r"(?:.*/)?__[^/]*__(?:/.*)?", re.DOTALL)
+_BYTES = frozenset(
+    (
+        *("npy", "npz", "pt", "pth", "pkl", "pickle", "pyd", "ten", "tb", "bin", "safetensors"),
+        *("mp3", "wav", "flac", "ogg", "m4a", "mp4", "avi", "mov", "webm", "mkv", "gz", "zip"),
+    )
+)
+
+
+class SampleFields(dict[str, Any]):
+    """A sample's values by column; the fields of its ``.json`` are there as ``json.x``, too."""
+
+    def __missing__(self, name: str) -> Any:
+        return self._inner()[name.removeprefix(JSON_FIELD)]
+
+    def __contains__(self, name: object) -> bool:
+        if super().__contains__(name):
+            return True
+        is_inner = isinstance(name, str) and name.startswith(JSON_FIELD)
+        return is_inner and str(name).removeprefix(JSON_FIELD) in self._inner()
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The value of the column, or `default`."""
+        return self[name] if name in self else default  # noqa: SIM401 (that would be this)
+
+    def _inner(self) -> Mapping[str, Any]:
+        found = super().get("json")
+        return found if isinstance(found, dict) else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A sample in its exact form.
+
+    Attributes:
+        shard: Its shard's number, from 0.
+        key: Its key.
+        fields: Its values.
+        members: Its members and those that belong to no sample and stand next to it, each with
+            its column; None for the latter.
+    """
+
+    shard: int
+    key: str
+    fields: Mapping[str, Any]
+    members: tuple[tuple[str | None, Member], ...]
+
+    def texts(self) -> dict[str, JsonText]:
+        """The values that came as JSON, in their own text; see `json_text.exact`."""
+        return {
+            column: JsonText.of(member.data.decode("utf-8"))
+            for column, member in self.members
+            if column is not None and _last(parted(member)[1]) == ".json"
+        }
+
+    def only(self, names: list[str]) -> tuple[Mapping[str, Any], Sample]:
+        """The sample without other columns than `names`; see `fields.RawRow`."""
+        fields = SampleFields({name: self.fields[name] for name in names})
+        members = tuple(pair for pair in self.members if pair[0] is None or pair[0] in names)
+        return fields, Sample(self.shard, self.key, fields, members)
+
+
+class WebDatasetReader:
+    """The samples of one shard, or of many in their order.
+
+    Args:
+        path: A shard; a folder of shards, in their natural order; or a pattern, ``{000..123}.tar``.
+        picture_key: The column that is the first picture.
+        skip_bad_rows: Leave out each sample that cannot be read, and the rest of a shard that is
+            damaged, and note it in `skipped`; otherwise it is an error.
+
+    Attributes:
+        passed: Of so many shards the latest call of `rows` has given every sample so far.
+
+    Raises:
+        InputError: there are no shards.
+    """
+
+    def __init__(
+        self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
+    ) -> None:
+        self.skipped = Skipped()
+        self.passed = 0
+        self.shards = shards_in(path) if path.is_dir() else files_for(path)
+        self._path = path
+        self._picture_key = picture_key
+        self._skip_bad_rows = skip_bad_rows
+
+    def rows(self) -> Iterator[Row]:
+        """The samples in order.
+
+        Raises:
+            InputError: a shard is no tar archive, cut short or damaged, or a sample cannot be read
+                and is not to be skipped; the message names the shard and the byte or the sample.
+        """
+        self.skipped = Skipped()
+        self.passed = 0
+        tell = self.skipped.add if self._skip_bad_rows else _raised
+        index = 0
+        for shard in range(len(self.shards)):
+            for row in self.rows_of(shard, index, tell):
+                yield row
+                index = row.index + 1
+            self.passed = shard + 1
+
+    def rows_of(
+        self, shard: int, index: int = 0, tell: Callable[[InputError], None] | None = None
+    ) -> Iterator[Row]:
+        """The samples of one shard.
+
+        Args:
+            shard: Its number, from 0.
+            index: That of its first row.
+            tell: What each bad sample's error is handed to; without it, such are left out.
+        """
+        name = shown(self.shards[shard])
+        tell = tell or Skipped().add
+        try:
+            for group in _groups(self._members(shard)):
+                try:
+                    row = self._row(shard, index, name, group)
+                except InputError as error:
+                    tell(error)
+                    continue
+                if row is not None:
+                    yield row
+                    index += 1
+        except InputError as error:
+            tell(error)
+
+    def count(self) -> int | None:
+        """None: counting samples would mean reading the shards."""
+        return None
+
+    def column_names(self) -> list[str] | None:
+        """None: only the samples know their members."""
+        return None
+
+    def folder(self) -> str:
+        """The folder that holds the shards."""
+        return str(self.shards[0].parent)
+
+    def _members(self, shard: int) -> Iterator[Member]:
+        path = self.shards[shard]
+        with open_input(path) as file:
+            compression = compression_of(path)
+            try:
+                stream = decompressed(file, compression) if compression else file
+            except DamagedError as error:
+                raise unreadable(path, error) from error
+            yield from members_of(stream, shown(path))
+
+    def _row(self, shard: int, index: int, name: str, group: _Group) -> Row | None:
+        if not group.key:
+            return None
+        place = f"{name}, sample {shown(group.key)}"
+        columns = self._columns(group, place)
+        fields = SampleFields({KEY: group.key})
+        for column, member in zip(columns, group.members, strict=True):
+            if column is not None:
+                fields[column] = _value(member, place)
+        members = tuple(zip(columns, group.members, strict=True))
+        return Row(index, fields, place, Sample(shard, group.key, fields, members))
+
+    def _columns(self, group: _Group, place: str) -> list[str | None]:
+        """Each member's column; None for what belongs to no sample."""
+        endings = [
+            parted(member)[1] if is_sample_part(member) else None for member in group.members
+        ]
+        own_names = f".{self._picture_key.rpartition('.')[2].lower()}" in PICTURE_ENDINGS
+        picture = None if own_names or self._picture_key in endings else _first_picture(endings)
+        columns: list[str | None] = []
+        for number, ending in enumerate(endings):
+            column = self._picture_key if number == picture else _column(ending)
+            if column in columns or column == KEY:
+                column = ending  # two members would share a column: this one goes by its ending
+            if column is not None and (column in columns or column == KEY):
+                raise wrong_at(place, f"two members are called .{shown(column)}; rename one")
+            columns.append(column)
+        return columns
+
+
+def shards_in(folder: Place) -> list[Place]:
+    """The shards that lie in `folder`, in their natural order.
+
+    Raises:
+        InputError: there are none.
+    """
+    try:
+        shards: list[Any] = [path for path in folder.iterdir() if is_shard(path.name)]
+    except OSError as error:
+        raise unreadable(folder, error) from error
+    if not shards:
+        raise InputError(f"{shown(folder)}: no .tar or .tar.gz lies in this folder")
+    return sorted(shards, key=natural)
+
+
+def parted(member: Member) -> tuple[str, str]:
+    """The key and the ending of a member of a sample; empty where it can be none."""
+    found = _NAME.fullmatch(member.info.name)
+    return (found[1], found[2].lower()) if found else ("", "")
+
+
+def is_sample_part(member: Member) -> bool:
+    """Whether a member belongs to a sample: folders, hidden files and ``__meta__`` do not."""
+    name = member.info.name
+    return member.info.isreg() and bool(parted(member)[1]) and not _META.fullmatch(name)
+
+
+@dataclass(slots=True)
+class _Group:
+    key: str
+    members: list[Member]
+
+
+def _groups(members: Iterator[Member]) -> Iterator[_Group]:
+    """Members by their key; what belongs to no sample goes with the sample before it, or after."""
+    group = _Group("", [])
+    for member in members:
+        key = parted(member)[0] if is_sample_part(member) else ""
+        if key and group.key and key != group.key:
+            yield group
+            group = _Group("", [])
+        group.key = group.key or key
+        group.members.append(member)
+    yield group
+
+
+def _first_picture(endings: list[str | None]) -> int | None:
+    for number, ending in enumerate(endings):
+        if ending is not None and _last(ending) in PICTURE_ENDINGS:
+            return number
+    return None
+
+
+def _column(ending: str | None) -> str | None:
+    if ending == "txt":
+        return CAPTION
+    if ending is None or ending == "json":
+        return ending
+    return ending.removesuffix(".txt").removesuffix(".json") or ending
+
+
+def _last(ending: str) -> str:
+    return "." + ending.rpartition(".")[2]
+
+
+def _value(member: Member, place: str) -> Any:
+    data, last = member.data, _last(parted(member)[1])
+    if last in PICTURE_ENDINGS:
+        return {"bytes": data, "path": member.info.name}
+    if last == ".json":
+        return _parsed(data, f"{place}, {shown(member.info.name)}")
+    if last[1:] in _BYTES:
+        return data
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        if last == ".txt":
+            raise not_utf8(f"{place}, {shown(member.info.name)}") from None
+        return data
+
+
+def _parsed(data: bytes, place: str) -> Any:
+    from dataflow.formats.base.json_rows import parse
+
+    try:
+        return parse(data.strip())
+    except UnicodeDecodeError as error:
+        raise not_utf8(place) from error
+    except json.JSONDecodeError as error:
+        raise wrong_at(place, f"invalid JSON ({error.msg})") from error
+
+
+def _raised(error: InputError) -> None:
+    raise error

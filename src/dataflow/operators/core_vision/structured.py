@@ -1,0 +1,199 @@
+"""Answers that are JSON of a given schema: how they are asked for, checked and laid out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+from dataflow.checks.rules.empty import empty
+from dataflow.checks.rules.schema import fits, misfit
+from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.dataset import Holds
+from dataflow.core.errors import UsageError
+from dataflow.core.raw_json import JsonText
+from dataflow.core.request import Turn
+from dataflow.formats.base.json_rows import members
+from dataflow.operators.core_vision.column_types import holds, resolved
+from dataflow.serving.openai.response_format import response_format, subschemas
+
+SchemaAs: TypeAlias = Literal["format", "prompt", "both"]
+"""How the engine learns of the schema: in ``response_format``, in the question, or in both."""
+
+_TOLD = "Answer with JSON alone, which this JSON Schema allows:\n"
+_FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
+
+
+def read_schema(given: Any) -> dict[str, Any]:
+    """The JSON Schema that is given as a dict, as a file's path, or as a pydantic model's class.
+
+    Raises:
+        UsageError: it is none of these, or the file cannot be read.
+    """
+    if isinstance(given, Mapping):
+        return dict(given)
+    if callable(made := getattr(given, "model_json_schema", None)):
+        return dict(made())
+    if not isinstance(given, (str, os.PathLike)):
+        raise UsageError(
+            f"a schema is a dict, a file's path or a pydantic model, not a {type(given).__name__}"
+        )
+    try:
+        found = json.loads(Path(given).read_bytes())
+    except OSError as error:
+        reason = error.strerror or error
+        raise UsageError(f"the schema {given} cannot be read: {reason}") from None
+    except ValueError as error:
+        raise UsageError(f"the schema {given} is no JSON: {error}") from None
+    if not isinstance(found, dict):
+        raise UsageError(f"the schema {given} is no JSON object")
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Structure:
+    """What answers are to be.
+
+    Attributes:
+        schema: The JSON Schema.
+        spread: Whether the properties of an answer become columns of their own.
+        schema_as: How the engine learns of the schema.
+        checks: What an answer has to pass: that it is there, and fits.
+
+    Raises:
+        MissingPackageError: `jsonschema` is not installed.
+        UsageError: `schema` is no JSON Schema, or cannot be spread.
+    """
+
+    schema: Mapping[str, Any]
+    spread: bool = False
+    schema_as: SchemaAs = "format"
+    checks: Sequence[Check] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.schema_as not in get_args(SchemaAs):
+            raise UsageError(f"schema_as is one of {get_args(SchemaAs)}, not {self.schema_as!r}")
+        object.__setattr__(self, "checks", (empty, _Fits(self.schema)))
+        _check_references(self.schema)
+        if self.spread:
+            self._check_spread()
+
+    def _check_spread(self) -> None:
+        if not self.schema.get("properties") or self.schema.get("type") != "object":
+            raise UsageError(
+                "only the properties of an object can be spread: the schema's type must be "
+                "'object', with properties"
+            )
+        if self.schema.get("additionalProperties") is not False:
+            raise UsageError(
+                "the schema allows properties that it does not name, and spread they would be "
+                'lost: add "additionalProperties": false to it (in pydantic: '
+                "model_config = ConfigDict(extra='forbid'))"
+            )
+
+    @property
+    def sampling(self) -> Mapping[str, Any]:
+        """What is sent beside the question."""
+        if self.schema_as == "prompt":
+            return {}
+        return {"response_format": response_format(self.schema)}
+
+    def told(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+        """`turns`, with the schema said in the last."""
+        if self.schema_as == "format":
+            return turns
+        *others, last = turns
+        text = _TOLD + json.dumps(self.schema, ensure_ascii=False)
+        return (*others, Turn(last.role, (*last.parts, text)))
+
+    def reading(self, name: str) -> AnswerReading:
+        """What becomes of an answer in the column `name`."""
+        if not self.spread:
+            return AnswerReading({name: holds(self.schema, self.schema)}, is_spread=False)
+        named: Mapping[str, Any] = self.schema["properties"]
+        return AnswerReading({n: holds(p, self.schema) for n, p in named.items()}, is_spread=True)
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerReading:
+    """The values of an answer; see `engine.columns.Reading`."""
+
+    holds: Mapping[str, Holds]
+    is_spread: bool
+
+    def values(self, answer: str | None) -> Mapping[str, Any]:
+        """What stands in each column; None where the answer has nothing for it, or is no JSON."""
+        found: dict[str, JsonText] = {}
+        if answer is not None:
+            try:
+                whole = JsonText.of(_bare(answer))
+                found = self._found(whole, whole.value)
+            except (ValueError, RecursionError):
+                found = {}
+        return {name: self._value(name, found.get(name)) for name in self.holds}
+
+    def _found(self, whole: JsonText, value: Any) -> dict[str, JsonText]:
+        if not self.is_spread:
+            return dict.fromkeys(self.holds, whole)
+        if not isinstance(value, dict):
+            return {}
+        text = whole.text
+        return {name: JsonText(text[start:end]) for name, start, end in members(text)}
+
+    def _value(self, name: str, found: JsonText | None) -> Any:
+        if found is None or found.text == "null":
+            return None
+        # where it is known that a text comes, CSV has it without quotation marks
+        is_text = self.holds[name] == "text" and found.text.startswith('"')
+        return found.value if is_text else found
+
+
+class _Fits:
+    """That an answer is JSON which the schema allows, and a column with types can hold."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self._fits = fits(schema)
+
+    def __call__(self, text: str, context: Context) -> Verdict | None:
+        bare = _bare(text)
+        return self._fits(bare, context) or _beyond_64_bits(json.loads(bare))
+
+
+def _bare(answer: str) -> str:
+    """The JSON in `answer`: many models put a Markdown fence around it unasked."""
+    fenced = _FENCED.fullmatch(answer)
+    return fenced[1] if fenced else answer
+
+
+def _beyond_64_bits(value: Any) -> Verdict | None:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting += item.values()
+        elif isinstance(item, list):
+            waiting += item
+        elif (isinstance(item, float) and not math.isfinite(item)) or (
+            isinstance(item, int) and not -(2**63) <= item < 2**63
+        ):
+            return misfit("it has a number that 64 bits cannot hold")
+    return None
+
+
+def _check_references(schema: Mapping[str, Any]) -> None:
+    for part in subschemas(schema):
+        reference = part.get("$ref")
+        if reference is None:
+            continue
+        try:
+            resolved(str(reference), schema)
+        except (LookupError, TypeError):
+            raise UsageError(
+                f"the schema's reference {reference!r} points at nothing inside it; write what it "
+                "means under \"$defs\" and refer to it as '#/$defs/NAME'"
+            ) from None

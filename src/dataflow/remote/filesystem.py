@@ -1,0 +1,210 @@
+"""What is asked of object stores and web servers. fsspec is met here.
+
+fsspec (https://filesystem-spec.readthedocs.io) gives each kind of store the same methods; s3fs,
+gcsfs and huggingface_hub bring them. Who we are is told by each store's own variables and files.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from dataflow.core.errors import MissingPackageError
+from dataflow.remote.errors import RemoteError, persisted, telling
+from dataflow.remote.path import RemotePath, RemoteStat
+
+CONNECTIONS = 64
+"""To one store at once, at most."""
+
+_PART = 8 << 20  # bytes of an upload's part; ten are sent at once
+_MOST_PARTS = 9_000  # S3 takes 10,000
+_VERSIONS = ("ETag", "etag", "generation", "blob_id", "LastModified", "mtime", "updated")
+_PACKAGES = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gs"), "hf": ("huggingface_hub", "hf")}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "s3": {
+        "use_listings_cache": False,
+        "config_kwargs": {"max_pool_connections": CONNECTIONS},
+    },
+    "gs": {"use_listings_cache": False},
+    "hf": {},
+}
+
+
+# Unless this variable says no, gcsfs asks for each bucket's type; who may not ask, such as those
+# without credentials, would wait and be warned at every request. Only zonal buckets need it.
+_TYPED_BUCKETS = "GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"
+
+
+@functools.cache
+def filesystem(scheme: str) -> Any:
+    """The fsspec file system for `scheme`.
+
+    Raises:
+        MissingPackageError: its package is not installed.
+    """
+    package, extra = _PACKAGES.get(scheme, ("fsspec", "http"))
+    try:
+        import fsspec
+
+        options = _web() if scheme == "http" else dict(_OPTIONS[scheme])
+        if scheme == "s3" and _is_nobody():
+            options["anon"] = True
+        if scheme == "gs":
+            # what it writes there, page by page, it raises too
+            logging.getLogger("gcsfs").setLevel(logging.CRITICAL)
+        if scheme == "gs" and _TYPED_BUCKETS not in os.environ:
+            import gcsfs.core
+
+            return gcsfs.core.GCSFileSystem(**options)
+        return fsspec.filesystem(scheme, **options)
+    except ImportError:
+        raise MissingPackageError(
+            f"{scheme}:// needs the package {package}: pip install 'dataflow-caption[{extra}]'"
+        ) from None
+
+
+def _web() -> dict[str, Any]:
+    import aiohttp
+
+    # a file may take hours; a server that says nothing for a minute is gone
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=60)
+    headers = {"Accept-Encoding": "identity"}
+    return {"client_kwargs": {"timeout": timeout, "trust_env": True, "headers": headers}}
+
+
+def _is_nobody() -> bool:
+    """Whether there are no credentials of AWS: then only public buckets can be read."""
+    from botocore.session import get_session
+
+    return get_session().get_credentials() is None
+
+
+def address(place: RemotePath) -> str:
+    """`place` as its file system names it."""
+    name: str = filesystem(place.scheme)._strip_protocol(place.url)
+    return name
+
+
+def ask(place: RemotePath, method: str, *arguments: Any, **options: Any) -> Any:
+    """Call `method` of the file system with the address of `place` and more; also a few times.
+
+    Raises:
+        RemoteError: the store does not answer, or says no.
+        MissingPackageError: its package is not installed.
+    """
+    system = filesystem(place.scheme)
+
+    def once() -> Any:
+        with telling(place):
+            return getattr(system, method)(address(place), *arguments, **options)
+
+    # gcsfs tries six times by itself, for a minute
+    return once() if place.scheme == "gs" else persisted(once)
+
+
+def stat(place: RemotePath) -> RemoteStat:
+    """What the store knows of the file at `place`, asked anew.
+
+    Raises:
+        RemoteError: there is none, or it cannot be asked.
+    """
+    if place.scheme == "hf":
+        filesystem("hf").invalidate_cache()
+    found = ask(place, "info")
+    size = found.get("size")
+    version = next((str(found[name]) for name in _VERSIONS if found.get(name)), "")
+    has_ranges = size is not None and found.get("partial", True)
+    return RemoteStat(-1 if size is None else size, version, has_ranges)
+
+
+def kind_at(place: RemotePath) -> str | None:
+    """``"file"``, ``"directory"``, or None for nothing.
+
+    Raises:
+        RemoteError: the store does not answer, or does not let us look.
+    """
+    try:
+        kind: str = ask(place, "info")["type"]
+    except RemoteError as error:
+        if error.is_missing:
+            return None
+        raise
+    return kind
+
+
+def names_in(folder: RemotePath) -> list[str]:
+    """The names in a folder; a sub-folder's ends with ``/``.
+
+    Raises:
+        RemoteError: there is none, or it cannot be listed.
+    """
+    own = address(folder).rstrip("/")
+    names = []
+    for entry in ask(folder, "ls", detail=True):
+        name = entry["name"].rstrip("/")
+        if name != own:  # some tools mark a folder by an empty file
+            is_folder = entry["type"] == "directory"
+            names.append(name.rpartition("/")[2] + "/" * is_folder)
+    return names
+
+
+def fitting(pattern: RemotePath) -> list[RemotePath]:
+    """The files that fit `pattern`; a web server's cannot be listed.
+
+    Raises:
+        RemoteError: they cannot be listed.
+    """
+    if pattern.scheme == "http":
+        raise RemoteError(pattern, "files of a web server cannot be listed", status=405)
+    start = pattern.url.partition("://")[0]
+    return [RemotePath(f"{start}://{name}") for name in ask(pattern, "glob")]
+
+
+def put(local: Path, place: RemotePath) -> None:
+    """Let `place` be the file `local`; who reads there meets what was, or the whole file.
+
+    Raises:
+        RemoteError: the store does not take it.
+        OSError: the file cannot be read.
+    """
+    size = local.stat().st_size
+    options = {"chunksize": max(_PART, size // _MOST_PARTS)} if place.scheme == "s3" else {}
+    system = filesystem(place.scheme)
+
+    def once() -> None:
+        with telling(place):
+            system.put_file(str(local), address(place), **options)
+
+    persisted(once)
+
+
+def copy(place: RemotePath, to: RemotePath) -> None:
+    """Let `to` be the same as `place`, in the same store.
+
+    Raises:
+        RemoteError: the store does not allow it.
+    """
+    ask(place, "cp_file", address(to))
+
+
+def remove(place: RemotePath) -> None:
+    """Remove the file at `place`.
+
+    Raises:
+        RemoteError: the store does not allow it.
+    """
+    ask(place, "rm_file")
+
+
+def check_writable(place: RemotePath) -> None:
+    """Put an empty file beside `place` and remove it, so that a wrong right is told early.
+
+    Raises:
+        RemoteError: the store does not take it.
+    """
+    trial = place.with_name(f".{place.name}.part")
+    ask(trial, "pipe_file", b"")
+    remove(trial)

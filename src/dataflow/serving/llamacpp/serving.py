@@ -1,0 +1,247 @@
+"""llama.cpp embedded: captions on any machine, without a GPU and without a server to set up."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import secrets
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import dataflow
+from dataflow.core.errors import MissingPackageError, UsageError
+from dataflow.serving.llamacpp.model_files import (
+    DEMO,
+    GgufPair,
+    HubPair,
+    check_magic,
+    read_model_name,
+)
+from dataflow.serving.llamacpp.server import KEY_VARIABLE, SAYS, LlamaCppSettings
+from dataflow.serving.local.engine_process import EngineChild, Launch
+from dataflow.serving.local.hf_hub import Progress, fetch
+from dataflow.serving.local.local_serving import LocalServing, weights_of
+from dataflow.serving.local.process_log import EngineOutput
+
+DEFAULT_MODEL = "ggml-org/SmolVLM-500M-Instruct-GGUF"
+_LISTENING = re.compile(r'\{"listening": "(http://[^"]+)"\}')
+_DEMO_PICTURE_TOKENS = (16, 20)  # what the bundled model was trained with
+_SMOLVLM_PICTURE_TOKENS = 64
+_PICTURE_TOKENS = 512
+
+
+class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's way of naming
+    """A vision-language model in llama.cpp, in a child process.
+
+    Args:
+        model: ``"demo"`` (bundled; knows drawn scenes only, not photographs), a .gguf file, or a
+            repository on the Hugging Face hub, ``"owner/name"`` or ``"owner/name:file"``.
+        mmproj: The picture projector's file that goes with a .gguf file; None takes the one
+            mmproj*.gguf beside it.
+        temperature: 0 always takes the likeliest word; None leaves it to llama.cpp (0 for the
+            bundled model). So for the next three.
+        top_p: Words are drawn from the likeliest ones that make up this share.
+        top_k: Words are drawn from this many likeliest ones.
+        repetition_penalty: Over 1 makes words that were said already less likely.
+        max_tokens: A caption's length at most, in tokens.
+        seed: Makes draws repeatable.
+        context: Tokens of question, pictures and answer of one request at most.
+        slots: Requests answered at the same time.
+        threads: CPU threads; None takes all physical cores but one.
+        image_max_tokens: Tokens a picture becomes at most: more see finer detail and take longer.
+            None takes 64 for SmolVLM, 512 for others.
+        max_workers: Requests in flight; None takes twice the slots, so that no slot ever waits.
+        start_timeout: Seconds until the engine must answer, fetching the model not counted.
+        max_restarts: How often a dead engine is started again without having worked between.
+        hub_cache: The folder of the hub's cache; None takes the hub library's own.
+        progress: Told how the model's download goes; see `hub.Progress`.
+
+    Raises:
+        MissingPackageError: xllamacpp is not installed.
+        UsageError: the projector is missing, or a number is none that can be.
+        UnknownModelError: a file is missing or no GGUF file.
+    """
+
+    penalty = "repeat_penalty"
+
+    def __init__(
+        self,
+        model: str = DEFAULT_MODEL,
+        *,
+        mmproj: str | None = None,
+        temperature: float | None = None,
+        top_p: float | None = None,
+        top_k: int | None = None,
+        repetition_penalty: float | None = None,
+        max_tokens: int = 512,
+        seed: int | None = None,
+        context: int = 4096,
+        slots: int = 4,
+        threads: int | None = None,
+        image_max_tokens: int | None = None,
+        max_workers: int | None = None,
+        start_timeout: float = 300.0,
+        max_restarts: int = 3,
+        hub_cache: str | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        if importlib.util.find_spec("xllamacpp") is None:
+            raise MissingPackageError(
+                "the embedded engine needs xllamacpp: pip install 'dataflow-caption[llamacpp]'"
+            )
+        for name, number in [("slots", slots), ("context", context), ("max_tokens", max_tokens)]:
+            if number < 1:
+                raise UsageError(f"{name} must be 1 or more, not {number}")
+        self.model = str(model)
+        self.max_workers = max_workers or 2 * slots
+        self._files = read_model_name(self.model, mmproj)
+        self._hub_cache = Path(hub_cache) if hub_cache else None
+        self._progress = progress
+        self._slots, self._context = slots, context
+        self._threads = threads or max(1, _physical_cores() - 1)
+        self._image_tokens = _image_tokens(self.model, image_max_tokens)
+        is_demo = self.model == DEMO
+        self._sampling = {
+            "temperature": 0.0 if temperature is None and is_demo else temperature,
+            "top_p": top_p,
+            "top_k": top_k,
+            "repeat_penalty": repetition_penalty,  # llama.cpp's name for it
+            "max_tokens": max_tokens,
+            "seed": seed,
+        }
+        self._key = secrets.token_urlsafe(32)
+        self._lock = threading.Lock()
+        self._child = EngineChild(
+            "llama.cpp",
+            self.launcher(),
+            find_reason=find_reason,
+            start_timeout=start_timeout,
+            max_restarts=max_restarts,
+            grace=2.0,
+        )
+
+    def settings(self) -> Mapping[str, Any]:
+        """Model, what pictures become, and sampling; see `core.serving.EngineServing`."""
+        settings = {
+            "engine": "llamacpp",
+            "model": self.model,
+            "context": self._context,
+            "image_tokens": list(self._image_tokens),
+            **self.sampling(),
+        }
+        if isinstance(self._files, GgufPair):
+            # Other weights under the same name are another model.
+            pair = (self._files.model, self._files.mmproj)
+            settings["files"] = [weights_of(file) for file in pair]
+        return settings
+
+    def child(self) -> EngineChild:
+        """The engine's process."""
+        return self._child
+
+    def key(self) -> str:
+        """The key that the engine asks of its clients: random, known to nobody else."""
+        return self._key
+
+    def sampling(self) -> Mapping[str, Any]:
+        """The sampling sent with each request."""
+        return {name: value for name, value in self._sampling.items() if value is not None}
+
+    def cleanup(self) -> None:
+        """End the engine; a later use starts it again."""
+        self._child.stop()
+
+    def launch(self) -> Launch:
+        """The command of one run of the engine; fetches the model if it is not here."""
+        pair = self._pair()
+        settings = LlamaCppSettings(
+            model=str(pair.model),
+            mmproj=str(pair.mmproj),
+            slots=self._slots,
+            context=self._context,
+            threads=self._threads,
+            image_min_tokens=self._image_tokens[0],
+            image_max_tokens=self._image_tokens[1],
+        )
+        root = str(Path(dataflow.__file__).parents[1])
+        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
+        return Launch(
+            command=[
+                sys.executable,
+                "-m",
+                "dataflow.serving.llamacpp.server",
+                json.dumps(asdict(settings)),
+            ],
+            environment={
+                KEY_VARIABLE: self._key,
+                "PYTHONPATH": os.pathsep.join(paths),
+                "PYTHONSAFEPATH": "1",  # a file of the user's named like a library's stays unseen
+            },
+            ready=_find_address,
+        )
+
+    def _pair(self) -> GgufPair:
+        """The model's files, fetched if they are not here."""
+        with self._lock:
+            if isinstance(self._files, HubPair):
+                model, mmproj = fetch(
+                    self._files.repo,
+                    self._files.choose,
+                    cache=self._hub_cache,
+                    progress=self._progress,
+                    stop=lambda: self._child.stopping,
+                )
+                check_magic(model)
+                check_magic(mmproj)
+                return GgufPair(model, mmproj)
+            return self._files
+
+
+def find_reason(lines: Sequence[str]) -> str | None:
+    """Why llama.cpp failed: its first error, else what its process said, else None."""
+    own = None
+    for line in lines:
+        # llama.cpp's errors: seconds since the start, then E, then function and message
+        if found := re.match(r"(?:[\d.]+ )?E (.+)", line):
+            return found[1]
+        if own is None and line.startswith(SAYS):
+            own = line[len(SAYS) :]
+    return own
+
+
+def _find_address(output: EngineOutput) -> str | None:
+    for line in output.lines():
+        if found := _LISTENING.search(line):
+            return found[1]
+    return None
+
+
+def _image_tokens(model: str, most: int | None) -> tuple[int, int]:
+    """The fewest and the most tokens that a picture becomes."""
+    if model == DEMO:
+        return _DEMO_PICTURE_TOKENS
+    if most is not None and most < 1:
+        raise UsageError(f"image_max_tokens must be 1 or more, not {most}")
+    # SmolVLM upscales every picture to 2048 pixels unless it is held: 13 encodings for one of
+    # 640 x 480 where 64 tokens take 2.
+    usual = _SMOLVLM_PICTURE_TOKENS if "smolvlm" in model.lower() else _PICTURE_TOKENS
+    return 1, most or usual
+
+
+def _physical_cores() -> int:
+    """Cores this process may use, two hyperthreads counted as one; at least 1."""
+    try:
+        usable = os.sched_getaffinity(0)
+        siblings = {
+            Path(f"/sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text()
+            for cpu in usable
+        }
+        return max(1, len(siblings))
+    except (AttributeError, OSError):  # not Linux, or a container without /sys
+        return max(1, os.cpu_count() or 1)

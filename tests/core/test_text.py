@@ -1,0 +1,29 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dataflow.core.text import shown, shown_url
+
+
+@given(st.text(max_size=600))
+def test_shown_is_one_short_printable_line(text):
+    name = shown(text)
+    assert len(name) <= 200
+    assert all(c.isprintable() for c in name)
+
+
+def test_shown_keeps_what_prints_and_escapes_the_rest():
+    assert shown("späte Katze 🐈.jpg") == "späte Katze 🐈.jpg"
+    assert shown("a\nb\u2028c\udcff\x1b[31m") == "a\\nb\\u2028c\\udcff\\x1b[31m"
+
+
+def test_shown_cuts_base64_and_long_names():
+    assert "A" * 20 not in shown("A" * 128)
+    assert shown("x " * 10_000_000).count("…") == 1
+    assert len(shown("\n" * 10_000)) == 200
+
+
+def test_shown_url_has_no_secrets():
+    url = "https://me:pw@host.example:8443/a/b.jpg?X-Signature=s3cret#frag"
+    assert shown_url(url) == "https://host.example:8443/a/b.jpg?…"
+    assert "pw" not in shown_url("http://me:pw@[broken/a?k=s3cret")
+    assert "s3cret" not in shown_url("http://me:pw@[broken/a?k=s3cret")

@@ -1,0 +1,214 @@
+"""An engine's process: started, waited for, restarted a few times, ended with us."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+from tests.serving.scenes import is_there, offspring, wait_until
+
+from dataflow.core.errors import EngineFailedError
+from dataflow.serving.local.engine_process import EngineChild, Launch, free_port
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+READY = "echo loading; echo ready; exec sleep 2001"
+
+
+def find_reason(lines):
+    return next((line[7:] for line in lines if line.startswith("ERROR: ")), None)
+
+
+def ready(output):
+    return "http://127.0.0.1:1" if "ready" in output.lines() else None
+
+
+@pytest.fixture
+def child():
+    made = []
+
+    def make(*scripts, **options):
+        """A child whose runs are these shell scripts, the last one for all further runs."""
+        left = list(scripts)
+
+        def launch():
+            script = left.pop(0) if len(left) > 1 else left[0]
+            return Launch(["sh", "-c", script], ready, {"DATAFLOW_TEST_KEY": "secret"})
+
+        made.append(EngineChild("The engine", launch, find_reason=find_reason, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+def test_it_starts_once_for_all_that_ask(child):
+    engine = child(READY)
+    addresses = []
+    threads = [
+        threading.Thread(target=lambda: addresses.append(engine.ensure())) for _ in range(20)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert addresses == ["http://127.0.0.1:1"] * 20
+    assert engine.running
+    pid = engine.engine_pid
+    assert is_there(pid)
+    engine.stop()
+    engine.stop()
+    assert not is_there(pid)
+    assert not engine.running
+    assert engine.ensure()  # it may be used again
+
+
+def test_the_key_is_in_the_environment_and_not_in_the_arguments(child):
+    engine = child(READY)
+    engine.ensure()
+    with open(f"/proc/{engine.engine_pid}/environ", "rb") as file:
+        assert b"DATAFLOW_TEST_KEY=secret" in file.read()
+    for pid in offspring(os.getpid()):
+        with open(f"/proc/{pid}/cmdline", "rb") as file:
+            assert b"secret" not in file.read()
+    assert "secret" not in repr(Launch([], ready, {"KEY": "secret"}))
+
+
+def test_an_early_end_shows_the_reason_at_once(child):
+    engine = child("echo 'ERROR: no such weights' >&2; echo more; exit 3")
+    with pytest.raises(EngineFailedError, match=r"exit status 3\): no such weights") as caught:
+        engine.ensure()
+    assert caught.value.reason == "no such weights"
+
+
+def test_without_a_reason_its_last_line_is_shown(child):
+    with pytest.raises(EngineFailedError, match=r"ended by SIGSEGV.*: half a word"):
+        child("echo first; printf 'half a word'; kill -SEGV $$").ensure()
+
+
+def test_it_must_answer_in_time(child):
+    engine = child("echo thinking; exec sleep 2002", start_timeout=0.4)
+    with pytest.raises(EngineFailedError, match=r"0\.4 s after its start; its last line: thinking"):
+        engine.ensure()
+    assert not engine.running
+
+
+def test_a_start_can_be_given_up(child):
+    engine = child("exec sleep 2003")
+    threading.Timer(0.3, engine.abort).start()
+    with pytest.raises(EngineFailedError, match="stopped while it started"):
+        engine.ensure()
+    assert not engine.running
+
+
+def test_restarts_are_bounded(child, caplog):
+    engine = child(READY, max_restarts=2)
+    for _ in range(2):
+        engine.ensure()
+        os.kill(engine.engine_pid, signal.SIGKILL)
+        assert wait_until(lambda: not engine.running)
+    with caplog.at_level(logging.WARNING, "dataflow"):
+        engine.ensure()
+    assert "died (ended by SIGKILL): it gave no reason; starting it again" in caplog.text
+    os.kill(engine.engine_pid, signal.SIGKILL)
+    assert wait_until(lambda: not engine.running)
+    for _ in range(2):
+        with pytest.raises(EngineFailedError, match="not restarted any more"):
+            engine.ensure()
+
+
+def test_a_restart_that_fails_is_tried_again(child):
+    engine = child(READY, "echo 'ERROR: memory is not free yet'; exit 1", READY, max_restarts=2)
+    engine.ensure()
+    os.kill(engine.engine_pid, signal.SIGKILL)
+    assert wait_until(lambda: not engine.running)
+    assert engine.ensure()
+    assert engine.restarts_left == 0
+
+
+def test_a_port_that_somebody_took_is_chosen_anew(child):
+    engine = child("echo 'ERROR: [Errno 98] Address already in use'; exit 1", READY)
+    assert engine.ensure()
+    assert engine.restarts_left == 3
+
+
+def test_its_output_is_kept_within_bounds(child):
+    long = "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; head -c 100000 /dev/zero"
+    engine = child(f"{long} | tr '\\0' x; echo; {READY}")
+    engine.ensure()
+    lines = engine._process.output.lines()
+    assert len(lines) == 600
+    assert lines[:2] == ["line 0", "line 1"]
+    assert max(map(len, lines)) == 2000
+
+
+def test_it_ends_with_its_object(child):
+    engine = EngineChild("x", lambda: Launch(["sh", "-c", READY], ready), find_reason=find_reason)
+    engine.ensure()
+    pid = engine.engine_pid
+    del engine
+    gc.collect()
+    assert not is_there(pid)
+
+
+def test_it_ends_when_its_guard_is_killed(child):
+    engine = child("sleep 2004 & " + READY)
+    engine.ensure()
+    (guard,) = offspring(os.getpid()) - offspring(engine.engine_pid) - {engine.engine_pid}
+    family = {engine.engine_pid, *offspring(engine.engine_pid)}
+    assert len(family) == 2
+    os.kill(guard, signal.SIGKILL)
+    assert wait_until(lambda: not engine.running)
+    engine.ensure()
+    assert not any(map(is_there, family))
+
+
+PARENT = """
+import os, sys, time
+from dataflow.serving.local.engine_process import EngineChild, Launch
+child = EngineChild("x", lambda: Launch(["sh", "-c", "sleep 2005 & echo ready; wait"],
+    lambda output: "there" if "ready" in output.lines() else None), find_reason=lambda lines: None)
+child.ensure()
+print(child.engine_pid, flush=True)
+{end}
+"""
+
+
+@pytest.mark.parametrize(
+    "end", ["time.sleep(60)", "pass", "1 / 0", "sys.exit(3)", "os._exit(0)", "child.stop()"]
+)
+def test_it_ends_with_its_parent_however_that_ends(end):
+    command = [sys.executable, "-c", PARENT.format(end=end)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL}
+    with subprocess.Popen(command, **pipes) as parent:
+        engine = int(parent.stdout.readline())
+        family = {engine, *offspring(engine)}
+        if "sleep" in end:
+            parent.kill()
+        assert wait_until(lambda: not any(map(is_there, family)))
+        parent.wait(10)
+
+
+def test_a_fork_of_the_parent_does_not_end_it(child):
+    engine = child(READY)
+    engine.ensure()
+    process = engine._process
+    pid = os.fork()
+    if pid == 0:
+        process.end()
+        os._exit(0)
+    os.waitpid(pid, 0)
+    assert engine.running
+    assert is_there(engine.engine_pid)
+
+
+def test_a_free_port():
+    assert re.fullmatch(r"\d{4,5}", str(free_port()))

@@ -1,0 +1,202 @@
+"""Each thing a server can do wrong has its typed outcome, over real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import traceback
+
+import aiohttp
+import pytest
+from tests.hostile_faults import FAULTS, KEY, Fault, caption_of
+from tests.serving.outcomes import OUTCOMES
+
+from dataflow.core import errors
+from dataflow.serving.openai.client import Wire
+from dataflow.serving.openai.replies import read_answer
+from dataflow.serving.openai.transport_errors import fault_of
+
+RETRY_AFTER = {"429_seconds": 0.02, "429_ms": 0.02, "503": 0.02, "429_date": 2.0}
+
+
+def ask(url, question, *, timeout=10.0, **options):
+    async def run():
+        wire = Wire(
+            url,
+            model="m",
+            api_key=KEY,
+            sampling=options.pop("sampling", {}),
+            timeout=timeout,
+            connections=4,
+            **options,
+        )
+        async with wire:
+            return await wire.ask(*question)
+
+    return asyncio.run(run())
+
+
+def test_every_fault_has_an_outcome():
+    assert OUTCOMES.keys() == FAULTS.keys()
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "stream"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_outcome(hostile, question, fault, stream):
+    server = hostile(fault)
+    expected = OUTCOMES[fault]
+    timeout = 0.5 if expected is errors.AskTimeoutError else 10.0
+    request, pictures = question(3)
+    try:
+        outcome = ask(server.url, (request, pictures), stream=stream, timeout=timeout)
+    except errors.DataflowError as error:
+        outcome = error
+    if isinstance(outcome, errors.DataflowError):
+        said = "".join(traceback.format_exception(outcome))
+        assert KEY not in said
+        assert server.bodies[0]["messages"][1]["content"][0]["image_url"]["url"][30:90] not in said
+        assert len(outcome.message) < 500
+    assert type(outcome) is expected, outcome
+    if fault in RETRY_AFTER:
+        assert outcome.retry_after == pytest.approx(RETRY_AFTER[fault], abs=2)
+    elif isinstance(outcome, errors.TryAgainError):
+        assert outcome.retry_after is None
+    assert server.asked == 1
+
+
+def test_texts_of_odd_replies(hostile, question):
+    whole = caption_of(question(3)[1][0].data)
+    assert ask(hostile("null_content").url, question(3)).text == ""
+    cut = ask(hostile("length").url, question(3))
+    assert (cut.text, cut.finish_reason) == (whole[:12], "length")
+    assert ask(hostile("stream_lost_end").url, question(3), stream=True).text == whole
+
+
+def test_stream_gives_the_same_reply(hostile, question):
+    server = hostile()
+    whole, streamed = (ask(server.url, question(5), stream=s) for s in (False, True))
+    assert whole.text == streamed.text == caption_of(question(5)[1][0].data)
+    assert whole.finish_reason == streamed.finish_reason == "stop"
+    assert whole.usage == streamed.usage
+    assert server.bodies[1]["stream_options"] == {"include_usage": True}
+
+
+def test_a_large_picture_arrives_whole(hostile, question):
+    request, [picture] = question(1)
+    data = picture.data + bytes(range(256)) * 20_000
+    big = type(picture)(data, "image/jpeg", 64, 48)
+    assert ask(hostile().url, (request, [big])).text == caption_of(data)
+
+
+def test_nobody_there(question):
+    with pytest.raises(errors.ConnectionLostError):
+        ask("http://127.0.0.1:9/v1", question(1))
+
+
+def test_no_such_host(question):
+    with pytest.raises(errors.ConnectionLostError):
+        ask("http://no-such-host.invalid/v1", question(1))
+
+
+def test_https_asked_of_a_plain_server(hostile, question):
+    with pytest.raises(errors.ConnectionLostError):
+        ask(hostile().url.replace("http:", "https:"), question(1))
+
+
+def test_redirect_names_its_target(hostile, question):
+    with pytest.raises(errors.StopRunError, match=r"127\.0\.0\.1:9/elsewhere"):
+        ask(hostile("redirect").url, question(1))
+
+
+def test_wrong_path_names_path_and_cure(hostile, question):
+    with pytest.raises(errors.StopRunError, match=r"HTTP 404 /nope/chat/completions.*end in /v1"):
+        ask(hostile().url.replace("/v1", "/nope"), question(1))
+
+
+def test_a_date_is_measured_against_the_servers_clock():
+    headers = {"Date": "Tue, 01 Jan 2030 00:00:00 GMT", "Retry-After": ""}
+    for date, seconds in (
+        ("Tue, 01 Jan 2030 00:00:07 GMT", 7.0),
+        ("Mon, 31 Dec 2029 23:59:00 GMT", 0.0),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", 3600.0),
+        ("nan", None),
+        ("-5", 0.0),
+        ("1e300", 3600.0),
+        ("soon", None),
+    ):
+        with pytest.raises(errors.RateLimitedError) as caught:
+            read_answer(429, {**headers, "Retry-After": date}, b"")
+        assert caught.value.retry_after == seconds
+
+
+def test_max_tokens_is_renamed_once_for_all(hostile, question, monkeypatch):
+    server = hostile()
+
+    def fault(number):
+        return "max_tokens_name" if "max_tokens" in server.bodies[-1] else None
+
+    server.fault = fault
+    fault_there = Fault("it knows another name", _refuse_max_tokens)
+    monkeypatch.setitem(FAULTS, "max_tokens_name", fault_there)
+
+    async def run():
+        wire = Wire(
+            server.url,
+            model="m",
+            api_key=KEY,
+            sampling={"max_tokens": 77},
+            timeout=5,
+            connections=2,
+        )
+        async with wire:
+            return [await wire.ask(*question(n)) for n in range(3)]
+
+    texts = [reply.text for reply in asyncio.run(run())]
+    assert texts == [caption_of(question(n)[1][0].data) for n in range(3)]
+    assert server.asked == 4
+    assert [body.get("max_completion_tokens") for body in server.bodies] == [None, 77, 77, 77]
+
+
+async def _refuse_max_tokens(exchange):
+    await exchange.error(
+        400,
+        "Unsupported parameter: 'max_tokens' is not supported with this model. "
+        "Use 'max_completion_tokens' instead.",
+        code="unsupported_parameter",
+    )
+
+
+def test_models(hostile):
+    async def run(server, key):
+        wire = Wire(server.url, model="m", api_key=key, sampling={}, timeout=5, connections=1)
+        async with wire:
+            return await wire.models()
+
+    server = hostile(key=KEY, model="mine")
+    assert asyncio.run(run(server, KEY)) == ["mine"]
+    with pytest.raises(errors.WrongKeyError):
+        asyncio.run(run(server, "sk-wrong"))
+    assert server.asked == 0
+
+
+def test_a_server_that_cannot_be_trusted_stops_the_run():
+    refused = ssl.SSLCertVerificationError(1, f"certificate verify failed {KEY}")
+    connection = aiohttp.client_reqrep.ConnectionKey("host", 443, True, True, None, None, None)
+    for error in (refused, aiohttp.ClientConnectorCertificateError(connection, refused)):
+        found = fault_of(error, host="host", timeout=1, secrets=(KEY,))
+        assert type(found) is errors.StopRunError
+        assert KEY not in str(found)
+
+
+def test_the_environments_proxy_is_taken_but_not_for_this_machine(monkeypatch, hostile, question):
+    proxy = hostile()
+    for name in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(name, proxy.url.removesuffix("/v1"))
+    monkeypatch.setenv("no_proxy", "direct.invalid")
+    with pytest.raises(errors.StopRunError, match="HTTP 404"):  # it knows no absolute paths
+        ask("http://far.invalid/v1", question(1))
+    assert proxy.asked == 1
+    with pytest.raises(errors.ConnectionLostError):
+        ask("http://direct.invalid/v1", question(1))
+    assert ask(hostile().url, question(1)).text
+    assert proxy.asked == 1
