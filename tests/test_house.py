@@ -28,7 +28,7 @@ WRAPPED_BY = {
     "genai_prices": ("billing/price_list.py",),
     "pydantic": (),
     "pandas": ("utils/frames.py",),
-    "pyarrow": ("formats/arrow_", "formats/parquet_", "formats/base/compression.py"),
+    "pyarrow": ("formats/arrow/", "formats/base/compression.py"),
     "ijson": (),
     "PIL": ("images/",),
     "pillow_heif": ("images/decode/codecs.py",),

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dataflow.checks.suite import Asked, checks_for
-from dataflow.core.check import Context
+from dataflow.checks.suite import CaptionRequirements, checks_for
+from dataflow.core.check import CheckContext
 from dataflow.core.picture import ImageRef
 
 TEXTS = Path(__file__).resolve().parents[1] / "tests" / "checks" / "texts.jsonl"
@@ -54,7 +54,7 @@ class Text:
     fault: bool
     text: str
     also: tuple[str, ...]
-    context: Context
+    context: CheckContext
     asked: dict[str, Any]
 
 
@@ -95,7 +95,7 @@ def texts() -> Iterator[Text]:
             fault=row["fault"],
             text=spelled_out(row["text"]),
             also=tuple(row.get("also", ())),
-            context=Context(
+            context=CheckContext(
                 finish_reason=row.get("finish_reason"),
                 prompts=(prompt,) if prompt else (),
                 pictures=(ImageRef("path", picture, picture),) if picture else (),
@@ -114,14 +114,14 @@ def spelled_out(text: str | list[str | list[Any]]) -> str:
 def scores(part: str | None) -> dict[str, Score]:
     """The score of each check over the texts of `part`, or over all."""
     found = {kind: Score() for kind in KINDS}
-    stream = checks_for(Asked())["repeated"]
+    stream = checks_for(CaptionRequirements())["repeated"]
     for text in texts():
         if part is not None and text.part != part:
             continue
         asked = {"language": text.language, "most_alike": None, **text.asked}
         if asked.pop("schema", None):
             asked["schema"] = SCENE
-        checks = checks_for(Asked(**asked))
+        checks = checks_for(CaptionRequirements(**asked))
         if text.about == "repeated":
             checks["repeated"] = stream
         for kind, check in checks.items():

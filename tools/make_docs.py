@@ -29,7 +29,7 @@ import checks_table  # noqa: E402
 import errors_table  # noqa: E402
 import presets_table  # noqa: E402
 
-from dataflow.billing.token_rules import FAMILIES  # noqa: E402
+from dataflow.billing.token_rules import TOKEN_RULES  # noqa: E402
 
 PACKAGE = ROOT / "src" / "dataflow"
 DOCS = ROOT / "docs"
@@ -168,7 +168,7 @@ def first_line(path: Path) -> str:
 def rule_table() -> str:
     """How each family of models counts the tokens of a picture."""
     rows = []
-    for family in FAMILIES:
+    for family in TOKEN_RULES:
         width, height, tokens = family.example
         rows.append(
             f"| {family.name} | {family.words} | {width} × {height}: {tokens:,} "

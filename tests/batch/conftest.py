@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.batch import Batching
+from dataflow.core.batch import BatchOptions
 from dataflow.engine.flow import retry_policy
 from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 from tests.faults.scene import Scene
@@ -41,7 +41,7 @@ def serving_for(monkeypatch):
             model_name=MODEL,
             timeout=20,
             temperature=0.0,
-            batching=Batching(**given),
+            batching=BatchOptions(**given),
         )
 
     return make

@@ -14,7 +14,7 @@ import pytest
 from dataflow.billing.price import FREE, Price, Rates
 from dataflow.core.check import Verdict
 from dataflow.core.errors import StopRunError, UnderWayError, UnreachableError, UsageError
-from dataflow.engine.job import Ceiling
+from dataflow.engine.job import SpendLimit
 from dataflow.engine.quality.reject_policy import Fallback, rejects_named
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
@@ -312,7 +312,7 @@ def test_every_attempt_is_on_the_bill_and_the_live_rest_at_its_own_price(scene, 
 
 def test_a_limit_on_money_is_refused_since_batches_do_not_keep_it(scene, serving_for):
     with BatchServer() as server:
-        plan = scene.plan(serving_for(server), ceiling=Ceiling(tokens=1000))
+        plan = scene.plan(serving_for(server), ceiling=SpendLimit(tokens=1000))
         with pytest.raises(UsageError, match="not kept in batches"):
             run(plan)
 

@@ -6,14 +6,14 @@ import random
 
 import pytest
 
-from dataflow.billing.interval import Span
+from dataflow.billing.interval import Interval
 
 
 def test_the_bounds_of_sums_and_products_are_those_of_the_parts():
-    assert Span(1, 2, 3) + Span(10, 20, 40) == Span(11, 22, 43)
-    assert Span(1, 2, 3) * Span(10, 20, 40) == Span(10, 40, 120)
-    assert Span(1, 2, 3) * 2 == Span(2, 4, 6)
-    assert Span.exactly(6).within(0.5) == Span(4, 6, 9)
+    assert Interval(1, 2, 3) + Interval(10, 20, 40) == Interval(11, 22, 43)
+    assert Interval(1, 2, 3) * Interval(10, 20, 40) == Interval(10, 40, 120)
+    assert Interval(1, 2, 3) * 2 == Interval(2, 4, 6)
+    assert Interval.exactly(6).within(0.5) == Interval(4, 6, 9)
 
 
 @pytest.mark.parametrize("count", [2, 3, 5, 10, 100])
@@ -24,14 +24,14 @@ def test_a_samples_bounds_hold_the_mean_nearly_always(count):
     mean = sum(population) / len(population)
     held = 0
     for _ in range(1000):
-        span = Span.of_mean(chance.sample(population, count), len(population), spread=0.5)
+        span = Interval.of_mean(chance.sample(population, count), len(population), spread=0.5)
         held += span.low <= mean <= span.high
     assert held >= (890 if count < 10 else 930)
 
 
 def test_a_sample_that_is_the_whole_population_is_exact():
-    assert Span.of_mean([1, 2, 6], 3) == Span.exactly(3)
+    assert Interval.of_mean([1, 2, 6], 3) == Interval.exactly(3)
 
 
 def test_one_value_is_half_to_twice_the_mean():
-    assert Span.of_mean([10]) == Span(5, 10, 20)
+    assert Interval.of_mean([10]) == Interval(5, 10, 20)

@@ -12,7 +12,7 @@ from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 from dataflow.serving.fake import FakeServing
 from dataflow.serving.llamacpp.serving import LocalModelVLMServing_llamacpp
-from dataflow.serving.load_balancer import SpreadServing
+from dataflow.serving.load_balancer import LoadBalancedServing
 
 OPENAI = "https://api.openai.com/v1"
 
@@ -90,10 +90,10 @@ def test_a_serving_without_an_address_has_no_known_price():
 
 
 def test_endpoints_of_one_price_have_it_and_of_several_none():
-    same = SpreadServing([api(), api()])
+    same = LoadBalancedServing([api(), api()])
     assert price_for(same) == price_for(api())
     dearer = api("https://openrouter.ai/api/v1", "gpt-4o")
-    mixed = SpreadServing([api(), dearer])
+    mixed = LoadBalancedServing([api(), dearer])
     assert isinstance(price_for(mixed), NoPrice)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.billing.prompt_bound import COUNTS_TO_TRUST, PromptBound, size_of
-from dataflow.billing.token_rules import FAMILIES
+from dataflow.billing.token_rules import TOKEN_RULES
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Turn
 
@@ -15,8 +15,8 @@ SIDES = st.tuples(st.integers(28, 1024), st.integers(28, 1024)).filter(
     lambda s: max(s) < 4 * min(s)
 )
 REFERENCE = ImageRef("bytes", "a picture", data=b"x")
-FAMILIES_BY_NAME = {family.name: family for family in FAMILIES}
-RULES = [pytest.param(family, id=family.name) for family in FAMILIES]
+FAMILIES_BY_NAME = {family.name: family for family in TOKEN_RULES}
+RULES = [pytest.param(family, id=family.name) for family in TOKEN_RULES]
 
 
 def size(width, height, *, text="Describe.", model="an-unknown-model"):

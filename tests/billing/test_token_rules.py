@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.billing.hosted_rules import claude_patches, openai_patches, openai_tiles
-from dataflow.billing.token_rules import FAMILIES, family_of
+from dataflow.billing.token_rules import TOKEN_RULES, token_rule_of
 
 SIDES = st.integers(32, 16_384)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.name)
+@pytest.mark.parametrize("family", TOKEN_RULES, ids=lambda family: family.name)
 def test_the_worked_example_of_each_rule_comes_out(family):
     width, height, tokens = family.example
     assert family.rule(width, height) == tokens
@@ -53,7 +53,7 @@ def test_claude_patches_come_out_as_in_the_guide(width, height, standard, high):
 
 @given(width=SIDES, height=SIDES)
 def test_no_rule_fails_or_gives_nothing(width, height):
-    for family in FAMILIES:
+    for family in TOKEN_RULES:
         assert family.rule(width, height) > 0, family.name
 
 
@@ -89,11 +89,11 @@ def test_no_patch_rule_passes_its_own_budget(width, height):
     ],
 )
 def test_a_model_is_known_by_its_name_at_servers_and_on_the_hub(model, name):
-    family = family_of(model)
+    family = token_rule_of(model)
     assert family is not None
     assert family.name == name
 
 
 @pytest.mark.parametrize("model", ["gpt-5.1", "o3-mini", "gemini-4-argon", "qwen-vl-max", "my", ""])
 def test_a_model_whose_rule_is_not_published_is_unknown(model):
-    assert family_of(model) is None
+    assert token_rule_of(model) is None

@@ -19,8 +19,8 @@ from dataflow.checks.rules.repeated import _KEPT, Repeated
 from dataflow.checks.rules.schema import fits
 from dataflow.checks.rules.text import count_sentences, without_quotations, words
 from dataflow.checks.rules.wording import wording
-from dataflow.checks.suite import Asked, checks_for
-from dataflow.core.check import Context, Verdict
+from dataflow.checks.suite import CaptionRequirements, checks_for
+from dataflow.core.check import CheckContext, Verdict
 from dataflow.core.errors import (
     EmptyCaptionError,
     MissingPackageError,
@@ -32,7 +32,9 @@ from dataflow.core.request import Reply, Request, Turn
 from dataflow.engine.in_memory import answer_all
 from dataflow.serving.fake import FakeServing
 
-PROSE = checks_for(Asked(language="en", min_words=2, max_sentences=9, forbid=("x",), most_alike=3))
+PROSE = checks_for(
+    CaptionRequirements(language="en", min_words=2, max_sentences=9, forbid=("x",), most_alike=3)
+)
 
 
 def question(text: str) -> Request:
@@ -42,7 +44,7 @@ def question(text: str) -> Request:
 @settings(deadline=None)  # the first one loads the detector
 @given(st.text(max_size=300), st.sampled_from([None, "stop", "length"]))
 def test_no_text_makes_a_check_fail(text: str, finish_reason: str | None):
-    context = Context(finish_reason, prompts=(text[:40], "Describe the image."))
+    context = CheckContext(finish_reason, prompts=(text[:40], "Describe the image."))
     for check in PROSE.values():
         verdict = check(text, context)
         assert verdict is None or (verdict.kind and verdict.reason)
@@ -89,18 +91,18 @@ def test_no_text_takes_a_check_long(piece: str):
     text = piece * (6000 // len(piece))
     for kind, check in PROSE.items():
         began = time.process_time()
-        check(text, Context(prompts=("Describe the image.",)))
+        check(text, CheckContext(prompts=("Describe the image.",)))
         assert time.process_time() - began < 2, kind
 
 
 def test_a_reason_quotes_what_was_found():
-    verdict = PROSE["refusal"]("I'm sorry, but I can't help with that.", Context())
+    verdict = PROSE["refusal"]("I'm sorry, but I can't help with that.", CheckContext())
     assert verdict is not None
     assert "I can't" in verdict.reason
 
 
 def test_the_road_gives_a_row_the_kind_of_its_verdict():
-    def shouting(text: str, context: Context) -> Verdict | None:
+    def shouting(text: str, context: CheckContext) -> Verdict | None:
         return Verdict("shouting", "all capitals") if text.isupper() else None
 
     serving = FakeServing(lambda request, _: request.turns[0].parts[0].removeprefix("Say "))
@@ -114,14 +116,14 @@ def test_the_road_gives_a_row_the_kind_of_its_verdict():
 
 
 def test_a_check_is_told_the_prompts_the_pictures_and_why_the_engine_stopped():
-    seen: list[Context] = []
+    seen: list[CheckContext] = []
 
-    def look(text: str, context: Context) -> None:
+    def look(text: str, context: CheckContext) -> None:
         seen.append(context)
 
     serving = FakeServing(lambda *_: Reply("A dog.", "length"))
     answer_all(serving, [question("What is it?")], checks=[look])
-    assert seen == [Context("length", ("What is it?",), ())]
+    assert seen == [CheckContext("length", ("What is it?",), ())]
 
 
 def test_a_rejection_survives_the_way_between_processes():
@@ -179,13 +181,13 @@ def test_a_block_that_comes_too_often_is_found_where_it_begins():
     ],
 )
 def test_a_length_out_of_bounds_is_said_in_its_unit(bounds, text: str, reason: str):
-    assert length(**bounds)(text, Context()).reason.startswith(reason)
+    assert length(**bounds)(text, CheckContext()).reason.startswith(reason)
 
 
 def test_markdown_is_no_fault_where_it_is_asked_for():
     check = markup(plain=False)
-    assert check("**A dog**", Context()) is None
-    assert check("A dog<|im_end|>", Context()).kind == "markup"
+    assert check("**A dog**", CheckContext()) is None
+    assert check("A dog<|im_end|>", CheckContext()).kind == "markup"
 
 
 def test_a_broken_pattern_is_a_wrong_argument():
@@ -207,7 +209,7 @@ def test_a_broken_pattern_is_a_wrong_argument():
     ],
 )
 def test_each_rejection_for_its_wording_says_what_helps(asked, text: str, remedy: str):
-    assert wording(**asked)(text, Context()).follow_up == remedy
+    assert wording(**asked)(text, CheckContext()).follow_up == remedy
 
 
 def test_a_schema_that_is_none_is_a_wrong_argument():
@@ -217,7 +219,7 @@ def test_a_schema_that_is_none_is_a_wrong_argument():
 
 def test_a_schemas_misfit_is_named_by_its_place():
     check = fits({"type": "object", "properties": {"n": {"type": "integer"}}})
-    assert check('{"n": "one"}', Context()).reason.startswith("at $.n: 'one'")
+    assert check('{"n": "one"}', CheckContext()).reason.startswith("at $.n: 'one'")
 
 
 def test_an_unknown_language_code_is_a_wrong_argument():
@@ -243,19 +245,19 @@ def ref(name: str) -> tuple[ImageRef, ...]:
 def test_the_same_caption_counts_once_for_the_same_picture():
     check = Repeated(most=2)
     for _ in range(5):
-        assert check("A logo.", Context(pictures=ref("a"))) is None
-    assert check("a  logo", Context(pictures=ref("b"))) is None
-    assert check("A logo.", Context(pictures=ref("c"))).kind == "repeated"
-    assert check("A logo.", Context(pictures=ref("a"))) is None
+        assert check("A logo.", CheckContext(pictures=ref("a"))) is None
+    assert check("a  logo", CheckContext(pictures=ref("b"))) is None
+    assert check("A logo.", CheckContext(pictures=ref("c"))).kind == "repeated"
+    assert check("A logo.", CheckContext(pictures=ref("a"))) is None
 
 
 def test_a_stream_of_captions_is_remembered_in_bounded_memory():
     check = Repeated(most=2)
     for number in range(3 * _KEPT):
-        check(f"caption {number // 2 if number < 2 * _KEPT else number}", Context())
-        check("the same", Context())
+        check(f"caption {number // 2 if number < 2 * _KEPT else number}", CheckContext())
+        check("the same", CheckContext())
     assert len(check._seen) <= 2 * _KEPT
-    assert check("the same", Context()) is not None
+    assert check("the same", CheckContext()) is not None
 
 
 @pytest.mark.parametrize(
@@ -268,7 +270,7 @@ def test_a_stream_of_captions_is_remembered_in_bounded_memory():
     ],
 )
 def test_a_refusal_is_one_in_lower_case_and_with_other_apostrophes_and_blanks(text: str):
-    assert PROSE["refusal"](text, Context()) is not None
+    assert PROSE["refusal"](text, CheckContext()) is not None
 
 
 @pytest.mark.parametrize(
@@ -287,12 +289,12 @@ def test_a_refusal_is_one_in_lower_case_and_with_other_apostrophes_and_blanks(te
     ],
 )
 def test_what_people_say_of_themselves_and_what_is_said_to_be_written_is_no_refusal(text: str):
-    assert PROSE["refusal"](text, Context()) is None
+    assert PROSE["refusal"](text, CheckContext()) is None
 
 
 def test_a_refusal_beside_what_is_written_somewhere_is_found():
     text = "The sign says Open. I'm sorry, but I can't describe the person beside it."
-    verdict = PROSE["refusal"](text, Context())
+    verdict = PROSE["refusal"](text, CheckContext())
     assert verdict is not None
     assert "I can't describe" in verdict.reason
 
@@ -307,7 +309,7 @@ def test_a_refusal_beside_what_is_written_somewhere_is_found():
     ],
 )
 def test_a_regular_scene_that_is_described_part_by_part_is_no_loop(text: str):
-    assert PROSE["loop"](text, Context()) is None
+    assert PROSE["loop"](text, CheckContext()) is None
 
 
 @pytest.mark.parametrize(
@@ -323,14 +325,14 @@ def test_a_regular_scene_that_is_described_part_by_part_is_no_loop(text: str):
     ],
 )
 def test_a_preposition_whose_noun_stands_before_cuts_nothing_off(text: str, is_cut: bool):
-    assert (PROSE["cut_off"](text, Context()) is not None) == is_cut
+    assert (PROSE["cut_off"](text, CheckContext()) is not None) == is_cut
 
 
 def test_a_long_paragraph_that_comes_again_and_again_is_a_loop():
     draw = random.Random(1)
     market = " ".join("".join(draw.choices(string.ascii_lowercase, k=5)) for _ in range(150))
-    assert PROSE["loop"](f"{market}. ", Context()) is None
-    verdict = PROSE["loop"](f"{market}. " * 3, Context())
+    assert PROSE["loop"](f"{market}. ", CheckContext()) is None
+    verdict = PROSE["loop"](f"{market}. " * 3, CheckContext())
     assert verdict is not None
     assert verdict.kind == "loop"
 
@@ -346,9 +348,9 @@ def test_vowel_signs_belong_to_their_words_and_a_danda_ends_a_sentence():
     assert words("साड़ी पहने हुए") == ("साड़ी", "पहने", "हुए")
     assert words("cafe\u0301 noir") == ("cafe\u0301", "noir")
     assert count_sentences(HINDI) == 5
-    checks = checks_for(Asked(sentences=True, language="hi", most_alike=None))
-    assert [kind for kind, check in checks.items() if check(HINDI, Context())] == []
-    assert checks["cut_off"]("एक कुत्ता समुद्र तट पर", Context()) is not None
+    checks = checks_for(CaptionRequirements(sentences=True, language="hi", most_alike=None))
+    assert [kind for kind, check in checks.items() if check(HINDI, CheckContext())] == []
+    assert checks["cut_off"]("एक कुत्ता समुद्र तट पर", CheckContext()) is not None
 
 
 @pytest.mark.parametrize(
@@ -363,4 +365,4 @@ def test_vowel_signs_belong_to_their_words_and_a_danda_ends_a_sentence():
 )
 def test_what_no_caption_can_be_is_a_wrong_argument(asked):
     with pytest.raises(UsageError):
-        checks_for(Asked(**asked))
+        checks_for(CaptionRequirements(**asked))

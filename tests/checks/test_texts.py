@@ -13,8 +13,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
 import checks_table
 from tests.serving.scenes import truth
 
-from dataflow.checks.suite import Asked, checks_for
-from dataflow.core.check import Context
+from dataflow.checks.suite import CaptionRequirements, checks_for
+from dataflow.core.check import CheckContext
 
 EVERY = list(checks_table.texts())
 
@@ -58,6 +58,8 @@ def test_no_check_falls_below_its_floor(scores, kind: str):
 
 
 def test_true_captions_raise_no_alarm():
-    checks = checks_for(Asked(language="en", sentences=True, most_alike=None))
+    checks = checks_for(CaptionRequirements(language="en", sentences=True, most_alike=None))
     captions = {truth(number) for number in range(2000)}
-    assert [text for text in captions for check in checks.values() if check(text, Context())] == []
+    assert [
+        text for text in captions for check in checks.values() if check(text, CheckContext())
+    ] == []

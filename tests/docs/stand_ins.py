@@ -54,9 +54,9 @@ NOT_RUN_PAGES = {"cli.md": "generated, and compared by tests/cli/test_help.py"}
 
 def with_stand_ins(text: str, names: Mapping[str, str]) -> str:
     """`text` with everything of the table replaced."""
-    for stand_in in STAND_INS:
-        replacement = stand_in.replacement.format(**names)
-        text = re.sub(stand_in.pattern, lambda _, new=replacement: new, text)
+    for escaped_name in STAND_INS:
+        replacement = escaped_name.replacement.format(**names)
+        text = re.sub(escaped_name.pattern, lambda _, new=replacement: new, text)
     return text
 
 

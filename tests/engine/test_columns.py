@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.core.dataset import ListOf
+from dataflow.core.dataset import ListType
 from dataflow.core.errors import UsageError
 from dataflow.engine.columns import Column, added_columns, values_of
-from dataflow.engine.journal.records import Entry
+from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.meta import META_SHAPE
 
 
 def test_one_caption_is_a_text_and_several_are_a_list_with_a_null_for_each_that_failed():
-    entries = [Entry(b"a", "one"), Entry(b"b", "x"), Entry(b"c", error_kind="empty")]
+    entries = [
+        ResultRecord(b"a", "one"),
+        ResultRecord(b"b", "x"),
+        ResultRecord(b"c", error_kind="empty"),
+    ]
     columns = [Column("short"), Column("tags", 2)]
     assert values_of(columns, entries, has_meta=False) == {"short": "one", "tags": ["x", None]}
     made = values_of(columns, entries, has_meta=True)
@@ -26,8 +30,8 @@ def test_a_column_of_lists_says_so_to_the_writer():
     assert added_columns(columns, has_meta=True) == {
         "short": None,
         "short_meta": META_SHAPE,
-        "tags": ListOf(),
-        "tags_meta": ListOf(META_SHAPE),
+        "tags": ListType(),
+        "tags_meta": ListType(META_SHAPE),
     }
 
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataflow.core.picture import ImageRef
 from dataflow.core.request import Request, Turn
-from dataflow.engine.request_key import KEY_BYTES, KeyMaker
+from dataflow.engine.request_key import KEY_BYTES, RequestHasher
 
 A, B = ImageRef("path", "a.jpg", "a.jpg"), ImageRef("path", "b.jpg", "b.jpg")
 
 
 def key(*parts, settings=None, sampling=None, role="user", identify=lambda ref: ref.name):
-    maker = KeyMaker(settings or {"model": "m"}, identify)
+    maker = RequestHasher(settings or {"model": "m"}, identify)
     return maker.key(Request((Turn(role, parts),), sampling or {}))
 
 
@@ -45,7 +45,7 @@ def test_names_that_are_no_utf8_make_a_key():
 
 
 def test_each_of_several_answers_has_a_key_and_the_first_has_the_one_it_has_alone():
-    maker = KeyMaker({"model": "m"}, lambda ref: ref.name)
+    maker = RequestHasher({"model": "m"}, lambda ref: ref.name)
     turns = (Turn("user", (A, "What?")),)
     keys = maker.keys([Request(turns, number=number) for number in range(4)])
     assert len(set(keys)) == 4
@@ -54,7 +54,7 @@ def test_each_of_several_answers_has_a_key_and_the_first_has_the_one_it_has_alon
 
 def test_a_picture_of_several_requests_is_identified_once():
     seen = []
-    maker = KeyMaker({"model": "m"}, lambda ref: seen.append(ref) or ref.name)
+    maker = RequestHasher({"model": "m"}, lambda ref: seen.append(ref) or ref.name)
     requests = [Request((Turn("user", (A, B, text)),)) for text in "xyz"]
     assert maker.keys(requests) == [key(A, B, text) for text in "xyz"]
     assert seen == [A, B]

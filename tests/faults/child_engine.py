@@ -16,9 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dataflow.serving.local.engine_process import EngineChild, Launch
+from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec
 from dataflow.serving.local.local_serving import LocalServing
-from dataflow.serving.local.process_log import EngineOutput
+from dataflow.serving.local.process_log import ProcessLog
 
 ROOT = Path(__file__).parents[2]
 DELAY = 0.005
@@ -38,12 +38,12 @@ class ChildServing(LocalServing):
         self.model = "child"
         self.max_workers = max_workers
         self._log = log
-        self._child = EngineChild("The engine", self.launcher(), find_reason=lambda lines: None)
+        self._child = EngineProcess("The engine", self.launcher(), find_reason=lambda lines: None)
 
     def settings(self) -> Mapping[str, Any]:
         return {"model": self.model}
 
-    def child(self) -> EngineChild:
+    def child(self) -> EngineProcess:
         return self._child
 
     def key(self) -> str:
@@ -52,9 +52,9 @@ class ChildServing(LocalServing):
     def sampling(self) -> Mapping[str, Any]:
         return {}
 
-    def launch(self) -> Launch:
+    def launch(self) -> LaunchSpec:
         command = [sys.executable, "-m", "tests.faults.child_engine", str(self._log)]
-        return Launch(command, _address, {"PYTHONPATH": str(ROOT)})
+        return LaunchSpec(command, _address, {"PYTHONPATH": str(ROOT)})
 
     def asked(self) -> int:
         return self._log.stat().st_size if self._log.exists() else 0
@@ -63,7 +63,7 @@ class ChildServing(LocalServing):
         self._child.stop()
 
 
-def _address(output: EngineOutput) -> str | None:
+def _address(output: ProcessLog) -> str | None:
     found = next((f for line in output.lines() if (f := re.match("listening (.*)/v1", line))), None)
     return found[1] if found else None
 

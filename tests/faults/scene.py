@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from dataflow.checks.rules.empty import empty
-from dataflow.core.serving import EngineServing
+from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.formats.registry import open_reader, writer_for
@@ -133,7 +133,7 @@ class Scene:
         """The command over this dataset; returns its exit status."""
         return self.end(self.start(server, *more), timeout)
 
-    def plan(self, serving: EngineServing, **more: Any) -> Plan:
+    def plan(self, serving: AsyncServing, **more: Any) -> Plan:
         """The same run, for `engine.runner.run` in this process."""
         reader = open_reader(self.data)
         return Plan(

@@ -78,7 +78,7 @@ def histories(draw: st.DrawFn) -> list[Input]:
     return history
 
 
-class Place:
+class AnyPath:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.contents: list[int | None] = [None] * PICTURES
@@ -150,7 +150,7 @@ def _answer(given: Input, request, pictures):
 def test_the_output_is_that_of_a_fresh_run_and_only_new_requests_are_asked(history):
     folder = Path(tempfile.mkdtemp(prefix="dataflow-changes-"))
     try:
-        place = Place(folder)
+        place = AnyPath(folder)
         for number, step in enumerate(history):
             place.lay(step)
             new = place.new_requests(step)

@@ -53,24 +53,24 @@ def _flat() -> dict[Any, st.SearchStrategy[Any]]:
 
 
 _FLAT = _flat()
-Kind = tuple[Any, st.SearchStrategy[Any]]
+Scalar = tuple[Any, st.SearchStrategy[Any]]
 
 
-def _nested(inner: st.SearchStrategy[Kind]) -> st.SearchStrategy[Kind]:
-    def listed(kind: Kind) -> Kind:
+def _nested(inner: st.SearchStrategy[Scalar]) -> st.SearchStrategy[Scalar]:
+    def listed(kind: Scalar) -> Scalar:
         return pa.list_(kind[0]), st.lists(kind[1] | st.none(), max_size=3)
 
-    def large(kind: Kind) -> Kind:
+    def large(kind: Scalar) -> Scalar:
         return pa.large_list(kind[0]), st.lists(kind[1] | st.none(), max_size=3)
 
-    def pair(kind: Kind) -> Kind:
+    def pair(kind: Scalar) -> Scalar:
         return pa.list_(kind[0], 2), st.lists(kind[1] | st.none(), min_size=2, max_size=2)
 
-    def mapped(kind: Kind) -> Kind:
+    def mapped(kind: Scalar) -> Scalar:
         entries = st.lists(st.tuples(WORDS, kind[1] | st.none()), max_size=2)
         return pa.map_(pa.string(), kind[0]), entries
 
-    def struct(kinds: list[Kind]) -> Kind:
+    def struct(kinds: list[Scalar]) -> Scalar:
         names = [f"f{n}" for n in range(len(kinds))]
         values = {name: kind[1] | st.none() for name, kind in zip(names, kinds, strict=True)}
         fields = [(name, kind[0]) for name, kind in zip(names, kinds, strict=True)]

@@ -16,7 +16,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from dataflow.remote.path import Place, RemotePath
+from dataflow.remote.path import AnyPath, RemotePath
 from tests.formats.members import Rows
 from tests.formats.shards import jpeg, members_in, write_tar
 
@@ -41,7 +41,7 @@ class Other:
     """
 
     save: Callable[[Path, Rows, Any], str] | None = None
-    load: Callable[[Place, Any], Rows] | None = None
+    load: Callable[[AnyPath, Any], Rows] | None = None
     output: str = "out.jsonl"
     parts: str | None = None
     several: Callable[[Path, Rows, Any], str] | None = None
@@ -62,7 +62,7 @@ def _own(row: Mapping[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in _OWN if name in row}
 
 
-def _bytes(place: Place, server: Any) -> bytes:
+def _bytes(place: AnyPath, server: Any) -> bytes:
     if isinstance(place, RemotePath):
         return server.get(place.url.split("/", 3)[3])
     return place.read_bytes()
@@ -72,7 +72,7 @@ def _lines(rows: Rows) -> bytes:
     return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode()
 
 
-def _load_lines(place: Place, server: Any) -> Rows:
+def _load_lines(place: AnyPath, server: Any) -> Rows:
     return [json.loads(line) for line in _bytes(place, server).split(b"\n") if line]
 
 
@@ -82,7 +82,7 @@ def _parquet(rows: Rows, schema: pa.Schema = _TEXTS) -> bytes:
     return file.getvalue()
 
 
-def _load_parquet(place: Place, server: Any) -> Rows:
+def _load_parquet(place: AnyPath, server: Any) -> Rows:
     return list(map(_own, pq.read_table(io.BytesIO(_bytes(place, server))).to_pylist()))
 
 
@@ -98,7 +98,7 @@ def _save_pictures(folder: Path, rows: Rows, _: Any) -> str:
     return str(folder / "in")
 
 
-def _load_pictures(place: Place, server: Any) -> Rows:
+def _load_pictures(place: AnyPath, server: Any) -> Rows:
     rows = []
     for row in _load_lines(place, server):
         stem = os.path.basename(row.pop("image", "")).removesuffix(".jpg")
@@ -115,7 +115,7 @@ def _save_shards(folder: Path, rows: Rows, _: Any) -> str:
     return str(folder / "in")
 
 
-def _load_shards(place: Place, _: Any) -> Rows:
+def _load_shards(place: AnyPath, _: Any) -> Rows:
     assert isinstance(place, Path)
     rows: dict[str, dict[str, Any]] = {}
     for shard in sorted(place.glob("*.tar")) if place.is_dir() else [place]:
@@ -142,7 +142,7 @@ def _save_saved(folder: Path, rows: Rows, _: Any) -> str:
     return str(folder / "in")
 
 
-def _load_saved(place: Place, server: Any) -> Rows:
+def _load_saved(place: AnyPath, server: Any) -> Rows:
     assert isinstance(place, Path)
     if place.suffix == ".parquet":
         return _load_parquet(place, server)
@@ -185,7 +185,7 @@ def _save_several_talks(folder: Path, rows: Rows, _: Any) -> str:
     return str(folder / "in-*.json")
 
 
-def _load_talks(place: Place, server: Any) -> Rows:
+def _load_talks(place: AnyPath, server: Any) -> Rows:
     rows = []
     for row in json.loads(_bytes(place, server)):
         turns = row.pop("conversations")

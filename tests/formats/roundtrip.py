@@ -26,7 +26,7 @@ from tests.formats.arrow_values import tables
 from tests.formats.roundtrip_sets import coco, pickled, webdataset
 from tests.formats.roundtrip_text import (
     ROWS_EACH,
-    Found,
+    FoundCaption,
     json_array,
     json_lines,
     table,
@@ -58,7 +58,7 @@ def _exact(scalar: Any) -> bytes:
     return batch.serialize().to_pybytes()
 
 
-def _compare(found: Found, before: pa.Table, after: pa.Table) -> None:
+def _compare(found: FoundCaption, before: pa.Table, after: pa.Table) -> None:
     found.compare(before.schema.metadata, after.schema.metadata)
     for place, schema in enumerate(before.schema):
         found.compare(
@@ -70,8 +70,8 @@ def _compare(found: Found, before: pa.Table, after: pa.Table) -> None:
                 found.differences.append((one, other))
 
 
-def _arrow(ending: str) -> Callable[[Found, Path, st.DataObject], None]:
-    def check(found: Found, folder: Path, data: st.DataObject) -> None:
+def _arrow(ending: str) -> Callable[[FoundCaption, Path, st.DataObject], None]:
+    def check(found: FoundCaption, folder: Path, data: st.DataObject) -> None:
         source, output = folder / f"in{ending}", folder / f"out{ending}"
         _save(source, data.draw(tables(ROWS_EACH, for_parquet=ending == ".parquet")))
         through(source, output)
@@ -91,14 +91,14 @@ def _in_two(data: st.DataObject, folder: Path, ending: str) -> pa.Table:
     return pa.concat_tables(map(_read, parts))
 
 
-def parquet_files(found: Found, folder: Path, data: st.DataObject) -> None:
+def parquet_files(found: FoundCaption, folder: Path, data: st.DataObject) -> None:
     """Two Parquet files as one dataset."""
     before = _in_two(data, folder / "in", ".parquet")
     through(folder / "in" / "*.parquet", folder / "out.parquet")
     _compare(found, before, _read(folder / "out.parquet"))
 
 
-def saved(found: Found, folder: Path, data: st.DataObject) -> None:
+def saved(found: FoundCaption, folder: Path, data: st.DataObject) -> None:
     """A folder of two streams, as Hugging Face's datasets saves it."""
     before = _in_two(data, folder / "in", ".arrows")
     files = [{"filename": f"{name}.arrows"} for name in "ab"]
@@ -109,7 +109,7 @@ def saved(found: Found, folder: Path, data: st.DataObject) -> None:
     _compare(found, before, _read(folder / "out" / name))
 
 
-CHECKS: dict[str, Callable[[Found, Path, st.DataObject], None]] = {
+CHECKS: dict[str, Callable[[FoundCaption, Path, st.DataObject], None]] = {
     "json": json_array,
     "jsonl": json_lines,
     "csv": table(",", ".csv"),
@@ -127,9 +127,9 @@ CHECKS: dict[str, Callable[[Found, Path, st.DataObject], None]] = {
 """Format → what sends rows through it and compares them."""
 
 
-def compare(name: str, rows: int) -> Found:
+def compare(name: str, rows: int) -> FoundCaption:
     """Send at least `rows` rows through the format `name`."""
-    found = Found()
+    found = FoundCaption()
     check = CHECKS[name]
 
     @settings(

@@ -12,7 +12,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tests.formats.roundtrip_text import CAPTION, ROWS_EACH, Found, objects, through
+from tests.formats.roundtrip_text import CAPTION, ROWS_EACH, FoundCaption, objects, through
 
 # --- WebDataset -----------------------------------------------------------------------------------
 
@@ -94,7 +94,7 @@ def _raw_members(archive: bytes) -> list[tuple[str, bytes]]:
         return found
 
 
-def webdataset(found: Found, folder: Path, data: st.DataObject) -> None:
+def webdataset(found: FoundCaption, folder: Path, data: st.DataObject) -> None:
     """A shard; compressed every second time."""
     turn = found.rows // ROWS_EACH
     ending = ".tar" if turn % 2 else ".tar.gz"
@@ -156,7 +156,7 @@ def _pairs(text: str) -> dict[str, Any]:
     )
 
 
-def coco(found: Found, folder: Path, data: st.DataObject) -> None:
+def coco(found: FoundCaption, folder: Path, data: st.DataObject) -> None:
     """A COCO file: images, what annotates them already, and anything else."""
     images, text = data.draw(_document())
     source, output = folder / "in.json", folder / "out.json"
@@ -193,7 +193,7 @@ _ANYTHING = st.recursive(
 )  # fmt: skip
 
 
-def pickled(found: Found, folder: Path, data: st.DataObject) -> None:
+def pickled(found: FoundCaption, folder: Path, data: st.DataObject) -> None:
     """A pickled list of dicts, of anything that Python has."""
     rows = data.draw(
         st.lists(

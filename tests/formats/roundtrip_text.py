@@ -22,7 +22,7 @@ CAPTION = 'a caption, with "quotes"\nand é \u2028'
 
 
 @dataclass
-class Found:
+class FoundCaption:
     """What the comparison found.
 
     Attributes:
@@ -70,7 +70,7 @@ def members(text: str) -> list[tuple[str, str]]:
     return [(name, repr(value)) for name, value in pairs]
 
 
-def _compare_objects(found: Found, before: str, after: str) -> None:
+def _compare_objects(found: FoundCaption, before: str, after: str) -> None:
     kept = before[:-1].rstrip()
     names = [name for name, _ in members(before)]
     if after.startswith(kept):  # every byte of every field
@@ -82,12 +82,12 @@ def _compare_objects(found: Found, before: str, after: str) -> None:
     found.compare(kept, after[: len(kept)])
 
 
-def json_lines(found: Found, folder: Path, data: st.DataObject) -> None:
+def json_lines(found: FoundCaption, folder: Path, data: st.DataObject) -> None:
     """JSON Lines, compressed every second time."""
     _lines(found, folder, data, ".jsonl" if found.rows // ROWS_EACH % 2 else ".jsonl.gz")
 
 
-def _lines(found: Found, folder: Path, data: st.DataObject, ending: str) -> None:
+def _lines(found: FoundCaption, folder: Path, data: st.DataObject, ending: str) -> None:
     flat = objects().map(lambda text: text.replace("\n", " ").replace("\r", " "))
     rows = data.draw(st.lists(flat, min_size=ROWS_EACH, max_size=ROWS_EACH))
     source, output = folder / f"in{ending}", folder / f"out{ending}"
@@ -100,7 +100,7 @@ def _lines(found: Found, folder: Path, data: st.DataObject, ending: str) -> None
         _compare_objects(found, before, after)
 
 
-def json_array(found: Found, folder: Path, data: st.DataObject) -> None:
+def json_array(found: FoundCaption, folder: Path, data: st.DataObject) -> None:
     """One array, in any layout."""
     rows = data.draw(st.lists(objects(), min_size=ROWS_EACH, max_size=ROWS_EACH))
     between = data.draw(st.sampled_from([",", " ,\n", ",\r\n\t"]))
@@ -121,8 +121,8 @@ def json_array(found: Found, folder: Path, data: st.DataObject) -> None:
 # --- tables ---------------------------------------------------------------------------------------
 
 
-def table(delimiter: str, ending: str) -> Callable[[Found, Path, st.DataObject], None]:
-    def check(found: Found, folder: Path, data: st.DataObject) -> None:
+def table(delimiter: str, ending: str) -> Callable[[FoundCaption, Path, st.DataObject], None]:
+    def check(found: FoundCaption, folder: Path, data: st.DataObject) -> None:
         width = data.draw(st.integers(1, 5))
         header = data.draw(st.lists(TEXT, min_size=width, max_size=width, unique=True))
         cells = TEXT | st.sampled_from(["00123", "1.10", "1e400", str(2**70), "e\u0301", "é"])

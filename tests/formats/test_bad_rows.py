@@ -6,7 +6,7 @@ import tracemalloc
 
 import pytest
 
-from dataflow.core.dataset import MOST_LISTED
+from dataflow.core.dataset import MAX_LISTED
 from dataflow.core.errors import InputError
 from dataflow.formats.registry import open_reader
 
@@ -139,7 +139,7 @@ def test_a_file_in_a_wide_encoding_is_an_error_with_its_cure(
 
 def test_all_bad_lines_are_counted_and_the_first_are_listed(tmp_path):
     path = tmp_path / "in.jsonl"
-    path.write_bytes(b"no\n" * (MOST_LISTED + 50))
+    path.write_bytes(b"no\n" * (MAX_LISTED + 50))
     reader = open_reader(path, skip_bad_rows=True)
     tracemalloc.start()
     try:
@@ -147,6 +147,6 @@ def test_all_bad_lines_are_counted_and_the_first_are_listed(tmp_path):
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert reader.skipped.count == MOST_LISTED + 50
-    assert len(reader.skipped.listed) == MOST_LISTED
+    assert reader.skipped.count == MAX_LISTED + 50
+    assert len(reader.skipped.listed) == MAX_LISTED
     assert peak < 12_000_000

@@ -10,14 +10,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataflow.core.dataset import ListOf
+from dataflow.core.dataset import ListType
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
-from dataflow.formats.caption_patch import FaultyCaptions, MendingWriter, Spot
+from dataflow.formats.caption_patch import CaptionPatchWriter, CaptionPosition, FaultyCaptions
 from dataflow.formats.existing_captions import open_captions
 from dataflow.formats.registry import open_reader, writer_for
 
-SPOTS = [Spot(1, "caption", 0), Spot(3, "caption", 0), Spot(3, "caption", 2)]
+SPOTS = [
+    CaptionPosition(1, "caption", 0),
+    CaptionPosition(3, "caption", 0),
+    CaptionPosition(3, "caption", 2),
+]
 
 
 @pytest.fixture
@@ -30,7 +34,7 @@ def data(tmp_path: Path):
 
 def mended(data, path: Path, new: list[str | None]) -> list[str]:
     writer = writer_for(path, data.reader, {"caption": None})(path)
-    mending = MendingWriter(writer, data, key="caption")
+    mending = CaptionPatchWriter(writer, data, key="caption")
     for row, text in zip(FaultyCaptions(data.reader, SPOTS).rows(), new, strict=True):
         mending.write(row, {"caption": text})
     mending.close()
@@ -75,17 +79,21 @@ ROWS = st.one_of(
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_captions_are_replaced_and_no_others(tmp_path: Path, ending: str, rows, choice):
     old, new = tmp_path / f"old.{ending}", tmp_path / f"new.{ending}"
-    added = {"caption": ListOf() if isinstance(rows[0], list) else None}
+    added = {"caption": ListType() if isinstance(rows[0], list) else None}
     writer = writer_for(old, None, added)(old)
     for index, value in enumerate(rows):
         writer.write(Row(index, {"n": str(index)}, ""), {"caption": value})
     writer.close()
     data = open_captions(str(old), columns=["caption"])
     read = [[found.text for found in data.of(row, "caption")] for row in data.reader.rows()]
-    places = [Spot(row, "caption", n) for row, texts in enumerate(read) for n in range(len(texts))]
+    places = [
+        CaptionPosition(row, "caption", n)
+        for row, texts in enumerate(read)
+        for n in range(len(texts))
+    ]
     spots = sorted(choice.sample(places, choice.randint(1, len(places))))
     data = replace(data, reader=open_reader(old))
-    mending = MendingWriter(writer_for(new, data.reader, added)(new), data, key="c")
+    mending = CaptionPatchWriter(writer_for(new, data.reader, added)(new), data, key="c")
     for row in FaultyCaptions(data.reader, spots).rows():
         mending.write(row, {"c": f"new {row.index}" if row.index % 3 else None})
     mending.close()
@@ -98,13 +106,15 @@ def test_any_captions_are_replaced_and_no_others(tmp_path: Path, ending: str, ro
 
 
 def test_a_row_that_is_gone_is_told(data, tmp_path: Path):
-    gone = [Spot(9, "caption", 0)]
+    gone = [CaptionPosition(9, "caption", 0)]
     with pytest.raises(InputError, match="no row 9 any more"):
         [*FaultyCaptions(data.reader, gone).rows()]
     path = tmp_path / "new.jsonl"
-    writer = MendingWriter(writer_for(path, data.reader, {"caption": None})(path), data, key="c")
+    writer = CaptionPatchWriter(
+        writer_for(path, data.reader, {"caption": None})(path), data, key="c"
+    )
     row = next(open_reader(tmp_path / "out.jsonl").rows())
-    (faulty,) = FaultyCaptions(data.reader, [Spot(0, "caption", 0)]).rows()
+    (faulty,) = FaultyCaptions(data.reader, [CaptionPosition(0, "caption", 0)]).rows()
     lost = Row(0, faulty.fields, faulty.place, type(faulty.raw)(gone[0], row))
     with pytest.raises(InputError, match="no row 9 any more"):
         writer.write(lost, {"c": "x"})

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
-from dataflow.formats.base.field_filter import FieldChoice
-from dataflow.formats.coco.seen_ids import NumberSet
+from dataflow.formats.base.field_filter import FieldFilter
+from dataflow.formats.coco.seen_ids import SeenIds
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 
@@ -30,7 +30,7 @@ WHOLE = """{"info": {"year": 2014, "version": 1.10},
 
 
 def dropped(*names):
-    return FieldChoice(drop=frozenset(names))
+    return FieldFilter(drop=frozenset(names))
 
 
 def captioned(path, output, captions, columns=("caption",), **options):
@@ -132,7 +132,7 @@ def test_objects_stand_in_the_annotation(coco, tmp_path):
 
 @promise("fields", "coco")
 def test_fields_can_be_left_out_but_not_the_id(coco, tmp_path):
-    choice = FieldChoice(drop=frozenset({"coco_url", "big", "height"}))
+    choice = FieldFilter(drop=frozenset({"coco_url", "big", "height"}))
     whole = captioned(coco, tmp_path / "out.json", ["1", "2"], choice=choice)
     assert whole["images"] == [
         {"id": 9, "file_name": "a.jpg"},
@@ -140,7 +140,7 @@ def test_fields_can_be_left_out_but_not_the_id(coco, tmp_path):
     ]
     with pytest.raises(UsageError, match="coco needs the column 'id'; leave out --drop id"):
         writer_for("o.json", open_reader(coco), [], format_name="coco", choice=dropped("id"))
-    kept = FieldChoice(frozenset({"file_name"}))
+    kept = FieldFilter(frozenset({"file_name"}))
     with pytest.raises(UsageError, match="coco needs the column 'id'; add --keep id"):
         writer_for("o.json", open_reader(coco), [], format_name="coco", choice=kept)
     with pytest.raises(UsageError, match="coco needs the column 'file_name'"):
@@ -254,7 +254,7 @@ def test_a_picture_that_no_column_shows_gives_the_file_name(tmp_path):
     (tmp_path / "in" / "00000" / "000.jpg").write_bytes(b"x")
     rows = [{"key": "000", "status": "success", "url": "u"}]
     pq.write_table(pa.Table.from_pylist(rows), tmp_path / "in" / "00000.parquet")
-    keep = FieldChoice(frozenset({"url"}))
+    keep = FieldFilter(frozenset({"url"}))
     whole = captioned(tmp_path / "in", tmp_path / "o.json", ["c"], choice=keep)
     assert whole["images"] == [{"id": 1, "file_name": "00000/000.jpg", "url": "u"}]
 
@@ -273,7 +273,7 @@ def test_ids_that_are_not_are_numbers_from_1_and_the_own_stand_beside(tmp_path, 
 
 
 def test_ids_too_far_apart_to_compare_are_not_taken_for_unique():
-    seen = NumberSet()
+    seen = SeenIds()
     assert [seen.has_before(number << 40) for number in range(4096)] == [False] * 4096
     assert seen.has_before(4096 << 40) is None
     assert (seen.has_before(1), seen.has_before(1)) == (False, True)

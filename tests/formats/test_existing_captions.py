@@ -14,10 +14,10 @@ import pytest
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.core.row import Row
-from dataflow.formats.base.writing import OutputFile
+from dataflow.formats.base.writing import AtomicFile
 from dataflow.formats.coco.annotations import CocoCaptions, CocoCaptionsWriter
 from dataflow.formats.existing_captions import (
-    Found,
+    FoundCaption,
     found_in,
     open_captions,
     told_before,
@@ -59,13 +59,13 @@ def test_a_value_is_a_caption_or_several(value, found):
 
 
 def test_a_list_is_one_caption_where_captions_are_json():
-    assert found_in(["a", "b"], is_whole=True) == [Found('["a", "b"]')]
+    assert found_in(["a", "b"], is_whole=True) == [FoundCaption('["a", "b"]')]
 
 
 def test_of_a_conversation_the_models_words_are_captions_and_the_others_their_prompts():
     assert found_in(TALK) == [
-        Found("A dog.", 0, ("<image>\nWhat is it?",)),
-        Found("Brown.", 1, ("<image>\nWhat is it?", "And its colour?")),
+        FoundCaption("A dog.", 0, ("<image>\nWhat is it?",)),
+        FoundCaption("Brown.", 1, ("<image>\nWhat is it?", "And its colour?")),
     ]
 
 
@@ -73,7 +73,7 @@ def test_a_conversation_may_be_that_of_openai_with_parts():
     picture = {"type": "image_url", "image_url": {"url": "a.jpg"}}
     asked = {"role": "user", "content": [picture, {"type": "text", "text": "What is it?"}]}
     said = {"role": "assistant", "content": [{"type": "text", "text": "A dog."}]}
-    assert found_in([asked, said]) == [Found("A dog.", 0, ("What is it?",))]
+    assert found_in([asked, said]) == [FoundCaption("A dog.", 0, ("What is it?",))]
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_a_coco_file_is_written_anew_with_all_that_is_in_it(tmp_path: Path, firs
     path, new = tmp_path / "captions.json", tmp_path / "new.json"
     path.write_text(json.dumps(data))
     reader = CocoCaptions(path, has_files=True)
-    writer = CocoCaptionsWriter(OutputFile(new), reader)
+    writer = CocoCaptionsWriter(AtomicFile(new), reader)
     for row in reader.rows():
         assert row.fields["image"] == "a.jpg"
         writer.write(row, {"caption": "A cat."} if row.index == 1 else {})

@@ -11,7 +11,7 @@ import pytest
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.base.compression import COMPRESSIONS
-from dataflow.formats.detect import TABLE_ENDINGS, is_among, kind_of
+from dataflow.formats.detect import TABLE_ENDINGS, detect_format, is_among
 from dataflow.formats.many.split_output import parts_of
 from dataflow.formats.registry import FORMATS, open_reader, writer_for
 from tests.formats.conftest import without_key
@@ -88,17 +88,17 @@ def test_a_folder_of_files_is_one_dataset_without_our_lists_of_failures(tmp_path
     (tmp_path / "a.jsonl.errors.jsonl").write_text('{"row": 1}\n')
     (tmp_path / ".hidden.jsonl").write_text('{"n": 0}\n')
     (tmp_path / "README.md").write_text("about")
-    assert kind_of(str(tmp_path)) == "files"
+    assert detect_format(str(tmp_path)) == "files"
     assert rows_of(tmp_path) == rows_of(tmp_path / "*.jsonl") == [{"n": 9}, {"n": 10}]
 
 
 def test_a_folder_with_pictures_in_it_or_below_stays_a_folder_of_pictures(tmp_path):
     (tmp_path / "a.jsonl").write_text('{"n": 1}\n')
     (tmp_path / "sub").mkdir()
-    assert kind_of(str(tmp_path)) is None
+    assert detect_format(str(tmp_path)) is None
     (tmp_path / "sub").rmdir()
     (tmp_path / "1.jpg").write_bytes(b"")
-    assert kind_of(str(tmp_path)) is None
+    assert detect_format(str(tmp_path)) is None
 
 
 @pytest.mark.parametrize("source", ["", "*.{jsonl,csv}"])

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from dataflow.core.dataset import ListOf
-from dataflow.core.raw_json import JsonText
+from dataflow.core.dataset import ListType
+from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
 from dataflow.formats.registry import FORMATS, open_reader, writer_for
 
@@ -33,30 +33,30 @@ def written(tmp_path, name, columns, *values, raw=None):
 @pytest.mark.parametrize("raw", [None, b'{"id": "0"}'])
 @pytest.mark.parametrize("name", ["json", "jsonl"])
 def test_json_keeps_every_byte(tmp_path, name, raw):
-    output = written(tmp_path, name, {"v": "json"}, JsonText(EXACT), raw=raw)
+    output = written(tmp_path, name, {"v": "json"}, RawJson(EXACT), raw=raw)
     assert f'"v": {EXACT}'.encode() in output.read_bytes()
 
 
 def test_json_keeps_every_byte_in_a_list_and_beside_nothing(tmp_path):
-    column = {"v": ListOf("json")}
-    output = written(tmp_path, "jsonl", column, [JsonText(EXACT), None])
+    column = {"v": ListType("json")}
+    output = written(tmp_path, "jsonl", column, [RawJson(EXACT), None])
     assert f'"v": [{EXACT}, null]'.encode() in output.read_bytes()
 
 
 def test_csv_and_coco_keep_every_byte(tmp_path):
-    text = written(tmp_path, "csv", {"v": "json"}, JsonText(EXACT)).read_text()
+    text = written(tmp_path, "csv", {"v": "json"}, RawJson(EXACT)).read_text()
     [row] = csv.DictReader(text.splitlines())
     assert row["v"] == EXACT
     output = tmp_path / "coco.json"
     writer = writer_for(output, None, {"v": "json"}, format_name="coco")(output)
-    writer.write(Row(0, {"id": 1, "file_name": "a.png"}, "row 0"), {"v": JsonText(EXACT)})
+    writer.write(Row(0, {"id": 1, "file_name": "a.png"}, "row 0"), {"v": RawJson(EXACT)})
     writer.close()
     assert f'"v": {EXACT}'.encode() in output.read_bytes()
 
 
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in ELSEWHERE])
 def test_every_format_gives_the_value_or_its_text_back(tmp_path, name):
-    output = written(tmp_path, name, {"v": "json"}, None, JsonText(EXACT), JsonText("[1]"))
+    output = written(tmp_path, name, {"v": "json"}, None, RawJson(EXACT), RawJson("[1]"))
     # WebDataset has no member for what is null
     found = [row.fields.get("v") for row in open_reader(output, format_name=name).rows()]
     values = [json.loads(v) if isinstance(v, str) and v else v or None for v in found]
@@ -64,13 +64,13 @@ def test_every_format_gives_the_value_or_its_text_back(tmp_path, name):
 
 
 def test_a_pickle_holds_pythons_own_types(tmp_path):
-    output = written(tmp_path, "pickle", {"v": "json"}, JsonText('{"a": 1}'), [JsonText("2")])
+    output = written(tmp_path, "pickle", {"v": "json"}, RawJson('{"a": 1}'), [RawJson("2")])
     found = [row.fields["v"] for row in open_reader(output, format_name="pickle").rows()]
     assert [type(value) for value in found] == [dict, list]
     assert found == [{"a": 1}, [2]]
 
 
-SHAPE = {"name": "text", "count": "int", "share": "float", "is": "bool", "tags": ListOf("text")}
+SHAPE = {"name": "text", "count": "int", "share": "float", "is": "bool", "tags": ListType("text")}
 
 
 def arrow(tmp_path, holds, *values):
@@ -80,7 +80,7 @@ def arrow(tmp_path, holds, *values):
 
 def test_parquet_has_the_types_that_were_said(tmp_path):
     text = '{"tags": ["a"], "count": 2.0, "share": 3, "is": true, "name": "x"}'
-    kind, values = arrow(tmp_path, SHAPE, None, JsonText(text), JsonText('{"name": null}'))
+    kind, values = arrow(tmp_path, SHAPE, None, RawJson(text), RawJson('{"name": null}'))
     fields = [("name", pa.string()), ("count", pa.int64()), ("share", pa.float64())]
     assert kind == pa.struct([*fields, ("is", pa.bool_()), ("tags", pa.list_(pa.string()))])
     assert values[0] is None
@@ -99,22 +99,22 @@ def test_parquet_has_the_types_that_were_said(tmp_path):
         ("float", "1" + "0" * 400),
         ("bool", "1"),
         (SHAPE, "[]"),
-        (ListOf("int"), "{}"),
+        (ListType("int"), "{}"),
     ],
 )
 def test_what_does_not_fit_its_type_is_null_and_stops_nothing(tmp_path, holds, text):
-    _, values = arrow(tmp_path, holds, JsonText(text), None)
+    _, values = arrow(tmp_path, holds, RawJson(text), None)
     assert values == [None, None]
 
 
 def test_lists_of_structs_and_single_values_of_all_kinds(tmp_path):
-    holds = ListOf({"a": ListOf("int")})
-    _, values = arrow(tmp_path, holds, [JsonText('{"a": [1, 2]}'), None])
+    holds = ListType({"a": ListType("int")})
+    _, values = arrow(tmp_path, holds, [RawJson('{"a": [1, 2]}'), None])
     assert values == [[{"a": [1, 2]}, None]]
-    assert arrow(tmp_path, "float", JsonText("1"))[1] == [1.0]
-    assert arrow(tmp_path, "bool", JsonText("false"))[1] == [False]
+    assert arrow(tmp_path, "float", RawJson("1"))[1] == [1.0]
+    assert arrow(tmp_path, "bool", RawJson("false"))[1] == [False]
     assert arrow(tmp_path, "text", "x")[1] == ["x"]
 
 
 def test_an_answer_over_several_lines_becomes_one_line():
-    assert JsonText.of(' {\r\n  "a": "b  c",\n\n  "d": 1\n}\n').text == '{"a": "b  c","d": 1}'
+    assert RawJson.of(' {\r\n  "a": "b  c",\n\n  "d": 1\n}\n').text == '{"a": "b  c","d": 1}'

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from dataflow.core.dataset import ListOf
+from dataflow.core.dataset import ListType
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
-from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 
@@ -49,7 +49,9 @@ def test_a_caption_is_the_answer_to_what_was_asked(tmp_path):
 
 def test_a_list_of_answers_has_no_place_and_is_refused(tmp_path):
     with pytest.raises(UsageError, match="not a list"):
-        writer_for(tmp_path / "x", None, {"caption": ListOf()}, format_name="llava")(tmp_path / "x")
+        writer_for(tmp_path / "x", None, {"caption": ListType()}, format_name="llava")(
+            tmp_path / "x"
+        )
 
 
 @promise("round trip", "LLaVA")
@@ -81,10 +83,10 @@ def test_a_row_without_a_caption_is_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("choice", "left"),
     [
-        (FieldChoice(drop=frozenset({"note"})), '"id": "7", "image": "1.jpg", "price": 1.10'),
-        (FieldChoice(frozenset({"image", "id"})), '"id": "7", "image": "1.jpg"'),
+        (FieldFilter(drop=frozenset({"note"})), '"id": "7", "image": "1.jpg", "price": 1.10'),
+        (FieldFilter(frozenset({"image", "id"})), '"id": "7", "image": "1.jpg"'),
         (
-            FieldChoice(drop=frozenset({"id", "note"})),
+            FieldFilter(drop=frozenset({"id", "note"})),
             '"id": "000000000", "image": "1.jpg", "price": 1.10',
         ),
     ],
@@ -137,7 +139,7 @@ def test_cocos_picture_is_named_under_image_though_fields_are_left_out(tmp_path)
     source = tmp_path / "in.json"
     source.write_text('{"images": [{"id": 3, "file_name": "a.jpg", "n": 1}]}')
     reader = open_reader(source)
-    choice = FieldChoice(drop=frozenset({"n", "file_name"}))
+    choice = FieldFilter(drop=frozenset({"n", "file_name"}))
     [one] = written(tmp_path, reader.rows(), ["A"], reader, choice=choice)
     assert (one["id"], one["image"], sorted(one)) == (3, "a.jpg", ["conversations", "id", "image"])
     assert one["conversations"][0]["value"] == "<image>\nWhat is it?"
@@ -146,6 +148,6 @@ def test_cocos_picture_is_named_under_image_though_fields_are_left_out(tmp_path)
 def test_the_picture_cannot_be_left_out(tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_text('{"id": 1, "foto": "a.jpg"}\n')
-    choice = FieldChoice(frozenset({"id"}))
+    choice = FieldFilter(frozenset({"id"}))
     with pytest.raises(UsageError, match="llava needs the column 'foto'; add --keep foto"):
         written(tmp_path, [], [], open_reader(source), choice=choice, picture_key="foto")

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from dataflow.core.errors import OutputError
-from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.shards import write_tar
 
@@ -67,7 +67,7 @@ def test_it_is_found_wherever_it_stands_in_a_value(tmp_path, value):
 
 def test_it_hinders_nothing_where_its_column_is_dropped_or_no_types_are_needed(tmp_path):
     path = save(tmp_path, ".jsonl", ["1e400"])
-    dropped = FieldChoice(drop=frozenset({"v"}))
+    dropped = FieldFilter(drop=frozenset({"v"}))
     rows = converted(path, tmp_path / "out.parquet", choice=dropped)
     assert rows == [{"image": "0.jpg", "caption": "c"}]
     for name in ("out.jsonl", "out.json", "out.csv"):

@@ -14,13 +14,13 @@ import pytest
 from dataflow.core.errors import WrongKeyError
 from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
-from dataflow.engine.paths import stand_in
+from dataflow.engine.paths import escaped_name
 from dataflow.engine.runner import run
-from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.many.split_output import parts_of
 from dataflow.formats.registry import open_reader, output_format, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests
-from dataflow.remote.path import RemotePath, place_of
+from dataflow.remote.path import RemotePath, to_path
 from dataflow.serving.fake import FakeServing
 from tests.formats.others import OTHERS, Other
 from tests.formats.promises import promise_of_others
@@ -50,13 +50,13 @@ class Scene:
     def place(self, name=None):
         """Where the output goes."""
         name = name or self.other.output
-        return place_of(name if "://" in name else str(self.folder / name))
+        return to_path(name if "://" in name else str(self.folder / name))
 
     def here(self, place):
         """Beside what path of this machine it is written."""
         if not isinstance(place, RemotePath):
             return place
-        path = stand_in(place, self.folder / "state")
+        path = escaped_name(place, self.folder / "state")
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
@@ -173,7 +173,7 @@ def test_odd_texts_survive_in_fields_and_captions(scene):
 @pytest.mark.parametrize("way", ["keep", "drop"])
 def test_left_out_fields_are_gone_and_the_others_and_the_new_are_there(scene, way):
     first = next(iter(scene.other.columns))
-    choice = FieldChoice(**{way: frozenset({first})})
+    choice = FieldFilter(**{way: frozenset({first})})
     output = scene.captioned(scene.save(ROWS), choice=choice)
     texts = scene.other.columns[first]
     expected = [

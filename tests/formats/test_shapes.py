@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from dataflow.core.dataset import ListOf
+from dataflow.core.dataset import ListType
 from dataflow.core.row import Row
 from dataflow.formats.registry import FORMATS, open_reader, writer_for
 
@@ -58,7 +58,7 @@ def test_parquet_types_are_the_shapes_own(tmp_path):
 @pytest.mark.parametrize("name", [name for name in FORMATS if name not in ELSEWHERE])
 def test_lists_come_out_as_lists_or_as_their_json(tmp_path, name):
     output = tmp_path / f"out.{name}"
-    columns = {"captions": ListOf(), "metas": ListOf(SHAPE)}
+    columns = {"captions": ListType(), "metas": ListType(SHAPE)}
     rows = [
         {"captions": [None, None], "metas": [NOTHING, NOTHING]},
         {"captions": ['a cat, "so"', None], "metas": [SOMETHING, NOTHING]},

@@ -8,7 +8,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.many.split_output import parts_of
 from dataflow.formats.registry import open_reader, writer_for
 
@@ -95,7 +95,7 @@ def test_a_frames_own_parquet_comes_back_as_it_was_with_or_without_its_index(tmp
     frame = pd.DataFrame({"a": [1, 2], "t": pd.Categorical(["x", "y"])}, index=["k", "l"])
     source = tmp_path / "in.parquet"
     frame.to_parquet(source)
-    for choice in (FieldChoice(), FieldChoice(drop=frozenset({"__index_level_0__"}))):
+    for choice in (FieldFilter(), FieldFilter(drop=frozenset({"__index_level_0__"}))):
         output = tmp_path / f"out-{choice.is_all}.parquet"
         reader = open_reader(source)
         writer = writer_for(output, reader, ["c"], choice=choice)(output)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
-from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, members_in, write_shards, write_tar
@@ -210,7 +210,7 @@ def test_a_key_with_a_dot_is_refused(tmp_path):
 def test_members_can_be_left_out(tmp_path):
     path = write_tar(tmp_path / "a.tar", [("1.jpg", b"j"), ("1.json", b"{}"), ("1.cls", b"7")])
     output = captioned(
-        open_reader(path), tmp_path / "out.tar", choice=FieldChoice(drop=frozenset({"json"}))
+        open_reader(path), tmp_path / "out.tar", choice=FieldFilter(drop=frozenset({"json"}))
     )
     assert [name for name, _ in members_in(output)] == ["1.jpg", "1.cls", "1.txt"]
 

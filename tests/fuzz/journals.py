@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import strategies as st
 
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import Entry
+from dataflow.engine.journal.records import ResultRecord
 from tests.fuzz.mutate import mutated
 
 COUNT = 120
@@ -30,7 +30,7 @@ async def _put(journal: Journal) -> None:
     for start in range(0, COUNT, 20):
         await asyncio.gather(
             *(
-                journal.put(Entry(key(n), caption(n), is_final=True))
+                journal.put(ResultRecord(key(n), caption(n), is_final=True))
                 for n in range(start, start + 20)
             )
         )
@@ -85,7 +85,7 @@ def _use(path: Path) -> None:
     try:
         known = journal.known(list(numbers))
         journal.plan([(row, 0, key) for row, key in enumerate(numbers)])
-        fresh = Entry(key(COUNT), "new", is_final=True)
+        fresh = ResultRecord(key(COUNT), "new", is_final=True)
         asyncio.run(journal.put(fresh))
         assert journal.known([fresh.key]) == {fresh.key}
         outcomes = {row: entry for row, _, entry in journal.outcomes() if entry is not None}

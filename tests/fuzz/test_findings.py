@@ -13,7 +13,7 @@ import pytest
 
 from dataflow.core.errors import InputError
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import Entry
+from dataflow.engine.journal.records import ResultRecord
 from dataflow.formats.registry import open_reader, writer_for
 
 
@@ -88,7 +88,7 @@ def test_a_journal_whose_tables_are_not_those_that_were_made_is_set_aside(
     path.write_bytes(changed(path.read_bytes(), old, new))
     with caplog.at_level(logging.WARNING):
         journal = Journal(path)
-    entry = Entry(bytes(16), "new", is_final=True)
+    entry = ResultRecord(bytes(16), "new", is_final=True)
     journal.plan([(0, 0, entry.key)])
     asyncio.run(journal.put(entry))
     assert [found and found.caption for _, _, found in journal.outcomes()] == ["new"]

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataflow.core.errors import BadRowError, PictureForbiddenError, RowError
-from dataflow.core.text import shown
+from dataflow.core.text import short_text
 from dataflow.images.reference import parse_reference
 
 GIF = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
@@ -287,4 +287,4 @@ def test_whatever_comes_gives_references_or_a_typed_error(value):
     for text in texts:
         assert len(text) <= 500
         assert text.isprintable()
-        assert text == "" or shown(text, 1000) == text  # no base64 of any length
+        assert text == "" or short_text(text, 1000) == text  # no base64 of any length

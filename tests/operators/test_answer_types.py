@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.core.dataset import ListOf
+from dataflow.core.dataset import ListType
 from dataflow.operators.core_vision.column_types import holds
 
 
@@ -21,10 +21,10 @@ KNOWN = {
     "words to choose from": ({"enum": ["red", "blue", None]}, "text"),
     "one number": ({"const": 7}, "int"),
     "an object": (closed(a=TEXT, b={"type": "integer"}), {"a": "text", "b": "int"}),
-    "a list of objects": ({"type": "array", "items": closed(a=TEXT)}, ListOf({"a": "text"})),
+    "a list of objects": ({"type": "array", "items": closed(a=TEXT)}, ListType({"a": "text"})),
     "lists of lists": (
         {"type": "array", "items": {"type": "array", "items": TEXT}},
-        ListOf(ListOf("text")),
+        ListType(ListType("text")),
     ),
     "text or null": ({"anyOf": [TEXT, {"type": "null"}]}, "text"),
     "the same twice": ({"oneOf": [TEXT, {"enum": ["x"]}]}, "text"),

@@ -11,7 +11,7 @@ from PIL import Image
 from tests.memory_storage import Memory
 from tests.serving.scenes import ROOT
 
-from dataflow.core.check import Context, Verdict
+from dataflow.core.check import CheckContext, Verdict
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.operators.core_vision import (
@@ -54,7 +54,7 @@ def test_all_kinds_are_there():
 def test_each_has_three_examples_that_pass_its_own_checks(name):
     preset = preset_of(name)
     assert len(preset.examples) == 3
-    context = Context("stop", (preset.system, preset.question))
+    context = CheckContext("stop", (preset.system, preset.question))
     for example in preset.examples:
         verdicts = [check(example.answer, context) for check in preset.made_checks()]
         assert not any(verdicts), (example.answer, verdicts)
@@ -98,7 +98,7 @@ FAULTY = {
 def test_each_turns_down_what_is_not_asked_for(name):
     preset = preset_of(name)
     for text in FAULTY[name]:
-        assert any(check(text, Context("stop")) for check in preset.made_checks()), text
+        assert any(check(text, CheckContext("stop")) for check in preset.made_checks()), text
 
 
 @pytest.mark.parametrize("name", preset_names())
@@ -155,16 +155,16 @@ def test_a_file_of_ones_own_has_the_same_form(file):
     assert preset_of(path).label == "mine 3"
     request = request_of(Prompt("a", preset=path))
     assert texts_of(request) == [("user", "Which colours?")]
-    assert [check("grey", Context()) is None for check in request.checks].count(False) == 1
+    assert [check("grey", CheckContext()) is None for check in request.checks].count(False) == 1
 
 
 @pytest.mark.parametrize("table", ["", "\n[checks]"])
 def test_a_preset_without_checks_has_those_that_need_no_asking(file, table):
     checks = preset_of(file(f'version = 1\nsummary = "x"\nquestion = "x"{table}')).made_checks()
     for text, kind in ((" ", "empty"), ("I'm sorry, but I can't help with that.", "refusal")):
-        found = [verdict.kind for check in checks if (verdict := check(text, Context()))]
+        found = [verdict.kind for check in checks if (verdict := check(text, CheckContext()))]
         assert kind in found
-    assert not any(check("A dog runs along the beach.", Context()) for check in checks)
+    assert not any(check("A dog runs along the beach.", CheckContext()) for check in checks)
 
 
 WRONG = {
@@ -288,9 +288,11 @@ def test_without_the_package_the_language_is_left_out_and_that_is_said(monkeypat
         checks = preset_of("brief").made_checks()
     assert "check the language, which is left out" in caplog.text
     german = "Ein brauner Hund läuft am Strand entlang und bellt."
-    assert not any(check(german, Context("stop")) for check in checks)
+    assert not any(check(german, CheckContext("stop")) for check in checks)
 
 
 def test_both_bounds_given_win_over_the_presets_own():
     checks = preset_of("detailed").made_checks({"min_words": 1, "max_words": 5})
-    assert [check("A cat sleeps.", Context("stop")) for check in checks] == [None] * len(checks)
+    assert [check("A cat sleeps.", CheckContext("stop")) for check in checks] == [None] * len(
+        checks
+    )

@@ -10,7 +10,7 @@ from PIL import Image
 from tests.memory_storage import Memory
 
 from dataflow.core import LLMServingABC
-from dataflow.core.check import Context
+from dataflow.core.check import CheckContext
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.operators.core_vision import (
@@ -42,7 +42,7 @@ class Model:
 
 def verdict(text: str, schema=SCHEMA):
     prompt = Prompt("a", schema=schema)
-    found = (check(text, Context()) for check in prompt.structure.checks)
+    found = (check(text, CheckContext()) for check in prompt.structure.checks)
     return next((one for one in found if one), None)
 
 

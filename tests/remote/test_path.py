@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.engine.paths import stand_in
-from dataflow.remote.path import RemotePath, is_remote, place_of, server_of
+from dataflow.engine.paths import escaped_name
+from dataflow.remote.path import RemotePath, is_remote, server_of, to_path
 
 
 @pytest.mark.parametrize(
@@ -15,7 +15,7 @@ from dataflow.remote.path import RemotePath, is_remote, place_of, server_of
 )
 def test_a_url_of_a_store_or_of_the_web_is_remote(name):
     assert is_remote(name)
-    assert isinstance(place_of(name), RemotePath)
+    assert isinstance(to_path(name), RemotePath)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ def test_a_url_of_a_store_or_of_the_web_is_remote(name):
 )
 def test_anything_else_is_a_path_of_this_machine(name):
     assert not is_remote(name)
-    assert place_of(name) == Path(name)
+    assert to_path(name) == Path(name)
 
 
 def test_the_parts_of_a_name_are_those_of_a_path():
@@ -77,18 +77,18 @@ def test_the_server_of_a_url_has_the_port_of_its_scheme():
 
 def test_each_output_at_a_url_has_its_own_place_on_this_machine(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    one = stand_in(RemotePath("s3://b/en/out.jsonl"))
+    one = escaped_name(RemotePath("s3://b/en/out.jsonl"))
     assert one == tmp_path / "dataflow/s3/b/en/out.jsonl"
-    odd = stand_in(RemotePath("s3://b/../en//out.jsonl"), tmp_path)
+    odd = escaped_name(RemotePath("s3://b/../en//out.jsonl"), tmp_path)
     assert ".." not in odd.parts
     assert odd.is_relative_to(tmp_path)
-    assert odd != stand_in(RemotePath("s3://b/en/out.jsonl"), tmp_path)
+    assert odd != escaped_name(RemotePath("s3://b/en/out.jsonl"), tmp_path)
 
 
 def test_a_long_name_in_a_store_leaves_room_for_what_lies_beside_it_here(tmp_path):
-    here = stand_in(RemotePath(f"s3://b/{'字' * 60}/{'字' * 60}.jsonl"), tmp_path)
+    here = escaped_name(RemotePath(f"s3://b/{'字' * 60}/{'字' * 60}.jsonl"), tmp_path)
     assert all(len(part) <= 227 for part in here.parts)
-    assert here != stand_in(RemotePath(f"s3://b/{'字' * 60}/{'字' * 61}.jsonl"), tmp_path)
+    assert here != escaped_name(RemotePath(f"s3://b/{'字' * 60}/{'字' * 61}.jsonl"), tmp_path)
 
 
 def test_a_scheme_may_be_written_in_upper_case():

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import InputError, MissingPackageError
-from dataflow.formats.detect import kind_of
+from dataflow.formats.detect import detect_format
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.remote import errors, filesystem, stream
 from tests.formats.promises import promise
@@ -255,8 +255,8 @@ def test_a_missing_bucket_is_told(s3):
 @pytest.mark.parametrize("name", ["a", "a/*.jsonl"])
 def test_a_store_that_is_not_there_is_told_where_the_kind_of_a_dataset_is_asked(name, monkeypatch):
     def ask(place, *_, **__):
-        raise trouble.RemoteError(place, "it cannot be reached")
+        raise errors.RemoteError(place, "it cannot be reached")
 
     monkeypatch.setattr(filesystem, "ask", ask)
     with pytest.raises(InputError, match="cannot be reached"):
-        kind_of(f"s3://bucket/{name}")
+        detect_format(f"s3://bucket/{name}")

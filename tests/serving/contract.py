@@ -1,4 +1,4 @@
-"""What every `EngineServing` must keep; a serving joins by a subclass with a `serving` fixture."""
+"""What every `AsyncServing` must keep; a serving joins by a subclass with a `serving` fixture."""
 
 from __future__ import annotations
 

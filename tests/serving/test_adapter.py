@@ -14,7 +14,7 @@ from dataflow.core import errors
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Turn
 from dataflow.core.serving import LLMServingABC
-from dataflow.serving.adapter import ForeignServing
+from dataflow.serving.adapter import ServingAdapter
 from tests.serving.contract import ask_all
 
 
@@ -51,7 +51,7 @@ def outcomes(serving, questions):
 
 def test_requests_go_in_batches():
     theirs = Theirs(str.upper)
-    replies = outcomes(ForeignServing(theirs, batch_size=8), [text(n) for n in range(20)])
+    replies = outcomes(ServingAdapter(theirs, batch_size=8), [text(n) for n in range(20)])
     assert [reply.text for reply in replies] == [f"Q{n}" for n in range(20)]
     assert theirs.sizes == [8, 8, 4]
 
@@ -59,7 +59,7 @@ def test_requests_go_in_batches():
 def test_one_batch_has_one_system_prompt():
     theirs = Theirs(str.upper)
     questions = [text(n, "ab"[n // 3]) for n in range(6)]
-    assert [reply.text for reply in outcomes(ForeignServing(theirs), questions)] == [
+    assert [reply.text for reply in outcomes(ServingAdapter(theirs), questions)] == [
         f"Q{n}" for n in range(6)
     ]
     assert (theirs.sizes, theirs.prompts) == ([3, 3], ["a", "b"])
@@ -71,7 +71,7 @@ def test_only_the_row_to_blame_fails():
             raise ValueError("no 3")
         return question
 
-    results = outcomes(ForeignServing(Theirs(answer)), [text(n) for n in range(6)])
+    results = outcomes(ServingAdapter(Theirs(answer)), [text(n) for n in range(6)])
     assert type(results[3]) is errors.BadRequestError
     assert "ValueError: no 3" in str(results[3])
     assert [r.text for r in results[:3] + results[4:]] == ["q0", "q1", "q2", "q4", "q5"]
@@ -81,7 +81,7 @@ def test_a_serving_that_fails_for_all_stops_the_run():
     def answer(question):
         raise RuntimeError("CUDA is gone")
 
-    results = outcomes(ForeignServing(Theirs(answer)), [text(n) for n in range(3)])
+    results = outcomes(ServingAdapter(Theirs(answer)), [text(n) for n in range(3)])
     assert [type(r) for r in results] == [errors.StopRunError] * 3
     assert isinstance(results[0].__cause__, RuntimeError)
 
@@ -91,7 +91,7 @@ def test_a_last_row_that_fails_alone_stops_nothing():
         return {"q0": "fine"}[question]
 
     async def run():
-        async with ForeignServing(Theirs(answer)).connect() as asker:
+        async with ServingAdapter(Theirs(answer)).connect() as asker:
             await asker.ask(*text(0))
             with pytest.raises(errors.BadRequestError):
                 await asker.ask(*text(1))
@@ -107,7 +107,7 @@ def test_its_own_typed_errors_pass():
     def answer(question):
         raise errors.RateLimitedError("slow", retry_after=3.0)
 
-    [error, _] = outcomes(ForeignServing(Theirs(answer)), [text(0), text(1)])
+    [error, _] = outcomes(ServingAdapter(Theirs(answer)), [text(0), text(1)])
     assert type(error) is errors.RateLimitedError
     assert error.retry_after == 3.0
 
@@ -116,14 +116,14 @@ def test_its_own_typed_errors_pass():
 def test_a_wrong_number_of_answers_stops_the_run(wrong):
     theirs = Theirs(None)
     theirs.generate_from_input = lambda user_inputs, system_prompt: wrong
-    results = outcomes(ForeignServing(theirs), [text(0), text(1)])
+    results = outcomes(ServingAdapter(theirs), [text(0), text(1)])
     assert [type(r) for r in results] == [errors.ServingContractError] * 2
 
 
 @pytest.mark.parametrize("nothing", [None, "", "  ", 7])
 def test_an_answer_without_text_is_its_rows_error(nothing):
     results = outcomes(
-        ForeignServing(Theirs(lambda q: nothing if q == "q0" else "ok")), [text(0), text(1)]
+        ServingAdapter(Theirs(lambda q: nothing if q == "q0" else "ok")), [text(0), text(1)]
     )
     assert type(results[0]) is errors.EmptyCaptionError
     assert results[1].text == "ok"
@@ -138,7 +138,7 @@ def test_pictures_go_as_the_data_names_them(lists_in_lists_out):
     pictures = [Picture(b"abc", "image/jpeg", 1, 1)] * 3
     front = Request((Turn("system", ("S",)), Turn("user", (*refs, "q"))))
     between = Request((Turn("user", ("see ", refs[0], " and ", *refs[1:])),))
-    serving = ForeignServing(lists_in_lists_out)
+    serving = ServingAdapter(lists_in_lists_out)
     [first, second] = asyncio.run(ask_all(serving, [(front, pictures), (between, pictures)]))
     names = "['/data/a.jpg', 'https://host/u.png', 'data:image/jpeg;base64,YWJj']"
     assert first.text == f"S q {names}"
@@ -152,7 +152,7 @@ def test_image_inputs_go_where_they_are_taken():
 
     request = Request((Turn("user", (ImageRef("path", "a", "a"), "q")),))
     [reply] = asyncio.run(
-        ask_all(ForeignServing(Sees(None)), [(request, [Picture(b"", "image/png", 1, 1)])])
+        ask_all(ServingAdapter(Sees(None)), [(request, [Picture(b"", "image/png", 1, 1)])])
     )
     assert reply.text == "q['a']"
 
@@ -160,7 +160,7 @@ def test_image_inputs_go_where_they_are_taken():
 def test_a_serving_without_eyes_is_called_with_a_warning(caplog):
     request = Request((Turn("user", (ImageRef("path", "a", "a"), "q")),))
     question = (request, [Picture(b"", "image/png", 1, 1)])
-    replies = asyncio.run(ask_all(ForeignServing(Theirs(str.upper)), [question, question]))
+    replies = asyncio.run(ask_all(ServingAdapter(Theirs(str.upper)), [question, question]))
     assert [reply.text for reply in replies] == ["Q", "Q"]
     assert caplog.text.count("without seeing the pictures") == 1
 
@@ -169,7 +169,7 @@ def test_leaving_does_not_wait_for_a_call_nor_leave_anyone_waiting():
     theirs = Theirs(lambda q: time.sleep(0.3) or q)
 
     async def run():
-        async with ForeignServing(theirs).connect() as asker:
+        async with ServingAdapter(theirs).connect() as asker:
             waiting = asyncio.create_task(asker.ask(*text(0)))
             await asyncio.sleep(0.1)
         with pytest.raises(errors.StopRunError):
@@ -181,15 +181,15 @@ def test_leaving_does_not_wait_for_a_call_nor_leave_anyone_waiting():
 def test_names_and_ends():
     theirs = Theirs(str.upper)
     theirs.model_name_or_path = "their/model"
-    serving = ForeignServing(theirs, batch_size=5)
+    serving = ServingAdapter(theirs, batch_size=5)
     assert (serving.model, serving.max_workers) == ("their/model", 10)
     assert serving.generate_from_input(["a"], "s") == ["A"]
     serving.cleanup()
     assert theirs.sizes is None
     with pytest.raises(errors.UsageError):
-        ForeignServing(object())
+        ServingAdapter(object())
     with pytest.raises(errors.UsageError):
-        ForeignServing(theirs, batch_size=0)
+        ServingAdapter(theirs, batch_size=0)
 
 
 STUCK = """

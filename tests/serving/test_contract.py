@@ -2,10 +2,10 @@
 
 import pytest
 
-from dataflow.serving.adapter import ForeignServing
+from dataflow.serving.adapter import ServingAdapter
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
-from dataflow.serving.load_balancer import SpreadServing
+from dataflow.serving.load_balancer import LoadBalancedServing
 from tests.hostile_server import caption_of
 from tests.serving.contract import ServingContract
 
@@ -19,7 +19,7 @@ class TestFake(ServingContract):
 class TestForeign(ServingContract):
     @pytest.fixture
     def serving(self, lists_in_lists_out):
-        return ForeignServing(lists_in_lists_out, batch_size=4)
+        return ServingAdapter(lists_in_lists_out, batch_size=4)
 
 
 class TestAPI(ServingContract):
@@ -31,4 +31,4 @@ class TestAPI(ServingContract):
 class TestSpread(ServingContract):
     @pytest.fixture
     def serving(self, hostile):
-        return SpreadServing([APIVLMServing_openai(hostile().url) for _ in range(3)])
+        return LoadBalancedServing([APIVLMServing_openai(hostile().url) for _ in range(3)])

@@ -18,7 +18,7 @@ from dataflow.core.errors import (
 )
 from dataflow.serving import load_balancer
 from dataflow.serving.fake import FakeServing
-from dataflow.serving.load_balancer import SpreadServing
+from dataflow.serving.load_balancer import LoadBalancedServing
 
 
 def ask(serving, question, times, *, at_once=8):
@@ -44,14 +44,14 @@ def ask(serving, question, times, *, at_once=8):
 
 def test_a_slow_endpoint_gets_less(question):
     fast, slow = FakeServing("fast", delay=0.005), FakeServing("slow", delay=0.05)
-    texts, _ = ask(SpreadServing([fast, slow]), question(1), 200)
+    texts, _ = ask(LoadBalancedServing([fast, slow]), question(1), 200)
     assert len(texts) == 200
     assert 1 <= texts.count("slow") <= 60
 
 
 def test_equal_endpoints_get_equal_shares(question):
     servings = [FakeServing(name, delay=0.01) for name in "ab"]
-    texts, _ = ask(SpreadServing(servings), question(1), 200)
+    texts, _ = ask(LoadBalancedServing(servings), question(1), 200)
     assert 60 <= texts.count("a") <= 140
 
 
@@ -62,7 +62,7 @@ def test_a_dead_endpoint_rests_and_is_tried_again(question, monkeypatch):
     def answer(request, pictures):
         return ConnectionLostError("gone") if dead[0] else "back"
 
-    serving = SpreadServing([FakeServing(answer), FakeServing("up", delay=0.005)])
+    serving = LoadBalancedServing([FakeServing(answer), FakeServing("up", delay=0.005)])
     texts, failures = ask(serving, question(1), 300)
     assert failures <= 8 + 10
     assert texts.count("up") == 300 - failures
@@ -74,7 +74,9 @@ def test_a_dead_endpoint_rests_and_is_tried_again(question, monkeypatch):
 
 def test_while_it_rests_nothing_is_sent_to_it(question):
     bad = FakeServing(lambda r, p: ConnectionLostError("gone"))
-    texts, failures = ask(SpreadServing([bad, FakeServing("up", delay=0.001)]), question(1), 300)
+    texts, failures = ask(
+        LoadBalancedServing([bad, FakeServing("up", delay=0.001)]), question(1), 300
+    )
     assert bad.asked == failures <= 8 + load_balancer.FAILURES
     assert len(texts) == 300 - failures
 
@@ -82,26 +84,26 @@ def test_while_it_rests_nothing_is_sent_to_it(question):
 def test_when_all_rest_the_first_that_comes_back_is_asked(question, monkeypatch):
     monkeypatch.setattr(load_balancer, "RESTS", (0.01,))
     bad = [FakeServing(lambda r, p: ConnectionLostError("gone")) for _ in range(2)]
-    _, failures = ask(SpreadServing(bad), question(1), 20, at_once=1)
+    _, failures = ask(LoadBalancedServing(bad), question(1), 20, at_once=1)
     assert failures == 20
 
 
 def test_what_a_person_must_mend_is_raised(question):
-    serving = SpreadServing([FakeServing([WrongKeyError("no")])])
+    serving = LoadBalancedServing([FakeServing([WrongKeyError("no")])])
     with pytest.raises(WrongKeyError):
         ask(serving, question(1), 1)
 
 
 def test_endpoints_must_be_of_one_model():
     with pytest.raises(UsageError, match="differ"):
-        SpreadServing([FakeServing(model="a"), FakeServing(model="b")])
+        LoadBalancedServing([FakeServing(model="a"), FakeServing(model="b")])
     with pytest.raises(UsageError, match="no endpoint"):
-        SpreadServing([])
+        LoadBalancedServing([])
 
 
 def test_no_endpoint_gets_more_than_its_places(question):
     small, large = FakeServing("s", delay=0.01, max_workers=2), FakeServing("l", delay=0.01)
-    ask(SpreadServing([small, large]), question(1), 100, at_once=12)
+    ask(LoadBalancedServing([small, large]), question(1), 100, at_once=12)
     assert small.most_in_flight <= 2
 
 
@@ -109,7 +111,7 @@ def test_the_rate_limit_of_one_endpoint_slows_only_that_one(question):
     """The one that turns everything down is asked ever less; the other gets the rest at once."""
     limited = FakeServing(lambda r, p: RateLimitedError("slow down"))
     texts, failures = ask(
-        SpreadServing([limited, FakeServing("up", delay=0.002)]), question(1), 900
+        LoadBalancedServing([limited, FakeServing("up", delay=0.002)]), question(1), 900
     )
     assert texts == ["up"] * (900 - failures)
     assert failures <= 40
@@ -117,14 +119,14 @@ def test_the_rate_limit_of_one_endpoint_slows_only_that_one(question):
 
 def test_at_the_start_no_endpoint_is_flooded(question):
     servings = [FakeServing(name, delay=0.05) for name in "abcd"]
-    ask(SpreadServing(servings), question(1), 8)
+    ask(LoadBalancedServing(servings), question(1), 8)
     assert [serving.asked for serving in servings] == [2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("error", [BadRequestError("too large here"), GarbledReplyError("a page")])
 def test_an_endpoint_that_turns_everything_down_gets_few_rows_and_fails_none(question, error):
     bad = FakeServing(lambda r, p: error)
-    serving = SpreadServing([FakeServing("up", delay=0.005), bad])
+    serving = LoadBalancedServing([FakeServing("up", delay=0.005), bad])
     texts, failures = ask(serving, question(1), 300)
     assert len(texts) == 300 - failures
     assert failures <= (0 if isinstance(error, RowError) else 10)
@@ -134,7 +136,7 @@ def test_an_endpoint_that_turns_everything_down_gets_few_rows_and_fails_none(que
 def test_a_row_that_all_endpoints_turn_down_fails(question):
     servings = [FakeServing([BadRequestError(name)]) for name in "ab"]
     with pytest.raises(BadRequestError):
-        ask(SpreadServing(servings), question(1), 1)
+        ask(LoadBalancedServing(servings), question(1), 1)
     assert [serving.asked for serving in servings] == [1, 1]
 
 
@@ -142,4 +144,4 @@ def test_an_error_for_a_person_names_the_endpoint(question):
     bad = FakeServing([WrongKeyError("no")], model="m")
     bad.api_urls = ("http://second/v1",)
     with pytest.raises(WrongKeyError, match="http://second/v1: no"):
-        ask(SpreadServing([bad]), question(1), 1)
+        ask(LoadBalancedServing([bad]), question(1), 1)

@@ -9,26 +9,32 @@ from typing import Any
 from dataflow.app.engine import fallback_of, is_batch
 from dataflow.billing.price_list import price_for
 from dataflow.checks.rules.empty import empty
-from dataflow.checks.suite import Asked, checks_for
-from dataflow.cli.options.caption import Choices
-from dataflow.cli.options.requirements import CheckingChoices
+from dataflow.checks.suite import CaptionRequirements, checks_for
+from dataflow.cli.options.caption import CaptionOptions
+from dataflow.cli.options.requirements import RequirementOptions
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
-from dataflow.engine.quality.reject_policy import Fallback, Refine, Rejects, mark_of, rejects_named
+from dataflow.engine.quality.reject_policy import (
+    Fallback,
+    Refine,
+    RejectPolicy,
+    mark_of,
+    rejects_named,
+)
 from dataflow.operators.core_vision.preset import REFINE
 from dataflow.operators.core_vision.prompts import Prompt
 
 _LISTS = ("forbid", "require", "forbid_pattern", "require_pattern")
 
 
-def given_of(choices: CheckingChoices) -> dict[str, Any]:
-    """The fields of `Asked` of which the arguments say something."""
-    default = CheckingChoices()
+def given_of(choices: RequirementOptions) -> dict[str, Any]:
+    """The fields of `CaptionRequirements` of which the arguments say something."""
+    default = RequirementOptions()
     said = wanted_of(choices, plain=True, most_alike=None)
     unsaid = wanted_of(default, plain=True, most_alike=None)
     given = {
         field.name: getattr(said, field.name)
-        for field in fields(Asked)
+        for field in fields(CaptionRequirements)
         if getattr(said, field.name) != getattr(unsaid, field.name)
     }
     if choices.markdown is False:
@@ -37,12 +43,12 @@ def given_of(choices: CheckingChoices) -> dict[str, Any]:
 
 
 def wanted_of(
-    choices: CheckingChoices,
+    choices: RequirementOptions,
     *,
     plain: bool,
     most_alike: int | None,
     schema: Mapping[str, Any] | None = None,
-) -> Asked:
+) -> CaptionRequirements:
     """What the arguments ask of captions.
 
     Args:
@@ -52,12 +58,12 @@ def wanted_of(
         schema: The JSON Schema of captions that are JSON.
     """
     own = {"schema", "plain", "most_alike", "leave_out", *_LISTS}
-    named = {field.name for field in fields(Asked)} - own
+    named = {field.name for field in fields(CaptionRequirements)} - own
     given: dict[str, Any] = {name: getattr(choices, name) for name in named}
     given |= {name: tuple(getattr(choices, name) or ()) for name in _LISTS}
     leave_out = frozenset(choices.no_check or ())
     alike = most_alike if choices.most_alike is None else choices.most_alike
-    return Asked(
+    return CaptionRequirements(
         **given,
         plain=plain if choices.markdown is None else not choices.markdown,
         most_alike=None if "repeated" in leave_out else alike,
@@ -67,8 +73,8 @@ def wanted_of(
 
 
 def judging_of(
-    choices: Choices, prompts: Sequence[Prompt], *, needs_key: bool
-) -> tuple[list[Prompt], list[Check], Rejects]:
+    choices: CaptionOptions, prompts: Sequence[Prompt], *, needs_key: bool
+) -> tuple[list[Prompt], list[Check], RejectPolicy]:
     """The checks of a run, and what becomes of what they turn down.
 
     Args:
@@ -103,7 +109,7 @@ def _own(prompt: Prompt) -> tuple[object, ...]:
     return prompt.preset and (prompt.preset.checks, prompt.preset.steps), prompt.structure
 
 
-def _judged(prompt: Prompt, choices: Choices) -> Prompt:
+def _judged(prompt: Prompt, choices: CaptionOptions) -> Prompt:
     """`prompt` with the checks and refinements of its own, over which the arguments win."""
     if prompt.structure is not None:
         asked = wanted_of(choices, plain=False, most_alike=None)
@@ -122,7 +128,7 @@ def _judged(prompt: Prompt, choices: Choices) -> Prompt:
     return replace(prompt, checks=prompt.preset.made_checks(given), refine=refine)
 
 
-def _steps(choices: Choices, names: Container[str]) -> list[Refine]:
+def _steps(choices: CaptionOptions, names: Container[str]) -> list[Refine]:
     """The refinements that the arguments ask for, and those of `names`."""
     wanted = {
         "strip_thinking": choices.strip_thinking,
@@ -131,7 +137,7 @@ def _steps(choices: Choices, names: Container[str]) -> list[Refine]:
     return [REFINE[name] for name, is_wanted in wanted.items() if is_wanted or name in names]
 
 
-def _asked(choices: Choices, prompts: Sequence[Prompt]) -> Asked | None:
+def _asked(choices: CaptionOptions, prompts: Sequence[Prompt]) -> CaptionRequirements | None:
     """What is asked of captions; None for nothing but that they are there."""
     if choices.no_checks:
         return None
@@ -142,7 +148,7 @@ def _asked(choices: Choices, prompts: Sequence[Prompt]) -> Asked | None:
     return asked
 
 
-def _fallback(choices: Choices, *, needs_key: bool) -> Fallback | None:
+def _fallback(choices: CaptionOptions, *, needs_key: bool) -> Fallback | None:
     serving = fallback_of(choices, needs_key=needs_key)
     if serving is None:
         return None

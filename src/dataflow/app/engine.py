@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from dataflow.cli.options.caption import Choices
-from dataflow.core.batch import Batching
+from dataflow.cli.options.caption import CaptionOptions
+from dataflow.core.batch import BatchOptions
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import EngineServing
+from dataflow.core.serving import AsyncServing
 
 DEFAULT_KEY_VARIABLE = "DF_API_KEY"
 MOST_AT_AN_API = 256
@@ -19,7 +19,7 @@ OnFetch: TypeAlias = "Callable[[str, int, int], None]"
 """Told a file's name, the bytes that are here and all its bytes, while a model is fetched."""
 
 
-def serving_of(choices: Choices, on_fetch: OnFetch, *, needs_key: bool) -> EngineServing:
+def serving_of(choices: CaptionOptions, on_fetch: OnFetch, *, needs_key: bool) -> AsyncServing:
     """The serving; nothing is started or fetched yet.
 
     Raises:
@@ -40,7 +40,7 @@ def serving_of(choices: Choices, on_fetch: OnFetch, *, needs_key: bool) -> Engin
     return _llamacpp(choices, on_fetch)
 
 
-def _apis(choices: Choices, *, needs_key: bool) -> EngineServing:
+def _apis(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing:
     urls, keys, default = choices.api_url or [], choices.key_env or [], DEFAULT_KEY_VARIABLE
     if len(keys) <= 1:
         default = next(iter(keys), default)
@@ -56,12 +56,12 @@ def _apis(choices: Choices, *, needs_key: bool) -> EngineServing:
     endpoints = [_api(choices, url, key, needs_key=needs_key) for url, key in pairs]
     if len(endpoints) == 1:
         return endpoints[0]
-    from dataflow.serving.load_balancer import SpreadServing
+    from dataflow.serving.load_balancer import LoadBalancedServing
 
-    return SpreadServing(endpoints)
+    return LoadBalancedServing(endpoints)
 
 
-def fallback_of(choices: Choices, *, needs_key: bool) -> EngineServing | None:
+def fallback_of(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing | None:
     """The fallback model's serving; None where none is asked for.
 
     Raises:
@@ -92,7 +92,7 @@ def fallback_of(choices: Choices, *, needs_key: bool) -> EngineServing | None:
     )
 
 
-def _api(choices: Choices, url: str, key_env: str, *, needs_key: bool) -> EngineServing:
+def _api(choices: CaptionOptions, url: str, key_env: str, *, needs_key: bool) -> AsyncServing:
     from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
     from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 
@@ -113,13 +113,13 @@ def _api(choices: Choices, url: str, key_env: str, *, needs_key: bool) -> Engine
     return APIVLMServing_openai(**given)
 
 
-def is_batch(choices: Choices) -> bool:
+def is_batch(choices: CaptionOptions) -> bool:
     """Whether the requests go into batches."""
     return choices.batch or choices.batch_then_live or choices.detach or choices.batch_cancel
 
 
-def _batching(choices: Choices) -> Batching:
-    return Batching(
+def _batching(choices: CaptionOptions) -> BatchOptions:
+    return BatchOptions(
         requests=choices.batch_requests,
         size=int(choices.batch_mb * 1e6),
         window=choices.batch_window,
@@ -128,7 +128,7 @@ def _batching(choices: Choices) -> Batching:
     )
 
 
-def _vllm(choices: Choices, model: str) -> EngineServing:
+def _vllm(choices: CaptionOptions, model: str) -> AsyncServing:
     from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_vllm
 
     if choices.model is not None:
@@ -139,7 +139,7 @@ def _vllm(choices: Choices, model: str) -> EngineServing:
     )
 
 
-def _llamacpp(choices: Choices, on_fetch: OnFetch) -> EngineServing:
+def _llamacpp(choices: CaptionOptions, on_fetch: OnFetch) -> AsyncServing:
     from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
 
     given = {
@@ -152,7 +152,7 @@ def _llamacpp(choices: Choices, on_fetch: OnFetch) -> EngineServing:
     return LocalModelVLMServing_llamacpp(**_without_none(given))
 
 
-def sampling_choices(choices: Choices) -> dict[str, Any]:
+def sampling_choices(choices: CaptionOptions) -> dict[str, Any]:
     """What the arguments say of the sampling; None where nothing."""
     return {
         "max_tokens": choices.max_tokens,

@@ -10,16 +10,16 @@ from typing import Any, cast
 
 from dataflow.app.inspect import Note, listing
 from dataflow.app.plan import plan_of
-from dataflow.checks.dataset.report import Quality
+from dataflow.checks.dataset.report import QualityReport
 from dataflow.checks.dataset.scan import Fault
 from dataflow.checks.rules.text import clipped
-from dataflow.checks.suite import Asked, checks_for
+from dataflow.checks.suite import CaptionRequirements, checks_for
 from dataflow.cli.display.live_run import run_shown
-from dataflow.cli.options.caption import Choices
-from dataflow.cli.options.check import CheckChoices
+from dataflow.cli.options.caption import CaptionOptions
+from dataflow.cli.options.check import CheckOptions
 from dataflow.cli.shell.console import say
 from dataflow.core.check import Check
-from dataflow.core.dataset import ListOf, Reader, Shape, Writer
+from dataflow.core.dataset import ListType, Reader, Struct, Writer
 from dataflow.core.errors import RowError, UsageError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
@@ -31,11 +31,11 @@ from dataflow.engine.paths import free_name
 from dataflow.engine.pipeline.intake import numbered
 from dataflow.engine.quality.reject_policy import mark_of
 from dataflow.formats.base.compression import compression_of, ending_of
-from dataflow.formats.base.writing import OutputFile
-from dataflow.formats.caption_patch import FaultyCaptions, MendingWriter, Spot
+from dataflow.formats.base.writing import AtomicFile
+from dataflow.formats.caption_patch import CaptionPatchWriter, CaptionPosition, FaultyCaptions
 from dataflow.formats.coco.annotations import CocoCaptions, CocoCaptionsWriter
-from dataflow.formats.detect import kind_of
-from dataflow.formats.existing_captions import Captioned, is_talk, told_before
+from dataflow.formats.detect import detect_format
+from dataflow.formats.existing_captions import CaptionedDataset, is_talk, told_before
 from dataflow.formats.folder.pictures import FolderReader
 from dataflow.formats.folder.sidecar import SidecarWriter
 from dataflow.formats.registry import open_reader, output_format, writer_for
@@ -48,7 +48,10 @@ _CAPTION = "caption"
 
 
 def fixed(
-    choices: CheckChoices, asked: Asked, data: Captioned, look: Callable[[Note], Quality]
+    choices: CheckOptions,
+    asked: CaptionRequirements,
+    data: CaptionedDataset,
+    look: Callable[[Note], QualityReport],
 ) -> bool:
     """Ask again for the captions that have a fault; returns whether all are sound now.
 
@@ -64,7 +67,7 @@ def fixed(
         UsageError: the arguments contradict each other, or the dataset cannot be written.
         StopRunError: the dataset cannot be read, or the run had to stop.
     """
-    spots: list[Spot] = []
+    spots: list[CaptionPosition] = []
     plan = fixing_plan(choices, data, spots)  # what is wrong with it is told at once
     listed = Path(choices.listed or plan.output.beside(".faults.jsonl"))
     if data.sidecar is not None and listed.exists():
@@ -86,13 +89,15 @@ def fixed(
         plan.serving.cleanup()
 
 
-def _looked_at(look: Callable[[Note], Quality], listed: Path, spots: list[Spot]) -> Quality:
+def _looked_at(
+    look: Callable[[Note], QualityReport], listed: Path, spots: list[CaptionPosition]
+) -> QualityReport:
     """Check the dataset: list each fault in the file `listed`, and where it stands in `spots`."""
 
     def note(faults: Iterable[Fault]) -> None:
         told = list(faults)
         write(told)
-        where = (Spot(f.caption.row, f.caption.column, f.caption.number) for f in told)
+        where = (CaptionPosition(f.caption.row, f.caption.column, f.caption.number) for f in told)
         spots.extend(spot for spot, _ in itertools.groupby(where))  # one may have several faults
 
     with listing(str(listed)) as write:
@@ -113,7 +118,7 @@ def _questions(plan: Plan) -> str:
     return ", ".join(f"“{clipped(question)}”" for question in dict.fromkeys(asked))
 
 
-def _checks(asked: Asked, quality: Quality, plan: Plan) -> list[Check]:
+def _checks(asked: CaptionRequirements, quality: QualityReport, plan: Plan) -> list[Check]:
     """The checks of the new captions; they know those that the dataset has."""
     by_column = cast("_Requests", plan.requests_of).by_column.values()
     if any(prompt.template is not None for requests in by_column for prompt in requests.prompts):
@@ -126,7 +131,9 @@ def _checks(asked: Asked, quality: Quality, plan: Plan) -> list[Check]:
     return [*checks.values()]
 
 
-def fixing_plan(choices: CheckChoices, data: Captioned, spots: Sequence[Spot]) -> Plan:
+def fixing_plan(
+    choices: CheckOptions, data: CaptionedDataset, spots: Sequence[CaptionPosition]
+) -> Plan:
     """The plan of a run that asks for the captions at `spots` again; see `planning.plan_of`.
 
     Args:
@@ -139,9 +146,11 @@ def fixing_plan(choices: CheckChoices, data: Captioned, spots: Sequence[Spot]) -
         StopRunError: the engine cannot be had.
     """
     target = target_of(choices, data)
-    known = {field.name for field in fields(choices)} & {field.name for field in fields(Choices)}
+    known = {field.name for field in fields(choices)} & {
+        field.name for field in fields(CaptionOptions)
+    }
     given = {name: getattr(choices, name) for name in known - {"output", "output_key", "sidecar"}}
-    plan = plan_of(Choices(source=choices.output, output=str(target), **given))
+    plan = plan_of(CaptionOptions(source=choices.output, output=str(target), **given))
     data = replace(data, reader=_whole(choices, data))
     requests = cast("RowRequests", plan.requests_of)
     has_meta = all(f"{column}_meta" in data.names for column in data.columns)
@@ -162,7 +171,7 @@ def fixing_plan(choices: CheckChoices, data: Captioned, spots: Sequence[Spot]) -
     )
 
 
-def target_of(choices: CheckChoices, data: Captioned) -> Path:
+def target_of(choices: CheckOptions, data: CaptionedDataset) -> Path:
     """Where the dataset with its new captions goes, beside which the run's journal lies.
 
     Of sidecars nothing goes there; they are written where they are.
@@ -172,7 +181,7 @@ def target_of(choices: CheckChoices, data: Captioned) -> Path:
     """
     if is_remote(choices.output) or is_remote(choices.fixed or ""):
         raise UsageError("--fix takes and writes datasets of this machine; fetch this one first")
-    source, kind = Path(choices.output), kind_of(choices.output)
+    source, kind = Path(choices.output), detect_format(choices.output)
     if data.sidecar is not None:
         if choices.fixed is not None:
             raise UsageError("the files beside the pictures are fixed where they are: leave -o")
@@ -192,7 +201,7 @@ def target_of(choices: CheckChoices, data: Captioned) -> Path:
     return source.with_name(f"{stem}.fixed{ending}" if ending else f"{stem}-fixed")
 
 
-def _whole(choices: CheckChoices, data: Captioned) -> Reader:
+def _whole(choices: CheckOptions, data: CaptionedDataset) -> Reader:
     """The dataset once more, with all its columns; a row that cannot be read is an error."""
     if isinstance(data.reader, CocoCaptions):
         path = Path(choices.output)
@@ -201,7 +210,7 @@ def _whole(choices: CheckChoices, data: Captioned) -> Reader:
     return open_reader(choices.output, picture_key=choices.image_key, sidecars=sidecars)
 
 
-def _by_column(requests: RowRequests, data: Captioned) -> dict[str, RowRequests]:
+def _by_column(requests: RowRequests, data: CaptionedDataset) -> dict[str, RowRequests]:
     """What asks for the captions of each column.
 
     Raises:
@@ -223,7 +232,7 @@ def _by_column(requests: RowRequests, data: Captioned) -> dict[str, RowRequests]
 class _Requests:
     """Makes the request of each faulty caption; see `Plan.requests_of`."""
 
-    data: Captioned
+    data: CaptionedDataset
     by_column: Mapping[str, RowRequests]
     sampling: Mapping[str, Any]
 
@@ -245,13 +254,13 @@ class _Requests:
 
 
 def _opener(
-    choices: CheckChoices, data: Captioned, target: Path, *, has_meta: bool
+    choices: CheckOptions, data: CaptionedDataset, target: Path, *, has_meta: bool
 ) -> Callable[[Path], Writer]:
     """What opens the writer of the dataset with its new captions."""
     open_inner: Callable[[Path], Writer]
     if isinstance(data.reader, CocoCaptions):
         coco, packed = data.reader, compression_of(target)
-        open_inner = lambda path: CocoCaptionsWriter(OutputFile(path, packed), coco)  # noqa: E731
+        open_inner = lambda path: CocoCaptionsWriter(AtomicFile(path, packed), coco)  # noqa: E731
     elif isinstance(data.reader, FolderReader) and data.reader.sidecars is not None:
         beside = SidecarWriter(data.reader.sidecars, choices.image_key, data.columns[0])
         open_inner = lambda _: beside  # noqa: E731 (nothing is opened)
@@ -265,18 +274,20 @@ def _opener(
 
     def open_writer(path: Path) -> Writer:
         writer = open_inner(path)
-        return MendingWriter(writer, data, key=_CAPTION, writes_all=data.sidecar is None)
+        return CaptionPatchWriter(writer, data, key=_CAPTION, writes_all=data.sidecar is None)
 
     return open_writer
 
 
-def _shapes(data: Captioned, target: Path, *, has_meta: bool) -> dict[str, Shape | ListOf | None]:
+def _shapes(
+    data: CaptionedDataset, target: Path, *, has_meta: bool
+) -> dict[str, Struct | ListType | None]:
     """The columns that get new captions, with their shapes.
 
     Raises:
         UsageError: one holds what Arrow's formats cannot be given anew.
     """
-    found: dict[str, Shape | ListOf | None] = {}
+    found: dict[str, Struct | ListType | None] = {}
     for column in data.columns:
         value = data.first_value(column)
         if ending_of(target) in _TYPED and isinstance(value, (list, dict)) and not _is_texts(value):
@@ -285,9 +296,9 @@ def _shapes(data: Captioned, target: Path, *, has_meta: bool) -> dict[str, Shape
                 "be fixed in this format; write the dataset as .jsonl first"
             )
         is_list = isinstance(value, list)
-        found[column] = ListOf() if is_list else None
+        found[column] = ListType() if is_list else None
         if has_meta:
-            found[f"{column}_meta"] = ListOf(META_SHAPE) if is_list else META_SHAPE
+            found[f"{column}_meta"] = ListType(META_SHAPE) if is_list else META_SHAPE
     return found
 
 

@@ -12,16 +12,21 @@ from rich.progress import Progress
 
 from dataflow.app.checks import given_of, wanted_of
 from dataflow.checks.dataset.near_duplicates import KEPT
-from dataflow.checks.dataset.report import MOST_EXAMPLES, Near, Quality, Report
-from dataflow.checks.dataset.scan import Caption, Fault, Look, Looker
-from dataflow.checks.suite import Asked
+from dataflow.checks.dataset.report import (
+    MOST_EXAMPLES,
+    DatasetReport,
+    NearDuplicateGroups,
+    QualityReport,
+)
+from dataflow.checks.dataset.scan import Caption, ChunkScanner, ChunkStats, Fault
+from dataflow.checks.suite import CaptionRequirements
 from dataflow.cli.display.report import as_json, as_value, show_report
-from dataflow.cli.options.check import CheckChoices
+from dataflow.cli.options.check import CheckOptions
 from dataflow.cli.shell.console import console
 from dataflow.cli.shell.streams import need_stdout, put
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.formats.base.reading import shown
-from dataflow.formats.existing_captions import Captioned, open_captions
+from dataflow.formats.existing_captions import CaptionedDataset, open_captions
 from dataflow.operators.core_vision.preset import preset_of
 from dataflow.operators.core_vision.prompts import Prompt, read_prompts
 from dataflow.operators.core_vision.structured import read_schema
@@ -30,7 +35,7 @@ Note: TypeAlias = Callable[[Iterable[Fault]], None]
 """What faults are handed to, chunk by chunk."""
 
 
-def checked(choices: CheckChoices) -> bool:
+def checked(choices: CheckOptions) -> bool:
     """Check a dataset and show the report; returns whether nothing is wrong.
 
     With ``--fix``, the faulty captions are asked for again, and it returns whether none is left.
@@ -52,7 +57,7 @@ def checked(choices: CheckChoices) -> bool:
         return _told(choices, asked, data, note).is_sound
 
 
-def asked_of(choices: CheckChoices) -> Asked:
+def asked_of(choices: CheckOptions) -> CaptionRequirements:
     """What the captions have to be: as the arguments say, and the preset where they do not.
 
     Raises:
@@ -66,7 +71,9 @@ def asked_of(choices: CheckChoices) -> Asked:
     return preset_of(choices.preset).asked(given_of(choices), asked)
 
 
-def _told(choices: CheckChoices, asked: Asked, data: Captioned, note: Note) -> Quality:
+def _told(
+    choices: CheckOptions, asked: CaptionRequirements, data: CaptionedDataset, note: Note
+) -> QualityReport:
     quality = looked_at(choices, asked, data, note)
     if choices.json:
         put([as_json(quality)])
@@ -75,7 +82,9 @@ def _told(choices: CheckChoices, asked: Asked, data: Captioned, note: Note) -> Q
     return quality
 
 
-def looked_at(choices: CheckChoices, asked: Asked, data: Captioned, note: Note) -> Quality:
+def looked_at(
+    choices: CheckOptions, asked: CaptionRequirements, data: CaptionedDataset, note: Note
+) -> QualityReport:
     """The report; each fault is handed to `note`.
 
     Raises:
@@ -83,12 +92,15 @@ def looked_at(choices: CheckChoices, asked: Asked, data: Captioned, note: Note) 
     """
     kept = KEPT // len(data.columns)
     reports = {
-        name: Report(most_alike=asked.most_alike, near=Near(kept=kept) if choices.near else None)
+        name: DatasetReport(
+            most_alike=asked.most_alike,
+            near=NearDuplicateGroups(kept=kept) if choices.near else None,
+        )
         for name in data.columns
     }
-    quality = Quality(shown(choices.output), reports)
+    quality = QualityReport(shown(choices.output), reports)
     has_near = any(report.near is not None for report in reports.values())
-    looks = Looker(asked, with_near=has_near).all(
+    looks = ChunkScanner(asked, with_near=has_near).all(
         captions_of(data, choices, quality), processes=choices.processes or os.cpu_count() or 1
     )
     count = data.reader.count()
@@ -100,7 +112,9 @@ def looked_at(choices: CheckChoices, asked: Asked, data: Captioned, note: Note) 
     return quality
 
 
-def captions_of(data: Captioned, choices: CheckChoices, quality: Quality) -> Iterator[Caption]:
+def captions_of(
+    data: CaptionedDataset, choices: CheckOptions, quality: QualityReport
+) -> Iterator[Caption]:
     """The captions of a dataset; its rows are counted in `quality`.
 
     Raises:
@@ -126,7 +140,7 @@ def captions_of(data: Captioned, choices: CheckChoices, quality: Quality) -> Ite
                 )
 
 
-def _prompts(choices: CheckChoices, data: Captioned) -> dict[str, tuple[str, ...]]:
+def _prompts(choices: CheckOptions, data: CaptionedDataset) -> dict[str, tuple[str, ...]]:
     """What was asked for each column, as far as the arguments tell."""
     own = (
         {}
@@ -143,7 +157,7 @@ def _prompts(choices: CheckChoices, data: Captioned) -> dict[str, tuple[str, ...
     return found
 
 
-def opened(choices: CheckChoices) -> Captioned:
+def opened(choices: CheckOptions) -> CaptionedDataset:
     """The dataset.
 
     Raises:
@@ -182,8 +196,8 @@ def _line(fault: Fault) -> str:
 
 
 def _watched(
-    looks: Iterable[tuple[list[Caption], Look]], total: int | None
-) -> Iterator[tuple[list[Caption], Look]]:
+    looks: Iterable[tuple[list[Caption], ChunkStats]], total: int | None
+) -> Iterator[tuple[list[Caption], ChunkStats]]:
     """`looks`, with a bar for a person who watches."""
     with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
         task = bar.add_task("checking", total=total)

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from dataflow.cli.options.caption import Choices
+from dataflow.cli.options.caption import CaptionOptions
 from dataflow.cli.options.output import ExistingCaption
 from dataflow.cli.options.source import OnBadRow
 from dataflow.cli.shell.console import say
@@ -15,20 +15,20 @@ from dataflow.core.dataset import FIRST_ROWS, Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
 from dataflow.core.text import shown_url
 from dataflow.engine.columns import Column
-from dataflow.engine.paths import stand_in, true_place
+from dataflow.engine.paths import escaped_name, resolved_path
 from dataflow.formats.base.column_probe import not_there
 from dataflow.formats.base.compression import ending_of
-from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.json_values import cell
 from dataflow.formats.base.reading import told
-from dataflow.formats.detect import is_among, is_shard, kind_of
-from dataflow.formats.folder.sidecar import FIELD, Sidecars, SidecarWriter
-from dataflow.formats.folder.sidecar_backup import Originals
+from dataflow.formats.detect import detect_format, is_among, is_shard
+from dataflow.formats.folder.sidecar import FIELD, SidecarFiles, SidecarWriter
+from dataflow.formats.folder.sidecar_backup import SidecarBackup
 from dataflow.formats.many.split_output import part_name, parts_of
 from dataflow.formats.output_formats import check_named, usual_ending
-from dataflow.formats.patterns.glob_filter import Pick, split_pattern
+from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
 from dataflow.formats.registry import is_folder, open_reader, output_format, writer_for
-from dataflow.remote.path import Place, RemotePath, is_remote, is_url, place_of
+from dataflow.remote.path import AnyPath, RemotePath, is_remote, is_url, to_path
 from dataflow.serving.base.conversation import DEFAULT_QUESTION
 
 WRITABLE = ("s3", "gs")
@@ -38,7 +38,7 @@ BESIDE = (".errors.jsonl", ".journal", ".lock", ".originals")
 """Endings of what lies beside an output and is its own."""
 
 
-def target_of(choices: Choices) -> Path:
+def target_of(choices: CaptionOptions) -> Path:
     """The output, beside which the journal lies.
 
     Raises:
@@ -65,23 +65,23 @@ def target_of(choices: Choices) -> Path:
         )
     if choices.journal is not None:
         raise UsageError("--journal is about outputs at a URL; beside a file the journal lies")
-    target = true_place(
+    target = resolved_path(
         _default_target(choices) if choices.output is None else Path(choices.output)
     )
     _check(choices, target)
     return target
 
 
-def _stand_in(choices: Choices, place: RemotePath) -> Path:
+def _stand_in(choices: CaptionOptions, place: RemotePath) -> Path:
     """Beside what path of this machine the journal of an output at a URL lies."""
     if choices.journal is not None and is_url(choices.journal):
         raise UsageError("--journal takes a folder of this machine")
-    target = stand_in(place, None if choices.journal is None else Path(choices.journal))
+    target = escaped_name(place, None if choices.journal is None else Path(choices.journal))
     if place.scheme not in WRITABLE:
         raise UsageError(f"{place}: only s3:// and gs:// can be written; choose another output")
     if choices.push_to_hub is not None:
         raise UsageError("--push-to-hub takes an output of this machine; choose another -o")
-    if place_of(choices.source) == place:
+    if to_path(choices.source) == place:
         raise UsageError(f"{place} is the input itself; choose another output")
     with told(place):
         _check_apart(choices, place)
@@ -90,19 +90,19 @@ def _stand_in(choices: Choices, place: RemotePath) -> Path:
         with told(place):
             there = parts_of(place) if choices.rows_per_file else [place][: place.exists()]
         _refuse(there)
-    return true_place(target)
+    return resolved_path(target)
 
 
-def place_of_output(choices: Choices, target: Path) -> Place:
+def place_of_output(choices: CaptionOptions, target: Path) -> AnyPath:
     """Where the finished output goes: `target`, or the URL for which it stands."""
     is_url = choices.output is not None and is_remote(choices.output)
     return RemotePath(choices.output or "") if is_url else target
 
 
-def _default_target(choices: Choices) -> Path:
+def _default_target(choices: CaptionOptions) -> Path:
     name = choices.output_format
     ending = None if name is None else f".captions{usual_ending(name)}"
-    if kind_of(choices.source) in {"hf", "ms"}:
+    if detect_format(choices.source) in {"hf", "ms"}:
         stem = choices.source.split(":")[1].rpartition("/")[2]
         return Path(stem + (ending or ".captions.parquet"))
     return _beside_source(choices.source, ending or _default_ending(choices.source))
@@ -120,10 +120,10 @@ def _beside_source(source: str, ending: str) -> Path:
 
 def _default_ending(source: str) -> str:
     """Pictures that stand in the data stay in a format that holds them."""
-    kind = kind_of(source) or ("webdataset" if is_shard(str(place_of(source))) else None)
+    kind = detect_format(source) or ("webdataset" if is_shard(str(to_path(source))) else None)
     if kind is None:
         return ".captions.jsonl"
-    place = place_of(source)
+    place = to_path(source)
     if not place.exists():
         raise UsageError(f"{source} stands for several files; name the output with -o")
     if kind == "files":
@@ -134,7 +134,7 @@ def _default_ending(source: str) -> str:
     return ".captions.parquet" if kind == "parquets" else "-captions"
 
 
-def format_of(choices: Choices, target: Place) -> str | None:
+def format_of(choices: CaptionOptions, target: AnyPath) -> str | None:
     """The output's format by name, where its ending does not tell.
 
     Raises:
@@ -146,7 +146,7 @@ def format_of(choices: Choices, target: Place) -> str | None:
     return choices.output_format
 
 
-def _check(choices: Choices, target: Path) -> None:
+def _check(choices: CaptionOptions, target: Path) -> None:
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise UsageError(f"{target} is no regular file; choose another output")
     if choices.push_to_hub is not None and ending_of(target) != ".parquet":
@@ -166,9 +166,9 @@ def _check(choices: Choices, target: Path) -> None:
         _refuse(there)
 
 
-def _check_apart(choices: Choices, target: Place) -> None:
+def _check_apart(choices: CaptionOptions, target: AnyPath) -> None:
     """Neither what is written nor the former parts, which will go, may be what is read."""
-    source, kind = place_of(choices.source), kind_of(choices.source)
+    source, kind = to_path(choices.source), detect_format(choices.source)
     files = [target]
     if choices.rows_per_file:
         files = [part_name(target, 0, 1), *parts_of(target)]
@@ -178,13 +178,13 @@ def _check_apart(choices: Choices, target: Place) -> None:
             raise UsageError(f"{file} would be one of the files of {source}; choose another output")
 
 
-def _is_same(file: Place, source: Place) -> bool:
+def _is_same(file: AnyPath, source: AnyPath) -> bool:
     if isinstance(file, Path) and isinstance(source, Path):
         return file.exists() and source.exists() and file.samefile(source)
     return file == source
 
 
-def _refuse(there: Sequence[Place]) -> None:
+def _refuse(there: Sequence[AnyPath]) -> None:
     if there:
         raise UsageError(
             f"{there[0]} exists and no former run made it; choose another output with -o, or "
@@ -192,7 +192,7 @@ def _refuse(there: Sequence[Place]) -> None:
         )
 
 
-def reader_of(choices: Choices, target: Path) -> Reader:
+def reader_of(choices: CaptionOptions, target: Path) -> Reader:
     """The dataset.
 
     Raises:
@@ -210,21 +210,21 @@ def reader_of(choices: Choices, target: Path) -> Reader:
         raise UsageError(error.message) from error
 
 
-def _pick(choices: Choices) -> Pick:
-    return Pick(tuple(choices.include or ()), tuple(choices.exclude or ()))
+def _pick(choices: CaptionOptions) -> GlobFilter:
+    return GlobFilter(tuple(choices.include or ()), tuple(choices.exclude or ()))
 
 
-def _sidecars(choices: Choices, target: Path) -> Sidecars | None:
+def _sidecars(choices: CaptionOptions, target: Path) -> SidecarFiles | None:
     if choices.sidecar is None:
         return None
     existing = choices.existing or ExistingCaption.skip
     originals = None
     if existing is not ExistingCaption.skip:
-        originals = Originals(target.with_name(target.name + ".originals"), _run(choices))
-    return Sidecars(choices.sidecar, existing.value, choices.output_key, originals)
+        originals = SidecarBackup(target.with_name(target.name + ".originals"), _run(choices))
+    return SidecarFiles(choices.sidecar, existing.value, choices.output_key, originals)
 
 
-def _run(choices: Choices) -> str:
+def _run(choices: CaptionOptions) -> str:
     """What determines the captions and what becomes of them, as a digest."""
     model = choices.model, choices.vllm, choices.max_tokens, choices.temperature, choices.seed
     asked = choices.prompt or choices.prompt_template, choices.system_prompt or "", choices.max_side
@@ -235,7 +235,7 @@ def _run(choices: Choices) -> str:
 
 
 def writer_of(
-    choices: Choices, target: Place, reader: Reader, added: Columns
+    choices: CaptionOptions, target: AnyPath, reader: Reader, added: Columns
 ) -> Callable[[Path], Writer]:
     """What opens the writer of rows to which the columns `added` are added.
 
@@ -266,33 +266,35 @@ def writer_of(
     )
 
 
-def _choice(choices: Choices) -> FieldChoice:
+def _choice(choices: CaptionOptions) -> FieldFilter:
     both = sorted({*(choices.keep or ())} & {*(choices.drop or ())})
     if both:
         raise UsageError(f"--keep {both[0]} and --drop {both[0]} contradict; leave out one of them")
     keep = None if choices.keep is None else frozenset(choices.keep)
-    return FieldChoice(keep, frozenset(choices.drop or ()))
+    return FieldFilter(keep, frozenset(choices.drop or ()))
 
 
-def may_replace(choices: Choices, columns: Sequence[Column]) -> bool:
+def may_replace(choices: CaptionOptions, columns: Sequence[Column]) -> bool:
     """Whether the rows may have columns of the new ones' names."""
     is_dropped = all(name in (choices.drop or ()) for column in columns for name in column.holds)
     return choices.overwrite_column or choices.sidecar is not None or is_dropped
 
 
-def files_of(choices: Choices, target: Place) -> list[Any]:
+def files_of(choices: CaptionOptions, target: AnyPath) -> list[Any]:
     """The files of the finished output."""
     return parts_of(target) if choices.rows_per_file else [target]
 
 
 def captions_of(
-    choices: Choices, target: Place, columns: Sequence[Column]
+    choices: CaptionOptions, target: AnyPath, columns: Sequence[Column]
 ) -> Iterator[tuple[str, str, str | None]]:
     """Each picture or row of the finished output, a column, and a caption in it."""
     key = choices.image_key
     names = {name: column.n for column in columns for name in column.holds}
     if choices.sidecar is not None:
-        readable = Sidecars(choices.sidecar, ExistingCaption.overwrite.value, choices.output_key)
+        readable = SidecarFiles(
+            choices.sidecar, ExistingCaption.overwrite.value, choices.output_key
+        )
         pick = _pick(choices)
         readers = [open_reader(choices.source, picture_key=key, pick=pick, sidecars=readable)]
         names = {FIELD: 1}
@@ -308,7 +310,7 @@ def captions_of(
                     yield picture, name, None if one is None else cell(one)
 
 
-def described(choices: Choices, target: Place) -> str:
+def described(choices: CaptionOptions, target: AnyPath) -> str:
     """Where the captions are, for people."""
     if choices.sidecar is not None:
         return f"*{choices.sidecar} beside the pictures"

@@ -16,32 +16,32 @@ from dataflow.app.prompts import prompts_of
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.cli.display.run import fetch_shown_in
-from dataflow.cli.options.budget import SpendingChoices
-from dataflow.cli.options.caption import Choices
-from dataflow.cli.options.run import RunningChoices
+from dataflow.cli.options.budget import BudgetOptions
+from dataflow.cli.options.caption import CaptionOptions
+from dataflow.cli.options.run import RunOptions
 from dataflow.cli.shell.byte_size import bytes_of
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import EngineServing
+from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column, added_columns
-from dataflow.engine.job import Ceiling, Output, Plan, Stamp
+from dataflow.engine.job import Output, Plan, PlanFingerprint, SpendLimit
 from dataflow.engine.paths import files_at
 from dataflow.engine.progress import Progress
 from dataflow.formats.many.split_output import parts_of
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt, check_prompts, presets_of
 from dataflow.operators.core_vision.request_builder import RowRequests
-from dataflow.remote.path import Place, RemotePath, is_url, place_of, server_of
+from dataflow.remote.path import AnyPath, RemotePath, is_url, server_of, to_path
 
 _MAKING = [
     field.name
-    for field in fields(Choices)
-    if field.name not in {f.name for how in (RunningChoices, SpendingChoices) for f in fields(how)}
+    for field in fields(CaptionOptions)
+    if field.name not in {f.name for how in (RunOptions, BudgetOptions) for f in fields(how)}
 ]
 """The arguments that make the plan; the others only say how it is carried out."""
 
 
-def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
+def plan_of(choices: CaptionOptions, *, needs_key: bool = True) -> Plan:
     """The plan that the arguments ask for; nothing is started, fetched or written yet.
 
     Args:
@@ -92,11 +92,11 @@ def plan_of(choices: Choices, *, needs_key: bool = True) -> Plan:
 
 
 def _stamp(
-    choices: Choices, reader: Reader, prompts: Sequence[Prompt], serving: EngineServing
-) -> Stamp | None:
+    choices: CaptionOptions, reader: Reader, prompts: Sequence[Prompt], serving: AsyncServing
+) -> PlanFingerprint | None:
     """All that the plan is made of, where that is files, the arguments and what they name."""
     parts = getattr(reader, "files", None)
-    paths = [place_of(choices.source)] if parts is None else [part.path for part in parts]
+    paths = [to_path(choices.source)] if parts is None else [part.path for part in parts]
     if len(paths) > 1 and isinstance(paths[0], RemotePath):
         return None  # to ask for each would take longer than it saves
     files = [(str(path), _version(path)) for path in paths]
@@ -106,10 +106,10 @@ def _stamp(
     settings = sorted(serving.settings().items())
     text = repr((__version__, Path.cwd(), files, chosen, prompts, settings))
     digest = blake2b(text.encode("utf-8", "backslashreplace")).hexdigest()
-    return Stamp(digest, reader.folder())
+    return PlanFingerprint(digest, reader.folder())
 
 
-def _version(source: Place) -> tuple[object, ...] | None:
+def _version(source: AnyPath) -> tuple[object, ...] | None:
     """What tells that a file has changed; None where nothing does, or it is no file."""
     if not source.is_file():
         return None
@@ -120,7 +120,7 @@ def _version(source: Place) -> tuple[object, ...] | None:
     return status.st_size, status.st_mtime_ns, status.st_ino
 
 
-def _limits(choices: Choices) -> Limits:
+def _limits(choices: CaptionOptions) -> Limits:
     if choices.image_cache is not None and is_url(choices.image_cache):
         raise UsageError("--image-cache takes a folder of this machine")
     limits = Limits(
@@ -137,16 +137,20 @@ def _limits(choices: Choices) -> Limits:
     return replace(limits, image_cache_max=bytes_of(choices.image_cache_max, "--image-cache-max"))
 
 
-def _price(choices: Choices, serving: EngineServing, *, live: bool = False) -> Price | NoPrice:
+def _price(
+    choices: CaptionOptions, serving: AsyncServing, *, live: bool = False
+) -> Price | NoPrice:
     return price_for(serving, price_in=choices.price_in, price_out=choices.price_out, live=live)
 
 
-def _ceiling(choices: Choices) -> Ceiling:
+def _ceiling(choices: CaptionOptions) -> SpendLimit:
     cost = None if choices.max_cost is None else Decimal(str(choices.max_cost))
-    return Ceiling(cost, choices.max_tokens_total)
+    return SpendLimit(cost, choices.max_tokens_total)
 
 
-def _output(choices: Choices, target: Path, reader: Reader, columns: Sequence[Column]) -> Output:
+def _output(
+    choices: CaptionOptions, target: Path, reader: Reader, columns: Sequence[Column]
+) -> Output:
     place = place_of_output(choices, target)
     return Output(
         target,
@@ -159,7 +163,7 @@ def _output(choices: Choices, target: Path, reader: Reader, columns: Sequence[Co
     )
 
 
-def _requests(choices: Choices, reader: Reader, prompts: Sequence[Prompt]) -> RowRequests:
+def _requests(choices: CaptionOptions, reader: Reader, prompts: Sequence[Prompt]) -> RowRequests:
     return RowRequests(
         folders=[reader.folder(), os.curdir],
         system_prompt=choices.system_prompt or "",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dataflow.app.engine import sampling_choices
-from dataflow.cli.options.caption import Choices
+from dataflow.cli.options.caption import CaptionOptions
 from dataflow.cli.options.prompt import SchemaForm
 from dataflow.core.errors import UsageError
 from dataflow.formats.folder.sidecar import FIELD
@@ -17,7 +17,7 @@ PLACE = "{existing}"
 """Where the caption that is there already goes in a prompt."""
 
 
-def prompts_of(choices: Choices) -> tuple[Prompt, ...]:
+def prompts_of(choices: CaptionOptions) -> tuple[Prompt, ...]:
     """What is asked, one prompt for each column of captions.
 
     Raises:
@@ -54,7 +54,7 @@ def prompts_of(choices: Choices) -> tuple[Prompt, ...]:
     )
 
 
-def _from_file(choices: Choices, path: str) -> tuple[Prompt, ...]:
+def _from_file(choices: CaptionOptions, path: str) -> tuple[Prompt, ...]:
     if choices.prompt is not None or choices.prompt_template is not None:
         raise UsageError("--prompt-file names the questions already; leave out the others")
     if choices.n != 1:
@@ -72,7 +72,7 @@ def _from_file(choices: Choices, path: str) -> tuple[Prompt, ...]:
     return tuple(_over_preset(prompt, choices) for prompt in read_prompts(path))
 
 
-def _over_preset(prompt: Prompt, choices: Choices) -> Prompt:
+def _over_preset(prompt: Prompt, choices: CaptionOptions) -> Prompt:
     """`prompt`, where what the command line says wins over its preset, but not over its own."""
     if prompt.preset is None:
         return prompt
@@ -80,12 +80,12 @@ def _over_preset(prompt: Prompt, choices: Choices) -> Prompt:
     return replace(prompt, system=system, sampling={**_sampling(choices), **prompt.sampling})
 
 
-def _sampling(choices: Choices) -> dict[str, Any]:
+def _sampling(choices: CaptionOptions) -> dict[str, Any]:
     """What the command line says of the sampling."""
     return {name: value for name, value in sampling_choices(choices).items() if value is not None}
 
 
-def _template(choices: Choices) -> Any:
+def _template(choices: CaptionOptions) -> Any:
     """What makes a row's prompt of its fields; None where it is the same for all."""
     if choices.prompt_template is not None:
         return choices.prompt_template

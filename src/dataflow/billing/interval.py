@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class Interval:
     """From `low` to `high`; the bounds of a sum are the sums of the bounds, so that they hold."""
 
     low: float
@@ -16,14 +16,14 @@ class Span:
     high: float
 
     @classmethod
-    def exactly(cls, value: float) -> Span:
+    def exactly(cls, value: float) -> Interval:
         """A number that is known."""
         return cls(value, value, value)
 
     @classmethod
     def of_mean(
         cls, values: Sequence[float], population: float = math.inf, *, spread: float = 0.0
-    ) -> Span:
+    ) -> Interval:
         """The mean of a population, of which `values` are a fair sample.
 
         Two standard errors to each side; more for few values, since Student's t at 95 % lies
@@ -49,14 +49,14 @@ class Span:
         error = math.sqrt(variance / count * (1 - count / population)) * (2 + 8 / (count - 1))
         return cls(max(0.0, mean - error), mean, mean + error)
 
-    def __add__(self, other: Span) -> Span:
-        return Span(self.low + other.low, self.likely + other.likely, self.high + other.high)
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(self.low + other.low, self.likely + other.likely, self.high + other.high)
 
-    def __mul__(self, other: Span | float) -> Span:
-        if not isinstance(other, Span):
-            other = Span.exactly(other)
-        return Span(self.low * other.low, self.likely * other.likely, self.high * other.high)
+    def __mul__(self, other: Interval | float) -> Interval:
+        if not isinstance(other, Interval):
+            other = Interval.exactly(other)
+        return Interval(self.low * other.low, self.likely * other.likely, self.high * other.high)
 
-    def within(self, error: float) -> Span:
+    def within(self, error: float) -> Interval:
         """The same, where the truth may be up to ``1 + error`` times as much, or as little."""
-        return Span(self.low / (1 + error), self.likely, self.high * (1 + error))
+        return Interval(self.low / (1 + error), self.likely, self.high * (1 + error))

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from dataflow.billing.price import FREE, NoPrice, Price, Rates
 from dataflow.core.batch import BatchServing
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import EngineServing
+from dataflow.core.serving import AsyncServing
 
 _CURE = "give --price-in and --price-out"
 _BATCH = {"processing": "batch"}
@@ -26,7 +26,7 @@ _NOT_BY_TOKENS = ("requests_kcount", "input_image_mtok", "output_reasoning_mtok"
 
 
 def price_for(
-    serving: EngineServing,
+    serving: AsyncServing,
     *,
     price_in: float | None = None,
     price_out: float | None = None,
@@ -110,7 +110,7 @@ def _given(price_in: float | None, price_out: float | None) -> Price | None:
     return Price(Rates(prompt, prompt, completion), "as given")
 
 
-def _listed_for(serving: EngineServing, *, in_batches: bool) -> Price | NoPrice:
+def _listed_for(serving: AsyncServing, *, in_batches: bool) -> Price | NoPrice:
     if not serving.api_urls:
         return NoPrice(f"what {serving.model} costs is not known; {_CURE}")
     found = [listed_price(url, serving.model, in_batches=in_batches) for url in serving.api_urls]

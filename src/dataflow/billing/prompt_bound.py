@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dataflow.billing.token_rules import family_of
+from dataflow.billing.token_rules import token_rule_of
 from dataflow.core.picture import Picture
 from dataflow.core.request import Request
 
@@ -36,7 +36,7 @@ FRAME_TOKENS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
+class RequestSize:
     """How large a request is.
 
     Attributes:
@@ -52,11 +52,11 @@ class Size:
     ruled: int = 0
 
 
-def size_of(request: Request, pictures: Sequence[Picture], model: str) -> Size:
+def size_of(request: Request, pictures: Sequence[Picture], model: str) -> RequestSize:
     """The size of `request` with its loaded `pictures`, for the model of this name."""
-    family = family_of(model)
+    family = token_rule_of(model)
     texts = (part for turn in request.turns for part in turn.parts if isinstance(part, str))
-    return Size(
+    return RequestSize(
         sum(len(text.encode("utf-8", "replace")) for text in texts),
         len(pictures),
         sum(picture.width * picture.height for picture in pictures),
@@ -70,10 +70,10 @@ class PromptBound:
     def __init__(self) -> None:
         self._counts = 0
         self._most = 0
-        self._largest = Size(1, 1, 1)
+        self._largest = RequestSize(1, 1, 1)
         self._times_general = 0.0
 
-    def most(self, size: Size) -> int:
+    def most(self, size: RequestSize) -> int:
         """Tokens that a request of `size` reads at most."""
         general = _general(size)
         if self._times_general > 1:  # a server that counts more than anybody else
@@ -90,20 +90,20 @@ class PromptBound:
         learned = int(MARGIN * self._most * times) + 1
         return max(size.ruled, min(learned, general))
 
-    def learn(self, size: Size, prompt_tokens: int) -> None:
+    def learn(self, size: RequestSize, prompt_tokens: int) -> None:
         """A request of `size` has read so many."""
         self._counts += 1
         self._most = max(self._most, prompt_tokens)
         self._times_general = max(self._times_general, prompt_tokens / _general(size))
         largest = self._largest
-        self._largest = Size(
+        self._largest = RequestSize(
             max(largest.text, size.text),
             max(largest.pictures, size.pictures),
             max(largest.pixels, size.pixels),
         )
 
 
-def _general(size: Size) -> int:
+def _general(size: RequestSize) -> int:
     any_model = size.pictures * PICTURE_TOKENS + size.pixels // PIXELS_PER_TOKEN
     # GPT-4o mini counts more than the general bound, and Gemini where a picture is a thin strip
     return FRAME_TOKENS + size.text + max(any_model, size.ruled)

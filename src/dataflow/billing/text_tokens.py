@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dataflow.billing.interval import Span
+from dataflow.billing.interval import Interval
 
-_WORDS = Span.exactly(0.22).within(0.35)  # tokens a character: ASCII letters, digits, blanks
-_MARKS = Span.exactly(0.5).within(0.6)  # the rest of ASCII
-_IDEOGRAPHS = Span.exactly(0.85).within(0.6)  # Chinese, Japanese, Korean
-_OTHERS = Span.exactly(0.45).within(1.6)
+_WORDS = Interval.exactly(0.22).within(0.35)  # tokens a character: ASCII letters, digits, blanks
+_MARKS = Interval.exactly(0.5).within(0.6)  # the rest of ASCII
+_IDEOGRAPHS = Interval.exactly(0.85).within(0.6)  # Chinese, Japanese, Korean
+_OTHERS = Interval.exactly(0.45).within(1.6)
 _FIRST_IDEOGRAPH = "\u2e80"  # Unicode: CJK Radicals Supplement and what follows
 
-_AROUND_TURN = Span(2, 4, 8)
-_AROUND_ALL = Span(1, 3, 30)  # some chat templates put in a system message of their own
+_AROUND_TURN = Interval(2, 4, 8)
+_AROUND_ALL = Interval(1, 3, 30)  # some chat templates put in a system message of their own
 
 
-def text_tokens(texts: Iterable[str], turns: int) -> Span:
+def text_tokens(texts: Iterable[str], turns: int) -> Interval:
     """Tokens of a conversation's texts with what a chat template puts around them.
 
     Args:

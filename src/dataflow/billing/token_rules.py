@@ -35,7 +35,7 @@ _TRANSFORMERS = "https://github.com/huggingface/transformers/tree/main/src/trans
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class TokenRule:
     """Models that share a rule.
 
     Attributes:
@@ -57,8 +57,8 @@ class Family:
     error: float = 0.02
 
 
-def _tiles(name: str, pattern: str, base: int, tile: int, tokens: int) -> Family:
-    return Family(
+def _tiles(name: str, pattern: str, base: int, tile: int, tokens: int) -> TokenRule:
+    return TokenRule(
         name,
         pattern,
         partial(openai_tiles, base=base, tile=tile),
@@ -77,9 +77,9 @@ def _patches(
     budget: int | None = 1536,
     max_side: int = 2048,
     error: float = 0.02,
-) -> Family:
+) -> TokenRule:
     limit = "" if budget is None else f", at most {budget:,} and {max_side:,} pixels a side"
-    return Family(
+    return TokenRule(
         name,
         pattern,
         partial(openai_patches, multiplier=multiplier, budget=budget, max_side=max_side),
@@ -92,8 +92,8 @@ def _patches(
 
 def _claude(
     name: str, pattern: str, max_side: int, budget: int, example: tuple[int, int, int]
-) -> Family:
-    return Family(
+) -> TokenRule:
+    return TokenRule(
         name,
         pattern,
         partial(claude_patches, max_side=max_side, budget=budget),
@@ -105,8 +105,8 @@ def _claude(
 
 def _qwen(
     name: str, pattern: str, patch: int, pixels: tuple[int, int], example: tuple[int, int, int]
-) -> Family:
-    return Family(
+) -> TokenRule:
+    return TokenRule(
         name,
         pattern,
         partial(qwen_patches, patch=patch, min_pixels=pixels[0], max_pixels=pixels[1]),
@@ -122,7 +122,7 @@ _CLAUDE_OLD = (
 )
 _CLAUDE_NEW = r"claude-\w+-(4[-.][7-9]|[5-9]([-.]\d)?)(-\d{8}|-latest)?"
 
-FAMILIES = (
+TOKEN_RULES = (
     _tiles("GPT-4o mini", rf"gpt-4o-mini{_DATE}", 2833, 5667, 36835),
     _tiles("GPT-4o, 4.1, 4.5", rf"(chat)?gpt-(4o|4\.1|4\.5-preview){_DATE}", 85, 170, 1105),
     _tiles("GPT-5", rf"gpt-5(-chat)?{_DATE}", 70, 140, 910),
@@ -155,7 +155,7 @@ FAMILIES = (
     ),
     _claude("Claude 4.7 and later", _CLAUDE_NEW, 2576, 4784, (1920, 1080, 2691)),
     _claude("Claude 3 to 4.6", _CLAUDE_OLD, 1568, 1568, (1920, 1080, 1560)),
-    Family(
+    TokenRule(
         "Gemini 2",
         r"gemini-2\.[05]-(pro|flash|flash-lite)(-.*)?",
         gemini_tiles,
@@ -164,7 +164,7 @@ FAMILIES = (
         (960, 540, 1548),
         error=0.5,
     ),
-    Family(
+    TokenRule(
         "Gemini 3",
         r"gemini-3(\.\d)?-(pro|flash|flash-lite)(-.*)?",
         partial(same_for_all, tokens=1120),
@@ -181,7 +181,7 @@ FAMILIES = (
         (1024, 768, 1001),
     ),
     _qwen("Qwen3-VL, Qwen3.5", r"qwen3(-vl|\.5)-.*", 32, (65_536, 16_777_216), (1024, 768, 770)),
-    Family(
+    TokenRule(
         "Pixtral",
         r"pixtral-.*",
         partial(pixtral_patches, patch=16, max_side=1024),
@@ -189,7 +189,7 @@ FAMILIES = (
         _MISTRAL,
         (1024, 768, 3120),
     ),
-    Family(
+    TokenRule(
         "Mistral Small 3.1, 3.2",
         r"mistral-small-(3\.[12]|2503|2506)(-.*)?",
         partial(pixtral_patches, patch=28, max_side=1540),
@@ -197,7 +197,7 @@ FAMILIES = (
         _MISTRAL,
         (1024, 768, 1064),
     ),
-    Family(
+    TokenRule(
         "InternVL 2, 2.5, 3",
         r"internvl(2|2_5|3)-.*",
         internvl_tiles,
@@ -205,7 +205,7 @@ FAMILIES = (
         "https://huggingface.co/OpenGVLab/InternVL3-8B",
         (1024, 768, 3330),
     ),
-    Family(
+    TokenRule(
         "Llama 4",
         r"llama-4-.*",
         llama4_tiles,
@@ -213,7 +213,7 @@ FAMILIES = (
         _TRANSFORMERS + "llama4",
         (1024, 768, 1887),
     ),
-    Family(
+    TokenRule(
         "LLaVA 1.5",
         r"llava-(v)?1\.5-.*",
         partial(same_for_all, tokens=576),
@@ -221,7 +221,7 @@ FAMILIES = (
         _TRANSFORMERS + "llava",
         (1024, 768, 576),
     ),
-    Family(
+    TokenRule(
         "Gemma 3",
         r"gemma-3-(4|12|27)b-.*",
         partial(same_for_all, tokens=258),
@@ -234,11 +234,11 @@ FAMILIES = (
 
 
 @functools.cache
-def family_of(model: str) -> Family | None:
+def token_rule_of(model: str) -> TokenRule | None:
     """The family of a model, by its name at a server or on the hub; None for an unknown one.
 
     An owner before a slash, a fine-tune's ``ft:``, and a route's suffix after a colon do not
     matter; neither does case.
     """
     plain = model.lower().removeprefix("ft:").partition(":")[0].rpartition("/")[2]
-    return next((f for f in FAMILIES if re.fullmatch(f.pattern, plain)), None)
+    return next((f for f in TOKEN_RULES if re.fullmatch(f.pattern, plain)), None)

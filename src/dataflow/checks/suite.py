@@ -29,7 +29,7 @@ KINDS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class CaptionRequirements:
     """What captions have to be.
 
     Attributes:
@@ -69,7 +69,7 @@ class Asked:
     schema: Mapping[str, Any] | None = None
 
 
-def checks_for(asked: Asked) -> dict[str, Check]:
+def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
     """The checks for what is asked, by the kind of their verdicts; the surest come first.
 
     Raises:
@@ -101,7 +101,7 @@ def checks_for(asked: Asked) -> dict[str, Check]:
     return {kind: check for kind, check in found.items() if kind not in asked.leave_out}
 
 
-def _length(asked: Asked) -> dict[str, Check]:
+def _length(asked: CaptionRequirements) -> dict[str, Check]:
     units = ("words", "sentences", "characters")
     names = [f"{side}_{unit}" for unit in units for side in ("min", "max")]
     bounds = {name: getattr(asked, name) for name in names}

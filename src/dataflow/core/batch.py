@@ -1,7 +1,7 @@
 """The seam between the batch road and the servings that take many requests in one file.
 
 A batch is a file of requests that a server answers within hours, at a lower price. What a server
-must offer is `BatchDesk`: files go up, batches are made of them and looked at, files come down.
+must offer is `BatchApi`: files go up, batches are made of them and looked at, files come down.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from typing import Protocol, TypeAlias
 from dataflow.core.errors import DataflowError, UsageError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import EngineServing
+from dataflow.core.serving import AsyncServing
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 """The states of a batch that is no longer worked on."""
 
-Answer: TypeAlias = "tuple[str, Reply | DataflowError]"
+BatchResult: TypeAlias = "tuple[str, Reply | DataflowError]"
 """One request's custom id, and what came of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Batching:
+class BatchOptions:
     """How requests are put into batches.
 
     Attributes:
@@ -85,7 +85,7 @@ class BatchState:
         return self.status in ENDED
 
 
-class BatchDesk(Protocol):
+class BatchApi(Protocol):
     """An open connection to a server that takes batches.
 
     Each method makes one attempt. All raise `TryAgainError` where a later attempt may go well,
@@ -127,20 +127,20 @@ class BatchDesk(Protocol):
         """Have the server stop working on it; what it has answered is kept."""
         ...
 
-    def answers(self, file: str) -> AsyncIterator[Answer]:
+    def answers(self, file: str) -> AsyncIterator[BatchResult]:
         """What came of each request in an output or error file, in the server's order."""
         ...
 
 
-class BatchServing(EngineServing):
+class BatchServing(AsyncServing):
     """A serving that takes requests in batches.
 
     Attributes:
         batching: How requests are put into batches.
     """
 
-    batching: Batching
+    batching: BatchOptions
 
     @abstractmethod
-    def connect_batches(self) -> AbstractAsyncContextManager[BatchDesk]:
+    def connect_batches(self) -> AbstractAsyncContextManager[BatchApi]:
         """Open the desk for the running event loop."""

@@ -28,7 +28,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Context:
+class CheckContext:
     """What is known about a text besides itself; of a finished dataset that may be nothing.
 
     Attributes:
@@ -42,14 +42,14 @@ class Context:
     pictures: tuple[ImageRef, ...] = ()
 
 
-Check: TypeAlias = Callable[[str, Context], "Verdict | None"]
+Check: TypeAlias = Callable[[str, CheckContext], "Verdict | None"]
 """A text and what is known about it → the verdict that it is no caption to keep, or None."""
 
 
-def context_of(reply: Reply, request: Request) -> Context:
+def context_of(reply: Reply, request: Request) -> CheckContext:
     """What is known about the text of `reply`."""
     asked = (part for turn in request.turns if turn.role != "assistant" for part in turn.parts)
-    return Context(
+    return CheckContext(
         finish_reason=reply.finish_reason,
         prompts=tuple(part for part in asked if isinstance(part, str)),
         pictures=request.pictures,

@@ -10,34 +10,34 @@ from typing import Any, Literal, Protocol, TypeAlias
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 
-Kind: TypeAlias = Literal["text", "int", "float", "bool", "json"]
+Scalar: TypeAlias = Literal["text", "int", "float", "bool", "json"]
 """What a single value is; ``"json"`` may be any, and is its JSON text where types are fixed."""
 
-Shape: TypeAlias = "Mapping[str, Kind | Shape | ListOf]"
+Struct: TypeAlias = "Mapping[str, Scalar | Struct | ListType]"
 """The fields of a value that is an object: name → what stands there."""
 
 
 @dataclass(frozen=True, slots=True)
-class ListOf:
+class ListType:
     """What a column of lists holds.
 
     Attributes:
         items: What the lists' items are; None for text.
     """
 
-    items: Kind | Shape | ListOf | None = None
+    items: Scalar | Struct | ListType | None = None
 
 
-Holds: TypeAlias = "Kind | Shape | ListOf | None"
+ColumnType: TypeAlias = "Scalar | Struct | ListType | None"
 """What a column holds: single values, objects of a shape, or lists; None for text."""
 
-Columns: TypeAlias = "Sequence[str] | Mapping[str, Holds]"
+Columns: TypeAlias = "Sequence[str] | Mapping[str, ColumnType]"
 """The columns that are added to a dataset, and what they hold where it is not text."""
 
 FIRST_ROWS = 1000
 """Rows at the start among which a column must be found."""
 
-MOST_LISTED = 10_000
+MAX_LISTED = 10_000
 """So many bad rows are kept by name; the others are only counted."""
 
 
@@ -59,7 +59,7 @@ class Skipped:
     """The rows that one pass over a dataset left out.
 
     Attributes:
-        listed: The first `MOST_LISTED` of them.
+        listed: The first `MAX_LISTED` of them.
         count: All of them.
     """
 
@@ -69,7 +69,7 @@ class Skipped:
     def add(self, error: InputError) -> None:
         """Note the row that `error` tells of."""
         self.count += 1
-        if len(self.listed) < MOST_LISTED:
+        if len(self.listed) < MAX_LISTED:
             self.listed.append(BadRow(error.place, error.message))
 
 

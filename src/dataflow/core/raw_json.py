@@ -11,7 +11,7 @@ _line_break = re.compile(r"[\r\n][ \t\r\n]*")
 
 
 @dataclass(frozen=True, slots=True)
-class JsonText:
+class RawJson:
     """A value of JSON (RFC 8259), as the text that says it.
 
     Formats that are JSON write the text; the others write `value`.
@@ -28,15 +28,15 @@ class JsonText:
         return json.loads(self.text)
 
     @staticmethod
-    def of(text: str) -> JsonText:
+    def of(text: str) -> RawJson:
         """The value that `text` says, on one line; JSON has no line breaks inside its strings."""
-        return JsonText(_line_break.sub("", text.strip(" \t\r\n")))
+        return RawJson(_line_break.sub("", text.strip(" \t\r\n")))
 
 
 def plain(value: Any) -> Any:
-    """`value` in Python's types: a `JsonText`, or those in a list."""
-    if isinstance(value, JsonText):
+    """`value` in Python's types: a `RawJson`, or those in a list."""
+    if isinstance(value, RawJson):
         return value.value
-    if isinstance(value, list) and any(isinstance(item, JsonText) for item in value):
+    if isinstance(value, list) and any(isinstance(item, RawJson) for item in value):
         return [plain(item) for item in value]
     return value

@@ -85,7 +85,7 @@ def _sum(one: int | None, other: int | None) -> int | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class RateLimitStatus:
     """What a server says is left of its rate limit.
 
     Attributes:
@@ -118,5 +118,5 @@ class Reply:
     finish_reason: str | None = None
     usage: Usage = Usage()
     model: str = ""
-    allowance: Allowance | None = None
+    allowance: RateLimitStatus | None = None
     name: str = ""

@@ -1,6 +1,6 @@
 """The seam between the road and the engines.
 
-`LLMServingABC` is what users' own servings implement: lists in, lists out. `EngineServing` is what
+`LLMServingABC` is what users' own servings implement: lists in, lists out. `AsyncServing` is what
 the road drives: one attempt at one request, many at a time.
 """
 
@@ -39,7 +39,7 @@ class VLMServingABC(LLMServingABC):
     """A serving whose model also sees pictures."""
 
 
-class Asker(Protocol):
+class Client(Protocol):
     """An open connection to an engine."""
 
     async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
@@ -57,7 +57,7 @@ class Asker(Protocol):
         ...
 
 
-class EngineServing(VLMServingABC):
+class AsyncServing(VLMServingABC):
     """A serving that the road drives.
 
     Attributes:
@@ -77,8 +77,8 @@ class EngineServing(VLMServingABC):
     max_workers: int
     is_local: bool = False
     api_urls: Sequence[str] = ()
-    seeks_level: bool = False
-    limits_itself: bool = False
+    adaptive_concurrency: bool = False
+    self_limiting: bool = False
     penalty: str = ""
 
     @abstractmethod
@@ -89,7 +89,7 @@ class EngineServing(VLMServingABC):
         """
 
     @abstractmethod
-    def connect(self) -> AbstractAsyncContextManager[Asker]:
+    def connect(self) -> AbstractAsyncContextManager[Client]:
         """Open the engine for the running event loop; a local engine is started if it is not up.
 
         Raises:
@@ -97,7 +97,7 @@ class EngineServing(VLMServingABC):
         """
 
 
-def sampling_of(serving: EngineServing, request: Request | None = None) -> dict[str, Any]:
+def sampling_of(serving: AsyncServing, request: Request | None = None) -> dict[str, Any]:
     """By what `request` is sampled at `serving`: its own settings over the serving's.
 
     The serving's other settings are among them, for some servings do not part them.

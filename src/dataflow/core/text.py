@@ -48,7 +48,7 @@ _SHORTEST_RUN = 127
 _LONG_RUN = re.compile(rf"[A-Za-z0-9+/=_-]{{{_SHORTEST_RUN + 1},}}")  # base64, most likely
 
 
-def shown(text: str, limit: int = _LIMIT) -> str:
+def short_text(text: str, limit: int = _LIMIT) -> str:
     """`text` fit for a message.
 
     Args:
@@ -74,8 +74,8 @@ def shown_url(url: str) -> str:
         parts = urlsplit(url)
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
-        return shown(url.partition("?")[0].rpartition("@")[2])
-    return shown(f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else ""))
+        return short_text(url.partition("?")[0].rpartition("@")[2])
+    return short_text(f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else ""))
 
 
 def _printable(character: str) -> str:

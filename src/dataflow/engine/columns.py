@@ -6,17 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dataflow.core.dataset import Holds, ListOf
+from dataflow.core.dataset import ColumnType, ListType
 from dataflow.core.errors import UsageError
-from dataflow.engine.journal.records import Entry
+from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.meta import META_SHAPE, meta_of
 
 
-class Reading(Protocol):
+class ColumnReading(Protocol):
     """What becomes of an answer that is more than a text: the values that it says."""
 
     @property
-    def holds(self) -> Mapping[str, Holds]:
+    def holds(self) -> Mapping[str, ColumnType]:
         """The columns that one answer fills, by name."""
         ...
 
@@ -41,14 +41,14 @@ class Column:
 
     name: str
     n: int = 1
-    reading: Reading | None = None
+    reading: ColumnReading | None = None
 
     def __post_init__(self) -> None:
         if self.n < 1:
             raise UsageError(f"{self.name!r} is to hold {self.n} captions; 1 is the least")
 
     @property
-    def holds(self) -> Mapping[str, Holds]:
+    def holds(self) -> Mapping[str, ColumnType]:
         """The columns that one caption fills, and what it puts there."""
         return {self.name: None} if self.reading is None else self.reading.holds
 
@@ -62,23 +62,23 @@ class Column:
         return {self.name: caption} if self.reading is None else self.reading.values(caption)
 
 
-def added_columns(columns: Sequence[Column], *, has_meta: bool) -> dict[str, Holds]:
+def added_columns(columns: Sequence[Column], *, has_meta: bool) -> dict[str, ColumnType]:
     """All columns that a run adds, with what they hold; a meta column follows its captions.
 
     Raises:
         UsageError: two have the same name.
     """
-    found: dict[str, Holds] = {}
+    found: dict[str, ColumnType] = {}
     for column in columns:
         for name, holds in [*column.holds.items(), *([(column.meta, META_SHAPE)] * has_meta)]:
             if name in found:
                 raise UsageError(f"two of the new columns would be called {name!r}; rename one")
-            found[name] = holds if column.n == 1 else ListOf(holds)
+            found[name] = holds if column.n == 1 else ListType(holds)
     return found
 
 
 def values_of(
-    columns: Sequence[Column], entries: Sequence[Entry], *, has_meta: bool
+    columns: Sequence[Column], entries: Sequence[ResultRecord], *, has_meta: bool
 ) -> dict[str, Any]:
     """What is added to a row: in each column a caption, or a list; None for each that failed.
 

@@ -14,13 +14,13 @@ from dataflow.core.dataset import Skipped
 from dataflow.core.errors import DataflowError, RowError, StopRunError, error_named
 from dataflow.core.request import Reply, Request
 from dataflow.core.row import Row
-from dataflow.core.serving import EngineServing
+from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column
 from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import Entry
+from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.write_output import outcomes
-from dataflow.engine.quality.reject_policy import Rejects
+from dataflow.engine.quality.reject_policy import RejectPolicy
 from dataflow.engine.runner import RunInterruptedError, drive
 from dataflow.images.base.limits import Limits
 
@@ -28,7 +28,7 @@ _log = logging.getLogger("dataflow")
 
 
 def answer_all(
-    serving: EngineServing,
+    serving: AsyncServing,
     requests: Sequence[Request | RowError],
     *,
     checks: Sequence[Check] = (),
@@ -49,15 +49,15 @@ def answer_all(
 
 
 def entries_of(
-    serving: EngineServing,
+    serving: AsyncServing,
     columns: Sequence[Column],
     rows: Sequence[Sequence[Request | RowError]],
     *,
     checks: Sequence[Check] = (),
-    rejects: Rejects | None = None,
+    rejects: RejectPolicy | None = None,
     price: Price | NoPrice = UNPRICED,
     limits: Limits = Limits(),  # noqa: B008 (it is frozen)
-) -> list[list[Entry]]:
+) -> list[list[ResultRecord]]:
     """Ask every row and return all that is known of its outcomes, in order.
 
     Args:
@@ -82,13 +82,13 @@ def entries_of(
         serving=serving,
         output=Output(Path(os.devnull), columns, _no_writer),
         checks=checks,
-        rejects=rejects or Rejects(),
+        rejects=rejects or RejectPolicy(),
         price=price,
         limits=limits,
     )
     journal = Journal(None)
 
-    def collect(*_: object) -> list[list[Entry]]:
+    def collect(*_: object) -> list[list[ResultRecord]]:
         return [[entry for _, entry in made] for _, made in outcomes(plan, journal)]
 
     try:
@@ -142,7 +142,7 @@ def _no_writer(path: Path) -> NoReturn:
     raise AssertionError(f"lists are not written to {path}")
 
 
-def _outcome(entry: Entry) -> Reply | DataflowError:
+def _outcome(entry: ResultRecord) -> Reply | DataflowError:
     if entry.caption is not None:
         return Reply(entry.caption, entry.finish_reason, entry.usage, entry.model)
     return error_named(entry.error_kind or "", entry.error or "")

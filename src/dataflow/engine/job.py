@@ -16,15 +16,15 @@ from dataflow.core.errors import RowError, TryAgainError
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Usage
 from dataflow.core.row import Row
-from dataflow.core.serving import EngineServing
+from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.flow import retry_policy
-from dataflow.engine.journal.records import Answer, Entry
-from dataflow.engine.paths import files_at, true_place
+from dataflow.engine.journal.records import AttemptRecord, ResultRecord
+from dataflow.engine.paths import files_at, resolved_path
 from dataflow.engine.progress import Progress
-from dataflow.engine.quality.reject_policy import Rejects
+from dataflow.engine.quality.reject_policy import RejectPolicy
 from dataflow.images.base.limits import Limits
-from dataflow.remote.path import Place, RemotePath
+from dataflow.remote.path import AnyPath, RemotePath
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +42,10 @@ class Output:
         cell_of: Where the captions of a row stand, for the errors file, where the run's rows are
             not those of the output: row and, in this order, column and number. None where they are.
         url: Where the finished output goes instead, where that is not on this machine; `path` is
-            then its `place.stand_in`.
+            then its `place.escaped_name`.
 
     Raises:
-        UsageError: no output can be at `path`; see `place.true_place`.
+        UsageError: no output can be at `path`; see `place.resolved_path`.
     """
 
     path: Path
@@ -58,10 +58,10 @@ class Output:
     url: RemotePath | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "path", true_place(self.path))
+        object.__setattr__(self, "path", resolved_path(self.path))
 
     @property
-    def place(self) -> Place:
+    def place(self) -> AnyPath:
         """Where the finished output is."""
         return self.url or self.path
 
@@ -81,7 +81,7 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
-class Stamp:
+class PlanFingerprint:
     """What two runs have in common where their plans are the same.
 
     Attributes:
@@ -97,7 +97,7 @@ UNPRICED = NoPrice("no price is given")
 
 
 @dataclass(frozen=True, slots=True)
-class Ceiling:
+class SpendLimit:
     """How much one run may spend.
 
     Attributes:
@@ -147,10 +147,10 @@ class Plan:
 
     reader: Reader
     requests_of: Callable[[Row], Sequence[Request | RowError]]
-    serving: EngineServing
+    serving: AsyncServing
     output: Output
     checks: Sequence[Check] = ()
-    rejects: Rejects = field(default_factory=Rejects)
+    rejects: RejectPolicy = field(default_factory=RejectPolicy)
     limits: Limits = field(default_factory=Limits)
     concurrency: int | None = None
     requests_per_minute: float | None = None
@@ -162,15 +162,15 @@ class Plan:
     give_up_after: float = retry_policy.GIVE_UP_SECONDS
     price: Price | NoPrice = UNPRICED
     live_price: Price | NoPrice = UNPRICED
-    ceiling: Ceiling = field(default_factory=Ceiling)
+    ceiling: SpendLimit = field(default_factory=SpendLimit)
     detach: bool = False
     cancel_batches: bool = False
     needs: Sequence[str] = ()
     presets: Mapping[str, str] = field(default_factory=dict)
-    stamp: Stamp | None = None
+    stamp: PlanFingerprint | None = None
     progress: Progress = field(default_factory=Progress)
 
-    def serving_of(self, job: Job) -> EngineServing:
+    def serving_of(self, job: Job) -> AsyncServing:
         """Who is asked next about `job`."""
         fallback = self.rejects.fallback
         return fallback.serving if fallback and job.by_fallback else self.serving
@@ -182,7 +182,7 @@ class Plan:
 
 
 @dataclass(slots=True)
-class Tries:
+class RetryState:
     """How often a job has failed in one way.
 
     Attributes:
@@ -195,7 +195,7 @@ class Tries:
 
 
 @dataclass(slots=True)
-class Lot:
+class RowGroup:
     """What the jobs of one row that are asked in this run have in common.
 
     Attributes:
@@ -238,26 +238,26 @@ class Job:
     first_asked: float = 0.0
     usage: Usage = field(default_factory=Usage)
     cost: Decimal | None = None
-    tries: dict[type[TryAgainError], Tries] = field(default_factory=dict)
-    answers: list[Answer] = field(default_factory=list)
+    tries: dict[type[TryAgainError], RetryState] = field(default_factory=dict)
+    answers: list[AttemptRecord] = field(default_factory=list)
     billed: int = 0
     more_asks: int = 0
     asking: Request | None = None
     changed: dict[str, Any] = field(default_factory=dict)
     by_fallback: bool = False
-    lot: Lot = field(default_factory=lambda: Lot(1))
+    lot: RowGroup = field(default_factory=lambda: RowGroup(1))
 
     @property
     def references(self) -> tuple[ImageRef, ...]:
         """The pictures that it is about, not loaded."""
         return () if self.request is None else self.request.pictures
 
-    def spent(self) -> Entry:
+    def spent(self) -> ResultRecord:
         """An entry of all that it used and that no entry counts yet."""
         fresh = self.answers[self.billed :]
         costs = [answer.cost for answer in fresh if answer.cost is not None]
         costs += [] if self.cost is None else [float(self.cost)]
-        return Entry(
+        return ResultRecord(
             self.key,
             usage=sum((answer.usage for answer in fresh), Usage()) + self.usage,
             cost=sum(costs) if costs else None,

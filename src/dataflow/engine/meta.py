@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataflow.core.dataset import Shape
-from dataflow.engine.journal.records import Entry
+from dataflow.core.dataset import Struct
+from dataflow.engine.journal.records import ResultRecord
 
-META_SHAPE: Shape = {
+META_SHAPE: Struct = {
     "status": "text",
     "verdict": "text",
     "asks": "int",
@@ -27,7 +27,7 @@ META_SHAPE: Shape = {
 """Name → type of each field."""
 
 
-def meta_of(entry: Entry) -> dict[str, Any]:
+def meta_of(entry: ResultRecord) -> dict[str, Any]:
     """The meta of a row with this outcome, in the shape of `META_SHAPE`.
 
     ``status`` is ``"ok"``, ``"flagged"`` for a caption that is kept though a check turned it down,

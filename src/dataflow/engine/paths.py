@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from dataflow.core.errors import UsageError
 from dataflow.remote.filesystem import copy
-from dataflow.remote.path import Place, RemotePath
+from dataflow.remote.path import AnyPath, RemotePath
 
 _Place = TypeVar("_Place", Path, RemotePath)
 
@@ -21,7 +21,7 @@ LONGEST_NAME = 255
 _LONGEST_ENDING = len(".journal.20260102-030405-wal")
 
 
-def true_place(path: Path) -> Path:
+def resolved_path(path: Path) -> Path:
     """`path`, or the file that it is a symbolic link to, so that the link stays one.
 
     Raises:
@@ -54,7 +54,7 @@ def state_folder() -> Path:
     return (Path(given) if given else Path("~/.local/state").expanduser()) / "dataflow"
 
 
-def stand_in(place: RemotePath, folder: Path | None = None) -> Path:
+def escaped_name(place: RemotePath, folder: Path | None = None) -> Path:
     """The path of this machine beside which all lies that belongs to an output at a URL.
 
     Journal, lock, errors file and what is not finished; each output has its own, whose path is
@@ -77,7 +77,7 @@ def _short(name: str) -> str:
     return f"{name[:100]}%~{digest}"  # what is quoted has no %~
 
 
-def files_at(path: Place) -> list[Any]:
+def files_at(path: AnyPath) -> list[Any]:
     """The output of one file that is there."""
     return [path] if path.is_file() else []
 
@@ -93,7 +93,7 @@ def free_name(path: _Place) -> _Place:
     return free
 
 
-def keep_former(file: Place) -> Place:
+def keep_former(file: AnyPath) -> AnyPath:
     """Keep `file` under a free name beside it, while something else takes its place.
 
     Returns:

@@ -60,7 +60,7 @@ class Progress:
 
 
 @dataclass(slots=True)
-class Tally:
+class RunCounts:
     """What the output holds."""
 
     rows: int = 0

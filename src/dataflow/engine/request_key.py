@@ -23,7 +23,7 @@ KEY_BYTES = 16
 _ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
 
-class KeyMaker:
+class RequestHasher:
     """Makes the keys of one run.
 
     Args:

@@ -19,18 +19,18 @@ from typing import Generic, TypeAlias, TypeVar
 
 from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, JournalError, UsageError
-from dataflow.engine.batch.pipeline import BatchRoad
+from dataflow.engine.batch.pipeline import BatchPipeline
 from dataflow.engine.job import Plan
 from dataflow.engine.journal.batch_tables import unsettled
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.run_lock import RunLock
 from dataflow.engine.journal.schema import set_aside
 from dataflow.engine.pipeline.budget import check_ceiling
-from dataflow.engine.pipeline.intake import survey
-from dataflow.engine.pipeline.live import Road
-from dataflow.engine.pipeline.resume import Recalled, note_written, recall
-from dataflow.engine.pipeline.write_output import StalePlanError, assemble, try_output
-from dataflow.engine.progress import Summary, Tally
+from dataflow.engine.pipeline.intake import preflight
+from dataflow.engine.pipeline.live import LivePipeline
+from dataflow.engine.pipeline.resume import ResumeState, note_written, recall
+from dataflow.engine.pipeline.write_output import StalePlanError, check_output, write_output
+from dataflow.engine.progress import RunCounts, Summary
 
 T = TypeVar("T")
 Stop: TypeAlias = "Callable[[], bool]"
@@ -65,7 +65,7 @@ def run(plan: Plan) -> Summary:
     check_ceiling(plan)
     lock = RunLock(plan.output.beside(".lock"))
     try:
-        try_output(plan.output)
+        check_output(plan.output)
         journal_path = plan.output.beside(".journal")
         _heed_batches(plan, journal_path)
         if plan.fresh and journal_path.exists():
@@ -81,11 +81,11 @@ def run(plan: Plan) -> Summary:
         lock.release()
 
 
-def _write(plan: Plan, journal: Journal, stop: Stop, recalled: Recalled | None) -> Tally:
+def _write(plan: Plan, journal: Journal, stop: Stop, recalled: ResumeState | None) -> RunCounts:
     if recalled is not None and recalled.written is not None:
         return recalled.written
     journal.note_output(None)
-    tally = assemble(plan, journal, stop, recalled=recalled is not None)
+    tally = write_output(plan, journal, stop, recalled=recalled is not None)
     note_written(plan.output, journal, tally)
     return tally
 
@@ -105,7 +105,7 @@ def _heed_batches(plan: Plan, journal: Path) -> None:
             )
 
 
-def _summary(plan: Plan, tally: Tally, seconds: float) -> Summary:
+def _summary(plan: Plan, tally: RunCounts, seconds: float) -> Summary:
     progress = plan.progress
     return Summary(
         rows=tally.rows,
@@ -126,7 +126,7 @@ def _summary(plan: Plan, tally: Tally, seconds: float) -> Summary:
     )
 
 
-def drive(plan: Plan, journal: Journal, *, then: Callable[[Stop, Recalled | None], T]) -> T:
+def drive(plan: Plan, journal: Journal, *, then: Callable[[Stop, ResumeState | None], T]) -> T:
     """Take every row to its outcome in `journal`, then do and return `then(stop, recalled)`.
 
     `then` asks `stop` from time to time, and raises KeyboardInterrupt where it says so. Where rows
@@ -155,7 +155,7 @@ def _end_noted(journal: Journal) -> Iterator[None]:
 
 class _Driver(Generic[T]):
     def __init__(
-        self, plan: Plan, journal: Journal, then: Callable[[Stop, Recalled | None], T]
+        self, plan: Plan, journal: Journal, then: Callable[[Stop, ResumeState | None], T]
     ) -> None:
         self._plan = plan
         self._journal = journal
@@ -166,7 +166,7 @@ class _Driver(Generic[T]):
         self._interrupted_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._road: Road | BatchRoad | None = None
+        self._road: LivePipeline | BatchPipeline | None = None
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._work, name="dataflow-run", daemon=True)
 
@@ -238,10 +238,10 @@ class _Driver(Generic[T]):
     def _is_interrupted(self) -> bool:
         return self._interrupts > 0
 
-    def _pass(self, recalled: Recalled | None) -> None:
+    def _pass(self, recalled: ResumeState | None) -> None:
         """Take the rows to their outcomes, but for those that are recalled, and write."""
         if recalled is None:
-            rows = survey(self._plan, stop=self._is_interrupted)
+            rows = preflight(self._plan, stop=self._is_interrupted)
             if self._interrupts:
                 return
             stamp = self._plan.stamp
@@ -256,12 +256,12 @@ class _Driver(Generic[T]):
             self._plan.progress.phase = "writing"
             self._result = self._then(lambda: self._interrupts > 1, recalled)
 
-    async def _drive(self, recalled: Recalled | None) -> None:
+    async def _drive(self, recalled: ResumeState | None) -> None:
         self._loop = asyncio.get_running_loop()
         self._task = asyncio.current_task()
         if isinstance(self._plan.serving, BatchServing):
-            self._road = BatchRoad(self._plan, self._journal)
+            self._road = BatchPipeline(self._plan, self._journal)
         else:
-            self._road = Road(self._plan, self._journal, recalled)
+            self._road = LivePipeline(self._plan, self._journal, recalled)
         if not self._interrupts:
             await self._road.drive()

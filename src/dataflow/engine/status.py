@@ -17,15 +17,15 @@ from dataflow.core.request import Usage
 from dataflow.engine.journal.batch_tables import ENDED, count_unsettled, has_batches
 from dataflow.engine.journal.read_only import open_to_look
 from dataflow.engine.journal.run_lock import holder_of
-from dataflow.engine.paths import stand_in, true_place
-from dataflow.remote.path import Place, RemotePath
+from dataflow.engine.paths import escaped_name, resolved_path
+from dataflow.remote.path import AnyPath, RemotePath
 
 SLICES = 10
 """So many parts of equal length show how fast the run was in the course of time."""
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class ShardStatus:
     """A part of the latest run.
 
     Attributes:
@@ -110,17 +110,17 @@ class Status:
     attempts: int = 0
     asked_again: int = 0
     unpriced: int = 0
-    speed: tuple[Slice, ...] = ()
+    speed: tuple[ShardStatus, ...] = ()
 
 
-def status_of(output: Place) -> Status:
+def status_of(output: AnyPath) -> Status:
     """How far the run of `output` is; of one at a URL, by the journal on this machine.
 
     Raises:
         UsageError: no run has begun for it.
         JournalError: its journal cannot be read.
     """
-    here = true_place(stand_in(output) if isinstance(output, RemotePath) else output)
+    here = resolved_path(escaped_name(output) if isinstance(output, RemotePath) else output)
     path = here.with_name(here.name + ".journal")
     if not path.exists():
         is_url = isinstance(output, RemotePath)
@@ -238,7 +238,7 @@ def _batches(db: sqlite3.Connection) -> tuple[int, tuple[BatchLine, ...]]:
     return count_unsettled(db), tuple(BatchLine(*line) for line in lines)
 
 
-def _speed(db: sqlite3.Connection, run: int, started: float) -> tuple[Slice, ...]:
+def _speed(db: sqlite3.Connection, run: int, started: float) -> tuple[ShardStatus, ...]:
     last = db.execute("SELECT max(at) FROM replies WHERE run = ?", (run,)).fetchone()[0]
     if last is None or last <= started:
         return ()
@@ -250,5 +250,6 @@ def _speed(db: sqlite3.Connection, run: int, started: float) -> tuple[Slice, ...
     )
     answered = {number: (count, tokens) for number, count, tokens in found}
     return tuple(
-        Slice(number * seconds, seconds, *answered.get(number, (0, 0))) for number in range(SLICES)
+        ShardStatus(number * seconds, seconds, *answered.get(number, (0, 0)))
+        for number in range(SLICES)
     )

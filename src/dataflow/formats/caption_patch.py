@@ -1,7 +1,7 @@
 """A dataset of which some captions are made anew, while all else stays as it is.
 
 Who makes them sees a dataset of these captions alone, a row each (`FaultyCaptions`); what comes of
-them is put in its place among all others (`MendingWriter`).
+them is put in its place among all others (`CaptionPatchWriter`).
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from dataflow.core.dataset import Reader, Skipped, Writer
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
-from dataflow.formats.existing_captions import Captioned, with_caption
+from dataflow.formats.existing_captions import CaptionedDataset, with_caption
 
 
-class Spot(NamedTuple):
+class CaptionPosition(NamedTuple):
     """Where a caption stands.
 
     Attributes:
@@ -41,7 +41,7 @@ class Faulty:
         row: The row of the dataset.
     """
 
-    spot: Spot
+    spot: CaptionPosition
     row: Row
 
 
@@ -53,7 +53,7 @@ class FaultyCaptions:
         spots: Where they stand, in the order of the rows.
     """
 
-    def __init__(self, reader: Reader, spots: Sequence[Spot]) -> None:
+    def __init__(self, reader: Reader, spots: Sequence[CaptionPosition]) -> None:
         self._reader = reader
         self._spots = spots
 
@@ -97,7 +97,7 @@ class FaultyCaptions:
         return self._reader.folder()
 
 
-class MendingWriter:
+class CaptionPatchWriter:
     """Writes all rows of a dataset; those of `FaultyCaptions` with their new captions.
 
     A caption that is None leaves the old one where it is.
@@ -110,7 +110,7 @@ class MendingWriter:
     """
 
     def __init__(
-        self, writer: Writer, data: Captioned, *, key: str, writes_all: bool = True
+        self, writer: Writer, data: CaptionedDataset, *, key: str, writes_all: bool = True
     ) -> None:
         self._writer = writer
         self._data = data

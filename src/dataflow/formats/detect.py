@@ -11,9 +11,9 @@ from dataflow.formats.base.compression import COMPRESSIONS, ending_of
 from dataflow.formats.base.reading import UTF8_MARK, open_text, shown, told, unreadable
 from dataflow.formats.folder.pictures import is_picture
 from dataflow.formats.patterns.brace_patterns import ERRORS, expanded_braces, is_several
-from dataflow.formats.patterns.glob_filter import Pick, split_pattern
+from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
 from dataflow.remote.filesystem import names_in
-from dataflow.remote.path import Place, RemotePath, place_of
+from dataflow.remote.path import AnyPath, RemotePath, to_path
 
 SHARD_ENDINGS = (".tar", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz")
 """The endings of WebDataset's shards, in lower case."""
@@ -33,13 +33,13 @@ _HEAD = 1 << 18  # bytes in which COCO's images are mentioned; info and licenses
 _SAVED = ("state.json", "dataset_dict.json")  # of Hugging Face's save_to_disk
 
 
-def kind_of(name: str | Place) -> str | None:
+def detect_format(name: str | AnyPath) -> str | None:
     """The format's name in the registry; None where the ending tells, or for pictures.
 
     Raises:
         InputError: `name` is a folder that cannot be listed, or a store does not answer.
     """
-    place = place_of(name)
+    place = to_path(name)
     text = str(place)
     if text.startswith(("hf:", "ms:")) and not isinstance(place, RemotePath):
         return text[:2]
@@ -49,26 +49,26 @@ def kind_of(name: str | Place) -> str | None:
         return _kind_of_folder(place) if is_folder_at(place) else _kind_of_file(place)
 
 
-def _kind_of_file(place: Place) -> str | None:
+def _kind_of_file(place: AnyPath) -> str | None:
     if is_several(place):
         return _kind_of_pattern(str(place))
     return "coco" if ending_of(place) in COCO_ENDINGS and _is_coco(place) else None
 
 
-def is_folder_at(place: Place) -> bool:
+def is_folder_at(place: AnyPath) -> bool:
     """Whether there is a folder at `place`; a name that none can have is none."""
     if isinstance(place, RemotePath):
         return place.is_dir()
     return os.path.isdir(place)  # noqa: PTH112 - Path raises where this says no
 
 
-def found_at(path: str | Place) -> tuple[str, tuple[str, ...]]:
+def found_at(path: str | AnyPath) -> tuple[str, tuple[str, ...]]:
     """What is there, named as it was given, and the pattern below it where `path` is one.
 
     Raises:
         InputError: there is nothing.
     """
-    place = place_of(path)
+    place = to_path(path)
     name = place.url if isinstance(place, RemotePath) else os.fspath(path)
     below: tuple[str, ...] = ()
     is_web = isinstance(place, RemotePath) and place.scheme == "http"
@@ -86,7 +86,7 @@ def found_at(path: str | Place) -> tuple[str, tuple[str, ...]]:
 
 
 def _is_there(name: str) -> bool:
-    place = place_of(name)
+    place = to_path(name)
     return place.exists() if isinstance(place, RemotePath) else os.path.exists(name)  # noqa: PTH110
 
 
@@ -107,10 +107,10 @@ def is_table(name: str) -> bool:
     return plain.lower().endswith(TABLE_ENDINGS) and not is_ours
 
 
-def is_among(output: Place, source: str) -> bool:
+def is_among(output: AnyPath, source: str) -> bool:
     """Whether a file at `output` would be one of those that `source`, several files, stands for."""
     if isinstance(output, RemotePath):
-        return _is_among_remote(output, place_of(source))
+        return _is_among_remote(output, to_path(source))
     if os.path.isdir(source):  # noqa: PTH112 (the name is kept as given)
         return _is_read(output.name) and output.parent.resolve() == Path(source).resolve()
     for name in expanded_braces(source):
@@ -118,7 +118,7 @@ def is_among(output: Place, source: str) -> bool:
         if not below and Path(name).resolve() == output.resolve():
             return True
         path = os.path.relpath(output.resolve(), Path(begin).resolve())
-        if below and not path.startswith(os.pardir) and Pick(below).takes(path):
+        if below and not path.startswith(os.pardir) and GlobFilter(below).takes(path):
             return True
     return False
 
@@ -127,7 +127,7 @@ def _is_read(name: str) -> bool:
     return is_table(name) or is_shard(name)
 
 
-def _is_among_remote(output: RemotePath, source: Place) -> bool:
+def _is_among_remote(output: RemotePath, source: AnyPath) -> bool:
     if isinstance(source, Path):
         return False
     if source.is_dir():
@@ -135,7 +135,7 @@ def _is_among_remote(output: RemotePath, source: Place) -> bool:
     for name in expanded_braces(str(source)):
         begin, below = split_pattern(name)
         path = str(output).removeprefix(begin)
-        if path == "" or (below and path != str(output) and Pick(below).takes(path)):
+        if path == "" or (below and path != str(output) and GlobFilter(below).takes(path)):
             return True
     return False
 
@@ -149,7 +149,7 @@ def _kind_of_pattern(name: str) -> str | None:
     return "files" if any(map(is_table, names)) else None
 
 
-def _is_coco(place: Place) -> bool:
+def _is_coco(place: AnyPath) -> bool:
     """Whether a JSON file is an object that has images; a table would be an array."""
     try:
         with open_text(place) as file:
@@ -159,7 +159,7 @@ def _is_coco(place: Place) -> bool:
     return head.startswith(b"{") and b'"images"' in head
 
 
-def _kind_of_folder(folder: Place) -> str | None:
+def _kind_of_folder(folder: AnyPath) -> str | None:
     """Told by the names that lie in it; a picture among them makes it a folder of pictures."""
     kinds = set()
     try:
@@ -189,7 +189,7 @@ def _kind_of_entry(name: str) -> str | None:
     return "folder" if name.endswith("/") and not name.startswith(".") else None
 
 
-def _names_in(folder: Place) -> Iterator[str]:
+def _names_in(folder: AnyPath) -> Iterator[str]:
     if isinstance(folder, RemotePath):
         yield from names_in(folder)
         return

@@ -20,13 +20,13 @@ from dataflow.core.dataset import Reader, first_rows
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.formats.base.reading import shown, told
-from dataflow.formats.detect import kind_of
+from dataflow.formats.detect import detect_format
 from dataflow.formats.folder.pictures import FolderReader
-from dataflow.formats.folder.sidecar import ENDINGS, Sidecars
+from dataflow.formats.folder.sidecar import ENDINGS, SidecarFiles
 from dataflow.formats.many.split_output import parts_of
 from dataflow.formats.registry import open_reader
 from dataflow.formats.text.csv_file import CsvReader
-from dataflow.remote.path import place_of
+from dataflow.remote.path import to_path
 
 USUAL = ("caption", "captions", "text", "conversations", "messages", "answer", "output")
 """The names that captions usually stand under; the first that is there is taken."""
@@ -35,7 +35,7 @@ _SHAPES = (("from", "value"), ("role", "content"))
 _MODEL = ("gpt", "assistant")
 
 
-class Found(NamedTuple):
+class FoundCaption(NamedTuple):
     """A caption in a row.
 
     Attributes:
@@ -50,7 +50,7 @@ class Found(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Captioned:
+class CaptionedDataset:
     """A dataset that has captions.
 
     Attributes:
@@ -67,7 +67,7 @@ class Captioned:
     is_whole: bool = False
     sidecar: str | None = None
 
-    def of(self, row: Row, column: str) -> list[Found]:
+    def of(self, row: Row, column: str) -> list[FoundCaption]:
         """The captions of `row` in `column`; one empty caption where there is none."""
         return found_in(self.unpacked(row.fields.get(column)), is_whole=self.is_whole)
 
@@ -86,7 +86,7 @@ class Captioned:
         return value
 
 
-def found_in(value: Any, *, is_whole: bool = False) -> list[Found]:
+def found_in(value: Any, *, is_whole: bool = False) -> list[FoundCaption]:
     """The captions that `value` holds; one empty caption where it holds none.
 
     Args:
@@ -94,12 +94,14 @@ def found_in(value: Any, *, is_whole: bool = False) -> list[Found]:
         is_whole: Whether a list is one caption. What is no text is one as its JSON.
     """
     if value is None or isinstance(value, str):
-        return [Found(value or "")]
+        return [FoundCaption(value or "")]
     if is_talk(value):
-        return list(_said(value)) or [Found("")]
+        return list(_said(value)) or [FoundCaption("")]
     if not is_whole and isinstance(value, list) and all(_is_text(item) for item in value):
-        return [Found(item or "", number) for number, item in enumerate(value)] or [Found("")]
-    return [Found(json.dumps(value, ensure_ascii=False, default=str))]
+        return [FoundCaption(item or "", number) for number, item in enumerate(value)] or [
+            FoundCaption("")
+        ]
+    return [FoundCaption(json.dumps(value, ensure_ascii=False, default=str))]
 
 
 def with_caption(value: Any, number: int, text: str) -> Any:
@@ -157,14 +159,14 @@ def _retold(turns: Sequence[Mapping[str, Any]], number: int, text: str) -> list[
     return [*before, said, *turns[len(before) + 1 :]]
 
 
-def _said(turns: Sequence[Mapping[str, Any]]) -> Iterator[Found]:
+def _said(turns: Sequence[Mapping[str, Any]]) -> Iterator[FoundCaption]:
     asked: list[str] = []
     number = 0
     for turn in turns:
         _, what = _names_in(turn) or _SHAPES[0]
         text = _words(turn[what])
         if _is_models(turn):
-            yield Found(text, number, tuple(asked))
+            yield FoundCaption(text, number, tuple(asked))
             number += 1
         else:
             asked.append(text)
@@ -184,7 +186,7 @@ def open_captions(
     picture_key: str = "image",
     sidecar: str | None = None,
     is_whole: bool = False,
-) -> Captioned:
+) -> CaptionedDataset:
     """The dataset at `path` with the captions that it has. Rows that cannot be read are left out.
 
     Args:
@@ -193,7 +195,7 @@ def open_captions(
             sidecar, the member that holds it.
         picture_key: The column with the pictures.
         sidecar: The ending of sidecars; None for the one that is there.
-        is_whole: See `Captioned`.
+        is_whole: See `CaptionedDataset`.
 
     Raises:
         InputError: there is no such dataset.
@@ -203,22 +205,22 @@ def open_captions(
     if isinstance(reader, FolderReader):
         ending = sidecar or _ending_beside(reader, path, picture_key)
         name = next(iter(columns), USUAL[0])
-        beside = Sidecars(ending, "overwrite", name, field=name)
+        beside = SidecarFiles(ending, "overwrite", name, field=name)
         reader = open_reader(path, picture_key=picture_key, skip_bad_rows=True, sidecars=beside)
-        return Captioned(reader, (name,), is_whole=is_whole, sidecar=ending)
+        return CaptionedDataset(reader, (name,), is_whole=is_whole, sidecar=ending)
     if sidecar is not None:
         raise UsageError(f"{shown(path)}: only a folder of pictures has sidecars")
     chosen, names = _chosen(reader, path, tuple(columns))
     _narrow(reader, (*chosen, picture_key))
-    return Captioned(reader, chosen, frozenset(names), is_whole)
+    return CaptionedDataset(reader, chosen, frozenset(names), is_whole)
 
 
 def _opened(path: str, picture_key: str) -> Reader:
-    if kind_of(path) == "coco":
+    if detect_format(path) == "coco":
         from dataflow.formats.coco.annotations import CocoCaptions
 
-        return CocoCaptions(place_of(path), picture_key=picture_key, skip_bad_rows=True)
-    place = place_of(path)
+        return CocoCaptions(to_path(path), picture_key=picture_key, skip_bad_rows=True)
+    place = to_path(path)
     with told(place):
         parts = [] if place.exists() else parts_of(place)
     if parts:
@@ -238,7 +240,7 @@ def _ending_beside(pictures: FolderReader, path: str, picture_key: str) -> str:
     found = dict.fromkeys(ENDINGS, 0)
     for row in first_rows(pictures):
         for ending in found:
-            found[ending] += Path(Sidecars(ending).beside(row.fields[picture_key])).exists()
+            found[ending] += Path(SidecarFiles(ending).beside(row.fields[picture_key])).exists()
     best = max(found, key=found.__getitem__)
     if not found[best]:
         raise UsageError(

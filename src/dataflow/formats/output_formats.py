@@ -6,7 +6,7 @@ from dataflow.core.errors import UsageError
 from dataflow.formats.base.compression import ending_of
 from dataflow.formats.base.reading import shown
 from dataflow.formats.registry import FORMATS, by_ending
-from dataflow.remote.path import Place
+from dataflow.remote.path import AnyPath
 
 OFFERED = tuple(name for name, known in FORMATS.items() if known.writer is not None)
 """The names of the formats that are written as one file."""
@@ -23,7 +23,7 @@ def usual_ending(name: str) -> str:
     return (known.endings or known.stays_at)[0]
 
 
-def check_named(name: str, output: str | Place) -> None:
+def check_named(name: str, output: str | AnyPath) -> None:
     """Refuse a format by name that contradicts the output's ending.
 
     Raises:

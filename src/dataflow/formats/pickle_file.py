@@ -15,8 +15,8 @@ from dataflow.core.errors import InputError, MissingPackageError, OutputError
 from dataflow.core.raw_json import plain
 from dataflow.core.row import Row
 from dataflow.formats.base.reading import FileReader, open_input
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import FileWriter, OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile, FileWriter
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, EOFError, OSError, MemoryError),
@@ -95,7 +95,7 @@ class PickleWriter(FileWriter):
         source: Not needed.
     """
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file)
         self._rows: list[dict[str, Any]] = []
 

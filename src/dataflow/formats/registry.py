@@ -11,16 +11,16 @@ from typing import Any
 from dataflow.core.dataset import Columns, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.base.compression import COMPRESSIONS, compression_of, ending_of
-from dataflow.formats.base.field_filter import ChoosingWriter, FieldChoice
+from dataflow.formats.base.field_filter import FieldFilter, FieldFilterWriter
 from dataflow.formats.base.reading import shown, told
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import OutputFile
-from dataflow.formats.detect import COCO_ENDINGS, found_at, is_folder_at, kind_of
-from dataflow.formats.folder.pictures import PICTURE_ENDINGS, FolderReader, Pictures
-from dataflow.formats.folder.sidecar import Sidecars
-from dataflow.formats.many.split_output import PartsWriter
-from dataflow.formats.patterns.glob_filter import Pick
-from dataflow.remote.path import Place, place_of
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile
+from dataflow.formats.detect import COCO_ENDINGS, detect_format, found_at, is_folder_at
+from dataflow.formats.folder.pictures import PICTURE_ENDINGS, FolderReader, PictureFolder
+from dataflow.formats.folder.sidecar import SidecarFiles
+from dataflow.formats.many.split_output import SplitWriter
+from dataflow.formats.patterns.glob_filter import GlobFilter
+from dataflow.remote.path import AnyPath, to_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +32,16 @@ class Format:
         description: For people.
         reader: ``"module:class"`` of the reader, called with the file's path and
             ``skip_bad_rows``.
-        writer: ``"module:class"`` of the writer, called with an `OutputFile` and a `Source`; None
+        writer: ``"module:class"`` of the writer, called with an `AtomicFile` and a `WriterContext`; None
             where only a folder is written.
         is_text: Whether its files may also be compressed (`compression.COMPRESSIONS`).
         has_pictures: Whether the reader makes the picture column, and is called with its name,
             ``picture_key``, too.
         folder_writer: ``"module:class"`` of what writes a folder instead of a file, called with
-            where it may be written first, the folder's path and a `Source`; None where there is
+            where it may be written first, the folder's path and a `WriterContext`; None where there is
             no such.
         needs: ``"module:function"`` that tells which of the rows' columns must be written, called
-            with a `Source`; the writer leaves fields out itself, for it needs the whole row. None
+            with a `WriterContext`; the writer leaves fields out itself, for it needs the whole row. None
             where no column is needed.
         stays_at: The endings at which an output may have this format though they do not mean it,
             and at which a dataset known to be of this format keeps it; an empty one for a folder.
@@ -64,111 +64,111 @@ FORMATS = {
     "json": Format(
         endings=(".json",),
         description="one array of objects",
-        reader=f"{_HERE}.json_file:JsonReader",
-        writer=f"{_HERE}.json_file:JsonWriter",
+        reader=f"{_HERE}.text.json_file:JsonReader",
+        writer=f"{_HERE}.text.json_file:JsonWriter",
         is_text=True,
     ),
     "jsonl": Format(
         endings=(".jsonl", ".ndjson"),
         description="one object a line",
-        reader=f"{_HERE}.jsonl_file:JsonlReader",
-        writer=f"{_HERE}.jsonl_file:JsonlWriter",
+        reader=f"{_HERE}.text.jsonl_file:JsonlReader",
+        writer=f"{_HERE}.text.jsonl_file:JsonlWriter",
         is_text=True,
     ),
     "csv": Format(
         endings=(".csv",),
         description="comma-separated, with a header line",
-        reader=f"{_HERE}.csv_file:CsvReader",
-        writer=f"{_HERE}.csv_file:CsvWriter",
+        reader=f"{_HERE}.text.csv_file:CsvReader",
+        writer=f"{_HERE}.text.csv_file:CsvWriter",
         is_text=True,
     ),
     "tsv": Format(
         endings=(".tsv",),
         description="tab-separated, with a header line",
-        reader=f"{_HERE}.csv_file:TsvReader",
-        writer=f"{_HERE}.csv_file:TsvWriter",
+        reader=f"{_HERE}.text.csv_file:TsvReader",
+        writer=f"{_HERE}.text.csv_file:TsvWriter",
         is_text=True,
     ),
     "parquet": Format(
         endings=(".parquet",),
         description="Apache Parquet, with any types",
-        reader=f"{_HERE}.parquet_file:ParquetReader",
-        writer=f"{_HERE}.parquet_output:ParquetWriter",
+        reader=f"{_HERE}.arrow.parquet_file:ParquetReader",
+        writer=f"{_HERE}.arrow.parquet_writer:ParquetWriter",
     ),
     "arrow": Format(
         endings=(".arrow", ".ipc"),
         description="Apache Arrow, as a file or as a stream, with any types",
-        reader=f"{_HERE}.arrow_file:ArrowReader",
-        writer=f"{_HERE}.arrow_file:ArrowWriter",
+        reader=f"{_HERE}.arrow.ipc_file:ArrowReader",
+        writer=f"{_HERE}.arrow.ipc_file:ArrowWriter",
     ),
     "arrows": Format(
         endings=(".arrows",),
         description="Apache Arrow, as a stream",
-        reader=f"{_HERE}.arrow_file:ArrowReader",
-        writer=f"{_HERE}.arrow_file:StreamWriter",
+        reader=f"{_HERE}.arrow.ipc_file:ArrowReader",
+        writer=f"{_HERE}.arrow.ipc_file:StreamWriter",
     ),
     "feather": Format(
         endings=(".feather",),
         description="Feather version 2: an Arrow file with LZ4",
-        reader=f"{_HERE}.arrow_file:ArrowReader",
-        writer=f"{_HERE}.arrow_file:FeatherWriter",
+        reader=f"{_HERE}.arrow.ipc_file:ArrowReader",
+        writer=f"{_HERE}.arrow.ipc_file:FeatherWriter",
     ),
     "webdataset": Format(
         endings=(".tar", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz"),
         description="WebDataset: tar shards, a sample a row",
-        reader=f"{_HERE}.webdataset_file:WebDatasetReader",
-        writer=f"{_HERE}.webdataset_output:WebDatasetWriter",
+        reader=f"{_HERE}.webdataset.reader:WebDatasetReader",
+        writer=f"{_HERE}.webdataset.writer:WebDatasetWriter",
         has_pictures=True,
-        folder_writer=f"{_HERE}.webdataset_shards:ShardsWriter",
+        folder_writer=f"{_HERE}.webdataset.shard_folder:ShardsWriter",
         stays_at=("",),
     ),
     "coco": Format(
         endings=(),
         description="COCO captions: images and annotations",
-        reader=f"{_HERE}.coco_file:CocoReader",
-        writer=f"{_HERE}.coco_file:CocoWriter",
+        reader=f"{_HERE}.coco.coco:CocoReader",
+        writer=f"{_HERE}.coco.coco:CocoWriter",
         has_pictures=True,
-        needs=f"{_HERE}.coco_file:needed",
+        needs=f"{_HERE}.coco.coco:needed",
         stays_at=COCO_ENDINGS,
     ),
     "llava": Format(
         endings=(),
         description="LLaVA's conversations of human and gpt",
-        reader=f"{_HERE}.json_file:JsonReader",
-        writer=f"{_HERE}.llava_file:LlavaWriter",
-        needs=f"{_HERE}.llava_file:needed",
+        reader=f"{_HERE}.text.json_file:JsonReader",
+        writer=f"{_HERE}.text.llava_file:LlavaWriter",
+        needs=f"{_HERE}.text.llava_file:needed",
         stays_at=COCO_ENDINGS,
     ),
     "files": Format(
         endings=(),
         description="several files of one of the formats above, by a pattern or in a folder",
-        reader=f"{_HERE}.files_reader:open_files",
+        reader=f"{_HERE}.many.many_files:open_files",
         has_pictures=True,
     ),
     "parquets": Format(
         endings=(),
         description="several Parquet files, by a pattern or in a folder, also img2dataset's",
-        reader=f"{_HERE}.parquet_folder:ParquetFolderReader",
+        reader=f"{_HERE}.arrow.img2dataset:ParquetFolderReader",
         has_pictures=True,
     ),
     "saved": Format(
         endings=(),
         description="a folder saved by Hugging Face's datasets (save_to_disk)",
-        reader=f"{_HERE}.saved_folder:SavedReader",
-        folder_writer=f"{_HERE}.saved_folder:SavedWriter",
+        reader=f"{_HERE}.arrow.hf_saved:SavedReader",
+        folder_writer=f"{_HERE}.arrow.hf_saved:SavedWriter",
         has_pictures=True,
         stays_at=("",),
     ),
     "hf": Format(
         endings=(),
         description="a dataset of the Hugging Face hub, as a stream",
-        reader=f"{_HERE}.hub_dataset:HubReader",
+        reader=f"{_HERE}.hub.hf_dataset:HubReader",
         has_pictures=True,
     ),
     "ms": Format(
         endings=(),
         description="a dataset of ModelScope",
-        reader=f"{_HERE}.modelscope_dataset:ModelScopeReader",
+        reader=f"{_HERE}.hub.modelscope_dataset:ModelScopeReader",
         has_pictures=True,
     ),
     "pickle": Format(
@@ -183,13 +183,13 @@ FORMATS = {
 
 
 def open_reader(
-    path: str | Place,
+    path: str | AnyPath,
     *,
     picture_key: str = "image",
     format_name: str | None = None,
     skip_bad_rows: bool = False,
-    pick: Pick = Pick(),  # noqa: B008 (it is frozen)
-    sidecars: Sidecars | None = None,
+    pick: GlobFilter = GlobFilter(),  # noqa: B008 (it is frozen)
+    sidecars: SidecarFiles | None = None,
 ) -> Reader:
     """The dataset at `path`: a dataset file, a folder of pictures, or one picture.
 
@@ -210,10 +210,10 @@ def open_reader(
             of the known ones.
         UsageError: `format_name` is unknown, or `pick` or `sidecars` are given for a dataset file.
     """
-    place = place_of(path)
+    place = to_path(path)
     with told(place):
-        if sidecars is None and pick == Pick():
-            format_name = format_name or kind_of(path)
+        if sidecars is None and pick == GlobFilter():
+            format_name = format_name or detect_format(path)
         named = _named(format_name)
         if named is not None and named.has_pictures:
             return _opened(named, place, picture_key, skip_bad_rows)
@@ -221,14 +221,14 @@ def open_reader(
         if named is not None:
             return _opened(named, place, picture_key, skip_bad_rows)
         if below:
-            pick = Pick((*pick.include, *below), pick.exclude)
+            pick = GlobFilter((*pick.include, *below), pick.exclude)
         ending = ending_of(place)
-        if ending in PICTURE_ENDINGS or is_folder_at(place_of(name)):
-            pictures = FolderReader(name, Pictures(picture_key, pick, sidecars, skip_bad_rows))
+        if ending in PICTURE_ENDINGS or is_folder_at(to_path(name)):
+            pictures = FolderReader(name, PictureFolder(picture_key, pick, sidecars, skip_bad_rows))
             if below and not pictures.fits_any():
                 raise InputError(f"{shown(place)}: no picture fits this; check the spelling")
             return pictures
-        if sidecars is not None or pick != Pick():
+        if sidecars is not None or pick != GlobFilter():
             raise UsageError(f"{shown(place)}: only a folder has pictures to choose and sidecars")
         chosen = by_ending(ending)
         if chosen is None:
@@ -237,12 +237,12 @@ def open_reader(
 
 
 def writer_for(
-    output: str | Place,
+    output: str | AnyPath,
     reader: Reader | None,
     columns: Columns,
     *,
     format_name: str | None = None,
-    choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
+    choice: FieldFilter = FieldFilter(),  # noqa: B008 (it is frozen)
     rows_per_file: int | None = None,
     question: str = "",
     picture_key: str = "image",
@@ -273,25 +273,25 @@ def writer_for(
             f"{shown(output)}: the ending {ending!r} is no format that can be written; known are "
             f"{known_endings()}"
         )
-    source = Source(reader, columns, choice, question, picture_key)
+    source = WriterContext(reader, columns, choice, question, picture_key)
     if chosen.needs and not choice.is_all:
         _check_needed(format_name or ending, _imported(chosen.needs)(source), choice)
     if chosen.folder_writer and is_folder(output, format_name):
-        return _folder_opener(chosen.folder_writer, place_of(output), source, rows_per_file)
+        return _folder_opener(chosen.folder_writer, to_path(output), source, rows_per_file)
     if chosen.writer is None:
         raise UsageError(f"{shown(output)}: {format_name} is no format of one file; name another")
 
     def open_one(path: Path) -> Writer:
-        file = OutputFile(path, compression_of(output))
+        file = AtomicFile(path, compression_of(output))
         try:
             writer: Writer = _imported(chosen.writer or "")(file, source)
         except BaseException:
             file.abandon()
             raise
-        return writer if choice.is_all or chosen.needs else ChoosingWriter(writer, choice)
+        return writer if choice.is_all or chosen.needs else FieldFilterWriter(writer, choice)
 
     def open_parts(path: Path) -> Writer:
-        return PartsWriter(path, open_one, rows_per_file or 1)
+        return SplitWriter(path, open_one, rows_per_file or 1)
 
     return open_parts if rows_per_file else open_one
 
@@ -307,17 +307,17 @@ def known_endings() -> str:
     return f"{endings} (text also with {' '.join(COMPRESSIONS)})"
 
 
-def output_format(source: str, output: str | Place) -> str | None:
+def output_format(source: str, output: str | AnyPath) -> str | None:
     """The name of the format that `source` keeps in `output`, whose ending alone does not tell it.
 
     Raises:
         InputError: `source` is a folder that cannot be listed.
     """
-    kind = kind_of(source)
+    kind = detect_format(source)
     return kind if kind is not None and ending_of(output) in FORMATS[kind].stays_at else None
 
 
-def is_folder(output: str | Place, format_name: str | None) -> bool:
+def is_folder(output: str | AnyPath, format_name: str | None) -> bool:
     """Whether `output` will be a folder: it has no ending, and the format writes such."""
     known = FORMATS.get(format_name or "")
     if known is None or known.folder_writer is None:
@@ -326,14 +326,14 @@ def is_folder(output: str | Place, format_name: str | None) -> bool:
 
 
 def _folder_opener(
-    where: str, output: Place, source: Source, rows_per_file: int | None
+    where: str, output: AnyPath, source: WriterContext, rows_per_file: int | None
 ) -> Callable[[Path], Writer]:
     if rows_per_file:
         raise UsageError(f"{shown(output)}: a folder has files of its own; leave --rows-per-file")
 
     def open_folder(path: Path) -> Writer:
         writer: Writer = _imported(where)(path, output, source)
-        return writer if source.choice.is_all else ChoosingWriter(writer, source.choice)
+        return writer if source.choice.is_all else FieldFilterWriter(writer, source.choice)
 
     return open_folder
 
@@ -355,7 +355,7 @@ def _unknown(name: str, ending: str) -> InputError:
     )
 
 
-def _check_needed(name: str, columns: Sequence[str], choice: FieldChoice) -> None:
+def _check_needed(name: str, columns: Sequence[str], choice: FieldFilter) -> None:
     for column in columns:
         if not choice.takes(column):
             cure = f"leave out --drop {column}" if column in choice.drop else f"add --keep {column}"
@@ -374,7 +374,7 @@ def by_ending(ending: str) -> Format | None:
     return next(fits, None)
 
 
-def _opened(known: Format, path: Place, picture_key: str, skip_bad_rows: bool) -> Reader:
+def _opened(known: Format, path: AnyPath, picture_key: str, skip_bad_rows: bool) -> Reader:
     pictures = {"picture_key": picture_key} if known.has_pictures else {}
     reader: Reader = _imported(known.reader)(path, skip_bad_rows=skip_bad_rows, **pictures)
     return reader

@@ -11,11 +11,11 @@ from typing import TypeAlias
 from dataflow.core.picture import ImageRef
 from dataflow.core.text import shown_url
 
-Stamp: TypeAlias = "tuple[int, int] | tuple[None, None]"
+FileFingerprint: TypeAlias = "tuple[int, int] | tuple[None, None]"
 """A file's size in bytes, its time of last change in nanoseconds; None where there is no file."""
 
 
-def stamp_of(location: str | bytes) -> Stamp:
+def file_fingerprint(location: str | bytes) -> FileFingerprint:
     """What tells that the file at `location` has changed; it costs one stat."""
     try:
         status = os.stat(location)  # noqa: PTH116 - a name may not be one for Path
@@ -25,7 +25,7 @@ def stamp_of(location: str | bytes) -> Stamp:
 
 
 def identify(
-    ref: ImageRef, base: str = "/", note: Callable[[str, Stamp], None] | None = None
+    ref: ImageRef, base: str = "/", note: Callable[[str, FileFingerprint], None] | None = None
 ) -> str:
     """A text that changes when the picture does; it costs one stat at most.
 
@@ -52,7 +52,7 @@ def identify(
         return f"url:{plain}:{_digest(ref.location.encode('utf-8', 'backslashreplace'))}"
     key = _place(ref.location, base)
     key = key.encode("utf-8", "backslashreplace").decode("utf-8")
-    stamp = stamp_of(ref.location)
+    stamp = file_fingerprint(ref.location)
     if note is not None:
         note(ref.location, stamp)
     return f"missing:{key}" if stamp[0] is None else f"path:{key}:{stamp[0]}:{stamp[1]}"

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 from dataflow.core.errors import UsageError
 from dataflow.core.picture import ImageRef, Picture
-from dataflow.images.base.byte_semaphore import MemoryGate
+from dataflow.images.base.byte_semaphore import ByteSemaphore
 from dataflow.images.base.limits import Limits
-from dataflow.images.base.open_file import check_size, open_source
-from dataflow.images.base.timeout_pool import Job, Pool
+from dataflow.images.base.open_file import check_size, open_file
+from dataflow.images.base.timeout_pool import PoolTask, TimeoutPool
 from dataflow.images.decode.target_size import Size
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from dataflow.images.fetch.cached_fetch import Links
+    from dataflow.images.fetch.cached_fetch import CachedFetcher
 
 T = TypeVar("T")
 
@@ -36,8 +36,8 @@ class Loader:
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
-        self._pool: Pool | None = None
-        self._links: Links | None = None
+        self._pool: TimeoutPool | None = None
+        self._links: CachedFetcher | None = None
 
     async def __aenter__(self) -> Self:
         """Start the threads."""
@@ -45,7 +45,9 @@ class Loader:
 
         codecs.prepare(self._limits.max_pixels)
         threads = self._limits.threads or os.cpu_count() or 1
-        self._pool = Pool(threads, self._limits.max_seconds, MemoryGate(self._limits.max_memory))
+        self._pool = TimeoutPool(
+            threads, self._limits.max_seconds, ByteSemaphore(self._limits.max_memory)
+        )
         return self
 
     async def __aexit__(
@@ -74,7 +76,7 @@ class Loader:
         """
         from dataflow.images.decode.decode import to_picture  # Pillow, at first use
 
-        def decode(source: bytes | BinaryIO, job: Job[Picture]) -> Picture:
+        def decode(source: bytes | BinaryIO, job: PoolTask[Picture]) -> Picture:
             return to_picture(source, name=ref.name, limits=self._limits, reserve=job.reserve)
 
         return await self._work_on(ref, decode)
@@ -89,25 +91,27 @@ class Loader:
         """
         from dataflow.images.decode.decode import full_size  # Pillow, at first use
 
-        def read(source: bytes | BinaryIO, _job: Job[Size]) -> Size:
+        def read(source: bytes | BinaryIO, _job: PoolTask[Size]) -> Size:
             return full_size(source, name=ref.name, limits=self._limits)
 
         return await self._work_on(ref, read)
 
-    async def _work_on(self, ref: ImageRef, work: Callable[[bytes | BinaryIO, Job[T]], T]) -> T:
+    async def _work_on(
+        self, ref: ImageRef, work: Callable[[bytes | BinaryIO, PoolTask[T]], T]
+    ) -> T:
         """Do `work` in a thread, with what is behind `ref`."""
         if self._pool is None:
             raise UsageError("a Loader loads only inside `async with`")
         if ref.kind == "url":
             if self._links is None:
                 from dataflow.images.fetch.cached_fetch import (
-                    Links,  # aiohttp and SQLite, at first use
+                    CachedFetcher,  # aiohttp and SQLite, at first use
                 )
 
-                self._links = Links(self._limits, self._pool)
+                self._links = CachedFetcher(self._limits, self._pool)
             return await self._links.use(ref, work)
 
-        def opened(job: Job[T]) -> T:
+        def opened(job: PoolTask[T]) -> T:
             source = self._source(ref)
             try:
                 return work(source, job)
@@ -119,6 +123,6 @@ class Loader:
 
     def _source(self, ref: ImageRef) -> bytes | BinaryIO:
         if ref.kind == "path":
-            return open_source(ref, self._limits)
+            return open_file(ref, self._limits)
         check_size(len(ref.data), ref, self._limits)
         return ref.data

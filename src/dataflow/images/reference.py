@@ -14,7 +14,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 
 from dataflow.core.errors import BadRowError, PictureForbiddenError
 from dataflow.core.picture import ImageRef
-from dataflow.core.text import shown, shown_url
+from dataflow.core.text import short_text, shown_url
 from dataflow.images.base.path_guard import confined
 from dataflow.images.decode.sniff import PICTURES, sniff
 from dataflow.remote.path import RemotePath, is_remote
@@ -131,7 +131,7 @@ class _Parser:
         return os.path.join(self._folders[0], path) if self._folders else path  # noqa: PTH118
 
     def _path(self, path: str) -> ImageRef:
-        name = shown(path)
+        name = short_text(path)
         try:
             valid = b"\0" not in os.fsencode(path)
         except UnicodeEncodeError:
@@ -184,7 +184,7 @@ def _items(value: object) -> list[Any] | None:
 def _name_of(path: object) -> str:
     if not isinstance(path, str):
         return ""
-    return shown_url(path) if _SCHEME.match(path) else shown(path)
+    return shown_url(path) if _SCHEME.match(path) else short_text(path)
 
 
 def _bytes_ref(data: bytes, name: str = "") -> ImageRef:
@@ -196,7 +196,7 @@ def _below(folder: str, path: str) -> str:
     place = RemotePath(folder).joined(path)
     if place is None:
         raise PictureForbiddenError(
-            f"{shown(path)}: leads out of the bucket or server of {shown_url(folder)}"
+            f"{short_text(path)}: leads out of the bucket or server of {shown_url(folder)}"
         )
     return place.url
 
@@ -205,13 +205,13 @@ def _url(url: str) -> ImageRef:
     word = url.partition(":")[0].lower()
     if word not in _FETCHED:
         raise PictureForbiddenError(
-            f"{shown_url(url)}: {shown(word, 40)}: is not fetched; only {', '.join(_FETCHED)} are"
+            f"{shown_url(url)}: {short_text(word, 40)}: is not fetched; only {', '.join(_FETCHED)} are"
         )
     if word not in ("http", "https"):
         place = RemotePath(url)
         if not place.scheme or "\0" in url or place.parent == place:
-            raise BadRowError(f"{shown(url)}: names no file of a bucket")
-        return ImageRef("url", shown(url), url)
+            raise BadRowError(f"{short_text(url)}: names no file of a bucket")
+        return ImageRef("url", short_text(url), url)
     name = shown_url(url)
     try:
         parts = urlsplit(url)

@@ -63,7 +63,7 @@ def changed(place: RemotePath) -> RemoteError:
     )
 
 
-def persisted(step: Callable[[], T]) -> T:
+def with_retries(step: Callable[[], T]) -> T:
     """`step()`, tried again a few times where its `RemoteError` may pass.
 
     Raises:
@@ -80,7 +80,7 @@ def persisted(step: Callable[[], T]) -> T:
 
 
 @contextlib.contextmanager
-def telling(place: RemotePath) -> Iterator[None]:
+def map_errors(place: RemotePath) -> Iterator[None]:
     """The border to the stores' libraries, around what they are asked about `place`.
 
     Raises:

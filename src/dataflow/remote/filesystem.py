@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import MissingPackageError
-from dataflow.remote.errors import RemoteError, persisted, telling
+from dataflow.remote.errors import RemoteError, map_errors, with_retries
 from dataflow.remote.path import RemotePath, RemoteStat
 
 CONNECTIONS = 64
@@ -98,11 +98,11 @@ def ask(place: RemotePath, method: str, *arguments: Any, **options: Any) -> Any:
     system = filesystem(place.scheme)
 
     def once() -> Any:
-        with telling(place):
+        with map_errors(place):
             return getattr(system, method)(address(place), *arguments, **options)
 
     # gcsfs tries six times by itself, for a minute
-    return once() if place.scheme == "gs" else persisted(once)
+    return once() if place.scheme == "gs" else with_retries(once)
 
 
 def stat(place: RemotePath) -> RemoteStat:
@@ -175,10 +175,10 @@ def put(local: Path, place: RemotePath) -> None:
     system = filesystem(place.scheme)
 
     def once() -> None:
-        with telling(place):
+        with map_errors(place):
             system.put_file(str(local), address(place), **options)
 
-    persisted(once)
+    with_retries(once)
 
 
 def copy(place: RemotePath, to: RemotePath) -> None:

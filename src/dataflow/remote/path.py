@@ -37,7 +37,7 @@ def is_url(name: str) -> bool:
     return _ANY_SCHEME.match(name) is not None
 
 
-def place_of(name: str | Place) -> Place:
+def to_path(name: str | AnyPath) -> AnyPath:
     """What `name` stands for: a file or folder at a URL, or one of this machine."""
     if isinstance(name, str) and is_remote(name):
         return RemotePath(name)
@@ -206,5 +206,5 @@ class RemotePath:
         filesystem.remove(self)
 
 
-Place: TypeAlias = "Path | RemotePath"
+AnyPath: TypeAlias = "Path | RemotePath"
 """Where a dataset is: on this machine or at a URL."""

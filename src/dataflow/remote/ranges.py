@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from dataflow.remote import filesystem
-from dataflow.remote.errors import RemoteError, telling
+from dataflow.remote.errors import RemoteError, map_errors
 from dataflow.remote.path import RemotePath
 
 _NOTHING_THERE = 416  # the file ends before
@@ -30,7 +30,7 @@ async def read_range(place: RemotePath, start: int, end: int) -> bytes:
 
 
 async def _range(system: Any, place: RemotePath, address: str, start: int, end: int) -> bytes:
-    with telling(place):
+    with map_errors(place):
         if not system.async_impl:
             return await asyncio.to_thread(_read, system, address, start, end)
         # fsspec runs its requests in an event loop of its own

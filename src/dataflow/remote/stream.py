@@ -7,7 +7,7 @@ import tempfile
 from typing import Any
 
 from dataflow.remote import filesystem
-from dataflow.remote.errors import RemoteError, changed, persisted, telling
+from dataflow.remote.errors import RemoteError, changed, map_errors, with_retries
 from dataflow.remote.path import RemotePath, RemoteStat
 
 BUFFER = 4 << 20
@@ -30,10 +30,10 @@ def open_stream(place: RemotePath, buffer: int = BUFFER) -> io.BufferedReader:
     known = place.stat()
     if known.has_ranges:
         source = _Ranges(place, known)
-        if persisted(source.gives_parts):
+        if with_retries(source.gives_parts):
             return io.BufferedReader(source, buffer)
         source.close()
-    return persisted(lambda: _fetched(place, known))
+    return with_retries(lambda: _fetched(place, known))
 
 
 class _Ranges(io.RawIOBase):
@@ -63,7 +63,7 @@ class _Ranges(io.RawIOBase):
         end = min(self._at + len(buffer), self._known.st_size)
         if end <= self._at:
             return 0
-        data = persisted(lambda: self._range(self._at, end))
+        data = with_retries(lambda: self._range(self._at, end))
         if end == self._known.st_size and self._place.stat() != self._known:
             raise changed(self._place)
         buffer[: len(data)] = data
@@ -83,7 +83,7 @@ class _Ranges(io.RawIOBase):
         """Whether the server does what it is asked: some web servers give the whole file."""
         if self._place.scheme != "http" or self._known.st_size < 2:
             return True
-        with telling(self._place):
+        with map_errors(self._place):
             try:
                 self._file.seek(1)
                 self._file.read(1)
@@ -96,7 +96,7 @@ class _Ranges(io.RawIOBase):
         return filesystem.ask(self._place, "open", "rb", block_size=BUFFER, cache_type="none")
 
     def _range(self, start: int, end: int) -> bytes:
-        with telling(self._place):
+        with map_errors(self._place):
             self._file.seek(start)
             data: bytes = self._file.read(end - start)
         if len(data) != end - start:
@@ -120,6 +120,6 @@ def _fetched(place: RemotePath, known: RemoteStat) -> io.BufferedReader:
 
 
 def _next(source: Any, place: RemotePath) -> bytes:
-    with telling(place):
+    with map_errors(place):
         data: bytes = source.read(BUFFER)
     return data

@@ -24,7 +24,7 @@ from dataflow.core.errors import (
 )
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import Asker, EngineServing, LLMServingABC
+from dataflow.core.serving import AsyncServing, Client, LLMServingABC
 from dataflow.core.text import scrub
 from dataflow.serving.base.conversation import MARKER
 
@@ -34,7 +34,7 @@ _LINGER = 0.02
 _BARREN_BATCHES = 3
 
 
-class ForeignServing(EngineServing):
+class ServingAdapter(AsyncServing):
     """Gathers single requests into the lists that `serving` wants, and hands out its answers.
 
     A batch whose call raises is asked again one by one, so that only the row that is to blame
@@ -69,7 +69,7 @@ class ForeignServing(EngineServing):
         return {"serving": kind, "model": self.model, **settings}
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Asker]:
+    async def connect(self) -> AsyncIterator[Client]:
         """Start gathering; calls are made one at a time, in a thread of their own."""
         async with _Gatherer(_Caller(self.serving), self.batch_size, self.model) as gatherer:
             yield gatherer

@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from dataflow.core.errors import UsageError, WrongKeyError
-from dataflow.core.serving import Asker
-from dataflow.serving.legacy_methods import OneImageMethods
-from dataflow.serving.openai.client import Wire
-from dataflow.serving.openai.endpoint import check_key, read_address, read_key_file
+from dataflow.core.serving import Client
+from dataflow.serving.legacy_methods import DataFlowLegacyMethods
+from dataflow.serving.openai.client import ChatClient
+from dataflow.serving.openai.endpoint import check_key, read_endpoint, read_key_file
 from dataflow.serving.openai.request_body import merge_sampling
 
 _log = logging.getLogger("dataflow")
@@ -22,7 +22,7 @@ class MissingKeyError(WrongKeyError, EnvironmentError):
     """There is no API key where one should be."""
 
 
-class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users' code holds
+class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that users' code holds
     """A vision-language model behind an OpenAI-compatible API, called over HTTP.
 
     Each request costs what the API's owner asks for it.
@@ -50,7 +50,7 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         UsageError: an argument cannot be used.
     """
 
-    seeks_level = True
+    adaptive_concurrency = True
     penalty = "frequency_penalty"  # which every server of this protocol knows
 
     def __init__(
@@ -71,7 +71,7 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         api_key_file: str | os.PathLike[str] | None = None,
         needs_key: bool = True,
     ) -> None:
-        address = read_address(api_url)
+        address = read_endpoint(api_url)
         self.api_url = api_url
         self.api_urls = (api_url,)
         self.model = _name(model_name)
@@ -100,14 +100,14 @@ class APIVLMServing_openai(OneImageMethods):  # noqa: N801 - the name that users
         return {"model": self.model, "sampling": dict(self._sampling)}
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Asker]:
+    async def connect(self) -> AsyncIterator[Client]:
         """Open the client for the running event loop; nothing is asked, nothing paid."""
         async with self.wire() as wire:
             yield wire
 
-    def wire(self) -> Wire:
+    def wire(self) -> ChatClient:
         """A client of this API, not yet open."""
-        return Wire(
+        return ChatClient(
             self.api_url,
             model=self.model,
             api_key=self._key,

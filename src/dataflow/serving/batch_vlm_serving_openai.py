@@ -6,10 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dataflow.core.batch import BatchDesk as Desk
-from dataflow.core.batch import Batching, BatchServing
+from dataflow.core.batch import BatchOptions, BatchServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from dataflow.serving.openai.batch_api import BatchDesk
+from dataflow.serving.openai.batch_api import OpenAIBatchApi
 
 
 class BatchVLMServing_openai(APIVLMServing_openai, BatchServing):  # noqa: N801 - as its sister
@@ -37,14 +36,14 @@ class BatchVLMServing_openai(APIVLMServing_openai, BatchServing):  # noqa: N801 
         key_name_of_api_key: str = "DF_API_KEY",
         model_name: str = "o4-mini",
         *,
-        batching: Batching | None = None,
+        batching: BatchOptions | None = None,
         **more: Any,
     ) -> None:
         super().__init__(api_url, key_name_of_api_key, model_name, **more)
-        self.batching = batching or Batching()
+        self.batching = batching or BatchOptions()
 
     @asynccontextmanager
-    async def connect_batches(self) -> AsyncIterator[Desk]:
+    async def connect_batches(self) -> AsyncIterator[OpenAIBatchApi]:
         """Open the client for the running event loop; nothing is asked, nothing paid."""
         async with self.wire() as wire:
-            yield BatchDesk(wire, self.batching.window)
+            yield OpenAIBatchApi(wire, self.batching.window)

@@ -10,11 +10,13 @@ from typing import Any, TypeAlias
 from dataflow.core.errors import ServingContractError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import Asker
+from dataflow.core.serving import Client
 from dataflow.serving.base.list_serving import ListServing
 
-Answer: TypeAlias = "str | Reply | BaseException"
-Script: TypeAlias = "str | Sequence[Answer] | Callable[[Request, Sequence[Picture]], Answer]"
+ScriptedReply: TypeAlias = "str | Reply | BaseException"
+Script: TypeAlias = (
+    "str | Sequence[ScriptedReply] | Callable[[Request, Sequence[Picture]], ScriptedReply]"
+)
 
 
 class FakeServing(ListServing):
@@ -53,7 +55,7 @@ class FakeServing(ListServing):
         return {"model": self.model, "sampling": {}}
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Asker]:
+    async def connect(self) -> AsyncIterator[Client]:
         """Open nothing."""
         yield self
 
@@ -83,7 +85,7 @@ class FakeServing(ListServing):
             return answer
         return Reply(answer, finish_reason="stop", model=self.model)
 
-    def _answer(self, number: int, request: Request, pictures: Sequence[Picture]) -> Answer:
+    def _answer(self, number: int, request: Request, pictures: Sequence[Picture]) -> ScriptedReply:
         if callable(self._replies):
             return self._replies(request, pictures)
         if isinstance(self._replies, str):

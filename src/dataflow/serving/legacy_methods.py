@@ -12,7 +12,7 @@ from dataflow.core.request import Request, Turn
 from dataflow.serving.base.list_serving import ListServing, references_of
 
 
-class OneImageMethods(ListServing):
+class DataFlowLegacyMethods(ListServing):
     """The short forms.
 
     Those that answer one question raise its error; those that answer a list put ``""`` there, as
@@ -132,7 +132,7 @@ class OneImageMethods(ListServing):
         self.last_errors = other.last_errors
         return texts
 
-    def _with(self, model: str | None, timeout: float | None) -> OneImageMethods:
+    def _with(self, model: str | None, timeout: float | None) -> DataFlowLegacyMethods:
         other = copy.copy(self)
         other.model = self.model if model is None else model
         other.timeout = self.timeout if timeout is None else timeout

@@ -19,10 +19,10 @@ from typing import Any
 from dataflow.core.errors import RowError, StopRunError, TryAgainError, UsageError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import Asker, EngineServing
-from dataflow.engine.flow.adaptive_concurrency import START, Level
-from dataflow.engine.flow.admission import Limiter, Pass
-from dataflow.engine.flow.rate_limiter import Tempo
+from dataflow.core.serving import AsyncServing, Client
+from dataflow.engine.flow.adaptive_concurrency import START, AdaptiveConcurrency
+from dataflow.engine.flow.admission import AdmissionController, Permit
+from dataflow.engine.flow.rate_limiter import RateLimiter
 from dataflow.engine.flow.retry_policy import BREAKER_ERRORS
 from dataflow.serving.base.list_serving import ListServing
 
@@ -41,7 +41,7 @@ LOOK_SECONDS = 0.25
 """How often the endpoints are looked at while a request waits for a free one."""
 
 
-class SpreadServing(ListServing):
+class LoadBalancedServing(ListServing):
     """Endpoints of one model, as one serving.
 
     Args:
@@ -51,9 +51,9 @@ class SpreadServing(ListServing):
         UsageError: there is none, or they differ in what determines an answer.
     """
 
-    limits_itself = True
+    self_limiting = True
 
-    def __init__(self, endpoints: Sequence[EngineServing]) -> None:
+    def __init__(self, endpoints: Sequence[AsyncServing]) -> None:
         if not endpoints:
             raise UsageError("no endpoint is given")
         if any(e.settings() != endpoints[0].settings() for e in endpoints):
@@ -69,7 +69,7 @@ class SpreadServing(ListServing):
         return self._endpoints[0].settings()
 
     @asynccontextmanager
-    async def connect(self) -> AsyncIterator[Asker]:
+    async def connect(self) -> AsyncIterator[Client]:
         """Open every endpoint for the running event loop."""
         async with AsyncExitStack() as stack:
             yield _Spread(
@@ -78,7 +78,7 @@ class SpreadServing(ListServing):
                         next(iter(e.api_urls), e.model),
                         await stack.enter_async_context(e.connect()),
                         e.max_workers,
-                        seeks_level=e.seeks_level,
+                        adaptive_concurrency=e.adaptive_concurrency,
                     )
                     for e in self._endpoints
                 ]
@@ -93,11 +93,13 @@ class SpreadServing(ListServing):
 class _Endpoint:
     """One endpoint: what is under way there, how long it takes, whether it rests."""
 
-    def __init__(self, name: str, asker: Asker, places: int, *, seeks_level: bool) -> None:
+    def __init__(
+        self, name: str, asker: Client, places: int, *, adaptive_concurrency: bool
+    ) -> None:
         self._name = name
         self._asker = asker
-        level = Level(places, START if seeks_level else places)
-        self.limiter = Limiter(level, Tempo())
+        level = AdaptiveConcurrency(places, START if adaptive_concurrency else places)
+        self.limiter = AdmissionController(level, RateLimiter())
         self.latency = 0.0
         self._failures = 0
         self._rests = 0
@@ -122,7 +124,7 @@ class _Endpoint:
         in_flight = self.limiter.in_flight
         return (in_flight + 1) * (self.latency or usual), in_flight
 
-    async def ask(self, given: Pass, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def ask(self, given: Permit, request: Request, pictures: Sequence[Picture]) -> Reply:
         outcome: Reply | TryAgainError | None = None
         try:
             outcome = await self._asker.ask(request, pictures)
@@ -137,7 +139,7 @@ class _Endpoint:
             self._ended(given, outcome)
         return outcome
 
-    def _ended(self, given: Pass, outcome: Reply | TryAgainError | None) -> None:
+    def _ended(self, given: Permit, outcome: Reply | TryAgainError | None) -> None:
         self.limiter.leave(given, outcome)
         if isinstance(outcome, Reply):
             self._failures = self._rests = 0
@@ -192,7 +194,7 @@ class _Spread:
             raise
 
     async def _asked(
-        self, endpoint: _Endpoint, given: Pass, request: Request, pictures: Sequence[Picture]
+        self, endpoint: _Endpoint, given: Permit, request: Request, pictures: Sequence[Picture]
     ) -> Reply:
         try:
             return await endpoint.ask(given, request, pictures)

@@ -11,10 +11,10 @@ from dataflow.core.dataset import Columns, Reader, Skipped, Writer
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
-from dataflow.formats.detect import kind_of
+from dataflow.formats.detect import detect_format
 from dataflow.formats.patterns.brace_patterns import is_several
 from dataflow.formats.registry import is_known, known_endings, open_reader, writer_for
-from dataflow.remote.path import Place, is_url, place_of
+from dataflow.remote.path import AnyPath, is_url, to_path
 from dataflow.utils.frames import frame_of, records_of
 from dataflow.utils.hidden_pictures import PictureWriter, hidden_picture
 
@@ -130,11 +130,13 @@ class FileStorage(StreamingStorage):
         return str(path)
 
     def _beside(self) -> str:
-        return str(place_of(self.first_entry_file_name).parent)
+        return str(to_path(self.first_entry_file_name).parent)
 
     def _reader(self, picture_key: str) -> Reader:
         path = self._current()
-        is_looked_up = self.operator_step == 0 and (is_several(path) or kind_of(path) in _OF_A_HUB)
+        is_looked_up = self.operator_step == 0 and (
+            is_several(path) or detect_format(path) in _OF_A_HUB
+        )
         if isinstance(path, Path) and not path.exists() and not is_looked_up:
             cure = (
                 "check first_entry_file_name"
@@ -147,14 +149,14 @@ class FileStorage(StreamingStorage):
     def _writer(self, path: Path, reader: Reader, columns: Columns) -> Callable[[Path], Writer]:
         return writer_for(path, reader, columns, format_name=self._named(path))
 
-    def _named(self, path: Place) -> str | None:
+    def _named(self, path: AnyPath) -> str | None:
         """Pickle only by name, and the name is `cache_type`."""
         is_pickle = path.suffix.lower() in (".pkl", ".pickle")
         return "pickle" if is_pickle and self.cache_type == "pickle" else None
 
-    def _current(self) -> Place:
+    def _current(self) -> AnyPath:
         step = self.operator_step
-        return place_of(self.first_entry_file_name) if step == 0 else self._path(step)
+        return to_path(self.first_entry_file_name) if step == 0 else self._path(step)
 
     def _path(self, step: int) -> Path:
         if self.operator_step < 0:

@@ -9,21 +9,21 @@ import pytest
 
 from dataflow.checks.dataset import near_duplicates, report, scan
 from dataflow.checks.dataset.near_duplicates import NearDuplicates, sketches_of
-from dataflow.checks.dataset.report import Near, Report, add_bounded
-from dataflow.checks.dataset.scan import Caption, Fault, Looker
+from dataflow.checks.dataset.report import DatasetReport, NearDuplicateGroups, add_bounded
+from dataflow.checks.dataset.scan import Caption, ChunkScanner, Fault
 from dataflow.checks.rules.repeated import key_of
-from dataflow.checks.suite import Asked
+from dataflow.checks.suite import CaptionRequirements
 from dataflow.core.errors import MissingPackageError
 
 
-def added(report: Report, asked: Asked, texts: list[str]) -> list[Fault]:
+def added(report: DatasetReport, asked: CaptionRequirements, texts: list[str]) -> list[Fault]:
     captions = [Caption(row, f"row {row}", text, f"{row}.jpg") for row, text in enumerate(texts)]
-    return report.add(captions, Looker(asked)([(text, ()) for text in texts]))
+    return report.add(captions, ChunkScanner(asked)([(text, ()) for text in texts]))
 
 
 def test_a_row_with_several_faults_is_one_faulty_row():
-    found = Report()
-    faults = added(found, Asked(min_words=9), ["**Sorry**, I can't help.", "A dog."])
+    found = DatasetReport()
+    faults = added(found, CaptionRequirements(min_words=9), ["**Sorry**, I can't help.", "A dog."])
     assert [(fault.caption.row, fault.kind) for fault in faults] == [
         (0, "refusal"),
         (0, "markup"),
@@ -35,9 +35,9 @@ def test_a_row_with_several_faults_is_one_faulty_row():
 
 def test_rows_and_examples_are_kept_up_to_a_number(monkeypatch):
     monkeypatch.setattr(report, "MOST_ROWS", 5)
-    found = Report(most_alike=None)
+    found = DatasetReport(most_alike=None)
     for _ in range(3):
-        added(found, Asked(), ["null", "n/a", "None", "nan"])
+        added(found, CaptionRequirements(), ["null", "n/a", "None", "nan"])
     kind = found.kinds["error_text"]
     assert (kind.count, len(kind.rows), len(kind.examples)) == (12, 5, 3)
     assert len({fault.caption.text for fault in kind.examples}) == 3
@@ -70,8 +70,8 @@ def test_captions_past_the_index_are_still_compared_with_those_in_it():
 
 
 def test_the_same_caption_is_told_from_one_that_is_nearly_the_same():
-    found = Report(most_alike=None)
-    added(found, Asked(), [FIRST, OTHER, NEARLY, f"{OTHER.upper()}.", OTHER])
+    found = DatasetReport(most_alike=None)
+    added(found, CaptionRequirements(), [FIRST, OTHER, NEARLY, f"{OTHER.upper()}.", OTHER])
     assert (found.near.same, found.near.near) == (2, 1)
     assert found.near.pairs == [(2, 0, NEARLY)]
 
@@ -80,10 +80,13 @@ def test_the_report_does_without_the_packages_that_are_not_installed(monkeypatch
     monkeypatch.setitem(sys.modules, "rensa", None)
     with pytest.raises(MissingPackageError, match=r"dataflow-caption\[check\]"):
         NearDuplicates()
-    found = Report(near=Near())
+    found = DatasetReport(near=NearDuplicateGroups())
     assert found.near is None
     text = "A dog."
-    found.add([Caption(0, "row 0", text)], Looker(Asked(), with_near=False)([(text, ())]))
+    found.add(
+        [Caption(0, "row 0", text)],
+        ChunkScanner(CaptionRequirements(), with_near=False)([(text, ())]),
+    )
     assert found.captions == 1
     assert near_duplicates.NEAR == 0.8
 
@@ -91,7 +94,7 @@ def test_the_report_does_without_the_packages_that_are_not_installed(monkeypatch
 def test_captions_of_several_columns_come_in_chunks_of_one(monkeypatch):
     monkeypatch.setattr(scan, "CHUNK", 2)
     captions = [Caption(n // 2, "", "A dog.", column="ab"[n % 2]) for n in range(6)]
-    chunks = [chunk for chunk, _ in Looker(Asked()).all(captions, processes=1)]
+    chunks = [chunk for chunk, _ in ChunkScanner(CaptionRequirements()).all(captions, processes=1)]
     assert [[(caption.row, caption.column) for caption in chunk] for chunk in chunks] == [
         [(0, "a"), (1, "a")],
         [(0, "b"), (1, "b")],

@@ -13,7 +13,7 @@ from PIL import Image
 from dataflow.billing.price import NoPrice
 from dataflow.core.errors import JournalError
 from dataflow.engine.columns import Column
-from dataflow.engine.estimate.dry_run import forecast
+from dataflow.engine.estimate.dry_run import dry_run
 from dataflow.engine.estimate.estimate import Terms, estimate
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.probe import probe
@@ -41,7 +41,7 @@ def plan(tmp_path):
 
 
 def test_equal_requests_are_one(plan):
-    found = forecast(plan)
+    found = dry_run(plan)
     assert (found.rows, found.read, found.requests, len(found.open)) == (100, 100, 75, 75)
     assert sorted(asked.sizes[0][0] for asked in found.open) == [
         100 + number for number in range(100) if number % 4 != 3
@@ -49,21 +49,21 @@ def test_equal_requests_are_one(plan):
 
 
 def test_of_a_large_dataset_the_first_rows_are_read_and_it_says_so(plan):
-    found = forecast(plan, most_rows=40)
+    found = dry_run(plan, most_rows=40)
     assert (found.rows, found.read, found.requests) == (100, 40, 30)
     told = estimate(found, Terms(rule=None, rule_error=0, price=NoPrice("")), max_side=1024)
     assert told.requests.low < 75 <= told.requests.likely <= told.requests.high
 
 
 def test_a_limit_is_heeded(plan):
-    found = forecast(replace(plan, limit=10))
+    found = dry_run(replace(plan, limit=10))
     assert (found.rows, found.read) == (10, 10)
 
 
 def test_probed_rows_are_asked_once_and_answer_for_themselves(plan):
     probe(plan, [1, 49])
     assert plan.serving.asked == 2
-    found = forecast(plan)
+    found = dry_run(plan)
     assert (found.done, found.requests) == (2, 73)
     assert {asked.index for asked in found.answered} == {1, 49}
     probe(plan, [1, 49])
@@ -74,7 +74,7 @@ def test_a_journal_is_looked_at_without_a_trace(plan):
     probe(plan, [0])
     journal = plan.output.beside(".journal")
     before = journal.read_bytes()
-    assert forecast(plan).done == 1
+    assert dry_run(plan).done == 1
     assert journal.read_bytes() == before
     assert sorted(path.name for path in journal.parent.iterdir()) == [
         "data.parquet",
@@ -88,7 +88,7 @@ def test_a_journal_in_use_is_looked_at_all_the_same(plan):
     probe(plan, [0, 5])
     journal = Journal(plan.output.beside(".journal"))
     try:
-        assert forecast(plan).done == 2
+        assert dry_run(plan).done == 2
     finally:
         journal.close()
 
@@ -96,4 +96,4 @@ def test_a_journal_in_use_is_looked_at_all_the_same(plan):
 def test_what_is_no_journal_is_told(plan):
     plan.output.beside(".journal").write_text("not a journal, but long enough to be one")
     with pytest.raises(JournalError, match="cannot be read"):
-        forecast(plan)
+        dry_run(plan)

@@ -7,7 +7,7 @@ from hashlib import blake2b
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.engine.estimate.sampling import KeyCount, KeySample
+from dataflow.engine.estimate.sampling import BottomKSample, DistinctCounter
 
 
 def key(number: int) -> bytes:
@@ -16,14 +16,14 @@ def key(number: int) -> bytes:
 
 @given(st.lists(st.integers(0, 50)))
 def test_few_distinct_keys_are_counted_exactly(numbers):
-    count = KeyCount()
+    count = DistinctCounter()
     for number in numbers:
         count.add(key(number))
     assert (count.count, count.is_exact) == (len(set(numbers)), True)
 
 
 def test_many_distinct_keys_are_counted_nearly_and_in_little_memory():
-    count = KeyCount(most=2000)
+    count = DistinctCounter(most=2000)
     for number in range(100_000):
         count.add(key(number % 60_000))
     assert not count.is_exact
@@ -34,7 +34,7 @@ def test_many_distinct_keys_are_counted_nearly_and_in_little_memory():
 @given(st.lists(st.integers(0, 50)), st.integers(1, 60))
 def test_a_sample_holds_distinct_keys_in_whatever_order_they_come(numbers, size):
     def sample(order):
-        kept = KeySample(size)
+        kept = BottomKSample(size)
         for number in order:
             if kept.wants(key(number)):
                 kept.put(key(number), number)
@@ -47,7 +47,7 @@ def test_a_sample_holds_distinct_keys_in_whatever_order_they_come(numbers, size)
 
 def test_a_sample_is_fair():
     """A key that comes a hundred times is as likely to be in it as one that comes once."""
-    sample = KeySample(500)
+    sample = BottomKSample(500)
     for number in range(5000):
         for _ in range(20 if number < 1000 else 1):
             if sample.wants(key(number)):

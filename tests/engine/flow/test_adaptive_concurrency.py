@@ -8,12 +8,12 @@ import random
 
 import pytest
 
-from dataflow.engine.flow.adaptive_concurrency import Level
+from dataflow.engine.flow.adaptive_concurrency import AdaptiveConcurrency
 
 
 def run(latency_at, seconds, *, most=256, start=8, too_much_over=10**9, by_chance=0.0):
     """The times of the answers, and the level at each of them."""
-    level, rng, now = Level(most, start), random.Random(2), 0.0
+    level, rng, now = AdaptiveConcurrency(most, start), random.Random(2), 0.0
     events: list[tuple[float, float, bool, bool]] = []
     answers: list[tuple[float, int]] = []
     while now < seconds:

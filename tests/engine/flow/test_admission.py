@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from dataflow.core.errors import RateLimitedError
-from dataflow.engine.flow.adaptive_concurrency import Level
-from dataflow.engine.flow.admission import Limiter
-from dataflow.engine.flow.rate_limiter import Tempo
+from dataflow.engine.flow.adaptive_concurrency import AdaptiveConcurrency
+from dataflow.engine.flow.admission import AdmissionController
+from dataflow.engine.flow.rate_limiter import RateLimiter
 
 
-def limiter(most: int, *, per_minute: float | None = None) -> Limiter:
-    return Limiter(Level(most, most), Tempo(per_minute))
+def limiter(most: int, *, per_minute: float | None = None) -> AdmissionController:
+    return AdmissionController(AdaptiveConcurrency(most, most), RateLimiter(per_minute))
 
 
 def test_no_more_are_inside_than_the_level_allows_and_they_come_in_order():

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from dataflow.engine.flow.backpressure import Room
+from dataflow.engine.flow.backpressure import InFlightBound
 
 
 def test_it_lets_in_only_so_many_jobs_and_bytes_in_their_order():
     async def scene():
-        room, order = Room(jobs=3, size=100), []
+        room, order = InFlightBound(jobs=3, size=100), []
 
         async def job(name, size):
             await room.enter(size)
@@ -27,7 +27,7 @@ def test_it_lets_in_only_so_many_jobs_and_bytes_in_their_order():
 
 def test_a_job_bigger_than_everything_gets_in_when_alone():
     async def scene():
-        room = Room(jobs=3, size=10)
+        room = InFlightBound(jobs=3, size=10)
         await asyncio.wait_for(room.enter(1_000), 1)
         blocked = asyncio.create_task(room.enter(1))
         await asyncio.sleep(0.01)
@@ -41,7 +41,7 @@ def test_a_job_bigger_than_everything_gets_in_when_alone():
 
 def test_a_waiter_that_gave_up_takes_no_place():
     async def scene():
-        room = Room(jobs=1, size=10)
+        room = InFlightBound(jobs=1, size=10)
         await room.enter(1)
         gone, stays = (asyncio.create_task(room.enter(1)) for _ in "ab")
         await asyncio.sleep(0.01)
@@ -55,7 +55,7 @@ def test_a_waiter_that_gave_up_takes_no_place():
 
 def test_what_grew_inside_counts():
     async def scene():
-        room = Room(jobs=5, size=100)
+        room = InFlightBound(jobs=5, size=100)
         await room.enter(10)
         room.grow(90)
         blocked = asyncio.create_task(room.enter(1))
@@ -69,7 +69,7 @@ def test_what_grew_inside_counts():
 
 def test_jobs_that_come_together_are_let_in_together_and_each_leaves_by_itself():
     async def scene():
-        room = Room(jobs=2, size=100)
+        room = InFlightBound(jobs=2, size=100)
         await asyncio.wait_for(room.enter(10, jobs=5), 1)  # more than the room, at one go
         blocked = asyncio.create_task(room.enter(1))
         for _ in range(3):

@@ -15,14 +15,14 @@ from dataflow.core.errors import (
     UnreachableError,
 )
 from dataflow.engine.flow import retry_policy
-from dataflow.engine.flow.circuit_breaker import Gate
+from dataflow.engine.flow.circuit_breaker import CircuitBreaker
 
 DOWN = ConnectionLostError("refused")
 
 _rows = itertools.count()
 
 
-def fail(gate: Gate, error=DOWN, *, probe=False) -> bool:
+def fail(gate: CircuitBreaker, error=DOWN, *, probe=False) -> bool:
     """Another row's request fails."""
     return gate.failed(error, row=next(_rows).to_bytes(8, "big"), probe=probe)
 
@@ -32,8 +32,8 @@ def _fast(monkeypatch):
     monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.02,))
 
 
-def closed_gate(**more) -> Gate:
-    gate = Gate(**more)
+def closed_gate(**more) -> CircuitBreaker:
+    gate = CircuitBreaker(**more)
     gate.answered()
     for _ in range(retry_policy.BREAKER_ROWS):
         fail(gate)
@@ -42,7 +42,7 @@ def closed_gate(**more) -> Gate:
 
 def test_a_few_failures_leave_it_open_and_count_for_their_rows():
     async def scene():
-        gate = Gate()
+        gate = CircuitBreaker()
         gate.answered()
         counted = [fail(gate) for _ in range(retry_policy.BREAKER_ROWS - 1)]
         return counted, gate.is_closed
@@ -60,7 +60,7 @@ def test_many_in_a_row_close_it_and_cost_no_attempt_from_then_on():
 
 def test_one_row_that_fails_for_ever_closes_nothing():
     async def scene():
-        gate = Gate()
+        gate = CircuitBreaker()
         gate.answered()
         counted = [gate.failed(DOWN, row=b"bad") for _ in range(3 * retry_policy.BREAKER_ROWS)]
         return all(counted), gate.is_closed
@@ -119,7 +119,7 @@ def test_a_server_never_reached_is_given_up_sooner(monkeypatch):
     monkeypatch.setattr(retry_policy, "FIRST_CONTACT_SECONDS", 0.05)
 
     async def scene():
-        gate = Gate(give_up_after=600)
+        gate = CircuitBreaker(give_up_after=600)
         fail(gate)
         await asyncio.sleep(0.06)
         with pytest.raises(UnreachableError):
@@ -132,7 +132,7 @@ def test_a_server_that_says_it_is_busy_is_there_and_is_not_given_up_at_first_con
     monkeypatch.setattr(retry_policy, "FIRST_CONTACT_SECONDS", 0.0)
 
     async def scene():
-        gate = Gate(give_up_after=600)
+        gate = CircuitBreaker(give_up_after=600)
         for _ in range(retry_policy.BREAKER_ROWS + 3):
             fail(gate, OverloadedError("loading"))
         return gate.is_closed
@@ -240,7 +240,7 @@ def test_a_server_that_hangs_is_given_up():
 
 def test_many_rows_that_time_out_close_it():
     async def scene():
-        gate = Gate()
+        gate = CircuitBreaker()
         gate.answered()
         for _ in range(retry_policy.BREAKER_ROWS):
             fail(gate, AskTimeoutError("no answer"))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dataflow.engine.flow.cubic_rate import Pace
+from dataflow.engine.flow.cubic_rate import CubicRate
 
 Limit = Callable[[float], float]
 
@@ -36,7 +36,7 @@ class Server:
 
 def run(server: Server, seconds: float, *, in_flight=64, latency=0.05):
     """Times of the answers and of the refusals."""
-    pace, rng, now = Pace(), random.Random(2), 0.0
+    pace, rng, now = CubicRate(), random.Random(2), 0.0
     events: list[tuple[float, bool, float]] = []
     taken: list[float] = []
     refused: list[float] = []

@@ -7,11 +7,11 @@ import random
 
 import pytest
 
-from dataflow.core.request import Allowance
-from dataflow.engine.flow.rate_limiter import Meter, Tempo
+from dataflow.core.request import RateLimitStatus
+from dataflow.engine.flow.rate_limiter import RateLimiter, TokenBucket
 
 
-def times_sent(tempo: Tempo, seconds: float, *, tokens: int | None = None) -> list[float]:
+def times_sent(tempo: RateLimiter, seconds: float, *, tokens: int | None = None) -> list[float]:
     """When requests go out whose answers come at once."""
     now, sent = 0.0, []
     while True:
@@ -24,32 +24,32 @@ def times_sent(tempo: Tempo, seconds: float, *, tokens: int | None = None) -> li
 
 
 def test_without_limits_nothing_waits():
-    assert Tempo().wait(0.0) == 0.0
+    assert RateLimiter().wait(0.0) == 0.0
 
 
 def test_stated_requests_a_minute_are_used_and_never_passed():
-    sent = times_sent(Tempo(per_minute=600), 60)
+    sent = times_sent(RateLimiter(per_minute=600), 60)
     assert 595 <= len(sent) <= 602
 
 
 @pytest.mark.parametrize("tokens", [200, 500, 5000])
 def test_stated_tokens_a_minute_are_used_and_never_passed(tokens):
-    sent = times_sent(Tempo(tokens_per_minute=600_000), 60, tokens=tokens)
+    sent = times_sent(RateLimiter(tokens_per_minute=600_000), 60, tokens=tokens)
     assert 0.97 * 600_000 <= len(sent) * tokens <= 1.02 * 600_000
 
 
 def test_tokens_the_server_does_not_count_are_guessed_high():
-    sent = times_sent(Tempo(tokens_per_minute=60_000), 60)
+    sent = times_sent(RateLimiter(tokens_per_minute=60_000), 60)
     assert 38 <= len(sent) <= 42
 
 
 def test_the_slower_of_two_stated_limits_holds():
-    sent = times_sent(Tempo(per_minute=60, tokens_per_minute=6_000_000), 60, tokens=10)
+    sent = times_sent(RateLimiter(per_minute=60, tokens_per_minute=6_000_000), 60, tokens=10)
     assert 59 <= len(sent) <= 62
 
 
 def test_a_rate_that_rises_shortens_the_wait():
-    meter = Meter(None)
+    meter = TokenBucket(None)
     meter.told(0.01, 0.0)
     meter.use(1, 0.0)
     assert meter.wait(0.0) == pytest.approx(100)
@@ -64,7 +64,7 @@ class TellingServer:
         self.limit, self.bucket = a_minute, bucket
         self.left, self.at = a_minute, 0.0
 
-    def answer(self, now: float) -> Allowance | None:
+    def answer(self, now: float) -> RateLimitStatus | None:
         if self.bucket:
             self.left = min(self.limit, self.left + (now - self.at) * self.limit / 60)
             self.at = now
@@ -77,13 +77,18 @@ class TellingServer:
         if self.left < 1:
             return None
         self.left -= 1
-        return Allowance(requests=self.left, requests_seconds=reset)
+        return RateLimitStatus(requests=self.left, requests_seconds=reset)
 
 
 @pytest.mark.parametrize("bucket", [False, True])
 def test_a_limit_that_the_server_tells_of_is_used_up_and_hardly_ever_met(bucket):
-    server, tempo, rng, now = TellingServer(1200, bucket=bucket), Tempo(), random.Random(3), 0.0
-    events: list[tuple[float, float, float, bool, Allowance | None]] = []
+    server, tempo, rng, now = (
+        TellingServer(1200, bucket=bucket),
+        RateLimiter(),
+        random.Random(3),
+        0.0,
+    )
+    events: list[tuple[float, float, float, bool, RateLimitStatus | None]] = []
     taken, refused = [], []
     while now < 600:
         if len(events) < 32 and tempo.wait(now) <= 0:

@@ -16,9 +16,9 @@ import pytest
 from dataflow.core.errors import JournalError
 from dataflow.core.request import Usage
 from dataflow.engine.journal import schema, upgrade
-from dataflow.engine.journal.batch_tables import Ledger
+from dataflow.engine.journal.batch_tables import BatchTables
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import COLUMNS, Entry
+from dataflow.engine.journal.records import COLUMNS, ResultRecord
 from dataflow.engine.journal.schema import APPLICATION_ID
 from dataflow.engine.status import status_of
 
@@ -27,7 +27,7 @@ def key(number: int) -> bytes:
     return number.to_bytes(16, "big")
 
 
-def put(journal: Journal, *entries: Entry) -> None:
+def put(journal: Journal, *entries: ResultRecord) -> None:
     async def all_at_once():
         await asyncio.gather(*(journal.put(e) for e in entries))
 
@@ -36,7 +36,7 @@ def put(journal: Journal, *entries: Entry) -> None:
 
 def with_answers(path, count=3) -> None:
     journal = Journal(path)
-    put(journal, *(Entry(key(n), f"caption {n}", is_final=True) for n in range(count)))
+    put(journal, *(ResultRecord(key(n), f"caption {n}", is_final=True) for n in range(count)))
     journal.close()
 
 
@@ -50,7 +50,7 @@ def test_what_was_put_is_known_to_the_next_run(tmp_path):
 
 def test_outcomes_come_in_the_rows_order_with_gaps_told(tmp_path):
     journal = Journal(tmp_path / "j")
-    put(journal, Entry(key(1), "one"), Entry(key(2), "two"))
+    put(journal, ResultRecord(key(1), "one"), ResultRecord(key(2), "two"))
     journal.plan([(2, 0, key(1)), (0, 0, key(2)), (1, 0, key(9)), (3, 0, key(1))])
     outcomes = [(row, entry and entry.caption) for row, _, entry in journal.outcomes()]
     journal.close()
@@ -62,8 +62,8 @@ def test_a_failure_that_is_final_is_known_one_that_may_pass_is_not(tmp_path):
     journal = Journal(path)
     put(
         journal,
-        Entry(key(1), error_kind="refused", error="x", is_final=True),
-        Entry(key(2), error_kind="overloaded", error="x"),
+        ResultRecord(key(1), error_kind="refused", error="x", is_final=True),
+        ResultRecord(key(2), error_kind="overloaded", error="x"),
     )
     assert journal.known([key(1), key(2)]) == {key(1), key(2)}, "both were tried in this run"
     journal.close()
@@ -76,7 +76,7 @@ def test_a_failure_that_is_final_is_known_one_that_may_pass_is_not(tmp_path):
 @pytest.mark.parametrize("text", ["", "\x00", "🦜\u2028", "x" * 1_000_000])
 def test_any_text_comes_back_as_it_was(tmp_path, text):
     journal = Journal(tmp_path / "j")
-    put(journal, Entry(key(1), text, is_final=True))
+    put(journal, ResultRecord(key(1), text, is_final=True))
     journal.plan([(0, 0, key(1))])
     ((_, _, entry),) = journal.outcomes()
     journal.close()
@@ -191,7 +191,7 @@ def test_a_full_disk_is_told_and_the_answer_saved_once_there_is_room(tmp_path):
     pages = journal._db.execute("PRAGMA page_count").fetchone()[0]
     journal._db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(JournalError, match="full"):
-        put(journal, Entry(key(1), "x" * 100_000, is_final=True))
+        put(journal, ResultRecord(key(1), "x" * 100_000, is_final=True))
     journal._db.execute("PRAGMA max_page_count = 100000")
     journal.close()
     journal = Journal(path)
@@ -215,7 +215,7 @@ def test_a_header_that_would_make_it_read_only_is_damage(tmp_path):
         file.seek(18)
         file.write(b"\x07")
     journal = Journal(path)
-    put(journal, Entry(key(9), "new", is_final=True))
+    put(journal, ResultRecord(key(9), "new", is_final=True))
     assert journal.known([key(0), key(9)]) == {key(9)}
     journal.close()
     assert len(list(tmp_path.glob("j.2*"))) == 1
@@ -224,7 +224,10 @@ def test_a_header_that_would_make_it_read_only_is_damage(tmp_path):
 def test_cut_at_any_place_it_knows_nothing_wrong_and_takes_new_answers(tmp_path):
     count = 120
     journal = Journal(tmp_path / "whole")
-    put(journal, *(Entry(key(n), f"caption {n} " * (n % 9), is_final=True) for n in range(count)))
+    put(
+        journal,
+        *(ResultRecord(key(n), f"caption {n} " * (n % 9), is_final=True) for n in range(count)),
+    )
     log = (tmp_path / "whole-wal").read_bytes()
     main = (tmp_path / "whole").read_bytes()
     journal.close()
@@ -239,7 +242,7 @@ def test_cut_at_any_place_it_knows_nothing_wrong_and_takes_new_answers(tmp_path)
         journal = Journal(path)
         journal.plan([(n, 0, key(n)) for n in range(count)])
         known = journal.known([key(n) for n in range(count)])
-        put(journal, Entry(key(count), "new", is_final=True))
+        put(journal, ResultRecord(key(count), "new", is_final=True))
         for row, _, entry in journal.outcomes():
             assert entry is None or entry.caption == f"caption {row} " * (row % 9)
             assert (entry is not None) == (key(row) in known)
@@ -250,11 +253,14 @@ def test_what_an_answer_cost_adds_up_over_the_runs(tmp_path):
     path = tmp_path / "j"
     journal = Journal(path)
     first = Usage(100, 5, cached_tokens=10)
-    put(journal, Entry(key(1), error_kind="timeout", error="x", usage=first, attempts=4, cost=0.25))
+    put(
+        journal,
+        ResultRecord(key(1), error_kind="timeout", error="x", usage=first, attempts=4, cost=0.25),
+    )
     journal.close()
     journal = Journal(path)
     again = Usage(100, 20, picture_tokens=90)
-    put(journal, Entry(key(1), "a cat", is_final=True, usage=again, attempts=1, cost=0.5))
+    put(journal, ResultRecord(key(1), "a cat", is_final=True, usage=again, attempts=1, cost=0.5))
     entry = journal.find(key(1))
     journal.close()
     assert entry is not None
@@ -306,7 +312,7 @@ def test_a_journal_without_judged_answers_loses_none(tmp_path, has_batches, vers
     path = tmp_path / "j"
     with_answers(path)
     if has_batches:
-        Ledger(path).close()
+        BatchTables(path).close()
     db = sqlite3.connect(path)
     db.execute("DROP TABLE answers")
     db.execute("ALTER TABLE replies RENAME TO today")

@@ -14,7 +14,7 @@ from tests.tariff import Tariff, patches, tiles
 from dataflow.billing.price import Price, Rates
 from dataflow.core.errors import LimitReachedError, UsageError
 from dataflow.core.request import Reply, Usage
-from dataflow.engine.job import Ceiling
+from dataflow.engine.job import SpendLimit
 from dataflow.engine.runner import run
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
@@ -51,7 +51,7 @@ def test_no_cent_above_the_limit_and_at_most_one_set_in_flight_below(dataset, ru
     many_shapes(dataset, 300)
     for seed, dollars in enumerate(("0.05", "0.11", "0.2")):
         with HostileServer(delay=0.002, tariff=Tariff(rule, seed=seed)) as server:
-            spend(dataset, server, Ceiling(cost=Decimal(dollars)))
+            spend(dataset, server, SpendLimit(cost=Decimal(dollars)))
         bill = server.tariff
         assert Decimal(dollars) - 32 * bill.dearest[1] < bill.cost <= Decimal(dollars)
         dataset.output.with_name("out.jsonl.journal").unlink()
@@ -60,7 +60,7 @@ def test_no_cent_above_the_limit_and_at_most_one_set_in_flight_below(dataset, ru
 def test_the_same_holds_for_tokens(dataset):
     many_shapes(dataset, 200)
     with HostileServer(tariff=Tariff(tiles)) as server:
-        spend(dataset, server, Ceiling(tokens=60_000))
+        spend(dataset, server, SpendLimit(tokens=60_000))
     assert 60_000 - 32 * server.tariff.dearest[0] < server.tariff.tokens <= 60_000
 
 
@@ -69,7 +69,7 @@ def test_attempts_that_fail_and_may_be_paid_for_count(dataset):
     rates = {"cut_body": 0.2, "reset_after_headers": 0.1, "null_content": 0.1, "503": 0.1}
     many_shapes(dataset, 200)
     with HostileServer(rates=rates, tariff=Tariff(tiles)) as server:
-        spend(dataset, server, Ceiling(cost=Decimal("0.3")))
+        spend(dataset, server, SpendLimit(cost=Decimal("0.3")))
     assert server.tariff.cost <= Decimal("0.3")
     assert server.faults["cut_body"]
 
@@ -77,19 +77,19 @@ def test_attempts_that_fail_and_may_be_paid_for_count(dataset):
 def test_a_server_that_tells_no_tokens_is_taken_to_charge_the_most(dataset):
     many_shapes(dataset, 60)
     with HostileServer(tariff=Tariff(tiles, is_silent=True)) as server:
-        spend(dataset, server, Ceiling(cost=Decimal("0.2")))
+        spend(dataset, server, SpendLimit(cost=Decimal("0.2")))
     assert 0 < server.tariff.cost <= Decimal("0.2")
 
 
 def test_what_was_answered_is_kept_and_the_next_run_goes_on(dataset):
     many_shapes(dataset, 60)
     with HostileServer(tariff=Tariff(tiles)) as server:
-        plan, message = spend(dataset, server, Ceiling(cost=Decimal("0.08")))
+        plan, message = spend(dataset, server, SpendLimit(cost=Decimal("0.08")))
         done = plan.progress.captioned
         assert 0 < done < 60
         assert f"the other {60 - done} captions take about $" in message
         assert not dataset.output.exists()
-        run(dataset.plan(serving(server), price=PRICE, ceiling=Ceiling(cost=Decimal(10))))
+        run(dataset.plan(serving(server), price=PRICE, ceiling=SpendLimit(cost=Decimal(10))))
     assert server.asked == 60
     assert None not in dataset.captions()
 
@@ -97,7 +97,7 @@ def test_what_was_answered_is_kept_and_the_next_run_goes_on(dataset):
 def test_a_limit_below_one_request_spends_nothing_and_says_so(dataset):
     dataset.add(3)
     with HostileServer(tariff=Tariff(tiles)) as server:
-        _, message = spend(dataset, server, Ceiling(cost=Decimal("0.0001")))
+        _, message = spend(dataset, server, SpendLimit(cost=Decimal("0.0001")))
     assert server.asked == 0
     assert "a higher limit is needed" in message
 
@@ -107,7 +107,7 @@ def test_a_limit_that_is_not_reached_changes_nothing(dataset, width_of):
         dataset.add(20).plan(
             FakeServing(lambda r, p: Reply("a", "stop", Usage(300, 10))),
             price=PRICE,
-            ceiling=Ceiling(),
+            ceiling=SpendLimit(),
         )
     )
     assert summary.captioned == 20
@@ -117,13 +117,13 @@ def test_a_limit_that_is_not_reached_changes_nothing(dataset, width_of):
 def test_a_ceiling_that_cannot_be_kept_is_refused_before_anything_is_spent(dataset):
     dataset.add(2)
     with HostileServer() as server:
-        unpriced = dataset.plan(serving(server), ceiling=Ceiling(cost=Decimal(1)))
+        unpriced = dataset.plan(serving(server), ceiling=SpendLimit(cost=Decimal(1)))
         with pytest.raises(UsageError, match="needs a price"):
             run(unpriced)
-        odd = dataset.plan(serving(server), price=PRICE, ceiling=Ceiling(cost=Decimal("nan")))
+        odd = dataset.plan(serving(server), price=PRICE, ceiling=SpendLimit(cost=Decimal("nan")))
         with pytest.raises(UsageError, match="a number"):
             run(odd)
-        endless = dataset.plan(serving(server, max_tokens=None), ceiling=Ceiling(tokens=1000))
+        endless = dataset.plan(serving(server, max_tokens=None), ceiling=SpendLimit(tokens=1000))
         with pytest.raises(UsageError, match="--max-tokens"):
             run(endless)
     assert server.asked == 0
@@ -140,7 +140,7 @@ def test_a_server_that_passes_the_answers_limit_is_not_trusted_to_keep_it(datase
 
     many_shapes(dataset, 200)
     with HostileServer(tariff=Chatty(tiles)) as server:
-        spend(dataset, server, Ceiling(cost=Decimal("0.5")))
+        spend(dataset, server, SpendLimit(cost=Decimal("0.5")))
     assert server.tariff.cost <= Decimal("0.5")
 
 
@@ -158,7 +158,7 @@ def test_ten_random_limits_on_3000_rows_with_64_in_flight(tmp_path):
         limit = Decimal(rng.randint(3, 250)) / 100  # US dollars; all rows cost some 3.60
         with HostileServer(delay=0.01, tariff=Tariff(rule, seed=seed)) as server:
             plan = scene.plan(
-                serving(server, 64), concurrency=64, price=PRICE, ceiling=Ceiling(cost=limit)
+                serving(server, 64), concurrency=64, price=PRICE, ceiling=SpendLimit(cost=limit)
             )
             with pytest.raises(LimitReachedError):
                 run(plan)

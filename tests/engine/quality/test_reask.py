@@ -8,20 +8,20 @@ import pytest
 
 from dataflow.core.check import Verdict
 from dataflow.core.request import Request, Turn, Usage
-from dataflow.engine.journal.records import Answer
-from dataflow.engine.quality.reask import Takes, best_of, gravity_of, next_request
+from dataflow.engine.journal.records import AttemptRecord
+from dataflow.engine.quality.reask import EngineCapabilities, best_of, next_request, severity_of
 
 REQUEST = Request((Turn("system", ("Be brief.",)), Turn("user", ("Describe the image.",))))
 SAMPLING = {"temperature": 0.2, "seed": 7, "max_tokens": 100}
 
 
-def answer(*kinds: str, ask: int = 0, follow_up: str = "") -> Answer:
+def answer(*kinds: str, ask: int = 0, follow_up: str = "") -> AttemptRecord:
     verdicts = tuple(Verdict(kind, "why", follow_up) for kind in kinds)
-    return Answer(b"key", ask, "text", verdicts, caption="text")
+    return AttemptRecord(b"key", ask, "text", verdicts, caption="text")
 
 
 def changes(answers, *, sampling=SAMPLING, penalty="repetition_penalty", context=None):
-    takes = Takes(sampling, penalty, context)
+    takes = EngineCapabilities(sampling, penalty, context)
     found = next_request(REQUEST, answers, takes, max_asks=9)
     assert found is not None
     return found
@@ -103,7 +103,7 @@ def test_follow_ups_stand_at_the_end_of_the_question_each_once():
 
 def test_the_follow_up_goes_to_what_the_user_says_last():
     turns = (Turn("user", ("What?",)), Turn("assistant", ("A cat.",)), Turn("user", ("Where?",)))
-    takes = Takes({})
+    takes = EngineCapabilities({})
     found = next_request(
         Request(turns), [answer("language", follow_up="In English.")], takes, max_asks=2
     )
@@ -113,27 +113,30 @@ def test_the_follow_up_goes_to_what_the_user_says_last():
 
 def test_the_requests_own_sampling_is_kept():
     request = Request(REQUEST.turns, {"response_format": {"type": "json_object"}, "top_p": 0.5}, 2)
-    found = next_request(request, [answer("loop")], Takes(SAMPLING, ""), max_asks=2)
+    found = next_request(request, [answer("loop")], EngineCapabilities(SAMPLING, ""), max_asks=2)
     assert found is not None
     assert found[0].sampling == {**request.sampling, "seed": 1007, "temperature": 0.5}
     assert found[0].number == 2
 
 
 def test_no_more_is_asked_than_allowed():
-    takes = Takes(SAMPLING)
+    takes = EngineCapabilities(SAMPLING)
     assert next_request(REQUEST, [answer("loop")] * 2, takes, max_asks=3) is not None
     assert next_request(REQUEST, [answer("loop")] * 3, takes, max_asks=3) is None
 
 
 def test_a_check_that_broke_down_has_nothing_asked_again():
-    assert next_request(REQUEST, [answer("check_failed")], Takes(SAMPLING), max_asks=3) is None
+    assert (
+        next_request(REQUEST, [answer("check_failed")], EngineCapabilities(SAMPLING), max_asks=3)
+        is None
+    )
 
 
 def test_the_best_answer_has_the_least_grave_verdicts_then_the_fewest_then_is_the_first():
     refused, loop = answer("refusal"), answer("loop", ask=1)
     long, long_and_cut = answer("length", ask=2), answer("length", "cut_off", ask=3)
     cut = answer("cut_off", ask=5)
-    assert [gravity_of(a) for a in (refused, loop, cut, long, answer())] == [4, 3, 2, 1, 0]
+    assert [severity_of(a) for a in (refused, loop, cut, long, answer())] == [4, 3, 2, 1, 0]
     assert best_of([cut, long]) == long
     assert best_of([refused, loop]) == loop
     assert best_of([loop, long_and_cut]) == long_and_cut

@@ -22,9 +22,9 @@ from dataflow.core.errors import (
     UsageError,
 )
 from dataflow.core.request import Reply, Usage
-from dataflow.engine.estimate.dry_run import forecast
-from dataflow.engine.job import Ceiling
-from dataflow.engine.quality.reject_policy import Fallback, Rejects, mark_of, rejects_named
+from dataflow.engine.estimate.dry_run import dry_run
+from dataflow.engine.job import SpendLimit
+from dataflow.engine.quality.reject_policy import Fallback, RejectPolicy, mark_of, rejects_named
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
 from dataflow.serving.fake import FakeServing
@@ -298,7 +298,7 @@ def test_checks_given_in_python_judge_again_in_each_run(dataset):
         return Verdict("cats", "it has a cat") if "cat" in text else None
 
     plan = dataset.add(1).plan(Says(SHORT))
-    rejects = Rejects(then="flag", mark=None)
+    rejects = RejectPolicy(then="flag", mark=None)
     assert run(replace(plan, rejects=rejects)).captioned == 1
     again = replace(dataset.plan(Says()), rejects=rejects, checks=[empty, no_cats])
     assert run(again).flagged == {"cats": 1}
@@ -349,7 +349,7 @@ def test_a_limit_on_tokens_holds_for_further_asks_and_a_later_run_goes_on(datase
     first = Bounded(*answers)
     plan = plan_of(dataset.add(1), first)
     with pytest.raises(LimitReachedError):
-        run(replace(plan, ceiling=Ceiling(tokens=100_000)))
+        run(replace(plan, ceiling=SpendLimit(tokens=100_000)))
     assert first.asked == 1
     summary = run(plan_of(dataset, Bounded(answers[1])))
     assert (summary.requests, dataset.captions()) == (1, [SHORT])
@@ -360,5 +360,5 @@ def test_a_limit_on_tokens_holds_for_further_asks_and_a_later_run_goes_on(datase
 def test_an_estimate_counts_what_retry_failed_would_ask_again(dataset):
     run(plan_of(dataset.add(2), Says([LONG], [SHORT]), "flag"))
     again = plan_of(dataset, Says(), "flag")
-    assert forecast(again).requests == 0
-    assert forecast(replace(plan_of(dataset, Says(), "flag"), retry_failed=True)).requests == 1
+    assert dry_run(again).requests == 0
+    assert dry_run(replace(plan_of(dataset, Says(), "flag"), retry_failed=True)).requests == 1

@@ -14,7 +14,7 @@ from tests.formats.test_parquet import rich_table
 
 from dataflow.core.errors import UsageError
 from dataflow.formats.base.column_probe import not_there
-from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.json_rows import without
 from dataflow.formats.registry import open_reader, writer_for
 
@@ -37,7 +37,7 @@ def test_left_out_fields_are_gone_and_the_others_and_the_new_are_there(
 ):
     source = save(ending, ROWS)
     output = source.with_name(source.name.replace("data", "out"))
-    chosen = FieldChoice(**{name: frozenset(names) for name, names in choice.items()})
+    chosen = FieldFilter(**{name: frozenset(names) for name, names in choice.items()})
     convert(source, output, chosen, member.format_name)
     expected = [
         {"id": r["id"], "image": r["image"], "c": f"caption {n}"} for n, r in enumerate(ROWS)
@@ -76,7 +76,7 @@ def test_commas_and_spaces_go_with_what_is_left_out(text, left):
 def test_parquet_keeps_types_codecs_and_metadata_of_the_kept(tmp_path):
     source = tmp_path / "in.parquet"
     pq.write_table(rich_table(5), source, compression={"id": "ZSTD", "price": "GZIP"})
-    output = convert(source, tmp_path / "out.parquet", FieldChoice(frozenset({"image", "price"})))
+    output = convert(source, tmp_path / "out.parquet", FieldFilter(frozenset({"image", "price"})))
     table, before = pq.read_table(output), pq.read_table(source, columns=["image", "price"])
     assert table.drop_columns(["c"]).equals(before)
     assert table.schema.metadata == before.schema.metadata
@@ -87,7 +87,7 @@ def test_parquet_keeps_types_codecs_and_metadata_of_the_kept(tmp_path):
 def test_a_column_of_mixed_types_that_is_dropped_hinders_no_parquet(tmp_path):
     source = tmp_path / "in.jsonl"
     source.write_text('{"a": 1, "b": 1}\n{"a": "x", "b": 2}\n')
-    output = convert(source, tmp_path / "out.parquet", FieldChoice(drop=frozenset({"a"})))
+    output = convert(source, tmp_path / "out.parquet", FieldFilter(drop=frozenset({"a"})))
     assert pq.read_table(output).to_pylist() == [
         {"b": 1, "c": "caption 0"}, {"b": 2, "c": "caption 1"}
     ]  # fmt: skip
@@ -97,11 +97,11 @@ def test_a_field_to_keep_that_is_not_there_is_told_where_columns_are_known(tmp_p
     source = tmp_path / "in.parquet"
     pq.write_table(pa.table({"a": [1]}), source)
     with pytest.raises(UsageError, match="no column 'b' to keep; there is: 'a'"):
-        writer_for("x.json", open_reader(source), [], choice=FieldChoice(frozenset({"b"})))
+        writer_for("x.json", open_reader(source), [], choice=FieldFilter(frozenset({"b"})))
 
 
 def test_a_kept_and_dropped_field_is_dropped():
-    choice = FieldChoice(frozenset({"a", "b"}), frozenset({"b"}))
+    choice = FieldFilter(frozenset({"a", "b"}), frozenset({"b"}))
     assert [name for name in "abc" if choice.takes(name)] == ["a"]
 
 
@@ -133,18 +133,18 @@ def test_a_field_to_keep_that_no_first_row_has_is_told(tmp_path, keep, message):
     source = tmp_path / "in.jsonl"
     source.write_text('{"a": 1}\n' * 999 + '{"x": 1}\n{"late": 1}\n')
     for there in ("a", "x"):
-        writer_for("o.jsonl", open_reader(source), [], choice=FieldChoice(frozenset({there})))
+        writer_for("o.jsonl", open_reader(source), [], choice=FieldFilter(frozenset({there})))
     with pytest.raises(UsageError, match=message):
-        writer_for("o.jsonl", open_reader(source), [], choice=FieldChoice(frozenset({keep})))
+        writer_for("o.jsonl", open_reader(source), [], choice=FieldFilter(frozenset({keep})))
 
 
 def test_without_rows_any_field_can_be_kept(tmp_path):
     (tmp_path / "in.jsonl").touch()
-    choice = FieldChoice(frozenset({"a"}))
+    choice = FieldFilter(frozenset({"a"}))
     writer_for("o.jsonl", open_reader(tmp_path / "in.jsonl"), [], choice=choice)
 
 
 def test_fields_to_drop_that_are_not_there_are_known(tmp_path):
     (tmp_path / "in.jsonl").write_text('{"a": 1}\n')
-    choice = FieldChoice(drop=frozenset({"a", "b"}))
+    choice = FieldFilter(drop=frozenset({"a", "b"}))
     assert not_there(open_reader(tmp_path / "in.jsonl"), choice) == ["b"]

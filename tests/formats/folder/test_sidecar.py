@@ -6,13 +6,13 @@ import json
 import os
 
 import pytest
-from tests.formats.promises import promise
 from tests.formats.folder.test_pictures import touch
+from tests.formats.promises import promise
 
 from dataflow.core.errors import InputError, UsageError
-from dataflow.formats.folder.sidecar import Sidecars, SidecarWriter
-from dataflow.formats.folder.sidecar_backup import Originals
-from dataflow.formats.patterns.glob_filter import Pick
+from dataflow.formats.folder.sidecar import SidecarFiles, SidecarWriter
+from dataflow.formats.folder.sidecar_backup import SidecarBackup
+from dataflow.formats.patterns.glob_filter import GlobFilter
 from dataflow.formats.registry import open_reader
 
 ODD = [
@@ -60,8 +60,8 @@ def folder(tmp_path):
 def write(folder, caption="A cat.", *, only=None, run="run", **options):
     """Caption every picture that is to be captioned; returns the rows."""
     keeps = options.get("existing", "skip") != "skip"
-    originals = Originals(folder.parent / "in.originals", run) if keeps else None
-    sidecars = Sidecars(**options, originals=originals)
+    originals = SidecarBackup(folder.parent / "in.originals", run) if keeps else None
+    sidecars = SidecarFiles(**options, originals=originals)
     reader = open_reader(folder, sidecars=sidecars)
     rows = list(reader.rows())
     writer = SidecarWriter(sidecars, "image", "caption")
@@ -150,14 +150,14 @@ def test_a_picture_that_has_a_caption_is_no_row_and_its_file_is_not_touched(fold
 
 def test_the_reader_says_how_many_were_left(folder):
     (folder / "a.txt").write_text("by hand")
-    reader = open_reader(folder, sidecars=Sidecars())
+    reader = open_reader(folder, sidecars=SidecarFiles())
     assert len(list(reader.rows())) == 2
     assert len(list(reader.rows())) == 2
     assert reader.left == 1
 
 
 def test_a_caption_that_comes_by_hand_while_the_run_is_under_way_stays(folder):
-    sidecars = Sidecars()
+    sidecars = SidecarFiles()
     row = next(open_reader(folder, sidecars=sidecars).rows())
     (folder / "a.txt").write_text("by hand")
     SidecarWriter(sidecars, "image", "caption").write(row, {"caption": "A cat."})
@@ -167,7 +167,7 @@ def test_a_caption_that_comes_by_hand_while_the_run_is_under_way_stays(folder):
 @pytest.mark.parametrize("links", [True, False])
 def test_what_comes_at_the_last_moment_stays_too(folder, monkeypatch, links):
     """Between the last look and the writing, on disks with and without links."""
-    sidecars = Sidecars()
+    sidecars = SidecarFiles()
     real = os.link
 
     def link(part, path):
@@ -204,7 +204,7 @@ def test_what_is_done_about_a_caption_that_is_there(folder, existing, expected, 
 
 def test_a_row_tells_the_caption_that_is_there(folder):
     (folder / "a.txt").write_text("\ufeff 1girl, solo \n", encoding="utf-8")
-    rows = list(open_reader(folder, sidecars=Sidecars(existing="overwrite")).rows())
+    rows = list(open_reader(folder, sidecars=SidecarFiles(existing="overwrite")).rows())
     assert [row.fields["existing"] for row in rows] == ["1girl, solo", "", ""]
 
 
@@ -245,10 +245,10 @@ def test_a_sidecar_that_was_changed_by_hand_since_is_what_it_is(folder):
 def test_reading_alone_forgets_nothing_of_another_run(folder):
     (folder / "a.txt").write_text("tags")
     write(folder, "A cat.", existing="overwrite", run="one")
-    other = Originals(folder.parent / "in.originals", "two")
+    other = SidecarBackup(folder.parent / "in.originals", "two")
     assert other.find(str(folder / "a.txt"), b"A cat.") == b"A cat."
     other.close()
-    one = Originals(folder.parent / "in.originals", "one")
+    one = SidecarBackup(folder.parent / "in.originals", "one")
     assert one.find(str(folder / "a.txt"), b"A cat.") == b"tags"
     one.close()
 
@@ -257,9 +257,9 @@ def test_reading_alone_forgets_nothing_of_another_run(folder):
 def test_two_pictures_that_would_share_a_sidecar_are_an_error(folder):
     touch(folder, "a-b.jpg", "a/x.jpg", "a.png", "deep/c.webp")
     with pytest.raises(InputError, match=r"in/a\.png: its sidecar would be that of .*in/a\.jpg"):
-        list(open_reader(folder, sidecars=Sidecars()).rows())
-    pick = Pick(exclude=("a.png", "*.webp"))
-    assert len(list(open_reader(folder, sidecars=Sidecars(), pick=pick).rows())) == 5
+        list(open_reader(folder, sidecars=SidecarFiles()).rows())
+    pick = GlobFilter(exclude=("a.png", "*.webp"))
+    assert len(list(open_reader(folder, sidecars=SidecarFiles(), pick=pick).rows())) == 5
 
 
 @promise("clear errors", "sidecars")
@@ -274,7 +274,7 @@ def test_two_pictures_that_would_share_a_sidecar_are_an_error(folder):
 )
 def test_a_sidecar_that_cannot_be_read_is_an_error_or_left_out(folder, ending, data, problem):
     (folder / f"b{ending}").write_bytes(data)
-    sidecars = Sidecars(ending=ending, existing="append")
+    sidecars = SidecarFiles(ending=ending, existing="append")
     with pytest.raises(InputError, match=rf"in/b\{ending}: .*{problem}"):
         list(open_reader(folder, sidecars=sidecars).rows())
     reader = open_reader(folder, sidecars=sidecars, skip_bad_rows=True)
@@ -285,7 +285,7 @@ def test_a_sidecar_that_cannot_be_read_is_an_error_or_left_out(folder, ending, d
 @promise("constant memory", "sidecars")
 def test_captions_are_not_gathered(folder):
     """A sidecar is there as soon as its row was handed over, before the next."""
-    sidecars = Sidecars()
+    sidecars = SidecarFiles()
     writer = SidecarWriter(sidecars, "image", "caption")
     for row in open_reader(folder, sidecars=sidecars).rows():
         writer.write(row, {"caption": "c"})
@@ -297,7 +297,7 @@ def test_captions_are_not_gathered(folder):
 @promise("several files", "sidecars")
 def test_the_pictures_that_a_pattern_stands_for_have_sidecars_and_no_others(folder):
     touch(folder, "deep/more/d.jpg")
-    sidecars = Sidecars()
+    sidecars = SidecarFiles()
     writer = SidecarWriter(sidecars, "image", "caption")
     for row in open_reader(f"{folder}/**/[ac]*.jpg", sidecars=sidecars).rows():
         writer.write(row, {"caption": "A cat."})
@@ -320,7 +320,7 @@ def test_a_name_with_several_dots_loses_its_last_ending_only(tmp_path):
 
 
 def test_one_picture_can_have_a_sidecar(folder):
-    sidecars = Sidecars()
+    sidecars = SidecarFiles()
     (row,) = open_reader(folder / "a.jpg", sidecars=sidecars).rows()
     SidecarWriter(sidecars, "image", "caption").write(row, {"caption": "A cat."})
     assert (folder / "a.txt").read_text() == "A cat."
@@ -330,7 +330,7 @@ def test_one_picture_can_have_a_sidecar(folder):
 @pytest.mark.parametrize("wrong", [{"ending": "txt"}, {"ending": ".yaml"}, {"existing": "merge"}])
 def test_unknown_endings_and_ways_are_refused(wrong):
     with pytest.raises(UsageError, match=r"one of|none of"):
-        Sidecars(**wrong)
+        SidecarFiles(**wrong)
 
 
 def test_a_full_disk_leaves_what_was_there(folder, monkeypatch):
@@ -343,7 +343,7 @@ def test_a_full_disk_leaves_what_was_there(folder, monkeypatch):
 
     monkeypatch.setattr(os, "replace", full)
     with pytest.raises(OutputError, match=r"a\.txt.*No space left"):
-        Sidecars(existing="overwrite").put(str(folder / "a.jpg"), "A cat.")
+        SidecarFiles(existing="overwrite").put(str(folder / "a.jpg"), "A cat.")
     assert (folder / "a.txt").read_text() == "tags"
     assert left(folder) == []
 
@@ -351,4 +351,4 @@ def test_a_full_disk_leaves_what_was_there(folder, monkeypatch):
 def test_a_dataset_file_has_no_sidecars(tmp_path):
     (tmp_path / "x.jsonl").write_text("")
     with pytest.raises(UsageError, match="only a folder"):
-        open_reader(tmp_path / "x.jsonl", sidecars=Sidecars())
+        open_reader(tmp_path / "x.jsonl", sidecars=SidecarFiles())

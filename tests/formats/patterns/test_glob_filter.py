@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from tests.formats.folder.test_pictures import touch
 
 from dataflow.core.errors import InputError, UsageError
-from dataflow.formats.patterns.glob_filter import Pick, split_pattern
+from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
 from dataflow.formats.registry import open_reader
 
 NAMES = ["a.jpg", "b.png", "2024/a.jpg", "2024/may/a.png", "raw/2024/c.jpg", "raw/[x].jpg", "é.jpg"]
 
 
 def taken(folder, *, source=None, **pick):
-    reader = open_reader(source or folder, pick=Pick(**pick))
+    reader = open_reader(source or folder, pick=GlobFilter(**pick))
     found = [row.fields["image"] for row in reader.rows()]
     return [path.removeprefix(f"{folder}/") for path in found]
 
@@ -88,13 +88,13 @@ def test_a_pattern_below_no_folder_is_an_error(tmp_path):
 @pytest.mark.parametrize("wrong", ["", "/", "[z-a].jpg"])
 def test_a_wrong_pattern_is_told(wrong):
     with pytest.raises(UsageError, match="no pattern of picture names"):
-        Pick(include=(wrong,))
+        GlobFilter(include=(wrong,))
 
 
 def test_patterns_are_for_folders(tmp_path):
     (tmp_path / "x.jsonl").write_text("")
     with pytest.raises(UsageError, match="only a folder"):
-        open_reader(tmp_path / "x.jsonl", pick=Pick(include=("*",)))
+        open_reader(tmp_path / "x.jsonl", pick=GlobFilter(include=("*",)))
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_git_leaves_out_the_same(tmp_path_factory, pattern):
     """Where git and we both take the pattern for one."""
     names = ["a", "b", "ab", "a.b", "a/b", "a/a/b", "b/a.b", "b/b/a"]
     try:
-        pick = Pick(exclude=(pattern,))
+        pick = GlobFilter(exclude=(pattern,))
     except UsageError:
         return
     if "[" in pattern or "//" in pattern:

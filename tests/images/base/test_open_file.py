@@ -161,7 +161,7 @@ def test_too_many_open_files_are_waited_for(jpeg, tmp_path, no_more_files):
     with no_more_files:
         later = threading.Timer(0.3, no_more_files.end)
         later.start()
-        assert open_file.open_source(ref, Limits()) == jpeg
+        assert open_file.open_file(ref, Limits()) == jpeg
     later.join()
 
 
@@ -170,4 +170,4 @@ def test_too_many_open_files_are_never_the_rows_fault(jpeg, tmp_path, no_more_fi
     (tmp_path / "a.jpg").write_bytes(jpeg)
     (ref,) = parse_reference(str(tmp_path / "a.jpg"), ())
     with no_more_files, pytest.raises(StopRunError, match="ulimit -n"):
-        open_file.open_source(ref, Limits())
+        open_file.open_file(ref, Limits())

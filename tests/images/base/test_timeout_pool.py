@@ -13,9 +13,9 @@ from dataflow.core.errors import PictureError, PictureTooLargeError, UsageError
 from dataflow.core.picture import ImageRef
 from dataflow.images import loader as loader_module
 from dataflow.images.base import timeout_pool as pool_module
-from dataflow.images.base.byte_semaphore import MemoryGate
+from dataflow.images.base.byte_semaphore import ByteSemaphore
 from dataflow.images.base.limits import Limits
-from dataflow.images.base.timeout_pool import Pool
+from dataflow.images.base.timeout_pool import TimeoutPool
 from dataflow.images.loader import Loader
 
 
@@ -29,7 +29,7 @@ def hang():
 
 def test_hanging_work_is_left_behind_and_the_pool_goes_on(hang):
     async def main():
-        pool = Pool(2, 0.2, MemoryGate(100))
+        pool = TimeoutPool(2, 0.2, ByteSemaphore(100))
 
         def stuck(job):
             job.reserve(100)
@@ -54,7 +54,7 @@ def test_hanging_work_is_left_behind_and_the_pool_goes_on(hang):
 
 def test_waiting_for_a_thread_or_for_memory_is_not_counted():
     async def main():
-        pool = Pool(2, 0.3, MemoryGate(100))
+        pool = TimeoutPool(2, 0.3, ByteSemaphore(100))
 
         def slow(job):
             job.reserve(100)  # one at a time
@@ -73,7 +73,7 @@ def test_the_number_of_hanging_threads_is_bounded(hang, monkeypatch):
     before = threading.active_count()
 
     async def main():
-        pool = Pool(2, 0.05, MemoryGate(100))
+        pool = TimeoutPool(2, 0.05, ByteSemaphore(100))
 
         def stuck(job):
             hang.wait(60)
@@ -97,7 +97,7 @@ def test_the_number_of_hanging_threads_is_bounded(hang, monkeypatch):
 
 def test_errors_and_cancellation_pass_through():
     async def main():
-        pool = Pool(1, 10, MemoryGate(100))
+        pool = TimeoutPool(1, 10, ByteSemaphore(100))
 
         def broken(job):
             raise PictureError("broken")
@@ -120,7 +120,7 @@ def test_errors_and_cancellation_pass_through():
 
 
 def test_the_gate_is_fair_and_never_passes_its_total():
-    gate = MemoryGate(100)
+    gate = ByteSemaphore(100)
     lock, used, peak, order = threading.Lock(), [0], [0], []
 
     def work(number, cost):

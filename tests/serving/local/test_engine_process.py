@@ -15,7 +15,7 @@ import pytest
 from tests.serving.scenes import is_there, offspring, wait_until
 
 from dataflow.core.errors import EngineFailedError
-from dataflow.serving.local.engine_process import EngineChild, Launch, free_port
+from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec, free_port
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
@@ -40,9 +40,9 @@ def child():
 
         def launch():
             script = left.pop(0) if len(left) > 1 else left[0]
-            return Launch(["sh", "-c", script], ready, {"DATAFLOW_TEST_KEY": "secret"})
+            return LaunchSpec(["sh", "-c", script], ready, {"DATAFLOW_TEST_KEY": "secret"})
 
-        made.append(EngineChild("The engine", launch, find_reason=find_reason, **options))
+        made.append(EngineProcess("The engine", launch, find_reason=find_reason, **options))
         return made[-1]
 
     yield make
@@ -79,7 +79,7 @@ def test_the_key_is_in_the_environment_and_not_in_the_arguments(child):
     for pid in offspring(os.getpid()):
         with open(f"/proc/{pid}/cmdline", "rb") as file:
             assert b"secret" not in file.read()
-    assert "secret" not in repr(Launch([], ready, {"KEY": "secret"}))
+    assert "secret" not in repr(LaunchSpec([], ready, {"KEY": "secret"}))
 
 
 def test_an_early_end_shows_the_reason_at_once(child):
@@ -151,7 +151,9 @@ def test_its_output_is_kept_within_bounds(child):
 
 
 def test_it_ends_with_its_object(child):
-    engine = EngineChild("x", lambda: Launch(["sh", "-c", READY], ready), find_reason=find_reason)
+    engine = EngineProcess(
+        "x", lambda: LaunchSpec(["sh", "-c", READY], ready), find_reason=find_reason
+    )
     engine.ensure()
     pid = engine.engine_pid
     del engine

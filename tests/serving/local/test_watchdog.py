@@ -43,7 +43,7 @@ def guarded():
         process.stdout.close()
 
 
-def family_of(process) -> set[int]:
+def token_rule_of(process) -> set[int]:
     assert process.stdout.readline() == b"up\n"
     assert wait_until(lambda: len(offspring(process.pid)) >= 3)
     return offspring(process.pid)
@@ -52,7 +52,7 @@ def family_of(process) -> set[int]:
 @pytest.mark.parametrize("how", ["eof", "term", "hup", "kill"])
 def test_nothing_is_left(guarded, how):
     process = guarded("sh", "-c", FAMILY)
-    family = family_of(process)
+    family = token_rule_of(process)
     if how == "eof":
         process.stdin.close()
     else:
@@ -67,7 +67,7 @@ def test_nothing_is_left(guarded, how):
 
 def test_an_engine_that_ends_leaves_nothing(guarded):
     process = guarded("sh", "-c", "sleep 1003 & setsid sleep 1004 & echo up; sleep 0.5; exit 5")
-    family = family_of(process)
+    family = token_rule_of(process)
     assert process.wait(10) == 5
     assert not any(map(is_there, family))
 

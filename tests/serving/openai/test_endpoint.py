@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from dataflow.core.errors import UsageError
-from dataflow.serving.openai.endpoint import check_key, read_address, read_key_file
+from dataflow.serving.openai.endpoint import check_key, read_endpoint, read_key_file
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ from dataflow.serving.openai.endpoint import check_key, read_address, read_key_f
     ],
 )
 def test_addresses(given, chat):
-    address = read_address(given)
+    address = read_endpoint(given)
     assert address.chat_url == chat
     assert address.models_url == chat.replace("/chat/completions", "/models")
 
@@ -36,12 +36,12 @@ def test_addresses(given, chat):
 )  # fmt: skip
 def test_no_addresses(wrong):
     with pytest.raises(UsageError):
-        read_address(wrong)
+        read_endpoint(wrong)
 
 
 def test_a_password_in_an_address_is_not_shown():
     with pytest.raises(UsageError) as caught:
-        read_address("https://me:hunter2@host/v1")
+        read_endpoint("https://me:hunter2@host/v1")
     assert "hunter2" not in str(caught.value)
 
 
@@ -50,7 +50,7 @@ def test_a_password_in_an_address_is_not_shown():
 )
 def test_a_key_in_an_address_is_refused_and_not_shown(name):
     with pytest.raises(UsageError, match="a file instead") as caught:
-        read_address(f"https://host/v1?api-version=1&{name}=hunter2")
+        read_endpoint(f"https://host/v1?api-version=1&{name}=hunter2")
     assert "hunter2" not in str(caught.value)
 
 
@@ -59,7 +59,7 @@ def test_a_key_in_an_address_is_refused_and_not_shown(name):
 )
 def test_what_an_address_asks_for_is_not_shown(wrong):
     with pytest.raises(UsageError) as caught:
-        read_address(wrong)
+        read_endpoint(wrong)
     assert "hunter2" not in str(caught.value)
 
 
@@ -75,7 +75,7 @@ def test_what_an_address_asks_for_is_not_shown(wrong):
     ],
 )
 def test_loopback(url, loopback):
-    assert read_address(url).is_loopback is loopback
+    assert read_endpoint(url).is_loopback is loopback
 
 
 @pytest.mark.parametrize("wrong", ["sk-secret\n", "sk secret", "sk-sécret", "sk-secret\u200b"])

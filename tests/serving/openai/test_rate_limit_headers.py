@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.core.request import Allowance
+from dataflow.core.request import RateLimitStatus
 from dataflow.serving.openai.rate_limit_headers import read_allowance, read_duration
 
 TOLD = {
@@ -20,12 +20,12 @@ TOLD = {
 
 
 def test_openais_own_example_is_read():
-    assert read_allowance(TOLD) == Allowance(59, 1.0, 149_984, 360.0)
+    assert read_allowance(TOLD) == RateLimitStatus(59, 1.0, 149_984, 360.0)
 
 
 def test_requests_alone_are_read():
     requests = {name: value for name, value in TOLD.items() if "requests" in name}
-    assert read_allowance(requests) == Allowance(59, 1.0)
+    assert read_allowance(requests) == RateLimitStatus(59, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from dataflow.core.errors import ConnectionLostError, DataflowError, OverloadedError
 from dataflow.core.request import Request, Turn
-from dataflow.serving.openai.client import Wire
+from dataflow.serving.openai.client import ChatClient
 
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
@@ -111,7 +111,9 @@ def questions(
         answers: dict[str, str | DataflowError] = {}
         async with (
             server as url,
-            Wire(url, model="m", api_key=None, sampling={}, timeout=10, connections=2) as wire,
+            ChatClient(
+                url, model="m", api_key=None, sampling={}, timeout=10, connections=2
+            ) as wire,
         ):
 
             async def ask(numbers):

@@ -12,16 +12,16 @@ from tests.hostile_faults import FAULTS, KEY, Fault, caption_of
 from tests.serving.outcomes import OUTCOMES
 
 from dataflow.core import errors
-from dataflow.serving.openai.client import Wire
+from dataflow.serving.openai.client import ChatClient
 from dataflow.serving.openai.replies import read_answer
-from dataflow.serving.openai.transport_errors import fault_of
+from dataflow.serving.openai.transport_errors import map_transport_error
 
 RETRY_AFTER = {"429_seconds": 0.02, "429_ms": 0.02, "503": 0.02, "429_date": 2.0}
 
 
 def ask(url, question, *, timeout=10.0, **options):
     async def run():
-        wire = Wire(
+        wire = ChatClient(
             url,
             model="m",
             api_key=KEY,
@@ -140,7 +140,7 @@ def test_max_tokens_is_renamed_once_for_all(hostile, question, monkeypatch):
     monkeypatch.setitem(FAULTS, "max_tokens_name", fault_there)
 
     async def run():
-        wire = Wire(
+        wire = ChatClient(
             server.url,
             model="m",
             api_key=KEY,
@@ -168,7 +168,7 @@ async def _refuse_max_tokens(exchange):
 
 def test_models(hostile):
     async def run(server, key):
-        wire = Wire(server.url, model="m", api_key=key, sampling={}, timeout=5, connections=1)
+        wire = ChatClient(server.url, model="m", api_key=key, sampling={}, timeout=5, connections=1)
         async with wire:
             return await wire.models()
 
@@ -183,7 +183,7 @@ def test_a_server_that_cannot_be_trusted_stops_the_run():
     refused = ssl.SSLCertVerificationError(1, f"certificate verify failed {KEY}")
     connection = aiohttp.client_reqrep.ConnectionKey("host", 443, True, True, None, None, None)
     for error in (refused, aiohttp.ClientConnectorCertificateError(connection, refused)):
-        found = fault_of(error, host="host", timeout=1, secrets=(KEY,))
+        found = map_transport_error(error, host="host", timeout=1, secrets=(KEY,))
         assert type(found) is errors.StopRunError
         assert KEY not in str(found)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import zip_longest
 
 from dataflow.checks.dataset.near_duplicates import KEPT, NearDuplicates
-from dataflow.checks.dataset.scan import Caption, Fault, Look
+from dataflow.checks.dataset.scan import Caption, ChunkStats, Fault
 from dataflow.checks.rules.repeated import Repeated
 from dataflow.core.errors import MissingPackageError
 
@@ -26,7 +26,7 @@ MOST_WORDS = 200_000
 
 
 @dataclass(slots=True)
-class Kind:
+class FaultCount:
     """The captions with one kind of fault.
 
     Attributes:
@@ -53,7 +53,7 @@ class Kind:
 
 
 @dataclass(slots=True)
-class Near:
+class NearDuplicateGroups:
     """The captions that are like an earlier one.
 
     Attributes:
@@ -70,7 +70,7 @@ class Near:
 
 
 @dataclass(slots=True)
-class Report:
+class DatasetReport:
     """What is known of the captions of one column so far.
 
     Attributes:
@@ -88,10 +88,10 @@ class Report:
     """
 
     most_alike: int | None = 3
-    near: Near | None = field(default_factory=Near)
+    near: NearDuplicateGroups | None = field(default_factory=NearDuplicateGroups)
     captions: int = 0
     faulty: int = 0
-    kinds: dict[str, Kind] = field(default_factory=dict)
+    kinds: dict[str, FaultCount] = field(default_factory=dict)
     lengths: Counter[int] = field(default_factory=Counter)
     vocabulary: Counter[str] = field(default_factory=Counter)
     openings: Counter[str] = field(default_factory=Counter)
@@ -108,13 +108,13 @@ class Report:
             except MissingPackageError:
                 self.near = None
 
-    def add(self, captions: Sequence[Caption], look: Look) -> list[Fault]:
+    def add(self, captions: Sequence[Caption], look: ChunkStats) -> list[Fault]:
         """Take in a look at `captions`; returns the faults, also those that only a stream shows."""
         found = [*look.faults, *self._same(captions, look)]
         found.sort(key=lambda fault: fault[0])
         faults = [Fault(captions[at], kind, reason) for at, kind, reason in found]
         for fault in faults:
-            self.kinds.setdefault(fault.kind, Kind()).add(fault)
+            self.kinds.setdefault(fault.kind, FaultCount()).add(fault)
         self.captions += len(captions)
         self.faulty += len({at for at, _, _ in found})
         self.lengths.update(look.lengths)
@@ -124,7 +124,7 @@ class Report:
         self._note_near(captions, look)
         return faults
 
-    def _same(self, captions: Sequence[Caption], look: Look) -> list[tuple[int, str, str]]:
+    def _same(self, captions: Sequence[Caption], look: ChunkStats) -> list[tuple[int, str, str]]:
         found: list[tuple[int, str, str]] = []
         if self.repeated is None:
             return found
@@ -137,7 +137,7 @@ class Report:
                 found.append((at, verdict.kind, verdict.reason))
         return found
 
-    def _note_near(self, captions: Sequence[Caption], look: Look) -> None:
+    def _note_near(self, captions: Sequence[Caption], look: ChunkStats) -> None:
         if self._index is None or self.near is None:
             return
         rows = (caption.row for caption in captions)
@@ -152,7 +152,7 @@ class Report:
 
 
 @dataclass(slots=True)
-class Quality:
+class QualityReport:
     """What is known of a dataset's captions.
 
     Attributes:
@@ -164,7 +164,7 @@ class Quality:
     """
 
     name: str
-    columns: dict[str, Report]
+    columns: dict[str, DatasetReport]
     rows: int = 0
     unreadable: int = 0
     examples: list[str] = field(default_factory=list)

@@ -16,8 +16,8 @@ from dataflow.checks.dataset.near_duplicates import Sketch, sketches_of
 from dataflow.checks.rules.language import LEAST_WORDS, detector, spoken
 from dataflow.checks.rules.repeated import key_of
 from dataflow.checks.rules.text import words
-from dataflow.checks.suite import Asked, checks_for
-from dataflow.core.check import Context
+from dataflow.checks.suite import CaptionRequirements, checks_for
+from dataflow.core.check import CheckContext
 from dataflow.core.errors import MissingPackageError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ Said: TypeAlias = "tuple[str, tuple[str, ...]]"
 
 
 @dataclass(slots=True)
-class Look:
+class ChunkStats:
     """What a look at some captions showed.
 
     Attributes:
@@ -97,7 +97,7 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True)
-class Looker:
+class ChunkScanner:
     """Looks at chunks.
 
     Attributes:
@@ -105,10 +105,10 @@ class Looker:
         with_near: Whether captions that are nearly the same will be looked for.
     """
 
-    asked: Asked
+    asked: CaptionRequirements
     with_near: bool = True
 
-    def __call__(self, said: Sequence[Said]) -> Look:
+    def __call__(self, said: Sequence[Said]) -> ChunkStats:
         """Look at a chunk.
 
         Raises:
@@ -116,9 +116,9 @@ class Looker:
             UsageError: what is asked cannot be checked.
         """
         checks = checks_for(replace(self.asked, most_alike=None))
-        look = Look()
+        look = ChunkStats()
         for at, (text, prompts) in enumerate(said):
-            context = Context(prompts=prompts)
+            context = CheckContext(prompts=prompts)
             for kind, check in checks.items():
                 if (verdict := check(text, context)) is not None:
                     look.faults.append((at, kind, verdict.reason))
@@ -132,7 +132,7 @@ class Looker:
 
     def all(
         self, captions: Iterable[Caption], *, processes: int
-    ) -> Iterator[tuple[list[Caption], Look]]:
+    ) -> Iterator[tuple[list[Caption], ChunkStats]]:
         """Look at a stream of captions in chunks, each of one column, with so many processes."""
         chunks = _chunks(captions)
         for chunk in islice(chunks, _ALONE // CHUNK if processes > 1 else None):
@@ -145,7 +145,7 @@ class Looker:
 
         # threads may be running here, and a fork of a process with threads may hang
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            waiting: deque[tuple[list[Caption], Future[Look]]] = deque()
+            waiting: deque[tuple[list[Caption], Future[ChunkStats]]] = deque()
             waiting.append((first, pool.submit(self, _said(first))))
             for chunk in chunks:
                 waiting.append((chunk, pool.submit(self, _said(chunk))))
@@ -171,7 +171,7 @@ def _said(captions: Sequence[Caption]) -> list[Said]:
     return [(caption.text, caption.prompts) for caption in captions]
 
 
-def _note_words(look: Look, text: str) -> None:
+def _note_words(look: ChunkStats, text: str) -> None:
     parts = words(text.casefold())
     look.lengths[len(parts)] += 1
     look.vocabulary.update(parts)
@@ -181,7 +181,7 @@ def _note_words(look: Look, text: str) -> None:
         _note_language(look, text)
 
 
-def _note_language(look: Look, text: str) -> None:
+def _note_language(look: ChunkStats, text: str) -> None:
     try:
         detect = detector()
     except MissingPackageError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dataflow.checks.rules.text import CJK, sentence_ends, without_quotations, words
-from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict
 
 _MUCH = 8
 """In a text of so many words, or after a whole sentence, a likely word at the end is a sign too."""
@@ -79,7 +79,7 @@ def cut_off(*, sentences: bool = False) -> Check:
             is cut off.
     """
 
-    def check(text: str, context: Context) -> Verdict | None:
+    def check(text: str, context: CheckContext) -> Verdict | None:
         if context.finish_reason == "length":
             return Verdict("cut_off", "the engine stopped at its token limit (`max_tokens`)")
         plain = _PICTOGRAM.sub("", text).rstrip()

@@ -7,7 +7,7 @@ import itertools
 import re
 
 from dataflow.checks.rules.text import clipped, sentence_ends, without_quotations, words
-from dataflow.core.check import Context, Verdict
+from dataflow.core.check import CheckContext, Verdict
 
 _LEAST_WORDS = 4
 """A sentence of the prompt that is shorter may be a caption's own; it is not looked for."""
@@ -29,7 +29,7 @@ _INSTRUCTION = re.compile(
 )
 
 
-def echo(text: str, context: Context) -> Verdict | None:
+def echo(text: str, context: CheckContext) -> Verdict | None:
     """A caption that repeats a sentence of its prompt, or begins as prompts do, is none.
 
     A sentence counts from four words on (Han and kana: characters), and not in quotations.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import Context, Verdict
+from dataflow.core.check import CheckContext, Verdict
 
 _PLACEHOLDERS = {
     *("n/a", "na", "nan", "null", "none", "nil", "undefined", "error", "failed", "<na>", "<none>"),
@@ -33,7 +33,7 @@ _ERROR = re.compile(
 )
 
 
-def error_text(text: str, _context: Context) -> Verdict | None:
+def error_text(text: str, _context: CheckContext) -> Verdict | None:
     """A caption that begins as errors' messages do, or is a placeholder, is no caption."""
     plain = text.strip()
     if plain.lower() in _PLACEHOLDERS:

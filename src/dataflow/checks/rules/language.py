@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dataflow.checks.rules.text import clipped, without_quotations, words
-from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import MissingPackageError, UsageError
 
 SURE = 0.6
@@ -101,7 +101,7 @@ def language(wanted: str) -> Check:
     own = re.compile(f"[{_LETTERS[code]}]") if code in _LETTERS else None
     follow_up = f"Answer in {_NAMES.get(code, f'the language with the ISO 639 code {wanted}')}."
 
-    def check(text: str, _context: Context) -> Verdict | None:
+    def check(text: str, _context: CheckContext) -> Verdict | None:
         parts = spoken(text)
         if own and (share := _foreign_share(parts, own)) > FOREIGN_SHARE:
             reason = f"{share:.0%} of it is in another script than {code}'s"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataflow.checks.rules.text import count_sentences, words
-from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import UsageError
 
 
@@ -36,7 +36,7 @@ def length(
             raise UsageError(f"no caption has at least {least or 0} and at most {most} {unit}")
     asked = [bound for bound in bounds if bound[2:] != (None, None)]
 
-    def check(text: str, _context: Context) -> Verdict | None:
+    def check(text: str, _context: CheckContext) -> Verdict | None:
         for unit, measure, least, most in asked:
             count = measure(text)
             if least is not None and count < least:

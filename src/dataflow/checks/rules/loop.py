@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Sequence
 
 from dataflow.checks.rules.text import CJK, clipped, words
-from dataflow.core.check import Context, Verdict
+from dataflow.core.check import CheckContext, Verdict
 
 _LONGEST = 80
 """Words (Han and kana: characters) of the longest block that is looked for."""
@@ -62,7 +62,7 @@ _COUNTED = 3
 """Words of the shortest block in which numbers may differ; not all of them are numbers."""
 
 
-def loop(text: str, _context: Context) -> Verdict | None:
+def loop(text: str, _context: CheckContext) -> Verdict | None:
     """A text that repeats itself as people do not is no caption."""
     tokens = words(text.casefold())
     long_words = (token for token in tokens if len(token) >= _LONG_WORD)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dataflow.checks.rules.text import clipped, without_quotations
-from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict
 
 _CHAT = re.compile(
     r"</?think(?:ing)?>|◁/?think▷"
@@ -43,7 +43,7 @@ def markup(*, plain: bool = True) -> Check:
     patterns = (_CHAT, _ROLE, _PAGE) if plain else (_CHAT, _ROLE)
     follow_up = "Plain text, without Markdown." if plain else "The answer alone, without tags."
 
-    def check(text: str, _context: Context) -> Verdict | None:
+    def check(text: str, _context: CheckContext) -> Verdict | None:
         if not _SIGNS.search(text):
             return None
         shown = without_quotations(text)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from dataflow.checks.rules.text import clipped, without_quotations, words
-from dataflow.core.check import Context, Verdict
+from dataflow.core.check import CheckContext, Verdict
 
 _START = (
     r"(?:\A(?:(?:[Cc]ontent )?[Ww]arning: |[Nn]ote: |[Aa]nswer: |[Cc]aption: )?|(?<=[.!?\n]))"
@@ -32,7 +32,7 @@ _PLAIN = str.maketrans({"’": "'", "\u02bc": "'", "\u00a0": " ", "\u202f": " "}
 """Signs that say the same as others: apostrophes, and blanks that do not break."""
 
 
-def refusal(text: str, _context: Context) -> Verdict | None:
+def refusal(text: str, _context: CheckContext) -> Verdict | None:
     """An answer in which the model declines to give one is no caption."""
     plain = text.translate(_PLAIN)
     heard = words(plain)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import Context, Verdict
+from dataflow.core.check import CheckContext, Verdict
 from dataflow.core.errors import UsageError
 
 _KEPT = 100_000
@@ -35,7 +35,7 @@ class Repeated:
         self._seen: dict[bytes, tuple[int, ...]] = {}
         self._fresh = 0
 
-    def __call__(self, text: str, context: Context) -> Verdict | None:
+    def __call__(self, text: str, context: CheckContext) -> Verdict | None:
         """Note a caption; returns the verdict where too many pictures have it already."""
         picture = hash(context.pictures) if context.pictures else None
         return self.note(key_of(text), picture, text)

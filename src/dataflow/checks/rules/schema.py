@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import MissingPackageError, UsageError
 
 
@@ -36,7 +36,7 @@ def fits(schema: Mapping[str, Any]) -> Check:
         raise UsageError(f"the schema is no JSON Schema: {clipped(error.message, 200)}") from error
     validator = kind(schema)
 
-    def check(text: str, _context: Context) -> Verdict | None:
+    def check(text: str, _context: CheckContext) -> Verdict | None:
         try:
             value = json.loads(text, parse_constant=_no_constant)
         except (ValueError, RecursionError) as error:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from dataflow.checks.rules.text import CJK
-from dataflow.core.check import Check, Context, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import UsageError
 
 
@@ -37,7 +37,7 @@ def wording(
     any_of = [_phrase(word) for word in require]
     each = [(pattern, _compiled(pattern)) for pattern in require_pattern]
 
-    def check(text: str, _context: Context) -> Verdict | None:
+    def check(text: str, _context: CheckContext) -> Verdict | None:
         for name, pattern in never:
             if found := pattern.search(text):
                 what = repr(found[0]) + ("" if name == found[0] else f" ({name!r})")

@@ -9,20 +9,20 @@ import typer
 from dataflow.app.output import captions_of, described, files_of
 from dataflow.app.plan import plan_of
 from dataflow.cli.display.live_run import run_shown
-from dataflow.cli.options.caption import Choices
+from dataflow.cli.options.caption import CaptionOptions
 from dataflow.cli.shell.console import say
 from dataflow.cli.shell.exit_codes import FAILED_ROWS
 from dataflow.cli.shell.option_groups import takes
 from dataflow.cli.shell.streams import need_stdout, put
-from dataflow.core.text import shown
+from dataflow.core.text import short_text
 from dataflow.formats.hub.hf_push import check, push
 
 LONGEST_SHOWN = 10_000
 """Characters of a caption that --show prints."""
 
 
-@takes(Choices)
-def caption(choices: Choices) -> None:
+@takes(CaptionOptions)
+def caption(choices: CaptionOptions) -> None:
     """Give every picture of INPUT a caption.
 
     Run the same command again to go on where it stopped: nothing is asked twice.
@@ -50,9 +50,9 @@ def _print_captions(captions: Iterable[tuple[str, str, str | None]], *, has_name
     put(
         "\t".join(
             [
-                shown(picture),
-                *([shown(column)] if has_names else []),
-                shown(text or "(no caption)", LONGEST_SHOWN),
+                short_text(picture),
+                *([short_text(column)] if has_names else []),
+                short_text(text or "(no caption)", LONGEST_SHOWN),
             ]
         )
         for picture, column, text in captions

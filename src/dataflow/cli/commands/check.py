@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import typer
 
-from dataflow.cli.options.check import CheckChoices
+from dataflow.cli.options.check import CheckOptions
 from dataflow.cli.shell.exit_codes import FAILED_ROWS
 from dataflow.cli.shell.option_groups import takes
 
 
-@takes(CheckChoices)
-def check(choices: CheckChoices) -> None:
+@takes(CheckOptions)
+def check(choices: CheckOptions) -> None:
     """Tell which captions of OUTPUT are no captions to train on, and what the captions are like.
 
     Nothing is changed, and exit status 3 says that a fault was found. With --fix those captions are

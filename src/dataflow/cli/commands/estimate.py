@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataflow.app.plan import plan_of
-from dataflow.billing.token_rules import Family, family_of
+from dataflow.billing.token_rules import TokenRule, token_rule_of
 from dataflow.cli.display.estimate import Outlook, as_json, show_outlook
 from dataflow.cli.display.run import showing
-from dataflow.cli.options.estimate import EstimateChoices
+from dataflow.cli.options.estimate import EstimateOptions
 from dataflow.cli.shell.console import console
 from dataflow.cli.shell.option_groups import takes
 from dataflow.cli.shell.streams import need_stdout, put
 from dataflow.core.errors import UsageError
-from dataflow.engine.estimate.dry_run import Forecast, forecast
+from dataflow.engine.estimate.dry_run import DryRun, dry_run
 from dataflow.engine.estimate.estimate import Terms
 from dataflow.engine.estimate.estimate import estimate as estimated
 from dataflow.engine.job import Plan
@@ -24,8 +24,8 @@ SIDES = (512, 768, 1024, 1536)
 """Longest sides, in pixels, that are shown beside each other."""
 
 
-@takes(EstimateChoices)
-def estimate(choices: EstimateChoices) -> None:
+@takes(EstimateOptions)
+def estimate(choices: EstimateOptions) -> None:
     """Tell what captioning INPUT would cost.
 
     Takes every option of `dataflow caption`. Nothing is asked without --probe.
@@ -52,16 +52,16 @@ def estimate(choices: EstimateChoices) -> None:
         show_outlook(outlook, console)
 
 
-def _family(plan: Plan) -> Family | None:
+def _family(plan: Plan) -> TokenRule | None:
     """The model's; None for the embedded engine, which sets limits of its own to every model."""
     if plan.serving.settings().get("engine") == "llamacpp":
         return None
-    return family_of(plan.serving.model)
+    return token_rule_of(plan.serving.model)
 
 
-def _look(plan: Plan, sample: int, asks: int) -> Forecast:
+def _look(plan: Plan, sample: int, asks: int) -> DryRun:
     with showing(plan.progress, console):
-        found = forecast(plan, sample=sample)
+        found = dry_run(plan, sample=sample)
     # the sample is of requests, and a row that makes several is in it several times
     readable = list(dict.fromkeys(a.index for a in found.open if a.problem is None))
     if not (asks and readable):
@@ -73,4 +73,4 @@ def _look(plan: Plan, sample: int, asks: int) -> Forecast:
     finally:
         plan.serving.cleanup()
     with showing(plan.progress, console):
-        return forecast(plan, sample=sample)
+        return dry_run(plan, sample=sample)

@@ -16,7 +16,7 @@ from dataflow.cli.display.run import duration, tokens
 from dataflow.cli.shell.console import console
 from dataflow.cli.shell.streams import need_stdout, put
 from dataflow.engine.status import Status, status_of
-from dataflow.remote.path import place_of
+from dataflow.remote.path import to_path
 
 _STATES = {
     "running": "under way",
@@ -47,7 +47,7 @@ def status(
     """
     if as_json:
         need_stdout("--json")
-    found = status_of(place_of(output))
+    found = status_of(to_path(output))
     if as_json:
         put([json.dumps(asdict(found), indent=2)])
     else:

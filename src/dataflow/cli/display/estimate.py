@@ -9,11 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from dataflow.billing.interval import Span
+from dataflow.billing.interval import Interval
 from dataflow.billing.price import NoPrice, Price
-from dataflow.billing.token_rules import Family
-from dataflow.engine.estimate.dry_run import Forecast
-from dataflow.engine.estimate.estimate import ASSUMED_ANSWER, Bill, Estimate
+from dataflow.billing.token_rules import TokenRule
+from dataflow.engine.estimate.dry_run import DryRun
+from dataflow.engine.estimate.estimate import ASSUMED_ANSWER, CostBreakdown, Estimate
 
 _OFF = 0.1  # a server that charges so much beside the rules deserves a word
 
@@ -32,9 +32,9 @@ class Outlook:
     """
 
     model: str
-    family: Family | None
+    family: TokenRule | None
     price: Price | NoPrice
-    found: Forecast
+    found: DryRun
     told: Estimate
     max_asks: int = 1
 
@@ -67,7 +67,7 @@ def as_json(outlook: Outlook) -> str:
     return json.dumps(value, indent=2)
 
 
-def _bill(bill: Bill) -> dict[str, Any]:
+def _bill(bill: CostBreakdown) -> dict[str, Any]:
     return {
         "picture_tokens": asdict(bill.pictures) if bill.pictures else None,
         "text_tokens": asdict(bill.texts),
@@ -168,12 +168,12 @@ def _sides(outlook: Outlook) -> Table:
     return table
 
 
-def _number(span: Span) -> str:
+def _number(span: Interval) -> str:
     low, likely, high = (f"{round(value):,}" for value in (span.low, span.likely, span.high))
     return likely if low == high else f"{likely} ({low} to {high})"
 
 
-def _money(span: Span) -> str:
+def _money(span: Interval) -> str:
     def shown(value: float) -> str:
         return f"{value:,.2f}" if value >= 1 else f"{value:.2g}"
 

@@ -12,7 +12,13 @@ from rich.table import Table
 from rich.text import Text
 
 from dataflow.checks.dataset.near_duplicates import NEAR
-from dataflow.checks.dataset.report import MOST_WORDS, Kind, Near, Quality, Report
+from dataflow.checks.dataset.report import (
+    MOST_WORDS,
+    DatasetReport,
+    FaultCount,
+    NearDuplicateGroups,
+    QualityReport,
+)
 from dataflow.checks.dataset.scan import Fault
 from dataflow.checks.rules.text import clipped
 
@@ -29,7 +35,7 @@ _SHORT_WORD = 3
 # --- for scripts -------------------------------------------------------------------------------
 
 
-def as_json(quality: Quality) -> str:
+def as_json(quality: QualityReport) -> str:
     """One JSON object."""
     value = {
         "rows": quality.rows,
@@ -39,7 +45,7 @@ def as_json(quality: Quality) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _column(report: Report) -> dict[str, object]:
+def _column(report: DatasetReport) -> dict[str, object]:
     near = report.near
     return {
         "captions": report.captions,
@@ -79,7 +85,7 @@ def as_value(fault: Fault) -> dict[str, object]:
 # --- for people --------------------------------------------------------------------------------
 
 
-def show_report(quality: Quality, console: Console) -> None:
+def show_report(quality: QualityReport, console: Console) -> None:
     """The report as a page."""
     if not any(report.captions for report in quality.columns.values()):
         _say(console, f"{quality.name} has no rows, and so no captions")
@@ -94,7 +100,7 @@ def show_report(quality: Quality, console: Console) -> None:
         _show_list(console, (("", example) for example in quality.examples))
 
 
-def _show_column(report: Report, rows: int, console: Console) -> None:
+def _show_column(report: DatasetReport, rows: int, console: Console) -> None:
     total, sound = report.captions, report.captions - report.faulty
     of_rows = f" of {rows:,} rows" if total != rows else ""
     _say(
@@ -110,11 +116,11 @@ def _show_column(report: Report, rows: int, console: Console) -> None:
         _show_near(report.near, report.captions, console)
 
 
-def _by_count(report: Report) -> list[tuple[str, Kind]]:
+def _by_count(report: DatasetReport) -> list[tuple[str, FaultCount]]:
     return sorted(report.kinds.items(), key=lambda item: -item[1].count)
 
 
-def _show_faults(report: Report, console: Console) -> None:
+def _show_faults(report: DatasetReport, console: Console) -> None:
     if not report.kinds:
         return
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
@@ -181,7 +187,7 @@ def _span(number: int, width: int) -> str:
     return f"{first}+" if number == _BINS else f"{first}" + f"–{last}" * (width > 1)
 
 
-def _show_words(report: Report, console: Console) -> None:
+def _show_words(report: DatasetReport, console: Console) -> None:
     words = report.vocabulary
     more = " or more" * (len(words) >= MOST_WORDS)
     long = [word for word, _ in words.most_common(500) if len(word) > _SHORT_WORD]
@@ -199,7 +205,7 @@ def _show_words(report: Report, console: Console) -> None:
         _say(console, line)
 
 
-def _show_near(near: Near, total: int, console: Console) -> None:
+def _show_near(near: NearDuplicateGroups, total: int, console: Console) -> None:
     bound = f" of the first {near.kept:,} different ones" if total > near.kept else ""
     _say(
         console,

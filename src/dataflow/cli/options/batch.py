@@ -9,7 +9,7 @@ import typer
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchingChoices:
+class BatchFlags:
     """Whether and how a Batch API is used."""
 
     PANEL: ClassVar[str] = "Batch API"

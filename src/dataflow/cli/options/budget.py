@@ -9,7 +9,7 @@ import typer
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpendingChoices:
+class BudgetOptions:
     """What a run may cost."""
 
     PANEL: ClassVar[str] = "What it may cost"

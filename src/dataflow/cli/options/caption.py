@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dataflow.cli.options.batch import BatchingChoices
-from dataflow.cli.options.budget import SpendingChoices
-from dataflow.cli.options.engine import EngineChoices
-from dataflow.cli.options.output import OutputChoices
-from dataflow.cli.options.prompt import AskingChoices
-from dataflow.cli.options.reject import ReaskingChoices, RejectingChoices
-from dataflow.cli.options.requirements import CheckingChoices
-from dataflow.cli.options.run import RunningChoices
-from dataflow.cli.options.source import SourceChoices
+from dataflow.cli.options.batch import BatchFlags
+from dataflow.cli.options.budget import BudgetOptions
+from dataflow.cli.options.engine import EngineOptions
+from dataflow.cli.options.output import OutputOptions
+from dataflow.cli.options.prompt import PromptOptions
+from dataflow.cli.options.reject import ReaskOptions, RejectOptions
+from dataflow.cli.options.requirements import RequirementOptions
+from dataflow.cli.options.run import RunOptions
+from dataflow.cli.options.source import SourceOptions
 
 
 # the last base comes first: dataclasses take the fields of their bases in that order
 @dataclass(frozen=True, kw_only=True)
-class Choices(
-    BatchingChoices,
-    SpendingChoices,
-    RunningChoices,
-    ReaskingChoices,
-    RejectingChoices,
-    CheckingChoices,
-    AskingChoices,
-    EngineChoices,
-    OutputChoices,
-    SourceChoices,
+class CaptionOptions(
+    BatchFlags,
+    BudgetOptions,
+    RunOptions,
+    ReaskOptions,
+    RejectOptions,
+    RequirementOptions,
+    PromptOptions,
+    EngineOptions,
+    OutputOptions,
+    SourceOptions,
 ):
     """The arguments of `dataflow caption`, as given; their help says what each is."""

@@ -7,18 +7,18 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from dataflow.cli.options.batch import BatchingChoices
-from dataflow.cli.options.budget import SpendingChoices
-from dataflow.cli.options.engine import EngineChoices
-from dataflow.cli.options.prompt import QuestionChoices
-from dataflow.cli.options.reject import ReaskingChoices
-from dataflow.cli.options.requirements import CheckingChoices
-from dataflow.cli.options.run import RunningChoices
-from dataflow.cli.options.source import PictureChoices
+from dataflow.cli.options.batch import BatchFlags
+from dataflow.cli.options.budget import BudgetOptions
+from dataflow.cli.options.engine import EngineOptions
+from dataflow.cli.options.prompt import QuestionOptions
+from dataflow.cli.options.reject import ReaskOptions
+from dataflow.cli.options.requirements import RequirementOptions
+from dataflow.cli.options.run import RunOptions
+from dataflow.cli.options.source import PictureOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReportChoices:
+class ReportOptions:
     """Which captions are looked at, and what is told of them."""
 
     PANEL: ClassVar[str] = "The report"
@@ -63,7 +63,7 @@ class ReportChoices:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FixChoices:
+class FixOptions:
     """Whether faulty captions are asked for again, and where they go."""
 
     PANEL: ClassVar[str] = "Asking again"
@@ -89,16 +89,16 @@ class FixChoices:
 
 # the last base comes first: dataclasses take the fields of their bases in that order
 @dataclass(frozen=True, kw_only=True)
-class CheckChoices(
-    BatchingChoices,
-    SpendingChoices,
-    RunningChoices,
-    PictureChoices,
-    QuestionChoices,
-    EngineChoices,
-    ReaskingChoices,
-    FixChoices,
-    CheckingChoices,
-    ReportChoices,
+class CheckOptions(
+    BatchFlags,
+    BudgetOptions,
+    RunOptions,
+    PictureOptions,
+    QuestionOptions,
+    EngineOptions,
+    ReaskOptions,
+    FixOptions,
+    RequirementOptions,
+    ReportOptions,
 ):
     """The arguments of `dataflow check`, as given; their help says what each is."""

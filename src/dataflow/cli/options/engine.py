@@ -9,7 +9,7 @@ import typer
 
 
 @dataclass(frozen=True, kw_only=True)
-class EngineChoices:
+class EngineOptions:
     """Which model answers, and where it is."""
 
     PANEL: ClassVar[str] = "Who answers"

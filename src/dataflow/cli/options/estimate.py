@@ -7,12 +7,12 @@ from typing import Annotated, ClassVar
 
 import typer
 
-from dataflow.cli.options.caption import Choices
+from dataflow.cli.options.caption import CaptionOptions
 from dataflow.engine.estimate.dry_run import SAMPLE
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimateChoices(Choices):
+class EstimateOptions(CaptionOptions):
     """The arguments of `dataflow estimate`, as given."""
 
     PANEL: ClassVar[str] = "The estimate"

@@ -19,7 +19,7 @@ class ExistingCaption(str, Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OutputChoices:
+class OutputOptions:
     """What is written, and where."""
 
     PANEL: ClassVar[str] = "What is written"

@@ -18,7 +18,7 @@ class SchemaForm(str, Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuestionChoices:
+class QuestionOptions:
     """What is asked about a picture, and what the answer is to be."""
 
     PANEL: ClassVar[str] = "What is asked"
@@ -82,7 +82,7 @@ class QuestionChoices:
 
 
 @dataclass(frozen=True, kw_only=True)
-class AskingChoices(QuestionChoices):
+class PromptOptions(QuestionOptions):
     """What is asked about each picture, how often, and how the answers are written."""
 
     PANEL: ClassVar[str] = "What is asked"

@@ -21,7 +21,7 @@ class OnReject(str, Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RejectingChoices:
+class RejectOptions:
     """What becomes of a caption that a check turns down."""
 
     PANEL: ClassVar[str] = "What becomes of a caption that is turned down"
@@ -42,7 +42,7 @@ class RejectingChoices:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReaskingChoices:
+class ReaskOptions:
     """How a caption that a check turns down is asked for again, and what is taken off one."""
 
     PANEL: ClassVar[str] = "What becomes of a caption that is turned down"

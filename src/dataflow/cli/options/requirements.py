@@ -13,7 +13,7 @@ Patterns = Annotated[list[str] | None, typer.Option(metavar="REGEX", show_defaul
 
 
 @dataclass(frozen=True, kw_only=True)
-class CheckingChoices:
+class RequirementOptions:
     """What captions must be."""
 
     PANEL: ClassVar[str] = "What captions must be"

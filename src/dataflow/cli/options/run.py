@@ -9,7 +9,7 @@ import typer
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunningChoices:
+class RunOptions:
     """How fast, how patiently and how safely a run goes."""
 
     PANEL: ClassVar[str] = "How it runs"

@@ -17,7 +17,7 @@ class OnBadRow(str, Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PictureChoices:
+class PictureOptions:
     """Where the pictures of a row are, and how they are sent."""
 
     PANEL: ClassVar[str] = "Which pictures"
@@ -37,7 +37,7 @@ class PictureChoices:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceChoices(PictureChoices):
+class SourceOptions(PictureOptions):
     """Which pictures are captioned."""
 
     PANEL: ClassVar[str] = "Which pictures"

@@ -12,7 +12,7 @@ import logging
 import time
 from collections.abc import Sequence
 
-from dataflow.core.batch import Batching
+from dataflow.core.batch import BatchOptions
 from dataflow.core.errors import RateLimitedError
 from dataflow.engine.journal.batch_tables import Batch
 
@@ -28,7 +28,7 @@ LONGEST_WAIT = 10
 _log = logging.getLogger("dataflow")
 
 
-class Held:
+class EnqueueLimiter:
     """What is known of the server's readiness.
 
     Args:
@@ -38,7 +38,7 @@ class Held:
         requests: In one batch at most, from now on.
     """
 
-    def __init__(self, batching: Batching) -> None:
+    def __init__(self, batching: BatchOptions) -> None:
         self.requests = batching.requests
         self._poll = batching.poll
         self._refusals = 0

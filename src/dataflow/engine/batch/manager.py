@@ -19,7 +19,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from dataflow.core.batch import BatchDesk, Batching, BatchState
+from dataflow.core.batch import BatchApi, BatchOptions, BatchState
 from dataflow.core.errors import (
     GarbledReplyError,
     RateLimitedError,
@@ -27,16 +27,16 @@ from dataflow.core.errors import (
     StopRunError,
     TryAgainError,
 )
-from dataflow.engine.batch.enqueue_limit import Held
-from dataflow.engine.batch.request_file import Shard, clear, path_of
-from dataflow.engine.flow.retry import Persistence
+from dataflow.engine.batch.enqueue_limit import EnqueueLimiter
+from dataflow.engine.batch.request_file import RequestFile, clear, path_of
+from dataflow.engine.flow.retry import Retrier
 from dataflow.engine.journal.batch_tables import (
     CREATED,
     SUBMITTING,
     UPLOADED,
     WRITTEN,
     Batch,
-    Ledger,
+    BatchTables,
 )
 from dataflow.engine.journal.codec import to_text
 from dataflow.engine.request_key import KEY_BYTES
@@ -53,7 +53,7 @@ SETTLE_SECONDS = 10.0
 _log = logging.getLogger("dataflow")
 
 
-class Batches:
+class BatchManager:
     """The batches of one run; lives in one event loop.
 
     Args:
@@ -69,12 +69,12 @@ class Batches:
 
     def __init__(
         self,
-        desk: BatchDesk,
-        ledger: Ledger,
-        batching: Batching,
+        desk: BatchApi,
+        ledger: BatchTables,
+        batching: BatchOptions,
         *,
         folder: Path,
-        persistence: Persistence,
+        persistence: Retrier,
     ) -> None:
         self._desk = desk
         self._ledger = ledger
@@ -83,7 +83,7 @@ class Batches:
         self._persist = persistence.until_done
         self._tried: set[str] = set()
         self._made_alone: dict[int, bool] = {}
-        self.held = Held(batching)
+        self.held = EnqueueLimiter(batching)
 
     # --- for the road --------------------------------------------------------------------------
 
@@ -105,7 +105,7 @@ class Batches:
         for batch in self._ledger.leftover_files():
             await self._remove_file(batch)
 
-    def add(self, shard: Shard) -> None:
+    def add(self, shard: RequestFile) -> None:
         """Take over a batch's file that is written."""
         shard.finish()
         self._ledger.add(shard.token, self._desk.place, shard.size, shard.requests)

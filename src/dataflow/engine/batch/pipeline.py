@@ -1,6 +1,6 @@
 """The batch road: every job into a batch's file, and what comes back into the journal.
 
-A sibling of `road.Road` for servings that take many requests in one file and answer within hours.
+A sibling of `road.LivePipeline` for servings that take many requests in one file and answer within hours.
 It goes over the dataset in rounds. In a round each row without an outcome is settled where its
 answer has come back, left alone where its batch is under way, and written into a new batch
 otherwise. Then it waits for the batches, and begins the next round, until a round asks nothing.
@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import cast
 
 from dataflow.core.aio import Worker
-from dataflow.core.batch import BatchDesk, BatchServing
+from dataflow.core.batch import BatchApi, BatchServing
 from dataflow.core.errors import (
     DataflowError,
     PictureTooLargeError,
@@ -30,17 +30,17 @@ from dataflow.core.errors import (
     UnreachableError,
 )
 from dataflow.core.request import Reply, Request
-from dataflow.engine.batch.manager import Batches, custom_id_of
-from dataflow.engine.batch.request_file import Shard, clear
+from dataflow.engine.batch.manager import BatchManager, custom_id_of
+from dataflow.engine.batch.request_file import RequestFile, clear
 from dataflow.engine.flow import retry_policy
-from dataflow.engine.flow.retry import Persistence
+from dataflow.engine.flow.retry import Retrier
 from dataflow.engine.job import Job, Plan
-from dataflow.engine.journal.batch_tables import Asked, Ledger
+from dataflow.engine.journal.batch_tables import BatchRequest, BatchTables
 from dataflow.engine.journal.codec import from_text, spent_from_text, spent_to_text
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import stages
 from dataflow.engine.pipeline.intake import Intake
-from dataflow.engine.pipeline.live import Road
+from dataflow.engine.pipeline.live import LivePipeline
 from dataflow.engine.progress import Progress
 from dataflow.engine.quality.judge import Judge
 from dataflow.images.loader import Loader
@@ -51,7 +51,7 @@ LOADERS = 16
 _log = logging.getLogger("dataflow")
 
 
-class BatchRoad:
+class BatchPipeline:
     """One run's way through batches; lives in one event loop.
 
     Args:
@@ -65,8 +65,8 @@ class BatchRoad:
         self._serving = cast("BatchServing", plan.serving)
         self._progress = plan.progress
         self._judge = Judge(plan)
-        self._ledger = Ledger(journal.path)
-        self._live: Road | None = None
+        self._ledger = BatchTables(journal.path)
+        self._live: LivePipeline | None = None
         self._draining = False
 
     async def drive(self) -> None:
@@ -102,10 +102,10 @@ class BatchRoad:
         if self._live is not None:
             self._live.drain()
 
-    async def _rounds(self, desk: BatchDesk, folder: Path) -> int:
+    async def _rounds(self, desk: BatchApi, folder: Path) -> int:
         """Go on until no batch is under way; returns how many rows are left to the live road."""
-        persistence = Persistence(self._plan.give_up_after, self._progress)
-        batches = Batches(
+        persistence = Retrier(self._plan.give_up_after, self._progress)
+        batches = BatchManager(
             desk, self._ledger, self._serving.batching, folder=folder, persistence=persistence
         )
         async with Loader(self._plan.limits) as loader:
@@ -130,7 +130,7 @@ class BatchRoad:
                 await self._wait_for(batches)
                 is_first = False
 
-    async def _wait_for(self, batches: Batches) -> None:
+    async def _wait_for(self, batches: BatchManager) -> None:
         def nothing_under_way() -> bool:
             self._show()
             return not self._ledger.under_way()
@@ -157,10 +157,10 @@ class BatchRoad:
     async def _ask_live(self) -> None:
         reused = self._progress.reused
         live = dataclasses.replace(self._plan, price=self._plan.live_price)
-        self._live = Road(live, self._journal)
+        self._live = LivePipeline(live, self._journal)
         await self._live.drive()
         self._progress.reused = reused
-        Ledger(self._journal.path).close()  # drops what has its outcome now
+        BatchTables(self._journal.path).close()  # drops what has its outcome now
 
 
 def _batches(count: int) -> str:
@@ -171,7 +171,12 @@ class _Round:
     """One pass over the dataset."""
 
     def __init__(
-        self, road: BatchRoad, desk: BatchDesk, batches: Batches, folder: Path, loader: Loader
+        self,
+        road: BatchPipeline,
+        desk: BatchApi,
+        batches: BatchManager,
+        folder: Path,
+        loader: Loader,
     ) -> None:
         self._plan = road._plan
         self._progress = road._progress
@@ -184,7 +189,7 @@ class _Round:
         self._folder = folder
         self._loader = loader
         self._intake: Intake
-        self._shard: Shard | None = None
+        self._shard: RequestFile | None = None
         self._writing = asyncio.Lock()
         self._loading = asyncio.Semaphore(LOADERS)
         self._left = 0
@@ -222,7 +227,7 @@ class _Round:
         for key in done:
             self._intake.finished(key)
 
-    async def _consider(self, jobs: list[Job], known: Mapping[bytes, Asked]) -> list[bytes]:
+    async def _consider(self, jobs: list[Job], known: Mapping[bytes, BatchRequest]) -> list[bytes]:
         """Do what is to be done for a row's jobs; returns the keys of those with an outcome now."""
         done: list[bytes] = []
         to_write: list[Job] = []
@@ -247,7 +252,7 @@ class _Round:
                 done += await self._write(to_write)
         return done
 
-    def _came_back(self, job: Job, asked: Asked) -> Reply | DataflowError | None:
+    def _came_back(self, job: Job, asked: BatchRequest) -> Reply | DataflowError | None:
         """What came back for a job that was in a batch, put on its bill; None for nothing yet."""
         if asked.is_under_way:
             return None
@@ -318,11 +323,11 @@ class _Round:
                 self.unasked += 1
                 return
             if self._shard is None:
-                self._shard = Shard(self._folder)
+                self._shard = RequestFile(self._folder)
             spent = spent_to_text(job.usage, job.cost)
             self._shard.add(line, (job.key, job.attempts, spent))
 
-    def _is_full(self, shard: Shard, more: int) -> bool:
+    def _is_full(self, shard: RequestFile, more: int) -> bool:
         is_many = len(shard.requests) >= self._batches.held.requests
         return is_many or shard.size + more > self._batching.size
 

@@ -12,7 +12,7 @@ from dataflow.engine.journal.batch_tables import Former
 ENDING = ".jsonl"
 
 
-class Shard:
+class RequestFile:
     """A batch's file in `folder`, under a name that no other batch has.
 
     Args:

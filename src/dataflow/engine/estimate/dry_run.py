@@ -15,10 +15,10 @@ from dataclasses import dataclass, field, replace
 from dataflow.core.errors import RowError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
-from dataflow.engine.estimate.sampling import KeyCount, KeySample
+from dataflow.engine.estimate.sampling import BottomKSample, DistinctCounter
 from dataflow.engine.job import Job, Plan, weight_of
 from dataflow.engine.journal.read_only import Answered, JournalView
-from dataflow.engine.pipeline.intake import JobMaker, refuse_missing, taken_rows
+from dataflow.engine.pipeline.intake import JobMaker, require_columns, selected_rows
 from dataflow.images.decode.target_size import Size
 from dataflow.images.loader import Loader
 
@@ -34,7 +34,7 @@ _CHUNK_ROWS = 256
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PlannedRequest:
     """A request of the sample.
 
     Attributes:
@@ -59,7 +59,7 @@ class Asked:
 
 
 @dataclass(slots=True)
-class Forecast:
+class DryRun:
     """What a run would ask.
 
     Attributes:
@@ -81,11 +81,11 @@ class Forecast:
     done: int = 0
     requests: int = 0
     is_exact: bool = True
-    open: list[Asked] = field(default_factory=list)
-    answered: list[Asked] = field(default_factory=list)
+    open: list[PlannedRequest] = field(default_factory=list)
+    answered: list[PlannedRequest] = field(default_factory=list)
 
 
-def forecast(plan: Plan, *, sample: int = SAMPLE, most_rows: int = MOST_ROWS) -> Forecast:
+def dry_run(plan: Plan, *, sample: int = SAMPLE, most_rows: int = MOST_ROWS) -> DryRun:
     """Tell what a run of `plan` would ask.
 
     Args:
@@ -115,20 +115,20 @@ class _Looker:
         self._plan = plan
         self._maker = JobMaker(plan)
         self._journal = JournalView(plan.output.beside(".journal"))
-        self._count = KeyCount()
-        self._open: KeySample[Asked | _Found] = KeySample(sample)
-        self._answered: KeySample[Asked | _Found] = KeySample(_ANSWERED)
-        self._result = Forecast()
+        self._count = DistinctCounter()
+        self._open: BottomKSample[PlannedRequest | _Found] = BottomKSample(sample)
+        self._answered: BottomKSample[PlannedRequest | _Found] = BottomKSample(_ANSWERED)
+        self._result = DryRun()
         self._columns = [c.name for c in plan.output.columns for _ in range(c.n)]
 
-    async def look(self, most_rows: int) -> Forecast:
+    async def look(self, most_rows: int) -> DryRun:
         plan, result = self._plan, self._result
-        refuse_missing(plan)
+        require_columns(plan)
         total = plan.reader.count()
         if total is not None and plan.limit is not None:
             total = min(total, plan.limit)
         async with Loader(plan.limits) as loader:
-            with contextlib.closing(taken_rows(plan)) as rows:
+            with contextlib.closing(selected_rows(plan)) as rows:
                 taken = rows if total is None else itertools.islice(rows, most_rows)
                 while chunk := list(itertools.islice(taken, _CHUNK_ROWS)):
                     await self._take(chunk, loader)
@@ -172,20 +172,22 @@ class _Looker:
         return self._journal.answered(keys, retry_failed=self._plan.retry_failed)
 
 
-async def _measured(sample: Iterable[Asked | _Found], loader: Loader) -> list[Asked]:
+async def _measured(
+    sample: Iterable[PlannedRequest | _Found], loader: Loader
+) -> list[PlannedRequest]:
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def one(item: Asked | _Found) -> Asked:
+    async def one(item: PlannedRequest | _Found) -> PlannedRequest:
         async with slots:
-            return item if isinstance(item, Asked) else await _measure(item, loader)
+            return item if isinstance(item, PlannedRequest) else await _measure(item, loader)
 
     return list(await asyncio.gather(*map(one, sample)))
 
 
-async def _measure(found: _Found, loader: Loader) -> Asked:
+async def _measure(found: _Found, loader: Loader) -> PlannedRequest:
     request = found.job.request or Request(())
     most = [request.sampling.get(name) for name in ("max_tokens", "max_completion_tokens")]
-    asked = Asked(
+    asked = PlannedRequest(
         index=found.index,
         column=found.column,
         most=next((number for number in most if isinstance(number, int)), None),

@@ -7,19 +7,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from dataflow.billing.interval import Span
+from dataflow.billing.interval import Interval
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.text_tokens import text_tokens
-from dataflow.engine.estimate.dry_run import Asked, Forecast
+from dataflow.engine.estimate.dry_run import DryRun, PlannedRequest
 from dataflow.images.decode.target_size import sent_size
 
-ASSUMED_ANSWER = Span(30, 200, 1000)
+ASSUMED_ANSWER = Interval(30, 200, 1000)
 """Tokens of a caption where none was seen yet: from one sentence to a page."""
 
-_NONE = Span.exactly(0)
+_NONE = Interval.exactly(0)
 _ENOUGH = 3  # answers by which the rules are checked
 _PREFIX_ERROR = 0.1  # the first rows of a dataset may differ from the others
-_COUNT_ERROR = 0.01  # three standard errors of `KeyCount`, rounded up
+_COUNT_ERROR = 0.01  # three standard errors of `DistinctCounter`, rounded up
 _LEAST_ERROR = 0.02  # of what is measured: servers' counts change a little from day to day
 _MEAN_ERROR = 0.05  # of answers' length: the rest may be of another kind
 _SPREAD = 0.5  # of answers' lengths and pictures' tokens around their mean
@@ -43,7 +43,7 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Bill:
+class CostBreakdown:
     """What a run would use and cost.
 
     Attributes:
@@ -54,11 +54,11 @@ class Bill:
         cost: US dollars; None where tokens or price are not known.
     """
 
-    pictures: Span | None
-    texts: Span
-    prompt: Span | None
-    completion: Span
-    cost: Span | None
+    pictures: Interval | None
+    texts: Interval
+    prompt: Interval | None
+    completion: Interval
+    cost: Interval | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +77,10 @@ class Estimate:
         asks: Of one caption on the average, in those answers; None where there are none.
     """
 
-    requests: Span
-    unreadable: dict[str, Span]
-    bill: Bill
-    by_side: dict[int, Bill]
+    requests: Interval
+    unreadable: dict[str, Interval]
+    bill: CostBreakdown
+    by_side: dict[int, CostBreakdown]
     checked: int
     measured: int
     charged: float | None
@@ -88,7 +88,7 @@ class Estimate:
 
 
 def estimate(
-    found: Forecast, terms: Terms, *, max_side: int, other_sides: Iterable[int] = ()
+    found: DryRun, terms: Terms, *, max_side: int, other_sides: Iterable[int] = ()
 ) -> Estimate:
     """What the run of `found` would use and cost.
 
@@ -102,7 +102,7 @@ def estimate(
 
 
 class _Estimator:
-    def __init__(self, found: Forecast, terms: Terms) -> None:
+    def __init__(self, found: DryRun, terms: Terms) -> None:
         self._found = found
         self._terms = terms
         self._requests = _requests(found)
@@ -133,18 +133,18 @@ class _Estimator:
         counts = [one.answer.asks for one in self._answers if one.answer]
         return math.fsum(counts) / len(counts) if counts else None
 
-    def _share(self, kind: str) -> Span:
+    def _share(self, kind: str) -> Interval:
         """Requests with this problem."""
         return self._mean([float(asked.problem == kind) for asked in self._found.open])
 
-    def _mean(self, values: Sequence[float]) -> Span:
+    def _mean(self, values: Sequence[float]) -> Interval:
         """All requests' sum, from the sample's values."""
-        return Span.of_mean(values, self._population) * self._requests if values else _NONE
+        return Interval.of_mean(values, self._population) * self._requests if values else _NONE
 
-    def _bill(self, side: int, ratios: Sequence[float], is_planned: bool) -> Bill:
+    def _bill(self, side: int, ratios: Sequence[float], is_planned: bool) -> CostBreakdown:
         asked = self._found.open
         texts = [_texts(one) for one in asked]
-        text = Span(
+        text = Interval(
             self._mean([span.low for span in texts]).low,
             self._mean([span.likely for span in texts]).likely,
             self._mean([span.high for span in texts]).high,
@@ -155,17 +155,17 @@ class _Estimator:
             prompt = self._read() if is_planned else None
         elif len(ratios) >= _ENOUGH:
             both = [a + b.likely for a, b in zip(pictures, texts, strict=True)]
-            prompt = self._mean(both) * Span.of_mean(ratios).within(_LEAST_ERROR)
+            prompt = self._mean(both) * Interval.of_mean(ratios).within(_LEAST_ERROR)
         else:
             prompt = (picture or _NONE) + text
         completion = self._completion()
-        return Bill(picture, text, prompt, completion, self._cost(prompt, completion))
+        return CostBreakdown(picture, text, prompt, completion, self._cost(prompt, completion))
 
-    def _completion(self) -> Span:
+    def _completion(self) -> Interval:
         written = [self._made(column) * self._length(column) for column in self._columns]
         return sum(written, start=_NONE)
 
-    def _length(self, column: str) -> Span:
+    def _length(self, column: str) -> Interval:
         """Tokens of one answer in `column`."""
         lengths = _completion_tokens(self._answers_in(column))
         if lengths:
@@ -173,9 +173,9 @@ class _Estimator:
         own = [asked.most for asked in self._found.open if asked.column == column]
         most = max((number for number in own if number), default=self._terms.max_tokens) or math.inf
         assumed = ASSUMED_ANSWER
-        return Span(min(assumed.low, most), min(assumed.likely, most), min(assumed.high, most))
+        return Interval(min(assumed.low, most), min(assumed.likely, most), min(assumed.high, most))
 
-    def _read(self) -> Span | None:
+    def _read(self) -> Interval | None:
         """Tokens read, by what was charged for other answers; None where a column has none."""
         charged = [_prompt_tokens(self._answers_in(column)) for column in self._columns]
         if not all(charged):
@@ -186,12 +186,12 @@ class _Estimator:
         ]
         return sum(read, start=_NONE) if read or _prompt_tokens(self._answers) else None
 
-    def _made(self, column: str) -> Span:
+    def _made(self, column: str) -> Interval:
         """Requests for `column` that can be made."""
         asked = self._found.open
         return self._mean([float(a.problem is None and a.column == column) for a in asked])
 
-    def _answers_in(self, column: str) -> list[Asked]:
+    def _answers_in(self, column: str) -> list[PlannedRequest]:
         return [asked for asked in self._answers if asked.column == column]
 
     def _measured(self) -> int:
@@ -199,7 +199,7 @@ class _Estimator:
         counts = [len(_completion_tokens(self._answers_in(column))) for column in self._columns]
         return len(_completion_tokens(self._answers)) if all(counts) else 0
 
-    def _pictures(self, asked: Asked, side: int) -> float:
+    def _pictures(self, asked: PlannedRequest, side: int) -> float:
         rule = self._terms.rule
         if rule is None:
             return 0.0
@@ -213,7 +213,7 @@ class _Estimator:
         charged = [one.answer.prompt_tokens if one.answer else None for one in self._answers]
         return [c / t for c, t in zip(charged, told, strict=True) if c is not None and t > 0]
 
-    def _cost(self, prompt: Span | None, completion: Span) -> Span | None:
+    def _cost(self, prompt: Interval | None, completion: Interval) -> Interval | None:
         price = self._terms.price
         if isinstance(price, NoPrice):
             return None
@@ -225,30 +225,30 @@ class _Estimator:
         return (prompt * float(rates.prompt) + completion * float(rates.completion)) * 1e-6
 
 
-def _requests(found: Forecast) -> Span:
-    whole = Span.exactly(found.requests * found.rows / max(1, found.read))
+def _requests(found: DryRun) -> Interval:
+    whole = Interval.exactly(found.requests * found.rows / max(1, found.read))
     if found.read < found.rows:
         return whole.within(_PREFIX_ERROR)
     return whole if found.is_exact else whole.within(_COUNT_ERROR)
 
 
-def _per_answer(values: Sequence[float]) -> Span:
-    return Span.of_mean(values, spread=_SPREAD).within(_MEAN_ERROR)
+def _per_answer(values: Sequence[float]) -> Interval:
+    return Interval.of_mean(values, spread=_SPREAD).within(_MEAN_ERROR)
 
 
-def _prompt_tokens(answers: Iterable[Asked]) -> list[float]:
+def _prompt_tokens(answers: Iterable[PlannedRequest]) -> list[float]:
     found = [one.answer.prompt_tokens for one in answers if one.answer]
     return [float(count) for count in found if count is not None]
 
 
-def _completion_tokens(answers: Iterable[Asked]) -> list[float]:
+def _completion_tokens(answers: Iterable[PlannedRequest]) -> list[float]:
     found = [one.answer.completion_tokens for one in answers if one.answer]
     return [float(count) for count in found if count is not None]
 
 
-def _was_captioned(asked: Asked) -> bool:
+def _was_captioned(asked: PlannedRequest) -> bool:
     return asked.answer is not None and asked.answer.has_caption and asked.problem is None
 
 
-def _texts(asked: Asked) -> Span:
+def _texts(asked: PlannedRequest) -> Interval:
     return _NONE if asked.problem is not None else text_tokens(asked.texts, asked.turns)

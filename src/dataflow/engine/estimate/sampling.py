@@ -18,7 +18,7 @@ EXACT_KEYS = 200_000
 _BITS = 64
 
 
-class KeyCount:
+class DistinctCounter:
     """How many distinct keys there are."""
 
     def __init__(self, most: int = EXACT_KEYS) -> None:
@@ -47,7 +47,7 @@ class KeyCount:
         return len(self._kept) << self._shift
 
 
-class KeySample(Generic[T]):
+class BottomKSample(Generic[T]):
     """So many distinct keys, each as likely as any other, with a value each."""
 
     def __init__(self, size: int) -> None:

@@ -44,7 +44,7 @@ STUCK, STUCK_SECONDS = 10.0, 1.0
 """A request out for so many typical latencies, and so long, is one that nobody is working at."""
 
 
-class Level:
+class AdaptiveConcurrency:
     """The level of one run.
 
     Args:

@@ -1,6 +1,6 @@
 """How many requests are in flight, and how fast they follow each other.
 
-`Level` finds how many are worth having in flight, `Tempo` when the next one may be sent; this is
+`AdaptiveConcurrency` finds how many are worth having in flight, `RateLimiter` when the next one may be sent; this is
 where requests wait for both. A request that is out far longer than the others (a lost connection, a
 worker that hangs) is nothing that the server is working at: its place is given to another.
 """
@@ -20,8 +20,8 @@ from dataflow.core.errors import (
     TryAgainError,
 )
 from dataflow.core.request import Reply
-from dataflow.engine.flow.adaptive_concurrency import Level
-from dataflow.engine.flow.rate_limiter import Tempo
+from dataflow.engine.flow.adaptive_concurrency import AdaptiveConcurrency
+from dataflow.engine.flow.rate_limiter import RateLimiter
 
 LOOK_SECONDS = 0.5
 """How often requests that are out are looked at while others wait, and the tempo while one waits
@@ -29,7 +29,7 @@ for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Pass:
+class Permit:
     """A request's right to be sent.
 
     Attributes:
@@ -43,7 +43,7 @@ class Pass:
     tokens: float
 
 
-class Limiter:
+class AdmissionController:
     """One run's limiter, used from its event loop only.
 
     Args:
@@ -53,12 +53,14 @@ class Limiter:
             each with its own, see to that themselves.
     """
 
-    def __init__(self, level: Level, tempo: Tempo, *, learns: bool = True) -> None:
+    def __init__(
+        self, level: AdaptiveConcurrency, tempo: RateLimiter, *, learns: bool = True
+    ) -> None:
         self._level = level
         self._tempo = tempo
         self._learns = learns
         self._in_flight = 0
-        self._out: dict[Pass, None] = {}
+        self._out: dict[Permit, None] = {}
         self._look: asyncio.TimerHandle | None = None
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._pacing = asyncio.Lock()
@@ -74,7 +76,7 @@ class Limiter:
         has_place = not self._waiting and self._in_flight < self._level.limit
         return has_place and self._tempo.wait(time.monotonic()) <= 0
 
-    async def enter(self, *, others_wait: bool = False) -> Pass:
+    async def enter(self, *, others_wait: bool = False) -> Permit:
         """Wait, first come first served, until a request may be sent.
 
         Args:
@@ -94,11 +96,11 @@ class Limiter:
         except asyncio.CancelledError:
             self._give_place()
             raise
-        given = Pass(now, was_full, tokens)
+        given = Permit(now, was_full, tokens)
         self._out[given] = None
         return given
 
-    def leave(self, given: Pass, outcome: Reply | TryAgainError | None = None) -> None:
+    def leave(self, given: Permit, outcome: Reply | TryAgainError | None = None) -> None:
         """The request that was sent with `given` has ended; None where the row has an error."""
         now = time.monotonic()
         self._tempo.ended(now, taken_to_cost=given.tokens, cost=tokens_of(outcome))
@@ -106,7 +108,7 @@ class Limiter:
             self._learn(now, given, outcome)
         self.give_back(given)
 
-    def _learn(self, now: float, given: Pass, outcome: Reply | TryAgainError | None) -> None:
+    def _learn(self, now: float, given: Permit, outcome: Reply | TryAgainError | None) -> None:
         if isinstance(outcome, Reply) and outcome.allowance is not None:
             self._tempo.told(now, outcome.allowance, self._in_flight - 1)
         if isinstance(outcome, RateLimitedError):
@@ -119,7 +121,7 @@ class Limiter:
                 too_much=isinstance(outcome, (OverloadedError, AskTimeoutError)),
             )
 
-    def give_back(self, given: Pass) -> None:
+    def give_back(self, given: Permit) -> None:
         """Give its place to another, unless that was done already."""
         if given in self._out:
             del self._out[given]

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 
 
-class Room:
+class InFlightBound:
     """A bound on the jobs between loading and their outcome.
 
     A job that is bigger than the whole bound is let in when it is alone.

@@ -20,7 +20,7 @@ from dataflow.core.errors import (
 from dataflow.engine.flow import retry_policy
 
 
-class Gate:
+class CircuitBreaker:
     """One run's gate, used from its event loop only.
 
     Args:

@@ -48,7 +48,7 @@ SLOWEST = 0.1
 """Requests per second that are always tried."""
 
 
-class Pace:
+class CubicRate:
     """The pace of one stream of requests."""
 
     def __init__(self) -> None:

@@ -7,8 +7,8 @@ that time; and the pace that is learned from refusals. Arithmetic on given times
 
 from __future__ import annotations
 
-from dataflow.core.request import Allowance
-from dataflow.engine.flow.cubic_rate import Pace
+from dataflow.core.request import RateLimitStatus
+from dataflow.engine.flow.cubic_rate import CubicRate
 
 FIRST_TOKENS = 1500.0
 """Tokens that a request is taken to cost before one has told: a picture and a long caption."""
@@ -20,7 +20,7 @@ LATENESS_SECONDS = 0.1
 """What timers were late by is made up, up to this."""
 
 
-class Meter:
+class TokenBucket:
     """Something that may be used at so much a second; what was used too early is waited for.
 
     Args:
@@ -63,7 +63,7 @@ class Meter:
         self._at = now
 
 
-class Tempo:
+class RateLimiter:
     """The tempo of one stream of requests.
 
     Args:
@@ -74,9 +74,9 @@ class Tempo:
     def __init__(
         self, per_minute: float | None = None, tokens_per_minute: float | None = None
     ) -> None:
-        self._pace = Pace()
-        self._requests = Meter(None if per_minute is None else per_minute / 60)
-        self._tokens = Meter(None if tokens_per_minute is None else tokens_per_minute / 60)
+        self._pace = CubicRate()
+        self._requests = TokenBucket(None if per_minute is None else per_minute / 60)
+        self._tokens = TokenBucket(None if tokens_per_minute is None else tokens_per_minute / 60)
         self._usual: float | None = None
 
     def wait(self, now: float) -> float:
@@ -107,7 +107,7 @@ class Tempo:
             usual = cost if self._usual is None else self._usual
             self._usual = usual + RECENT * (cost - usual)
 
-    def told(self, now: float, allowance: Allowance, in_flight: int) -> None:
+    def told(self, now: float, allowance: RateLimitStatus, in_flight: int) -> None:
         """The server said what is left; those in flight may not be in its count yet."""
         if allowance.requests is not None:
             left = max(1.0, allowance.requests - in_flight)

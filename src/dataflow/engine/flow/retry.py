@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from dataflow.core.errors import TryAgainError
 from dataflow.engine.flow import retry_policy
-from dataflow.engine.job import Tries
+from dataflow.engine.job import RetryState
 from dataflow.engine.progress import Progress
 
 T = TypeVar("T")
 
 
-class Persistence:
+class Retrier:
     """Tries steps again that failed for a reason that may pass.
 
     Args:
@@ -36,7 +36,7 @@ class Persistence:
             TryAgainError: the last failure, when the policy's attempts are used up and, where the
                 server itself is away, `give_up_after` is over.
         """
-        failures: dict[type[TryAgainError], Tries] = {}
+        failures: dict[type[TryAgainError], RetryState] = {}
         try:
             while True:
                 try:
@@ -51,10 +51,10 @@ class Persistence:
             self._progress.paused = None
 
     def _wait(
-        self, error: TryAgainError, failures: dict[type[TryAgainError], Tries]
+        self, error: TryAgainError, failures: dict[type[TryAgainError], RetryState]
     ) -> float | None:
         now = time.monotonic()
-        tries = failures.setdefault(retry_policy.kind_of(error), Tries(now))
+        tries = failures.setdefault(retry_policy.kind_of(error), RetryState(now))
         tries.count += 1
         elapsed = now - tries.since
         wait = retry_policy.wait_before_next(error, tries.count, elapsed, rng=self._rng)

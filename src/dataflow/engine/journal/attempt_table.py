@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from dataflow.engine.journal.records import COLUMNS, Answer, checksum
+from dataflow.engine.journal.records import COLUMNS, AttemptRecord, checksum
 from dataflow.engine.journal.schema import LOOKUP_BATCH
 
 _MARKS = ", ".join("?" * len(COLUMNS.split(",")))
@@ -16,7 +16,9 @@ def has_answers(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM answers LIMIT 1").fetchone() is not None
 
 
-def keep_answers(db: sqlite3.Connection, answers: Sequence[Answer], run: int, now: float) -> None:
+def keep_answers(
+    db: sqlite3.Connection, answers: Sequence[AttemptRecord], run: int, now: float
+) -> None:
     """Write `answers`; nothing is committed.
 
     Args:
@@ -35,7 +37,7 @@ def keep_answers(db: sqlite3.Connection, answers: Sequence[Answer], run: int, no
         db.executemany("DELETE FROM asked WHERE key = ?", [(one.key,) for one in answers])
 
 
-def answers_to(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[Answer]:
+def answers_to(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[AttemptRecord]:
     """The answers to the requests of these keys, each one's in their order; no damaged one."""
     for start in range(0, len(keys), LOOKUP_BATCH):
         part = keys[start : start + LOOKUP_BATCH]
@@ -47,4 +49,4 @@ def answers_to(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[Answer
         )
         for *values, told in found:
             if checksum(values) == told:
-                yield Answer.of(values)
+                yield AttemptRecord.of(values)

@@ -42,7 +42,7 @@ ENDED = "ended"
 
 
 Former: TypeAlias = "tuple[bytes, int, str | None]"
-"""A request's key, how often it was asked before, and what that used (see `Asked.spent`)."""
+"""A request's key, how often it was asked before, and what that used (see `BatchRequest.spent`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class BatchRequest:
     """A request that was put into a batch.
 
     Attributes:
@@ -100,7 +100,7 @@ class Asked:
 _FIELDS = ", ".join(field.name for field in dataclasses.fields(Batch))
 
 
-class Ledger:
+class BatchTables:
     """The ledger in a journal's file, from one thread at a time.
 
     Args:
@@ -206,7 +206,7 @@ class Ledger:
 
     # --- requests ------------------------------------------------------------------------------
 
-    def find(self, keys: Sequence[bytes]) -> dict[bytes, Asked]:
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, BatchRequest]:
         """What is known of those of `keys` that were put into a batch."""
         found = {}
         for start in range(0, len(keys), LOOKUP_BATCH):
@@ -220,7 +220,7 @@ class Ledger:
                 ).fetchall()
             for key, attempts, spent, answer, checksum, state, written, ended in rows:
                 is_whole = answer is not None and _checksum(answer) == checksum
-                found[key] = Asked(
+                found[key] = BatchRequest(
                     attempts,
                     spent,
                     is_under_way=state is not None and state != ENDED,

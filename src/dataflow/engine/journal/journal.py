@@ -28,14 +28,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from dataflow.engine.journal.attempt_table import answers_to, has_answers, keep_answers
-from dataflow.engine.journal.plan_state import SeenPicture, Standing
-from dataflow.engine.journal.records import COLUMNS, Answer, Entry, settled
+from dataflow.engine.journal.plan_state import PlanState, SeenPicture
+from dataflow.engine.journal.records import COLUMNS, AttemptRecord, ResultRecord, settled
 from dataflow.engine.journal.schema import LOOKUP_BATCH, guarded, note_presets, open_database
 
 _log = logging.getLogger("dataflow")
 _MARKS = ", ".join("?" * len(COLUMNS.split(",")))
-Kept: TypeAlias = "Entry | Answer"
-Former: TypeAlias = "tuple[Entry | None, list[Answer]]"
+Kept: TypeAlias = "ResultRecord | AttemptRecord"
+Former: TypeAlias = "tuple[ResultRecord | None, list[AttemptRecord]]"
 """A request's entry, where there is one to trust, and its answers in their order."""
 
 
@@ -128,15 +128,15 @@ class Journal:
                     for entry in self._summed(kept)
                 ],
             )
-            answers = [one for one in kept if isinstance(one, Answer)]
+            answers = [one for one in kept if isinstance(one, AttemptRecord)]
             if answers:
                 self._has_answers = True
                 keep_answers(self._db, answers, self.run, now)
             self._db.commit()
 
-    def _summed(self, kept: Sequence[Kept]) -> list[Entry]:
+    def _summed(self, kept: Sequence[Kept]) -> list[ResultRecord]:
         """The entries in `kept`, with what they used before."""
-        entries = [one for one in kept if isinstance(one, Entry)]
+        entries = [one for one in kept if isinstance(one, ResultRecord)]
         former = self._trusted([entry.key for entry in entries])
         return [e.after(former[e.key]) if e.key in former else e for e in entries]
 
@@ -146,20 +146,24 @@ class Journal:
 
     def _judged_again(self, kept: Sequence[Kept]) -> None:
         with self._guarded():
-            former = self._trusted([one.key for one in kept if isinstance(one, Entry)])
-            old = [one for one in kept if isinstance(one, Entry) and one.key in former]
+            former = self._trusted([one.key for one in kept if isinstance(one, ResultRecord)])
+            old = [one for one in kept if isinstance(one, ResultRecord) and one.key in former]
             self._db.executemany(
                 f"UPDATE replies SET ({COLUMNS}, checksum) = ({_MARKS}, ?) WHERE key = ?",  # noqa: S608
                 [(*e.values(), e.checksum(), e.key) for e in self._summed(old)],
             )
-        self._write([one for one in kept if isinstance(one, Answer) or one.key not in former])
+        self._write(
+            [one for one in kept if isinstance(one, AttemptRecord) or one.key not in former]
+        )
 
-    def _trusted(self, keys: Sequence[bytes]) -> dict[bytes, Entry]:
+    def _trusted(self, keys: Sequence[bytes]) -> dict[bytes, ResultRecord]:
         """The entries of `keys`, but for the damaged ones."""
         found = (entry for entry, is_sound, _ in self._look_up(keys, "run") if is_sound)
         return {entry.key: entry for entry in found}
 
-    def _look_up(self, keys: Sequence[bytes], told: str) -> Iterator[tuple[Entry, bool, int]]:
+    def _look_up(
+        self, keys: Sequence[bytes], told: str
+    ) -> Iterator[tuple[ResultRecord, bool, int]]:
         """Each entry that there is of `keys`, whether it is sound, and what `told` says of it."""
         for start in range(0, len(keys), LOOKUP_BATCH):
             part = keys[start : start + LOOKUP_BATCH]
@@ -169,7 +173,7 @@ class Journal:
                 part,
             )
             for *values, checksum, found in rows:
-                entry = Entry.of(values)
+                entry = ResultRecord.of(values)
                 yield entry, entry.checksum() == checksum, found
 
     def known(
@@ -180,7 +184,7 @@ class Journal:
         Args:
             keys: Of requests.
             retry_failed: Whether what failed for good, and what was flagged, is to be asked again.
-            mark: That of this run's checks (see `Rejects`): what was judged under another one is
+            mark: That of this run's checks (see `RejectPolicy`): what was judged under another one is
                 not known.
         """
         return self._thread.submit(self._known, keys, retry_failed, mark).result()
@@ -216,12 +220,12 @@ class Journal:
                 found.setdefault(one.key, (None, []))[1].append(one)
         return found
 
-    def find(self, key: bytes) -> Entry | None:
+    def find(self, key: bytes) -> ResultRecord | None:
         """The entry of `key`, or None where there is none to trust."""
         with self._guarded():
             return self._trusted([key]).get(key)
 
-    def _set_aside(self, entry: Entry) -> None:
+    def _set_aside(self, entry: ResultRecord) -> None:
         """Keep a damaged answer, which the next one replaces, in a file of its own."""
         if self.path is None:
             return
@@ -274,7 +278,7 @@ class Journal:
             )
             self._db.commit()
 
-    def standing(self) -> Standing | None:
+    def standing(self) -> PlanState | None:
         """The plan that stands, whole or in part; None where there is none."""
         with self._guarded():
             found = self._db.execute("SELECT stamp, rows, output FROM standing").fetchone()
@@ -284,7 +288,7 @@ class Journal:
             planned, captions = self._db.execute(
                 "SELECT coalesce(max(row) + 1, 0), count(*) FROM plan"
             ).fetchone()
-        return Standing(stamp, rows, output, planned, captions)
+        return PlanState(stamp, rows, output, planned, captions)
 
     def pictures(self) -> Iterator[SeenPicture]:
         """The files that the plan's keys were made of."""
@@ -343,7 +347,7 @@ class Journal:
             had = "SELECT 1 FROM replies WHERE run <= ? AND caption NOT NULL LIMIT 1"
             return not kept and self._db.execute(had, former[:1]).fetchone() is not None
 
-    def outcomes(self) -> Iterator[tuple[int, int, Entry | None]]:
+    def outcomes(self) -> Iterator[tuple[int, int, ResultRecord | None]]:
         """Each planned caption's row, its place there and its entry, in order.
 
         None stands where there is no entry to trust.
@@ -360,7 +364,7 @@ class Journal:
             if not batch:
                 return
             for row, place, checksum, *values in batch:
-                entry = Entry.of(values)
+                entry = ResultRecord.of(values)
                 is_sound = checksum is not None and entry.checksum() == checksum
                 yield row, place, entry if is_sound else None
 

@@ -10,7 +10,7 @@ SeenPicture: TypeAlias = "tuple[bytes, int | None, int | None]"
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PlanState:
     """A plan in the journal.
 
     Attributes:

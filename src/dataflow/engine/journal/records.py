@@ -13,7 +13,7 @@ from dataflow.core.request import Usage
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ResultRecord:
     """What is known about one request.
 
     Attributes:
@@ -29,7 +29,7 @@ class Entry:
         seconds: From the first attempt to the answer.
         model: As the server gave it.
         asks: Answers that came for it; 0 where a former version did not count them.
-        judged: The mark under which it was judged; see `Rejects.mark`.
+        judged: The mark under which it was judged; see `RejectPolicy.mark`.
 
     An entry with a caption and an error holds a caption that a check turned down, and that is kept
     all the same: a flagged one.
@@ -81,15 +81,15 @@ class Entry:
         )  # fmt: skip
 
     @staticmethod
-    def of(values: Sequence[Any]) -> Entry:
+    def of(values: Sequence[Any]) -> ResultRecord:
         """The entry of such values."""
         key, caption, error_kind, error, is_final, finish_reason, *rest = values
         usage, more = Usage(*rest[:_COUNTS]), rest[_COUNTS:]
-        return Entry(
+        return ResultRecord(
             key, caption, error_kind, error, bool(is_final), finish_reason, usage, *more
         )  # fmt: skip
 
-    def after(self, former: Entry) -> Entry:
+    def after(self, former: ResultRecord) -> ResultRecord:
         """This outcome, with what `former` attempts spent on it, too."""
         costs = [cost for cost in (former.cost, self.cost) if cost is not None]
         return replace(
@@ -107,7 +107,7 @@ COLUMNS = (
     "prompt_tokens, completion_tokens, cached_tokens, picture_tokens, reasoning_tokens, cost, "
     "attempts, seconds, model, asks, judged"
 )
-"""What the table holds of an `Entry`, in this order."""
+"""What the table holds of an `ResultRecord`, in this order."""
 
 
 def settled(*, retry_failed: bool, mark: int | None) -> str:
@@ -115,7 +115,7 @@ def settled(*, retry_failed: bool, mark: int | None) -> str:
 
     Args:
         retry_failed: Whether that run asks again what was turned down.
-        mark: That of its checks; see `Rejects.mark`.
+        mark: That of its checks; see `RejectPolicy.mark`.
     """
     is_good = "caption NOT NULL AND error_kind IS NULL"
     is_done = is_good if retry_failed else "caption NOT NULL OR is_final"
@@ -126,7 +126,7 @@ def settled(*, retry_failed: bool, mark: int | None) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class AttemptRecord:
     """One answer to a request.
 
     Attributes:
@@ -179,12 +179,12 @@ class Answer:
         return checksum(self.values())
 
     @staticmethod
-    def of(values: Sequence[Any]) -> Answer:
+    def of(values: Sequence[Any]) -> AttemptRecord:
         """The answer of such values; the first of its verdicts is known."""
         key, ask, text, kind, reason, changed, finish_reason, *rest = values
         usage, (cost, attempts, seconds, model) = Usage(*rest[:_COUNTS]), rest[_COUNTS:]
         verdicts = () if kind is None else (Verdict(kind, reason or ""),)
-        return Answer(
+        return AttemptRecord(
             key, ask, text, verdicts, json.loads(changed) if changed else {}, finish_reason, usage,
             cost, attempts, seconds, model, caption=text,
         )  # fmt: skip
@@ -204,4 +204,4 @@ COLUMNS = (
     "prompt_tokens, completion_tokens, cached_tokens, picture_tokens, reasoning_tokens, cost, "
     "attempts, seconds, model"
 )
-"""What the table `answers` holds of an `Answer`, in this order."""
+"""What the table `answers` holds of an `AttemptRecord`, in this order."""

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from zlib import crc32
 
 from dataflow.core.request import Usage
-from dataflow.engine.journal.records import COLUMNS, Entry
+from dataflow.engine.journal.records import COLUMNS, ResultRecord
 
 Tables: TypeAlias = "list[tuple[str, str]]"
 """Each table's and index's name and the statement that made it, by name."""
@@ -124,7 +124,7 @@ def _rows(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
     for row in former:
         *outcome, prompt, completion, attempts, seconds, model, checksum, run, at = row
         key, caption, error_kind, error, is_final, finish_reason = outcome
-        entry = Entry(
+        entry = ResultRecord(
             key, caption, error_kind, error, bool(is_final), finish_reason,
             Usage(prompt, completion), None, attempts, seconds, model,
         )  # fmt: skip
@@ -132,6 +132,6 @@ def _rows(db: sqlite3.Connection) -> Iterator[tuple[Any, ...]]:
         yield (*entry.values(), entry.checksum() if is_sound else _NO_CHECKSUM, run, at)
 
 
-def _former_checksum(entry: Entry) -> int:
+def _former_checksum(entry: ResultRecord) -> int:
     text = f"{entry.caption!r}|{entry.error_kind}|{entry.error!r}|{entry.is_final}"
     return crc32(text.encode("utf-8", "surrogatepass"), crc32(entry.key))

@@ -13,18 +13,18 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from dataflow.billing.price import FREE, NoPrice, Price, dollars
-from dataflow.billing.prompt_bound import PromptBound, Size, size_of
+from dataflow.billing.prompt_bound import PromptBound, RequestSize, size_of
 from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, LimitReachedError, UsageError
 from dataflow.core.request import Reply, Request, Usage
-from dataflow.core.serving import EngineServing, sampling_of
+from dataflow.core.serving import AsyncServing, sampling_of
 from dataflow.engine.job import Job, Plan
 from dataflow.engine.pipeline.stages import may_be_paid_for
 from dataflow.engine.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Reserve:
+class SpendReservation:
     """What one request may cost at most.
 
     Attributes:
@@ -36,11 +36,11 @@ class Reserve:
 
     tokens: int
     cost: Decimal
-    size: Size
+    size: RequestSize
     price: Price = FREE
 
 
-_NOTHING = Reserve(0, Decimal(0), Size(0, 0, 0))
+_NOTHING = SpendReservation(0, Decimal(0), RequestSize(0, 0, 0))
 
 
 def check_ceiling(plan: Plan) -> None:
@@ -89,7 +89,7 @@ class Budget:
         self._turn = asyncio.Lock()
         self._back = asyncio.Event()
 
-    async def enter(self, job: Job) -> Reserve:
+    async def enter(self, job: Job) -> SpendReservation:
         """Wait, first come first served, until the job's request fits under the ceiling.
 
         Raises:
@@ -110,7 +110,7 @@ class Budget:
         self._add(reserve.tokens, reserve.cost)
         return reserve
 
-    def leave(self, reserve: Reserve, outcome: Reply | DataflowError) -> None:
+    def leave(self, reserve: SpendReservation, outcome: Reply | DataflowError) -> None:
         """The request has ended: its reserve goes, and what it used stays."""
         if not self._ceiling:
             return
@@ -128,7 +128,7 @@ class Budget:
         else:
             self._settle(reserve, 0, Decimal(0))
 
-    def _settle(self, reserve: Reserve, tokens: int, cost: Decimal) -> None:
+    def _settle(self, reserve: SpendReservation, tokens: int, cost: Decimal) -> None:
         if self._ceiling:
             self._held -= 1
             self._add(tokens - reserve.tokens, cost - reserve.cost)
@@ -138,7 +138,7 @@ class Budget:
         self._tokens += tokens
         self._cost += cost
 
-    def _fits(self, reserve: Reserve) -> bool:
+    def _fits(self, reserve: SpendReservation) -> bool:
         if self._held and not self._has_answer:
             return False  # the first one goes alone, to tell how much the server counts
         limit = self._ceiling
@@ -146,7 +146,7 @@ class Budget:
             limit.tokens is None or self._tokens + reserve.tokens <= limit.tokens
         )
 
-    def _worst(self, job: Job) -> Reserve:
+    def _worst(self, job: Job) -> SpendReservation:
         request, serving = job.asking or job.request, self._plan.serving_of(job)
         assert request is not None  # noqa: S101 - only such jobs are asked
         size = size_of(request, job.pictures, serving.model)
@@ -157,9 +157,9 @@ class Budget:
         price = self._plan.price_of(job)
         if isinstance(price, NoPrice):
             price = FREE  # then only tokens are limited
-        return Reserve(prompt + answer, price.most(prompt, answer), size, price)
+        return SpendReservation(prompt + answer, price.most(prompt, answer), size, price)
 
-    def _message(self, reserve: Reserve) -> str:
+    def _message(self, reserve: SpendReservation) -> str:
         progress, limit = self._progress, self._ceiling
         if limit.cost is not None and self._cost + reserve.cost > limit.cost:
             name, most = "--max-cost", dollars(limit.cost)
@@ -188,7 +188,7 @@ def _left(progress: Progress) -> int:
     return max(0, (progress.wanted or 0) - done)
 
 
-def _longest_answer(serving: EngineServing, request: Request | None) -> int | None:
+def _longest_answer(serving: AsyncServing, request: Request | None) -> int | None:
     """The tokens that an answer may have at most; None where nothing limits it."""
     sampling = sampling_of(serving, request)
     given = [sampling.get(name) for name in ("max_tokens", "max_completion_tokens")]

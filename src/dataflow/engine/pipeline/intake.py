@@ -19,11 +19,11 @@ from dataflow.core.row import Row
 from dataflow.core.serving import sampling_of
 from dataflow.engine.job import Job, Plan, weight_of
 from dataflow.engine.journal.journal import Former, Journal
-from dataflow.engine.journal.records import Answer, Entry
-from dataflow.engine.pipeline.resume import Recalled, is_first_place
+from dataflow.engine.journal.records import AttemptRecord, ResultRecord
+from dataflow.engine.pipeline.resume import ResumeState, is_first_place
 from dataflow.engine.quality.judge import Judge
-from dataflow.engine.request_key import KeyMaker, row_key
-from dataflow.images.identity import Stamp, identify
+from dataflow.engine.request_key import RequestHasher, row_key
+from dataflow.images.identity import FileFingerprint, identify
 
 CHUNK_JOBS = 256
 """Requests looked up in the journal at once, and the rest of their last row."""
@@ -43,11 +43,13 @@ class JobMaker:
         note: Told of each file that a key is made of; see `images.identity.identify`.
     """
 
-    def __init__(self, plan: Plan, note: Callable[[str, Stamp], None] | None = None) -> None:
+    def __init__(
+        self, plan: Plan, note: Callable[[str, FileFingerprint], None] | None = None
+    ) -> None:
         self._requests_of = plan.requests_of
         self._counts = [column.n for column in plan.output.columns]
         self._seed = sampling_of(plan.serving).get("seed")
-        self._keys = KeyMaker(
+        self._keys = RequestHasher(
             {
                 "serving": dict(plan.serving.settings()),
                 "pictures": [plan.limits.max_side, plan.limits.jpeg_quality],
@@ -119,7 +121,7 @@ class Intake:
         self,
         plan: Plan,
         journal: Journal,
-        recalled: Recalled | None = None,
+        recalled: ResumeState | None = None,
         *,
         judge: Judge | None = None,
     ) -> None:
@@ -127,10 +129,10 @@ class Intake:
         self._journal = journal
         self._recalled = recalled
         self.maker = JobMaker(plan)
-        self._seen: dict[str, Stamp] = {}
+        self._seen: dict[str, FileFingerprint] = {}
         self._is_stamped = True
         self._planner = self.maker if plan.stamp is None else JobMaker(plan, self._note)
-        self._rows = taken_rows(plan)
+        self._rows = selected_rows(plan)
         self._under_way: set[bytes] = set()
         self._judge = judge or Judge(plan)
         if recalled is not None:
@@ -170,7 +172,7 @@ class Intake:
         seen, self._seen = self._seen, {}
         self._journal.plan(planned, ((os.fsencode(at), *stamp) for at, stamp in seen.items()))
 
-    def _note(self, location: str, stamp: Stamp) -> None:
+    def _note(self, location: str, stamp: FileFingerprint) -> None:
         assert self._plan.stamp is not None  # noqa: S101 (for the type checker)
         if self._is_stamped and not is_first_place(location, self._plan.stamp.folder):
             self._is_stamped = False
@@ -202,14 +204,14 @@ class Intake:
         former = self._journal.former(keys, mark=self._plan.rejects.mark)
         if not former:
             return rows
-        kept: list[Entry | Answer] = []
+        kept: list[ResultRecord | AttemptRecord] = []
         left = [[job for job in jobs if self._goes_on(job, former, kept)] for jobs in rows]
         if kept:
             self._journal.judged_again(kept)
         return left
 
     def _goes_on(
-        self, job: Job, former: Mapping[bytes, Former], kept: list[Entry | Answer]
+        self, job: Job, former: Mapping[bytes, Former], kept: list[ResultRecord | AttemptRecord]
     ) -> bool:
         """Whether a job is to be asked; what the journal is to keep of it is added to `kept`."""
         entry, answers = former.get(job.key, (None, []))
@@ -228,7 +230,7 @@ class Intake:
         return True
 
 
-def taken_rows(plan: Plan) -> Generator[Row, None, None]:
+def selected_rows(plan: Plan) -> Generator[Row, None, None]:
     """The rows the run takes: all, or the first `plan.limit`; close it where it is left early."""
     rows = plan.reader.rows()
     try:
@@ -238,7 +240,7 @@ def taken_rows(plan: Plan) -> Generator[Row, None, None]:
             rows.close()
 
 
-def survey(plan: Plan, stop: Callable[[], bool]) -> int:
+def preflight(plan: Plan, stop: Callable[[], bool]) -> int:
     """How many rows the run takes; makes sure that none has the output's column already.
 
     Reads the whole dataset where the reader does not know both without, so that a dataset that
@@ -252,22 +254,22 @@ def survey(plan: Plan, stop: Callable[[], bool]) -> int:
         InputError: the dataset cannot be read, or lacks a column that is asked about.
         UsageError: the rows have a column of the output's name, and it may not be replaced.
     """
-    refuse_missing(plan)
+    require_columns(plan)
     rows, columns = plan.reader.count(), plan.reader.column_names()
     if columns is not None and not plan.output.overwrite:
-        refuse_columns(plan.output.names, columns, "the dataset")
+        forbid_columns(plan.output.names, columns, "the dataset")
     if rows is not None and (columns is not None or plan.output.overwrite):
         return rows if plan.limit is None else min(rows, plan.limit)
     taken = 0
-    with contextlib.closing(taken_rows(plan)) as found:
+    with contextlib.closing(selected_rows(plan)) as found:
         for row in itertools.takewhile(lambda _: not stop(), found):
             if not plan.output.overwrite:
-                refuse_columns(plan.output.names, row.fields, row.place)
+                forbid_columns(plan.output.names, row.fields, row.place)
             taken += 1
     return taken
 
 
-def refuse_missing(plan: Plan) -> None:
+def require_columns(plan: Plan) -> None:
     """Stop where a column that the plan needs is in none of the first rows.
 
     Raises:
@@ -277,11 +279,11 @@ def refuse_missing(plan: Plan) -> None:
     missing = [name for name in plan.needs if name not in known]
     if not missing:
         return
-    with contextlib.closing(taken_rows(plan)) as rows:
-        refuse_lacking(itertools.islice(rows, FIRST_ROWS), missing)
+    with contextlib.closing(selected_rows(plan)) as rows:
+        require_pictures(itertools.islice(rows, FIRST_ROWS), missing)
 
 
-def refuse_lacking(rows: Iterable[Row], names: Sequence[str]) -> None:
+def require_pictures(rows: Iterable[Row], names: Sequence[str]) -> None:
     """Stop where none of `rows`, of which there are any, has one of the columns `names`.
 
     Raises:
@@ -297,7 +299,7 @@ def refuse_lacking(rows: Iterable[Row], names: Sequence[str]) -> None:
         raise InputError(first.lacks(missing[0]))
 
 
-def refuse_columns(keys: Sequence[str], columns: Container[str], place: str) -> None:
+def forbid_columns(keys: Sequence[str], columns: Container[str], place: str) -> None:
     """Stop where one of `keys`, the columns that are to be added, is among `columns` already.
 
     Raises:

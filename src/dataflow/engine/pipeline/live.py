@@ -1,6 +1,6 @@
 """The road: every job from the intake through loading, asking and checking into the journal.
 
-Bounded in every direction, so that memory does not grow with the dataset: `Room` bounds what lies
+Bounded in every direction, so that memory does not grow with the dataset: `InFlightBound` bounds what lies
 between loading and outcome, and no stage runs ahead of it. Rows finish in any order; the journal
 keeps what came of each, and the output is assembled from it in the dataset's order.
 """
@@ -25,19 +25,19 @@ from dataflow.core.errors import (
     UnreachableError,
 )
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import Asker
+from dataflow.core.serving import Client
 from dataflow.engine.flow import retry_policy
-from dataflow.engine.flow.adaptive_concurrency import START, Level
-from dataflow.engine.flow.admission import Limiter, Pass
-from dataflow.engine.flow.backpressure import Room
-from dataflow.engine.flow.circuit_breaker import Gate
-from dataflow.engine.flow.rate_limiter import Tempo
-from dataflow.engine.job import Job, Lot, Plan, Tries, weight_of
+from dataflow.engine.flow.adaptive_concurrency import START, AdaptiveConcurrency
+from dataflow.engine.flow.admission import AdmissionController, Permit
+from dataflow.engine.flow.backpressure import InFlightBound
+from dataflow.engine.flow.circuit_breaker import CircuitBreaker
+from dataflow.engine.flow.rate_limiter import RateLimiter
+from dataflow.engine.job import Job, Plan, RetryState, RowGroup, weight_of
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import stages
-from dataflow.engine.pipeline.budget import Budget, Reserve
+from dataflow.engine.pipeline.budget import Budget, SpendReservation
 from dataflow.engine.pipeline.intake import Intake
-from dataflow.engine.pipeline.resume import Recalled
+from dataflow.engine.pipeline.resume import ResumeState
 from dataflow.engine.quality.judge import Judge
 from dataflow.images.loader import Loader
 
@@ -59,7 +59,7 @@ LOADERS = 32
 _log = logging.getLogger("dataflow")
 
 
-class Road:
+class LivePipeline:
     """One run's way through the engine; lives in one event loop.
 
     Args:
@@ -68,21 +68,21 @@ class Road:
         recalled: The rows that need no looking at; None to look at each.
     """
 
-    def __init__(self, plan: Plan, journal: Journal, recalled: Recalled | None = None) -> None:
+    def __init__(self, plan: Plan, journal: Journal, recalled: ResumeState | None = None) -> None:
         self._plan = plan
         self._journal = journal
         self._progress = plan.progress
         self._concurrency = plan.concurrency or plan.serving.max_workers
         self._judge = Judge(plan)
         self._intake = Intake(plan, journal, recalled, judge=self._judge)
-        self._gate = Gate(plan.give_up_after)
-        self._limiter = Limiter(
-            Level(self._concurrency, start=_first_level(plan)),
-            Tempo(plan.requests_per_minute, plan.tokens_per_minute),
-            learns=not plan.serving.limits_itself,
+        self._gate = CircuitBreaker(plan.give_up_after)
+        self._limiter = AdmissionController(
+            AdaptiveConcurrency(self._concurrency, start=_first_level(plan)),
+            RateLimiter(plan.requests_per_minute, plan.tokens_per_minute),
+            learns=not plan.serving.self_limiting,
         )
         self._budget = Budget(plan)
-        self._room = Room(self._concurrency + AHEAD, AHEAD_BYTES)
+        self._room = InFlightBound(self._concurrency + AHEAD, AHEAD_BYTES)
         self._inbox: asyncio.Queue[list[Job]] = asyncio.Queue(maxsize=2 * LOADERS)
         self._ready: asyncio.Queue[Job] = asyncio.Queue()
         self._first_ready = asyncio.Event()
@@ -138,7 +138,7 @@ class Road:
     async def _load_jobs(self, loader: Loader) -> None:
         while True:
             jobs = await self._inbox.get()
-            lot = Lot(len(jobs), weight_of(jobs))
+            lot = RowGroup(len(jobs), weight_of(jobs))
             await self._room.enter(lot.size, len(jobs))
             problems = await stages.load(jobs, loader, self._intake.maker)
             before, lot.size = lot.size, weight_of(jobs)
@@ -170,7 +170,7 @@ class Road:
                 await asyncio.gather(*askers, return_exceptions=True)
 
     @contextlib.asynccontextmanager
-    async def _askers(self) -> AsyncIterator[Callable[[Job], Asker]]:
+    async def _askers(self) -> AsyncIterator[Callable[[Job], Client]]:
         """Open the engine, and the fallback's where there is one: a job → who is asked."""
         fallback = self._plan.rejects.fallback
         async with contextlib.AsyncExitStack() as stack:
@@ -180,7 +180,7 @@ class Road:
                 other = await stack.enter_async_context(fallback.serving.connect())
             yield lambda job: other if job.by_fallback else asker
 
-    async def _ask_jobs(self, of_job: Callable[[Job], Asker]) -> None:
+    async def _ask_jobs(self, of_job: Callable[[Job], Client]) -> None:
         me = cast("asyncio.Task[None]", asyncio.current_task())
         try:
             while not self._draining.is_set():
@@ -196,7 +196,7 @@ class Road:
         except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
             self._fail(error)
 
-    async def _admitted(self) -> tuple[Pass, bool]:
+    async def _admitted(self) -> tuple[Permit, bool]:
         """Wait for gate and limiter; returns the limiter's pass, and whether it is for a probe."""
         while True:
             # the gate first: whoever waits there must not hold a place that the probe needs
@@ -207,7 +207,7 @@ class Road:
             self._limiter.give_back(given)
 
     async def _ask_once(
-        self, job: Job, asker: Asker, reserve: Reserve, *, probe: bool
+        self, job: Job, asker: Client, reserve: SpendReservation, *, probe: bool
     ) -> Reply | TryAgainError | None:
         """Make one attempt; returns what came of it, None for an error of the row."""
         request = cast("Request", job.asking or job.request)
@@ -275,7 +275,7 @@ class Road:
         says_something = self._is_told(error, job, probe=probe)
         self._say_pause()
         now = self._gate.clock()
-        tries = job.tries.setdefault(retry_policy.kind_of(error), Tries(now))
+        tries = job.tries.setdefault(retry_policy.kind_of(error), RetryState(now))
         tries.count += says_something
         wait = retry_policy.wait_before_next(
             error, max(1, tries.count), now - tries.since, rng=self._rng
@@ -386,6 +386,6 @@ async def _outcome_of(attempt: Awaitable[Reply]) -> Reply | DataflowError:
 
 
 def _first_level(plan: Plan) -> int:
-    if plan.concurrency is None and plan.serving.seeks_level:
+    if plan.concurrency is None and plan.serving.adaptive_concurrency:
         return START
     return plan.concurrency or plan.serving.max_workers

@@ -1,8 +1,8 @@
 """What a former run of the very same plan found, so that going on need not look at every row again.
 
-A plan stands while its stamp (`job.Stamp`) is the same and each picture's file is as it was: then
+A plan stands while its stamp (`job.FileFingerprint`) is the same and each picture's file is as it was: then
 the journal knows which rows have their answers, by a stat of each picture and no look into the
-dataset. The rest of the dataset is only passed over. Nothing is believed in the end: `assemble`
+dataset. The rest of the dataset is only passed over. Nothing is believed in the end: `write_output`
 makes every key again before it writes a caption, and where one is not as planned, the run looks at
 every row after all.
 """
@@ -20,17 +20,17 @@ from typing import Any
 from dataflow.core.batch import BatchServing
 from dataflow.engine.job import Output, Plan
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.progress import Tally
-from dataflow.images.identity import stamp_of
+from dataflow.engine.progress import RunCounts
+from dataflow.images.identity import file_fingerprint
 from dataflow.remote.errors import RemoteError
-from dataflow.remote.path import Place, RemotePath
+from dataflow.remote.path import AnyPath, RemotePath
 
 CHECKED_AT_ONCE = 1000
 """Pictures between two looks at whether the run is to end."""
 
 
 @dataclass(frozen=True, slots=True)
-class Recalled:
+class ResumeState:
     """The rows that a run need not look at.
 
     Attributes:
@@ -45,7 +45,7 @@ class Recalled:
     planned: int
     open: Container[int]
     answered: int
-    written: Tally | None = None
+    written: RunCounts | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -57,7 +57,7 @@ class Recalled:
         return row < self.planned and row not in self.open
 
 
-def recall(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Recalled | None:
+def recall(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> ResumeState | None:
     """What `journal` knows of the rows of `plan`; None where each has to be looked at.
 
     Args:
@@ -71,11 +71,11 @@ def recall(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> Recalled |
     if standing.stamp != plan.stamp.text:
         return None
     for number, (place, *stamp) in enumerate(journal.pictures()):
-        if tuple(stamp) != stamp_of(place) or (number % CHECKED_AT_ONCE == 0 and stop()):
+        if tuple(stamp) != file_fingerprint(place) or (number % CHECKED_AT_ONCE == 0 and stop()):
             return None
     missing = journal.open_captions(retry_failed=plan.retry_failed, mark=plan.rejects.mark)
     whole = standing.planned >= standing.rows and not missing
-    return Recalled(
+    return ResumeState(
         rows=standing.rows,
         planned=standing.planned,
         open=missing,
@@ -96,14 +96,14 @@ def is_first_place(location: str, folder: str) -> bool:
     return os.path.isabs(location) or location.startswith(os.path.join(folder, ""))  # noqa: PTH117, PTH118
 
 
-def note_written(output: Output, journal: Journal, tally: Tally) -> None:
+def note_written(output: Output, journal: Journal, tally: RunCounts) -> None:
     """Keep in `journal` what was written into `output`, for `recall`."""
     told = {field.name: getattr(tally, field.name) for field in fields(tally)}
     with contextlib.suppress(RemoteError):  # then the next run looks at every row
         journal.note_output(json.dumps({"files": _files(output), "tally": told}))
 
 
-def _written(output: Output, noted: str | None) -> Tally | None:
+def _written(output: Output, noted: str | None) -> RunCounts | None:
     if noted is None:
         return None
     former = json.loads(noted)
@@ -114,7 +114,7 @@ def _written(output: Output, noted: str | None) -> Tally | None:
     except RemoteError:
         return None
     tally = former["tally"]
-    return Tally(**{**tally, **{name: Counter(tally[name]) for name in ("flagged", "failed")}})
+    return RunCounts(**{**tally, **{name: Counter(tally[name]) for name in ("flagged", "failed")}})
 
 
 def _files(output: Output) -> list[list[Any]] | None:
@@ -129,9 +129,9 @@ def _files(output: Output) -> list[list[Any]] | None:
     return [[os.fsencode(file).hex(), *_stamp(file)] for file in files]
 
 
-def _stamp(file: Place) -> tuple[Any, ...]:
+def _stamp(file: AnyPath) -> tuple[Any, ...]:
     if isinstance(file, RemotePath):
         known = file.stat()
         return known.st_size, known.version
-    size, time = stamp_of(os.fspath(file))
+    size, time = file_fingerprint(os.fspath(file))
     return (size, time, file.stat().st_ino) if size is not None else (None,)

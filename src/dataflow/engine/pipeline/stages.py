@@ -22,7 +22,7 @@ from dataflow.core.errors import (
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Reply, Usage
 from dataflow.engine.job import Job
-from dataflow.engine.journal.records import Entry
+from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.progress import Progress
 from dataflow.images.loader import Loader
@@ -92,7 +92,7 @@ def may_be_paid_for(outcome: Reply | DataflowError) -> bool:
     return isinstance(outcome, (Reply, EmptyCaptionError, AskTimeoutError, GarbledReplyError))
 
 
-def count(progress: Progress, entry: Entry) -> None:
+def count(progress: Progress, entry: ResultRecord) -> None:
     """Count an outcome."""
     if entry.caption is not None:
         progress.captioned += 1

@@ -22,10 +22,10 @@ from dataflow.core.row import Row
 from dataflow.engine.columns import values_of
 from dataflow.engine.job import Job, Output, Plan
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import Entry
+from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.paths import keep_former
-from dataflow.engine.pipeline.intake import JobMaker, taken_rows
-from dataflow.engine.progress import Tally
+from dataflow.engine.pipeline.intake import JobMaker, selected_rows
+from dataflow.engine.progress import RunCounts
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.filesystem import check_writable
 
@@ -37,7 +37,7 @@ BAD_LINE = "bad_line"
 """The kind of error of a row that cannot be read and is not in the output."""
 
 
-def try_output(output: Output) -> None:
+def check_output(output: Output) -> None:
     """Begin the output and drop it, so that what cannot be written is told before it is paid for.
 
     Raises:
@@ -62,9 +62,9 @@ class StalePlanError(Exception):
     """A row is not as it was planned, or its answer is damaged."""
 
 
-def assemble(
+def write_output(
     plan: Plan, journal: Journal, stop: Callable[[], bool], *, recalled: bool = False
-) -> Tally:
+) -> RunCounts:
     """Write the output, and the errors file where rows failed or were left out.
 
     Args:
@@ -105,7 +105,7 @@ def assemble(
     return tally
 
 
-Outcome: TypeAlias = "tuple[Job, Entry]"
+Outcome: TypeAlias = "tuple[Job, ResultRecord]"
 """A job and what came of it."""
 
 
@@ -115,12 +115,12 @@ def outcomes(
     """Each row with the outcomes of its jobs, in the dataset's order.
 
     Raises:
-        StalePlanError: see `assemble`.
+        StalePlanError: see `write_output`.
     """
     maker = JobMaker(plan)
     # the rows lead: the endless rest only fills up
     planned = itertools.chain(journal.outcomes(), itertools.repeat((-1, -1, None)))
-    with contextlib.closing(taken_rows(plan)) as rows:
+    with contextlib.closing(selected_rows(plan)) as rows:
         for row in rows:
             found = []
             for place, job in enumerate(maker.jobs(row)):
@@ -131,7 +131,7 @@ def outcomes(
                         raise StalePlanError
                     # the row is not the one that was planned here; it may have moved
                     changed = PictureChangedError()
-                    unknown = Entry(job.key, error_kind=changed.kind, error=changed.message)
+                    unknown = ResultRecord(job.key, error_kind=changed.kind, error=changed.message)
                     entry = journal.find(job.key) or unknown
                 found.append((job, entry))
             yield row, found
@@ -146,8 +146,8 @@ def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
 
 def _write_rows(
     plan: Plan, found: Iterable[tuple[Row, list[Outcome]]], writer: Writer, errors: IO[str]
-) -> Tally:
-    tally, columns, cell_of = Tally(), plan.output.columns, plan.output.cell_of
+) -> RunCounts:
+    tally, columns, cell_of = RunCounts(), plan.output.columns, plan.output.cell_of
     cells = [(column.name, number) for column in columns for number in range(column.n)]
     for row, made in found:
         entries = [entry for _, entry in made]
@@ -170,7 +170,7 @@ def _write_rows(
     return tally
 
 
-def _count(entries: Iterable[Entry], tally: Tally) -> None:
+def _count(entries: Iterable[ResultRecord], tally: RunCounts) -> None:
     for entry in entries:
         if entry.error_kind is None:
             tally.captioned += 1
@@ -178,7 +178,9 @@ def _count(entries: Iterable[Entry], tally: Tally) -> None:
             (tally.flagged if entry.is_flagged else tally.failed)[entry.error_kind] += 1
 
 
-def _error_line(where: tuple[int, str, int], place: str, job: Job, entry: Entry) -> dict[str, Any]:
+def _error_line(
+    where: tuple[int, str, int], place: str, job: Job, entry: ResultRecord
+) -> dict[str, Any]:
     row, column, number = where
     return {
         "row": row,

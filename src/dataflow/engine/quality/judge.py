@@ -7,13 +7,19 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dataflow.core.check import Check, Context, Verdict, context_of
+from dataflow.core.check import Check, CheckContext, Verdict, context_of
 from dataflow.core.errors import DataflowError, EmptyCaptionError, RowError
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.job import Job, Plan
 from dataflow.engine.journal.codec import utf8
-from dataflow.engine.journal.records import Answer, Entry
-from dataflow.engine.quality.reask import CHECK_FAILED, NO_CAPTION, Takes, best_of, next_request
+from dataflow.engine.journal.records import AttemptRecord, ResultRecord
+from dataflow.engine.quality.reask import (
+    CHECK_FAILED,
+    NO_CAPTION,
+    EngineCapabilities,
+    best_of,
+    next_request,
+)
 
 
 class Judge:
@@ -43,11 +49,13 @@ class Judge:
         job.usage, job.cost, job.attempts = Usage(), None, 0
         return self._asks_again(job)
 
-    def latest(self, job: Job) -> list[Answer]:
+    def latest(self, job: Job) -> list[AttemptRecord]:
         """A job's latest answer, where the journal is to keep it beside the job's entry."""
         return [answer for answer in job.answers[-1:] if answer.must_be_kept]
 
-    def resume(self, job: Job, former: Entry | None, answers: Sequence[Answer]) -> bool:
+    def resume(
+        self, job: Job, former: ResultRecord | None, answers: Sequence[AttemptRecord]
+    ) -> bool:
         """Judge what a former run left of a job; returns whether it is to be asked now.
 
         Args:
@@ -60,7 +68,7 @@ class Judge:
         if not answers and former is not None and former.caption is not None:
             # the first answer was kept as it was, and stands in its entry alone
             answers = [
-                Answer(
+                AttemptRecord(
                     job.key, 0, former.caption, finish_reason=former.finish_reason,
                     model=former.model, seconds=former.seconds,
                 )
@@ -73,7 +81,7 @@ class Judge:
             job.more_asks = len(answers)
         return not answers or self._asks_again(job)
 
-    def entry(self, job: Job, error: DataflowError | None = None) -> Entry:
+    def entry(self, job: Job, error: DataflowError | None = None) -> ResultRecord:
         """A job's outcome, as the journal keeps it: by its best answer, where it has one.
 
         Args:
@@ -109,7 +117,7 @@ class Judge:
             judged=0 if is_open else entry.judged,
         )
 
-    def _answer(self, job: Job, outcome: Reply | DataflowError) -> Answer | None:
+    def _answer(self, job: Job, outcome: Reply | DataflowError) -> AttemptRecord | None:
         if job.request is None:
             return None
         reply = outcome
@@ -117,7 +125,7 @@ class Judge:
             reply = Reply("")
         if not isinstance(reply, Reply):
             return None
-        answer = Answer(
+        answer = AttemptRecord(
             job.key,
             job.answers[-1].ask + 1 if job.answers else 0,
             utf8(reply.text),
@@ -133,7 +141,7 @@ class Judge:
             return replace(answer, verdicts=(Verdict("empty", outcome.message),))
         return self._judged(answer, job.asking or job.request)
 
-    def _judged(self, answer: Answer, request: Request) -> Answer:
+    def _judged(self, answer: AttemptRecord, request: Request) -> AttemptRecord:
         caption = answer.text
         for refine in self._rejects.refine if request.refine is None else request.refine:
             caption = refine(caption)
@@ -143,7 +151,7 @@ class Judge:
         return replace(answer, caption=caption, verdicts=verdicts)
 
     def _verdicts(
-        self, text: str, context: Context, checks: Sequence[Check]
+        self, text: str, context: CheckContext, checks: Sequence[Check]
     ) -> tuple[Verdict, ...]:
         found = []
         with self._lock:
@@ -173,7 +181,7 @@ class Judge:
             most = max(most, len(job.answers) + 1)
         job.by_fallback = fallback is not None and len(job.answers) == most - 1
         serving = fallback.serving if fallback and job.by_fallback else self._serving
-        takes = Takes.by(serving, job.request)
+        takes = EngineCapabilities.by(serving, job.request)
         found = next_request(job.request, job.answers, takes, max_asks=most)
         if found is None:
             return False
@@ -193,7 +201,7 @@ def _is_one(verdict: object) -> bool:
     )
 
 
-def _failed(entry: Entry, error: DataflowError, job: Job) -> Entry:
+def _failed(entry: ResultRecord, error: DataflowError, job: Job) -> ResultRecord:
     message, is_final = utf8(error.message), _is_final(error, job)
     return replace(entry, error_kind=error.kind, error=message, is_final=is_final)
 

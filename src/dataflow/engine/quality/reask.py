@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dataflow.core.request import Request, Turn
-from dataflow.core.serving import EngineServing, sampling_of
-from dataflow.engine.journal.records import Answer
+from dataflow.core.serving import AsyncServing, sampling_of
+from dataflow.engine.journal.records import AttemptRecord
 
 NO_CAPTION = frozenset({"empty", "refusal", "error_text"})
 """Kinds of verdicts on texts that are no caption at all: they are never kept as one."""
 
-SPOILT = frozenset({"loop", "echo", "language", "schema"})
+UNUSABLE = frozenset({"loop", "echo", "language", "schema"})
 """Kinds of verdicts on captions of which little can be used."""
 
 UNFINISHED = frozenset({"cut_off"})
@@ -49,7 +49,7 @@ _ADDED = 64  # tokens of all follow-ups together
 
 
 @dataclass(frozen=True, slots=True)
-class Takes:
+class EngineCapabilities:
     """What an engine can be told.
 
     Attributes:
@@ -64,15 +64,17 @@ class Takes:
     context: int | None = None
 
     @staticmethod
-    def by(serving: EngineServing, request: Request) -> Takes:
+    def by(serving: AsyncServing, request: Request) -> EngineCapabilities:
         """What `serving` can be told about `request`."""
         sampling = sampling_of(serving, request)
         most = sampling.get("max_model_len")
-        return Takes(sampling, serving.penalty, most if isinstance(most, int) else None)
+        return EngineCapabilities(
+            sampling, serving.penalty, most if isinstance(most, int) else None
+        )
 
 
 def next_request(
-    request: Request, answers: Sequence[Answer], takes: Takes, *, max_asks: int
+    request: Request, answers: Sequence[AttemptRecord], takes: EngineCapabilities, *, max_asks: int
 ) -> tuple[Request, dict[str, Any]] | None:
     """The request for the next ask, and what is changed in it.
 
@@ -100,7 +102,7 @@ def next_request(
     return replace(request, turns=turns, sampling=sampling), changed
 
 
-def _sampling(answers: Sequence[Answer], takes: Takes) -> dict[str, Any]:
+def _sampling(answers: Sequence[AttemptRecord], takes: EngineCapabilities) -> dict[str, Any]:
     """What is sampled otherwise.
 
     A field that was not given is not sent, for not all servers take it; at a server's own
@@ -136,24 +138,24 @@ def _followed_up(turns: Sequence[Turn], added: str) -> tuple[Turn, ...]:
     return (*turns[:place], replace(turns[place], parts=tuple(parts)), *turns[place + 1 :])
 
 
-def best_of(answers: Iterable[Answer]) -> Answer | None:
+def best_of(answers: Iterable[AttemptRecord]) -> AttemptRecord | None:
     """The best answer: its gravest verdict is the least grave, then it has the fewest verdicts.
 
     Of equals the first is the best: it is the one that was asked for as the user asked.
     """
-    return min(answers, key=lambda a: (gravity_of(a), len(a.verdicts), a.ask), default=None)
+    return min(answers, key=lambda a: (severity_of(a), len(a.verdicts), a.ask), default=None)
 
 
-def gravity_of(answer: Answer) -> int:
+def severity_of(answer: AttemptRecord) -> int:
     """How grave the gravest verdict on it is: 0 for none, 4 for what is no caption at all."""
     kinds = {verdict.kind for verdict in answer.verdicts}
-    for gravity, those in ((4, NO_CAPTION), (3, SPOILT), (2, UNFINISHED)):
+    for gravity, those in ((4, NO_CAPTION), (3, UNUSABLE), (2, UNFINISHED)):
         if kinds & those:
             return gravity
     return 1 if kinds else 0
 
 
-def _read(answer: Answer) -> int:
+def _read(answer: AttemptRecord) -> int:
     """Tokens of the question, and some for what is added to it."""
     return (answer.usage.prompt_tokens or 0) + _ADDED
 

@@ -9,8 +9,8 @@ from typing import Literal, TypeAlias
 
 from dataflow.billing.price import NoPrice, Price
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import EngineServing
-from dataflow.engine.journal.records import Answer, Entry
+from dataflow.core.serving import AsyncServing
+from dataflow.engine.journal.records import AttemptRecord, ResultRecord
 
 Then: TypeAlias = Literal["flag", "drop", "fail"]
 Refine: TypeAlias = Callable[[str], str]
@@ -38,16 +38,16 @@ class Fallback:
         price: What its tokens cost.
     """
 
-    serving: EngineServing
+    serving: AsyncServing
     price: Price | NoPrice
 
-    def has_answered(self, answers: Iterable[Answer]) -> bool:
+    def has_answered(self, answers: Iterable[AttemptRecord]) -> bool:
         """Whether one of `answers` is its own."""
         return any(answer.changed.get("model") == self.serving.model for answer in answers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rejects:
+class RejectPolicy:
     """What becomes of an answer that a check turns down.
 
     Attributes:
@@ -81,12 +81,12 @@ class Rejects:
                 "--on-reject reask, reask-drop or reask-fail), or leave the fallback out"
             )
 
-    def drops(self, entries: Iterable[Entry]) -> bool:
+    def drops(self, entries: Iterable[ResultRecord]) -> bool:
         """Whether a row with these captions is left out of the output."""
         return self.then == "drop" and any(entry.is_rejected for entry in entries)
 
 
-def rejects_named(name: str, *, max_asks: int = MAX_ASKS, mark: int | None) -> Rejects:
+def rejects_named(name: str, *, max_asks: int = MAX_ASKS, mark: int | None) -> RejectPolicy:
     """What `--on-reject` and `on_reject` mean by this name.
 
     Raises:
@@ -95,10 +95,10 @@ def rejects_named(name: str, *, max_asks: int = MAX_ASKS, mark: int | None) -> R
     if name not in ON_REJECT:
         raise UsageError(f"on_reject is one of {', '.join(ON_REJECT)}, not {name!r}")
     asks_again, then = ON_REJECT[name]
-    return Rejects(then=then, max_asks=max_asks if asks_again else 1, mark=mark)
+    return RejectPolicy(then=then, max_asks=max_asks if asks_again else 1, mark=mark)
 
 
 def mark_of(*settings: object) -> int:
-    """A mark (see `Rejects`) for these settings, by what `repr` says of them; above 0."""
+    """A mark (see `RejectPolicy`) for these settings, by what `repr` says of them; above 0."""
     digest = blake2b(repr(settings).encode("utf-8", "backslashreplace"), digest_size=6).digest()
     return int.from_bytes(digest, "big") + 1

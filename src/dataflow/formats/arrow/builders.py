@@ -16,7 +16,7 @@ from dataflow.formats.arrow.inference import (
 )
 
 
-class Gather(Protocol):
+class ColumnGatherer(Protocol):
     """Rows that are gathered.
 
     Attributes:
@@ -34,7 +34,7 @@ class Gather(Protocol):
         ...
 
 
-class Slices:
+class SliceBuilder:
     """Rows that stand in Arrow batches, gathered as slices of them, without copying.
 
     Args:
@@ -51,7 +51,7 @@ class Slices:
         self._end = 0
 
     def add(self, row: Row) -> None:
-        """Take one row; see `Gather`."""
+        """Take one row; see `ColumnGatherer`."""
         place = row.raw
         if not (isinstance(place, ArrowRow) and place.batch is self._batch):
             place = self._fitting(row)
@@ -77,7 +77,7 @@ class Slices:
         return isinstance(place, ArrowRow) and bool(place.batch.schema.equals(self._schema))
 
     def take(self) -> Any:
-        """The table of the rows so far; see `Gather`."""
+        """The table of the rows so far; see `ColumnGatherer`."""
         import pyarrow as pa
 
         self._cut()
@@ -96,7 +96,7 @@ class Slices:
         self._batch = None
 
 
-class Dicts:
+class RowBuilder:
     """Rows of Python values; Arrow holds them in a tenth of the memory, so they go there soon.
 
     Args:
@@ -111,7 +111,7 @@ class Dicts:
         self._done: list[Any] = []
 
     def add(self, row: Row) -> None:
-        """Take one row; see `Gather`."""
+        """Take one row; see `ColumnGatherer`."""
         row_size = weight(row)
         self._rows.append(row)
         self.size += row_size
@@ -121,7 +121,7 @@ class Dicts:
             self._convert()
 
     def take(self) -> Any:
-        """The table of the rows so far; see `Gather`."""
+        """The table of the rows so far; see `ColumnGatherer`."""
         import pyarrow as pa
 
         if self._schema is None:

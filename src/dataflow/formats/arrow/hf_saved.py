@@ -17,18 +17,18 @@ from typing import Any
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.arrow.ipc_file import ArrowReader, StreamWriter
-from dataflow.formats.arrow.many_tables import TablesReader
+from dataflow.formats.arrow.many_tables import ManyTablesReader
 from dataflow.formats.base.reading import open_input, shown, unreadable
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import OutputFile
-from dataflow.remote.path import Place
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile
+from dataflow.remote.path import AnyPath
 
 STATE, INFO, SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"
 _DATA = "data-00000-of-00001.arrow"
 _OF_THE_OLD = ("features", "splits", "size_in_bytes", "dataset_size", "download_size")
 
 
-class SavedReader(TablesReader):
+class SavedReader(ManyTablesReader):
     """The rows of one split that was saved.
 
     Args:
@@ -41,7 +41,7 @@ class SavedReader(TablesReader):
     """
 
     def __init__(
-        self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
+        self, path: AnyPath, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         if (path / SPLITS).is_file():
             splits = _json(path / SPLITS).get("splits", [])
@@ -76,7 +76,7 @@ class SavedWriter:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, part: Path, target: Place, source: Source) -> None:
+    def __init__(self, part: Path, target: AnyPath, source: WriterContext) -> None:
         if not isinstance(target, Path):
             raise UsageError(
                 f"{shown(target)}: a saved folder is written on this machine only; write "
@@ -89,7 +89,7 @@ class SavedWriter:
             part.mkdir()
         except OSError as error:
             raise OutputError(f"{shown(part)}: cannot be made ({error.strerror})") from error
-        self._rows = StreamWriter(OutputFile(part / _DATA), source)
+        self._rows = StreamWriter(AtomicFile(part / _DATA), source)
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one row; see `core.dataset.Writer`."""
@@ -110,7 +110,7 @@ class SavedWriter:
             "_split": None,
         }
         for name, content in ((INFO, info), (STATE, state)):
-            file = OutputFile(self._part / name)
+            file = AtomicFile(self._part / name)
             file.write(json.dumps(content, indent=2).encode())
             file.close()
 
@@ -133,7 +133,7 @@ class SavedWriter:
             shutil.rmtree(self._part)
 
 
-def _json(path: Place) -> dict[str, Any]:
+def _json(path: AnyPath) -> dict[str, Any]:
     try:
         with open_input(path) as file:
             value = json.loads(file.read())

@@ -12,12 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dataflow.core.errors import InputError
-from dataflow.formats.arrow.many_tables import TablesReader
+from dataflow.formats.arrow.many_tables import ManyTablesReader
 from dataflow.formats.arrow.parquet_file import ParquetReader
 from dataflow.formats.base.reading import FileReader, shown
 from dataflow.formats.detect import is_parquet
 from dataflow.formats.patterns.brace_patterns import files_for, natural
-from dataflow.remote.path import Place
+from dataflow.remote.path import AnyPath
 
 _ENCODINGS = ("jpg", "png", "webp")  # those of img2dataset's --encode_format
 _DONE = "success"
@@ -36,7 +36,7 @@ class DownloadedFields(Mapping[str, Any]):
     __slots__ = ("_fields", "_folder", "_picture_key", "_place")
 
     def __init__(
-        self, fields: Mapping[str, Any], picture_key: str, folder: str, place: Place
+        self, fields: Mapping[str, Any], picture_key: str, folder: str, place: AnyPath
     ) -> None:
         self._fields = fields
         self._picture_key = picture_key
@@ -67,7 +67,7 @@ class DownloadedFields(Mapping[str, Any]):
         return None
 
 
-class ParquetFolderReader(TablesReader):
+class ParquetFolderReader(ManyTablesReader):
     """The rows of all Parquet files in a folder, or of those that a pattern stands for.
 
     Args:
@@ -80,7 +80,7 @@ class ParquetFolderReader(TablesReader):
     """
 
     def __init__(
-        self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
+        self, path: AnyPath, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         files = _parquet_in(path) if path.is_dir() else files_for(path)
         super().__init__([ParquetReader(file) for file in files])
@@ -98,7 +98,7 @@ class ParquetFolderReader(TablesReader):
         )
 
 
-def _parquet_in(folder: Place) -> list[Any]:
+def _parquet_in(folder: AnyPath) -> list[Any]:
     files = sorted((file for file in folder.iterdir() if is_parquet(file.name)), key=natural)
     if not files:
         raise InputError(f"{shown(folder)}: no .parquet lies in this folder")

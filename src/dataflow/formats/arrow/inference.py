@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from dataflow.core.errors import OutputError
-from dataflow.core.raw_json import JsonText
+from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
 from dataflow.formats.base.json_values import utf8_safe
 
@@ -170,7 +170,7 @@ def _refuse_too_large(name: str, rows: Sequence[Row]) -> None:
 
     for row in rows:
         value = exact(row).get(name)
-        number = too_large(value) if isinstance(value, JsonText) else None
+        number = too_large(value) if isinstance(value, RawJson) else None
         if number is not None:
             raise OutputError(
                 f"{row.place}: the number {number} in column {name!r} is larger than any double, "

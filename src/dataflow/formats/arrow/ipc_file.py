@@ -16,8 +16,8 @@ from dataflow.core.errors import InputError, OutputError
 from dataflow.formats.arrow.batches import ArrowBatchReader, first_line, whole_batches
 from dataflow.formats.arrow.writer import ArrowBatchWriter
 from dataflow.formats.base.reading import open_input
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile
 
 _FILE_MAGIC = b"ARROW1"
 _FEATHER_1_MAGIC = b"FEA1"
@@ -115,13 +115,13 @@ class ArrowWriter(ArrowBatchWriter):
     compression: str | None = None
     """Of the batches' buffers."""
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file, source)
         self._is_stream = self._wants_stream(source)
         if source.is_arrow and not self._is_stream and not _is_arrow_file(source):
             _refuse_dictionaries(source.schema)
 
-    def _wants_stream(self, source: Source) -> bool:
+    def _wants_stream(self, source: WriterContext) -> bool:
         reader = source.reader
         if not isinstance(reader, ArrowReader) or reader.path.suffix.lower() == ".arrows":
             return False
@@ -140,7 +140,7 @@ class ArrowWriter(ArrowBatchWriter):
 class StreamWriter(ArrowWriter):
     """An Arrow stream being written, not compressed."""
 
-    def _wants_stream(self, source: Source) -> bool:
+    def _wants_stream(self, source: WriterContext) -> bool:
         return True
 
 
@@ -149,11 +149,11 @@ class FeatherWriter(ArrowWriter):
 
     compression = "lz4"
 
-    def _wants_stream(self, source: Source) -> bool:
+    def _wants_stream(self, source: WriterContext) -> bool:
         return False
 
 
-def _is_arrow_file(source: Source) -> bool:
+def _is_arrow_file(source: WriterContext) -> bool:
     return isinstance(source.reader, ArrowReader) and not source.reader.is_stream()
 
 

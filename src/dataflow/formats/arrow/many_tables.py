@@ -9,10 +9,10 @@ from typing import Any
 from dataflow.core.errors import InputError
 from dataflow.formats.arrow.batches import ArrowBatchReader, first_line
 from dataflow.formats.arrow.parquet_file import ParquetReader
-from dataflow.formats.many.many_files import FilesReader
+from dataflow.formats.many.many_files import ManyFilesReader
 
 
-class TablesReader(FilesReader):
+class ManyTablesReader(ManyFilesReader):
     """The rows of several files whose values have Arrow types.
 
     Args:

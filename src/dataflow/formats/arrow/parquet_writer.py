@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataflow.formats.arrow.many_tables import TablesReader
+from dataflow.formats.arrow.many_tables import ManyTablesReader
 from dataflow.formats.arrow.parquet_file import ParquetReader
 from dataflow.formats.arrow.writer import ArrowBatchWriter
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile
 
 _PAGE_BYTES = 1 << 20
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4_RAW": "LZ4"}  # the names pyarrow reads ↔ those it writes
@@ -29,10 +29,10 @@ class ParquetWriter(ArrowBatchWriter):
     group_rows = 65_536
     group_bytes = 16 << 20
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file, source)
         self._codecs: dict[str, str] = {}
-        if isinstance(source.reader, (ParquetReader, TablesReader)):
+        if isinstance(source.reader, (ParquetReader, ManyTablesReader)):
             self._codecs = source.reader.codecs()
 
     def _open(self, table: Any) -> Any:

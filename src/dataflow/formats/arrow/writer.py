@@ -13,15 +13,15 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataflow.core.dataset import Holds, ListOf
+from dataflow.core.dataset import ColumnType, ListType
 from dataflow.core.errors import OutputError
-from dataflow.core.raw_json import JsonText
+from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
 from dataflow.formats.arrow.batches import ArrowRow
-from dataflow.formats.arrow.builders import Dicts, Gather, Slices
+from dataflow.formats.arrow.builders import ColumnGatherer, RowBuilder, SliceBuilder
 from dataflow.formats.base.json_values import cell, utf8_safe
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import FileWriter, OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile, FileWriter
 
 _LARGEST_FLOAT = sys.float_info.max
 
@@ -45,11 +45,11 @@ class ArrowBatchWriter(FileWriter):
     group_bytes: int
     """Bytes written at once, about."""
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file)
-        self._gather: Gather | None = None
+        self._gather: ColumnGatherer | None = None
         if source.reader is not None:
-            self._gather = (Slices if source.is_arrow else Dicts)(source.schema)
+            self._gather = (SliceBuilder if source.is_arrow else RowBuilder)(source.schema)
         self._shapes = source.shapes
         self._added: dict[str, list[Any]] = {name: [] for name in source.added}
         self._rows = 0
@@ -59,7 +59,7 @@ class ArrowBatchWriter(FileWriter):
     @property
     def has_slices(self) -> bool:
         """Whether the rows stand in Arrow batches."""
-        return isinstance(self._gather, Slices)
+        return isinstance(self._gather, SliceBuilder)
 
     @abstractmethod
     def _open(self, table: Any) -> Any:
@@ -73,7 +73,7 @@ class ArrowBatchWriter(FileWriter):
         """
         if self._gather is None:
             arrow = isinstance(row.raw, ArrowRow)
-            self._gather = Slices(row.raw.batch.schema) if arrow else Dicts(None)
+            self._gather = SliceBuilder(row.raw.batch.schema) if arrow else RowBuilder(None)
         unknown = added.keys() - self._added.keys()
         if unknown:
             raise OutputError(f"{row.place}: the column {min(unknown)!r} was not announced")
@@ -90,7 +90,7 @@ class ArrowBatchWriter(FileWriter):
     def close(self) -> None:
         """Write what is left and finish the file."""
         if self._gather is None:
-            self._gather = Dicts(None)
+            self._gather = RowBuilder(None)
         if self._rows or self._tables is None:
             self._flush()
         with self._as_output_error("the end"):
@@ -141,10 +141,10 @@ class ArrowBatchWriter(FileWriter):
             raise OutputError(f"{where}: cannot be written: {error}") from error
 
 
-def _type_of(shape: Holds) -> Any:
+def _type_of(shape: ColumnType) -> Any:
     import pyarrow as pa
 
-    if isinstance(shape, ListOf):
+    if isinstance(shape, ListType):
         return pa.list_(_type_of(shape.items))
     if isinstance(shape, Mapping):
         return pa.struct([(name, _type_of(inner)) for name, inner in shape.items()])
@@ -152,11 +152,11 @@ def _type_of(shape: Holds) -> Any:
     return types.get(shape or "text", pa.string())
 
 
-def _held(value: Any, shape: Holds) -> Any:
+def _held(value: Any, shape: ColumnType) -> Any:
     """`value` as Arrow takes it into a column that holds `shape`; what does not fit is null."""
-    if isinstance(value, JsonText):
+    if isinstance(value, RawJson):
         value = value.text if shape == "json" else value.value
-    if isinstance(shape, ListOf):
+    if isinstance(shape, ListType):
         return [_held(item, shape.items) for item in value] if isinstance(value, list) else None
     if isinstance(shape, Mapping):
         if not isinstance(value, Mapping):

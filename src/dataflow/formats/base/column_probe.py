@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from dataflow.core.dataset import FIRST_ROWS, Reader, first_rows
 from dataflow.core.errors import UsageError
-from dataflow.formats.base.field_filter import FieldChoice
+from dataflow.formats.base.field_filter import FieldFilter
 
 
 def names_in(reader: Reader, wanted: Collection[str]) -> list[str]:
@@ -26,7 +26,7 @@ def names_in(reader: Reader, wanted: Collection[str]) -> list[str]:
     return list(names)
 
 
-def check_kept(reader: Reader, choice: FieldChoice) -> None:
+def check_kept(reader: Reader, choice: FieldFilter) -> None:
     """Refuse to keep a column that the dataset has not, or none of its first rows.
 
     Raises:
@@ -50,7 +50,7 @@ def check_kept(reader: Reader, choice: FieldChoice) -> None:
     raise UsageError(message)
 
 
-def not_there(reader: Reader, choice: FieldChoice) -> list[str]:
+def not_there(reader: Reader, choice: FieldFilter) -> list[str]:
     """The columns that `choice` drops though no row, or none of the first rows, has them.
 
     Raises:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from dataflow.remote.path import Place
+from dataflow.remote.path import AnyPath
 
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 """The endings, in lower case."""
@@ -28,13 +28,13 @@ class DamagedError(OSError):
     """What was read is not the compressed data that its name says, or is cut short."""
 
 
-def compression_of(path: str | Place) -> str:
+def compression_of(path: str | AnyPath) -> str:
     """The last ending of `path` in lower case where it is one of `COMPRESSIONS`; else empty."""
     ending = Path(path).suffix.lower()
     return ending if ending in COMPRESSIONS else ""
 
 
-def ending_of(path: str | Place) -> str:
+def ending_of(path: str | AnyPath) -> str:
     """The ending of `path` in lower case, with its dot; empty where it has none.
 
     That of a compressed file is both: ``".jsonl.gz"``.

@@ -20,7 +20,7 @@ class RawRow(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class FieldChoice:
+class FieldFilter:
     """The fields that are written; added ones always are.
 
     Attributes:
@@ -55,7 +55,7 @@ class FieldChoice:
         return Row(row.index, fields, row.place, raw)
 
 
-class ChoosingWriter:
+class FieldFilterWriter:
     """Writes the chosen fields of each row by another writer.
 
     Args:
@@ -63,7 +63,7 @@ class ChoosingWriter:
         choice: The fields.
     """
 
-    def __init__(self, writer: Writer, choice: FieldChoice) -> None:
+    def __init__(self, writer: Writer, choice: FieldFilter) -> None:
         self._writer = writer
         self._choice = choice
         self.close = writer.close

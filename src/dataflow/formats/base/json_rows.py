@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from dataflow.core.errors import OutputError
-from dataflow.core.raw_json import JsonText
+from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
 from dataflow.formats.base.json_values import dump_bytes
 
@@ -77,7 +77,7 @@ def parse(raw: bytes) -> Any:
     return value
 
 
-def too_large(value: JsonText) -> str | None:
+def too_large(value: RawJson) -> str | None:
     """The first number in `value` that is larger than any double, at most 40 signs of it."""
     found: list[str] = []
 
@@ -138,7 +138,7 @@ def exact(row: Row) -> Mapping[str, Any]:
     return {
         name: value
         if value is None or isinstance(value, (str, bool))
-        else JsonText.of(text[slice(*spans[name])])
+        else RawJson.of(text[slice(*spans[name])])
         for name, value in row.fields.items()
     }
 

@@ -16,7 +16,7 @@ from pathlib import PurePath
 from typing import Any
 from uuid import UUID
 
-from dataflow.core.raw_json import JsonText
+from dataflow.core.raw_json import RawJson
 
 
 def json_value(value: Any) -> Any:
@@ -24,7 +24,7 @@ def json_value(value: Any) -> Any:
 
     Bytes become base64 text (RFC 4648), dates and times ISO 8601 text, decimals, durations, UUIDs
     and paths their text, sets and numpy arrays lists, numpy scalars their Python value, and
-    pandas' missing values null. A `JsonText` is its value.
+    pandas' missing values null. A `RawJson` is its value.
 
     Raises:
         TypeError: nothing stands for it.
@@ -40,7 +40,7 @@ def json_value(value: Any) -> Any:
         return list(value)
     if isinstance(value, Mapping):
         return dict(value)
-    if isinstance(value, JsonText):
+    if isinstance(value, RawJson):
         return value.value
     if hasattr(value, "tolist"):
         return value.tolist()
@@ -54,7 +54,7 @@ class _HoldsTextError(Exception):
 
 
 def _without_text(value: Any) -> Any:
-    if isinstance(value, JsonText):
+    if isinstance(value, RawJson):
         raise _HoldsTextError
     return json_value(value)
 
@@ -66,7 +66,7 @@ _encode = json.JSONEncoder(ensure_ascii=False, allow_nan=False, default=_without
 def dumps(value: Any) -> str:
     """`value` as one line of strict JSON; what JSON lacks becomes what `json_value` says.
 
-    NaN and the infinities become null, as pandas does; no other number is touched. A `JsonText`
+    NaN and the infinities become null, as pandas does; no other number is touched. A `RawJson`
     stands as it is.
 
     Raises:
@@ -105,7 +105,7 @@ def cell(value: Any) -> str:
         return value
     if value is None:
         return ""
-    if isinstance(value, JsonText):
+    if isinstance(value, RawJson):
         return value.text
     if not isinstance(value, (bool, int, float, list, tuple, dict)):
         return cell(json_value(value))
@@ -119,7 +119,7 @@ def utf8_safe(text: str) -> str:
 
 
 def _spliced(value: Any) -> str:
-    if isinstance(value, JsonText):
+    if isinstance(value, RawJson):
         return value.text
     if isinstance(value, dict):
         members = (f"{dumps(str(key))}: {dumps(item)}" for key, item in value.items())

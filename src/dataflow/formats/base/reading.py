@@ -14,19 +14,19 @@ from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.base.compression import DamagedError, compression_of, decompressed
 from dataflow.remote.errors import RemoteError
-from dataflow.remote.path import Place, RemotePath
+from dataflow.remote.path import AnyPath, RemotePath
 from dataflow.remote.stream import BUFFER, open_stream
 
 UTF8_MARK = b"\xef\xbb\xbf"
 """The byte order mark that some editors put at the start of a UTF-8 file; it is no content."""
 
 
-def shown(path: str | Place) -> str:
+def shown(path: str | AnyPath) -> str:
     r"""`path` fit for messages and logs; bytes that are no UTF-8 are shown as ``\udcXX``."""
     return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def open_input(path: Place, *, buffer: int = BUFFER) -> BufferedReader:
+def open_input(path: AnyPath, *, buffer: int = BUFFER) -> BufferedReader:
     """Open `path` for reading bytes; a pipe or a device would block, and could be read only once.
 
     Args:
@@ -55,7 +55,7 @@ def _opened(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes to would never open
 
 
-def open_text(path: Place) -> BufferedReader:
+def open_text(path: AnyPath) -> BufferedReader:
     """Open `path`, which may be compressed, for reading the bytes of UTF-8 text.
 
     Raises:
@@ -78,7 +78,7 @@ def open_text(path: Place) -> BufferedReader:
     return file
 
 
-def unreadable(path: str | Place, error: OSError) -> InputError:
+def unreadable(path: str | AnyPath, error: OSError) -> InputError:
     """The error that says that `path` cannot be opened or read, and what to check."""
     reason = error.strerror or str(error)
     if isinstance(error, RemoteError):
@@ -92,7 +92,7 @@ def unreadable(path: str | Place, error: OSError) -> InputError:
 
 
 @contextlib.contextmanager
-def told(path: Place) -> Iterator[None]:
+def told(path: AnyPath) -> Iterator[None]:
     """What a store says while it is asked for what is at `path` becomes an `InputError`."""
     try:
         yield
@@ -128,7 +128,7 @@ class FileReader:
             and note it in `skipped`; otherwise it is an error.
     """
 
-    def __init__(self, path: Place, *, skip_bad_rows: bool = False) -> None:
+    def __init__(self, path: AnyPath, *, skip_bad_rows: bool = False) -> None:
         self.path = path
         self.name = shown(path)
         self.skipped = Skipped()

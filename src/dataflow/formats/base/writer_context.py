@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-from dataflow.core.dataset import Columns, Holds, Reader
+from dataflow.core.dataset import Columns, ColumnType, Reader
 from dataflow.core.row import Row
 from dataflow.formats.arrow.inference import infer_schema, with_strings
 from dataflow.formats.base.column_probe import check_kept, names_in
-from dataflow.formats.base.field_filter import FieldChoice
-from dataflow.formats.coco.seen_ids import NumberSet
+from dataflow.formats.base.field_filter import FieldFilter
+from dataflow.formats.coco.seen_ids import SeenIds
 
 
 @runtime_checkable
@@ -23,7 +23,7 @@ class ArrowSource(Protocol):
         ...
 
 
-class Source:
+class WriterContext:
     """The dataset that a writer's rows come from; what it costs to ask is paid once.
 
     Args:
@@ -42,14 +42,14 @@ class Source:
         self,
         reader: Reader | None,
         added: Columns = (),
-        choice: FieldChoice = FieldChoice(),  # noqa: B008 (it is frozen)
+        choice: FieldFilter = FieldFilter(),  # noqa: B008 (it is frozen)
         question: str = "",
         picture_key: str = "image",
     ) -> None:
         self.question = question
         self.picture_key = picture_key
         self.reader = reader
-        self.shapes: dict[str, Holds] = (
+        self.shapes: dict[str, ColumnType] = (
             dict(added) if isinstance(added, Mapping) else dict.fromkeys(added)
         )
         self.added = list(self.shapes)
@@ -99,7 +99,7 @@ class Source:
         """
         if self.reader is None or not self.choice.takes("id"):
             return False
-        seen = NumberSet()
+        seen = SeenIds()
         return all(
             type(number := row.fields.get("id")) is int and seen.has_before(number) is False
             for row in self.reader.rows()

@@ -12,12 +12,12 @@ from dataflow.formats.base.compression import compressed
 from dataflow.formats.base.reading import shown
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.filesystem import put
-from dataflow.remote.path import Place, RemotePath
+from dataflow.remote.path import AnyPath, RemotePath
 
 _BUFFER = 1 << 20  # bytes; few large writes are kinder to network disks
 
 
-class OutputFile:
+class AtomicFile:
     """A new file at `path`, written from start to end.
 
     Args:
@@ -63,7 +63,7 @@ class OutputFile:
         except OSError as error:
             raise self.refused(error) from error
 
-    def move_in(self, target: Place) -> None:
+    def move_in(self, target: AnyPath) -> None:
         """Let the closed file take the place `target`, whatever stood there.
 
         Raises:
@@ -110,14 +110,14 @@ class FileWriter:
         file: The file, empty so far.
     """
 
-    def __init__(self, file: OutputFile) -> None:
+    def __init__(self, file: AtomicFile) -> None:
         self._file = file
 
     def close(self) -> None:
         """Finish the file; see `core.dataset.Writer`."""
         self._file.close()
 
-    def move_in(self, target: Place) -> None:
+    def move_in(self, target: AnyPath) -> None:
         """Let the file take its place; see `core.dataset.Writer`."""
         self._file.move_in(target)
 

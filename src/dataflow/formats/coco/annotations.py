@@ -9,10 +9,10 @@ from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import one_line, row_object
 from dataflow.formats.base.json_values import dump_bytes
-from dataflow.formats.base.writing import FileWriter, OutputFile
+from dataflow.formats.base.writing import AtomicFile, FileWriter
 from dataflow.formats.coco.coco import ANNOTATIONS, IMAGES, CocoReader
-from dataflow.formats.coco.members import Piece
-from dataflow.remote.path import Place
+from dataflow.formats.coco.members import ObjectMember
+from dataflow.remote.path import AnyPath
 
 
 class CocoCaptions(CocoReader):
@@ -28,7 +28,7 @@ class CocoCaptions(CocoReader):
 
     def __init__(
         self,
-        path: Place,
+        path: AnyPath,
         *,
         picture_key: str = "image",
         skip_bad_rows: bool = False,
@@ -73,7 +73,7 @@ class CocoCaptionsWriter(FileWriter):
         reader: The file that the annotations come from; each of them has to be written.
     """
 
-    def __init__(self, file: OutputFile, reader: CocoCaptions) -> None:
+    def __init__(self, file: AtomicFile, reader: CocoCaptions) -> None:
         super().__init__(file)
         self._pieces = reader.pieces()
         self._array: str | None = None
@@ -94,7 +94,7 @@ class CocoCaptionsWriter(FileWriter):
         self._file.write(b"\n}\n")
         super().close()
 
-    def _put(self, piece: Piece, raw: bytes) -> None:
+    def _put(self, piece: ObjectMember, raw: bytes) -> None:
         if piece.is_element and piece.name != self._array:
             self._file.write(self._between + dump_bytes(piece.name) + b": [\n  " + one_line(raw))
             self._array, self._between = piece.name, b",\n  "

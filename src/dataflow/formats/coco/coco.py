@@ -22,12 +22,12 @@ from dataflow.formats.base.json_rows import exact, one_line, row_object
 from dataflow.formats.base.json_values import dump_bytes
 from dataflow.formats.base.picture_paths import holds_picture, named_in
 from dataflow.formats.base.reading import FileReader, open_text, wrong_at
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import FileWriter, OutputFile
-from dataflow.formats.coco.members import Piece, pieces
-from dataflow.formats.coco.seen_ids import NumberSet
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile, FileWriter
+from dataflow.formats.coco.members import ObjectMember, pieces
+from dataflow.formats.coco.seen_ids import SeenIds
 from dataflow.formats.text.json_window import JsonWindow
-from dataflow.remote.path import Place
+from dataflow.remote.path import AnyPath
 
 IMAGES, ANNOTATIONS = "images", "annotations"
 _FILE_NAME, _SOURCE_ID = "file_name", "source_id"
@@ -65,7 +65,7 @@ class CocoReader(FileReader):
     """
 
     def __init__(
-        self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
+        self, path: AnyPath, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         super().__init__(path, skip_bad_rows=skip_bad_rows)
         self._picture_key = picture_key
@@ -80,7 +80,7 @@ class CocoReader(FileReader):
         """
         tell = self._begin()
         index = number = 0
-        has_images, seen = False, NumberSet()
+        has_images, seen = False, SeenIds()
         for piece in self.pieces():
             has_images |= piece.name == IMAGES
             if piece.name != IMAGES or not piece.is_element:
@@ -101,7 +101,7 @@ class CocoReader(FileReader):
         if not has_images:
             raise InputError(f"{self.name}: no COCO file: the object has no {IMAGES!r}")
 
-    def pieces(self) -> Iterator[Piece]:
+    def pieces(self) -> Iterator[ObjectMember]:
         """The file's members, the elements of its two arrays one by one.
 
         Raises:
@@ -129,7 +129,7 @@ class CocoReader(FileReader):
         return str(beside)
 
 
-def needed(source: Source) -> tuple[str, ...]:
+def needed(source: WriterContext) -> tuple[str, ...]:
     """The columns that must not be left out, of those that there are.
 
     Of COCO, what its annotations and its pictures are found by; else what tells ``file_name``.
@@ -162,7 +162,7 @@ class CocoWriter(FileWriter):
         InputError: the source cannot be read.
     """
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file)
         self._reader = source.reader if isinstance(source.reader, CocoReader) else None
         self._picture_key, self._choice = source.picture_key, source.choice

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from dataflow.formats.text.json_window import JsonWindow
 
 
-class Piece(NamedTuple):
+class ObjectMember(NamedTuple):
     """A member of the object, or an element of one of its arrays.
 
     Attributes:
@@ -29,7 +29,7 @@ class Piece(NamedTuple):
     raw: bytes
 
 
-def pieces(window: JsonWindow, arrays: Collection[str]) -> Iterator[Piece]:
+def pieces(window: JsonWindow, arrays: Collection[str]) -> Iterator[ObjectMember]:
     """The members of the object in `window`, those called as in `arrays` element by element.
 
     Raises:
@@ -49,7 +49,7 @@ def pieces(window: JsonWindow, arrays: Collection[str]) -> Iterator[Piece]:
         raise window.error("there is more text after the end of the object")
 
 
-def _member(window: JsonWindow, arrays: Collection[str]) -> Iterator[Piece]:
+def _member(window: JsonWindow, arrays: Collection[str]) -> Iterator[ObjectMember]:
     if window.peek() != '"':
         raise window.error("invalid JSON (a member's name is expected)")
     name, end = window.value()
@@ -72,13 +72,13 @@ def _member(window: JsonWindow, arrays: Collection[str]) -> Iterator[Piece]:
             window.peek()
             yield _taken(window, name, is_element=True)
             more = _goes_on(window, "]")
-    yield Piece(name, is_element=False, value=None, raw=b"")
+    yield ObjectMember(name, is_element=False, value=None, raw=b"")
 
 
-def _taken(window: JsonWindow, name: str, *, is_element: bool) -> Piece:
+def _taken(window: JsonWindow, name: str, *, is_element: bool) -> ObjectMember:
     value, end = window.value()
     raw = window.text[window.at : end].encode("utf-8")
-    piece = Piece(name, is_element, value, raw)
+    piece = ObjectMember(name, is_element, value, raw)
     if is_element and not isinstance(value, dict):
         raise window.error(f"each element of {name!r} must be an object")
     window.move(end)

@@ -6,7 +6,7 @@ _IN_CHUNK = 1 << 16  # numbers of a chunk, a bit each: 8 KiB
 _CHUNKS = 4096  # 32 MiB; 268 million numbers where they lie close together
 
 
-class NumberSet:
+class SeenIds:
     """Tells numbers that were seen from new ones, as long as they lie in few enough places."""
 
     def __init__(self) -> None:

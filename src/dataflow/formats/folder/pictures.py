@@ -14,8 +14,8 @@ from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.base.reading import shown, unreadable, wrong_at
-from dataflow.formats.folder.sidecar import Sidecars
-from dataflow.formats.patterns.glob_filter import Pick
+from dataflow.formats.folder.sidecar import SidecarFiles
+from dataflow.formats.patterns.glob_filter import GlobFilter
 from dataflow.remote.filesystem import names_in
 from dataflow.remote.path import RemotePath, is_remote
 
@@ -36,22 +36,22 @@ def is_picture(name: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Pictures:
+class PictureFolder:
     """How the pictures of a folder become rows.
 
     Attributes:
         key: The column that holds the picture's path.
         pick: Which are taken.
         sidecars: Their sidecars: each row then also tells the caption that is there
-            (`Sidecars.field`), and a picture whose caption is to be left as it is makes no row.
+            (`SidecarFiles.field`), and a picture whose caption is to be left as it is makes no row.
             None to look for none.
         skip_bad_rows: Leave out a picture whose sidecar cannot be read, and note it; otherwise it
             is an error.
     """
 
     key: str = "image"
-    pick: Pick = field(default_factory=Pick)
-    sidecars: Sidecars | None = None
+    pick: GlobFilter = field(default_factory=GlobFilter)
+    sidecars: SidecarFiles | None = None
     skip_bad_rows: bool = False
 
 
@@ -69,7 +69,7 @@ class FolderReader:
         sidecars: As given; None for none.
     """
 
-    def __init__(self, path: str, pictures: Pictures = Pictures()) -> None:
+    def __init__(self, path: str, pictures: PictureFolder = PictureFolder()) -> None:
         self.skipped = Skipped()
         self.left = 0
         self._path = path

@@ -26,7 +26,7 @@ from dataflow.formats.base.reading import (
     unreadable,
     wrong_at,
 )
-from dataflow.formats.folder.sidecar_backup import Originals
+from dataflow.formats.folder.sidecar_backup import SidecarBackup
 
 ENDINGS = (".txt", ".caption", ".json")
 """The endings that a sidecar may have."""
@@ -41,7 +41,7 @@ _BETWEEN = ", "  # as kohya's tagger joins tags
 
 
 @dataclass(frozen=True, slots=True)
-class Sidecars:
+class SidecarFiles:
     """The sidecars of a folder's pictures.
 
     Attributes:
@@ -59,7 +59,7 @@ class Sidecars:
     ending: str = ".txt"
     existing: str = "skip"
     key: str = "caption"
-    originals: Originals | None = None
+    originals: SidecarBackup | None = None
     field: str = FIELD
 
     def __post_init__(self) -> None:
@@ -153,7 +153,7 @@ class SidecarWriter:
         output_key: The name under which the caption comes.
     """
 
-    def __init__(self, sidecars: Sidecars, picture_key: str, output_key: str) -> None:
+    def __init__(self, sidecars: SidecarFiles, picture_key: str, output_key: str) -> None:
         self._sidecars = sidecars
         self._picture_key = picture_key
         self._output_key = output_key

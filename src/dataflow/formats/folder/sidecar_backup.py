@@ -27,7 +27,7 @@ _TABLES = """
 """
 
 
-class Originals:
+class SidecarBackup:
     """The originals of one run; its methods may be called from any thread.
 
     Args:

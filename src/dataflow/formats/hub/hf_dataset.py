@@ -17,12 +17,12 @@ from typing import Any
 from dataflow.core.errors import InputError, MissingPackageError, StopRunError
 from dataflow.formats.arrow.batches import ArrowBatchReader, first_line
 from dataflow.formats.arrow.parquet_file import ParquetReader
-from dataflow.remote.path import place_of
+from dataflow.remote.path import to_path
 
 _BATCH_ROWS = 64  # rows in flight keep their whole batch alive
 
 
-class HubReader(ArrowBatchReader):
+class HuggingFaceReader(ArrowBatchReader):
     """The rows of one split of a dataset on the hub.
 
     The address of the hub and the token are those of the hub's own library (``HF_ENDPOINT``,
@@ -158,4 +158,4 @@ class HubReader(ArrowBatchReader):
         if type(config).__name__ != "ParquetConfig" or is_part:
             return []
         files = config.data_files.get(str(self._stream.split), ())
-        return [ParquetReader(place_of(str(file))) for file in files]
+        return [ParquetReader(to_path(str(file))) for file in files]

@@ -7,11 +7,11 @@ read from there as a stream.
 from __future__ import annotations
 
 from dataflow.core.errors import MissingPackageError
-from dataflow.formats.hub.hf_dataset import HubReader
+from dataflow.formats.hub.hf_dataset import HuggingFaceReader
 
 
-class ModelScopeReader(HubReader):
-    """The rows of one split of a dataset on ModelScope; see `HubReader`.
+class ModelScopeReader(HuggingFaceReader):
+    """The rows of one split of a dataset on ModelScope; see `HuggingFaceReader`.
 
     Raises:
         MissingPackageError: the package modelscope or datasets is not installed.

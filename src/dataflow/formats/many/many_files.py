@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dataflow.core.dataset import MOST_LISTED, Skipped
+from dataflow.core.dataset import MAX_LISTED, Skipped
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.base.reading import FileReader, shown
@@ -13,10 +13,10 @@ from dataflow.formats.coco.coco import CocoReader
 from dataflow.formats.detect import is_table
 from dataflow.formats.patterns.brace_patterns import common_folder, files_for, natural
 from dataflow.formats.registry import open_reader
-from dataflow.remote.path import Place
+from dataflow.remote.path import AnyPath
 
 
-class FilesReader:
+class ManyFilesReader:
     """The rows of several files; the columns are all that one of them has.
 
     Args:
@@ -41,7 +41,7 @@ class FilesReader:
                     yield Row(index, self.fields(file, row.fields), row.place, row.raw)
                     index += 1
             finally:
-                room = MOST_LISTED - len(self.skipped.listed)
+                room = MAX_LISTED - len(self.skipped.listed)
                 self.skipped.listed += file.skipped.listed[:room]
                 self.skipped.count += file.skipped.count
 
@@ -83,11 +83,11 @@ class FilesReader:
 
 
 def open_files(
-    path: Place,
+    path: AnyPath,
     *,
     picture_key: str = "image",  # noqa: ARG001 (as readers that make this column are called)
     skip_bad_rows: bool = False,
-) -> FilesReader:
+) -> ManyFilesReader:
     """The dataset files of a folder, or those that a pattern stands for, in their natural order.
 
     Args:
@@ -110,11 +110,11 @@ def open_files(
             "different formats; give those of one format, such as '*.jsonl'"
         )
     if hasattr(first, "schema"):
-        from dataflow.formats.arrow.many_tables import TablesReader
+        from dataflow.formats.arrow.many_tables import ManyTablesReader
 
-        return TablesReader(files)  # type: ignore[arg-type]
-    return FilesReader(files)  # type: ignore[arg-type]
+        return ManyTablesReader(files)  # type: ignore[arg-type]
+    return ManyFilesReader(files)  # type: ignore[arg-type]
 
 
-def _tables_in(folder: Place) -> list[Any]:
+def _tables_in(folder: AnyPath) -> list[Any]:
     return sorted((path for path in folder.iterdir() if is_table(path.name)), key=natural)

@@ -14,10 +14,10 @@ from typing import Any
 from dataflow.core.dataset import Writer
 from dataflow.core.row import Row
 from dataflow.formats.base.compression import ending_of
-from dataflow.remote.path import Place
+from dataflow.remote.path import AnyPath
 
 
-class PartsWriter:
+class SplitWriter:
     """Writes so many rows by one writer, then goes on with another.
 
     Args:
@@ -48,7 +48,7 @@ class PartsWriter:
         """Finish the last part; see `core.dataset.Writer`."""
         self._writers[-1].close()
 
-    def move_in(self, target: Place) -> None:
+    def move_in(self, target: AnyPath) -> None:
         """Give each part its name; parts that a former run left there go."""
         former = set(parts_of(target))
         for number, writer in enumerate(self._writers):
@@ -68,13 +68,13 @@ class PartsWriter:
         return self._open_writer(self._path.with_name(f"{self._path.name}-{number:05}"))
 
 
-def part_name(target: Place, number: int, count: int) -> Place:
+def part_name(target: AnyPath, number: int, count: int) -> AnyPath:
     """Where part `number` (from 0) of the `count` parts of `target` is."""
     stem, ending = _split(target)
     return target.with_name(f"{stem}-{number:05}-of-{count:05}{ending}")
 
 
-def parts_of(target: Place) -> list[Any]:
+def parts_of(target: AnyPath) -> list[Any]:
     """The parts of `target` that are there, in order."""
     stem, ending = _split(target)
     name = re.compile(rf"{re.escape(stem)}-\d{{5,}}-of-\d{{5,}}{re.escape(ending)}")
@@ -83,7 +83,7 @@ def parts_of(target: Place) -> list[Any]:
     return sorted(path for path in target.parent.iterdir() if name.fullmatch(path.name))
 
 
-def _split(target: Place) -> tuple[str, str]:
+def _split(target: AnyPath) -> tuple[str, str]:
     ending = target.name[len(target.name) - len(ending_of(target)) :]
     return target.name.removesuffix(ending), ending
 

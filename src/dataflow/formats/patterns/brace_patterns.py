@@ -12,7 +12,7 @@ from typing import Any
 from dataflow.core.errors import InputError
 from dataflow.formats.base.reading import shown
 from dataflow.formats.patterns.glob_filter import split_pattern
-from dataflow.remote.path import Place, RemotePath
+from dataflow.remote.path import AnyPath, RemotePath
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
@@ -22,7 +22,7 @@ ERRORS = ".errors.jsonl"
 _MOST = 10_000_000  # files; more is a slip of the pen
 
 
-def is_several(place: Place) -> bool:
+def is_several(place: AnyPath) -> bool:
     """Whether `place` is a pattern and not a file or folder of that very name."""
     name = str(place)
     is_pattern = bool(split_pattern(name)[1]) or expanded_braces(name) != [name]
@@ -48,7 +48,7 @@ def expanded_braces(name: str) -> list[str]:
     return ["".join(parts) for parts in itertools.product(*pieces, [name[at:]])]
 
 
-def files_for(place: Place) -> list[Any]:
+def files_for(place: AnyPath) -> list[Any]:
     """The files that `place` stands for: braces in their order, those of ``*`` in `natural` order.
 
     Raises:
@@ -69,14 +69,14 @@ def files_for(place: Place) -> list[Any]:
     return files
 
 
-def natural(path: str | Place) -> tuple[list[bytes | int], bytes]:
+def natural(path: str | AnyPath) -> tuple[list[bytes | int], bytes]:
     """What sorts ``part-2`` before ``part-10``; everything but numbers bytewise."""
     name = os.fsencode(path)
     pieces = re.split(rb"(\d+)", name)
     return [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)], name
 
 
-def _is_there(place: Place) -> bool:
+def _is_there(place: AnyPath) -> bool:
     return place.exists() if isinstance(place, RemotePath) else os.path.exists(place)  # noqa: PTH110
 
 
@@ -89,7 +89,7 @@ def common_folder(folders: list[Any]) -> str:
     return f"{start}://{os.path.commonpath(below)}"
 
 
-def _fitting(pattern: Place) -> list[Any]:
+def _fitting(pattern: AnyPath) -> list[Any]:
     """What fits `pattern`, less the lists of failures that lie beside our outputs."""
     found: list[Any] = pattern.glob() if isinstance(pattern, RemotePath) else _globbed(str(pattern))
     return sorted((path for path in found if not path.name.endswith(ERRORS)), key=natural)

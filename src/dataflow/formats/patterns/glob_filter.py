@@ -19,7 +19,7 @@ _TOKEN = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Pick:
+class GlobFilter:
     """The pictures that are taken.
 
     Attributes:

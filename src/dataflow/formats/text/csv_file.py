@@ -23,8 +23,8 @@ from dataflow.formats.base.reading import (
     unreadable,
     wrong_at,
 )
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import FileWriter, OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile, FileWriter
 
 _LARGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit is 128 KiB for the process
 
@@ -150,7 +150,7 @@ class CsvWriter(FileWriter):
 
     delimiter = ","
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file)
         self._csv = csv.writer(_Lines(file), delimiter=self.delimiter)
         self._added = source.added
@@ -204,7 +204,7 @@ class _Lines:
     It must believe in CRLF, else (before Python 3.13) it leaves a lone CR in a value unquoted.
     """
 
-    def __init__(self, file: OutputFile) -> None:
+    def __init__(self, file: AtomicFile) -> None:
         self._file = file
 
     def write(self, line: str) -> None:

@@ -13,8 +13,8 @@ from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import no_object, row_object
 from dataflow.formats.base.reading import FileReader, open_text
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import FileWriter, OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile, FileWriter
 from dataflow.formats.text.json_window import JsonWindow
 
 
@@ -95,7 +95,7 @@ class JsonWriter(FileWriter):
         source: Not needed: each row brings its own bytes and names.
     """
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file)
         self._any = False
 

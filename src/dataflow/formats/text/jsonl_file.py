@@ -20,8 +20,8 @@ from dataflow.formats.base.reading import (
     unreadable,
     wrong_at,
 )
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import FileWriter, OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile, FileWriter
 
 
 class JsonlReader(FileReader):
@@ -82,7 +82,7 @@ class JsonlWriter(FileWriter):
         source: Not needed: each row brings its own bytes and names.
     """
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file)
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:

@@ -10,20 +10,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dataflow.core.dataset import ListOf
+from dataflow.core.dataset import ListType
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import exact
 from dataflow.formats.base.picture_paths import holds_picture, named_in
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile
 from dataflow.formats.text.json_file import JsonWriter
 
 _TURNS = ("conversations", "conversation")
 _PICTURE, _COLUMN = "<image>", "image"
 
 
-def needed(source: Source) -> tuple[str, ...]:
+def needed(source: WriterContext) -> tuple[str, ...]:
     """The columns that must not be left out: the one with the picture, where there is such.
 
     Raises:
@@ -48,9 +48,9 @@ class LlavaWriter(JsonWriter):
         UsageError: a row is to have several captions, or one that is JSON.
     """
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file, source)
-        if any(isinstance(shape, ListOf) for shape in source.shapes.values()):
+        if any(isinstance(shape, ListType) for shape in source.shapes.values()):
             raise UsageError("LLaVA's format holds one answer to a question, not a list of them")
         if source.shapes and None not in source.shapes.values():
             raise UsageError("LLaVA's format holds a text as its answer, not JSON")

@@ -21,7 +21,7 @@ from typing import Any
 
 from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
-from dataflow.core.raw_json import JsonText
+from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
 from dataflow.formats.base.compression import DamagedError, compression_of, decompressed
 from dataflow.formats.base.reading import not_utf8, open_input, shown, unreadable, wrong_at
@@ -29,7 +29,7 @@ from dataflow.formats.detect import is_shard
 from dataflow.formats.folder.pictures import PICTURE_ENDINGS
 from dataflow.formats.patterns.brace_patterns import files_for, natural
 from dataflow.formats.webdataset.tar import Member, members_of
-from dataflow.remote.path import Place
+from dataflow.remote.path import AnyPath
 
 KEY = "__key__"
 """The column with a sample's key."""
@@ -88,10 +88,10 @@ class Sample:
     fields: Mapping[str, Any]
     members: tuple[tuple[str | None, Member], ...]
 
-    def texts(self) -> dict[str, JsonText]:
+    def texts(self) -> dict[str, RawJson]:
         """The values that came as JSON, in their own text; see `json_text.exact`."""
         return {
-            column: JsonText.of(member.data.decode("utf-8"))
+            column: RawJson.of(member.data.decode("utf-8"))
             for column, member in self.members
             if column is not None and _last(parted(member)[1]) == ".json"
         }
@@ -120,7 +120,7 @@ class WebDatasetReader:
     """
 
     def __init__(
-        self, path: Place, *, picture_key: str = "image", skip_bad_rows: bool = False
+        self, path: AnyPath, *, picture_key: str = "image", skip_bad_rows: bool = False
     ) -> None:
         self.skipped = Skipped()
         self.passed = 0
@@ -223,7 +223,7 @@ class WebDatasetReader:
         return columns
 
 
-def shards_in(folder: Place) -> list[Place]:
+def shards_in(folder: AnyPath) -> list[AnyPath]:
     """The shards that lie in `folder`, in their natural order.
 
     Raises:

@@ -25,11 +25,11 @@ from dataflow.core.row import Row
 from dataflow.formats.base.compression import compression_of
 from dataflow.formats.base.json_values import dump_bytes
 from dataflow.formats.base.reading import shown
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile
 from dataflow.formats.webdataset.reader import Sample, WebDatasetReader
 from dataflow.formats.webdataset.writer import WebDatasetWriter
-from dataflow.remote.path import Place, RemotePath
+from dataflow.remote.path import AnyPath, RemotePath
 
 
 class ShardsWriter:
@@ -47,7 +47,7 @@ class ShardsWriter:
         OutputError: the folder cannot be made.
     """
 
-    def __init__(self, part: Path, target: Place, source: Source) -> None:
+    def __init__(self, part: Path, target: AnyPath, source: WriterContext) -> None:
         if not isinstance(source.reader, WebDatasetReader):
             raise UsageError(
                 f"{shown(target)}: only a WebDataset is written as a folder of shards; write "
@@ -80,7 +80,7 @@ class ShardsWriter:
                 self._shard = self._begin(number)
                 self._finish()
 
-    def move_in(self, target: Place) -> None:
+    def move_in(self, target: AnyPath) -> None:
         """Nothing is left to be moved: each shard went to its place when it was whole."""
         if self._desk != target:
             shutil.rmtree(self._desk, ignore_errors=True)
@@ -122,7 +122,9 @@ class ShardsWriter:
 class _Shard:
     """One shard: written as its rows come, or only compared while a finished one is there."""
 
-    def __init__(self, number: int, place: Place, desk: Path, source: Source, asked: str) -> None:
+    def __init__(
+        self, number: int, place: AnyPath, desk: Path, source: WriterContext, asked: str
+    ) -> None:
         self.number = number
         self.place = place
         self._part = desk / f".{place.name}.part"
@@ -141,7 +143,7 @@ class _Shard:
         return self._hash.hexdigest()
 
     def open(self) -> None:
-        file = OutputFile(self._part, compression_of(self.place))
+        file = AtomicFile(self._part, compression_of(self.place))
         self._writer = WebDatasetWriter(file, self._source)
 
     def take(self, row: Row, added: Mapping[str, Any]) -> None:
@@ -187,14 +189,14 @@ class _Notes:
                 note = json.loads(line)
                 self._known[note["shard"]] = (note["size"], note["of"])
 
-    def has(self, place: Place) -> bool:
+    def has(self, place: AnyPath) -> bool:
         size, _ = self._known.get(place.name, (-1, ""))
         return size >= 0 and place.is_file() and place.stat().st_size == size
 
-    def fits(self, place: Place, digest: str) -> bool:
+    def fits(self, place: AnyPath, digest: str) -> bool:
         return self.has(place) and self._known[place.name][1] == digest
 
-    def add(self, place: Place, digest: str) -> None:
+    def add(self, place: AnyPath, digest: str) -> None:
         size = place.stat().st_size
         self._known[place.name] = (size, digest)
         line = json.dumps({"shard": place.name, "size": size, "of": digest})
@@ -209,7 +211,7 @@ class _Notes:
             ) from error
 
 
-def _version(shard: Place) -> tuple[int, object]:
+def _version(shard: AnyPath) -> tuple[int, object]:
     """Tells a shard from what it was before it changed: its size, and a time or a tag."""
     if isinstance(shard, RemotePath):
         remote = shard.stat()
@@ -218,7 +220,7 @@ def _version(shard: Place) -> tuple[int, object]:
     return here.st_size, here.st_mtime_ns
 
 
-def _names_of(shards: list[Any], target: Place) -> list[str]:
+def _names_of(shards: list[Any], target: AnyPath) -> list[str]:
     names = [shard.name for shard in shards]
     twice = {name for name in names if names.count(name) > 1} if len({*names}) < len(names) else ()
     if twice:
@@ -228,5 +230,5 @@ def _names_of(shards: list[Any], target: Place) -> list[str]:
     return names
 
 
-def _true(folder: Place) -> Place:
+def _true(folder: AnyPath) -> AnyPath:
     return folder if isinstance(folder, RemotePath) else folder.resolve()

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dataflow.core.errors import OutputError
-from dataflow.core.raw_json import JsonText
+from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import exact, row_object
 from dataflow.formats.base.json_values import dump_bytes, utf8_safe
 from dataflow.formats.base.reading import shown
-from dataflow.formats.base.writer_context import Source
-from dataflow.formats.base.writing import FileWriter, OutputFile
+from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.base.writing import AtomicFile, FileWriter
 from dataflow.formats.folder.pictures import PICTURE_ENDINGS
 from dataflow.formats.webdataset.reader import CAPTION, JSON_FIELD, KEY, Sample
 from dataflow.formats.webdataset.tar import Member, ending_for, new_member
@@ -35,7 +35,7 @@ class WebDatasetWriter(FileWriter):
         source: Not needed: each row brings its own members or fields.
     """
 
-    def __init__(self, file: OutputFile, source: Source) -> None:
+    def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file)
         self._size = 0
         self._last: str | None = None
@@ -142,7 +142,7 @@ def _new(row: Row, added: Mapping[str, Any]) -> Iterator[bytes]:
 
 def _object(row: Row, found: Any) -> dict[str, Any]:
     """The members of an object that may be its own text."""
-    if not isinstance(found, JsonText):
+    if not isinstance(found, RawJson):
         return {**found}
     return {**exact(Row(row.index, found.value, row.place, found.text.encode("utf-8")))}
 

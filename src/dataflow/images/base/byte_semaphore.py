@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 
-class MemoryGate:
+class ByteSemaphore:
     """A number of bytes that threads share; who comes first is served first.
 
     First come, first served keeps a large picture from waiting for ever behind small ones.

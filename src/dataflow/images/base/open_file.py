@@ -27,7 +27,7 @@ _WAIT, _WAITS = 0.2, 15  # seconds, and how often
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
 
-def open_source(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
+def open_file(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
     """The encoded picture of a path: its bytes where it is small, else its open file.
 
     Only regular files are opened: a FIFO would block, a device could do anything. That is checked

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from dataflow.core.errors import PictureError, PictureTooLargeError
-from dataflow.images.base.byte_semaphore import MemoryGate
+from dataflow.images.base.byte_semaphore import ByteSemaphore
 
 T = TypeVar("T")
 
@@ -48,10 +48,10 @@ class Clock:
         self._seen = time.monotonic(), ran
 
 
-class Job(Generic[T]):
+class PoolTask(Generic[T]):
     """One piece of work and its time, which does not pass while the job waits for memory."""
 
-    def __init__(self, work: Callable[[Job[T]], T], gate: MemoryGate, clock: Clock) -> None:
+    def __init__(self, work: Callable[[PoolTask[T]], T], gate: ByteSemaphore, clock: Clock) -> None:
         self._work = work
         self._gate = gate
         self._clock = clock
@@ -115,7 +115,7 @@ class Job(Generic[T]):
                 self._started = None
 
 
-class Pool:
+class TimeoutPool:
     """Daemon threads that run jobs, each within a time limit.
 
     Args:
@@ -124,25 +124,25 @@ class Pool:
         gate: The memory the jobs share.
     """
 
-    def __init__(self, threads: int, max_seconds: float, gate: MemoryGate) -> None:
+    def __init__(self, threads: int, max_seconds: float, gate: ByteSemaphore) -> None:
         self._max_seconds = max_seconds
         self._gate = gate
         self._clock = Clock()
         self._ticking: asyncio.TimerHandle | None = None
-        self._jobs: queue.SimpleQueue[Job[Any] | None] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[PoolTask[Any] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._wanted = threads
         self._alive = 0
-        self._abandoned: set[Job[Any]] = set()
+        self._abandoned: set[PoolTask[Any]] = set()
         self._closed = False
         for _ in range(threads):
             self._start_thread()
 
-    async def run(self, work: Callable[[Job[T]], T], name: str) -> T:
+    async def run(self, work: Callable[[PoolTask[T]], T], name: str) -> T:
         """Run `work` in a thread.
 
         Args:
-            work: Gets its `Job`, to reserve memory through.
+            work: Gets its `PoolTask`, to reserve memory through.
             name: The picture's name for messages.
 
         Raises:
@@ -152,7 +152,7 @@ class Pool:
         """
         if self._ticking is None:
             self._tick()
-        job = Job(work, self._gate, self._clock)
+        job = PoolTask(work, self._gate, self._clock)
         self._jobs.put(job)
         try:
             while not job.future.done():
@@ -186,7 +186,7 @@ class Pool:
         if hanging:
             raise PictureError(f"{name}: not read, {MAX_ABANDONED} pictures before it still hang")
 
-    def _abandon(self, job: Job[Any]) -> None:
+    def _abandon(self, job: PoolTask[Any]) -> None:
         with self._lock:
             if not job.finish():
                 return
@@ -209,7 +209,7 @@ class Pool:
         with self._lock:
             self._alive -= 1
 
-    def _came_back(self, job: Job[Any]) -> bool:
+    def _came_back(self, job: PoolTask[Any]) -> bool:
         """Whether this thread was replaced while it did `job` and should end."""
         with self._lock:
             if job not in self._abandoned:

@@ -15,11 +15,11 @@ from PIL import Image, UnidentifiedImageError
 
 from dataflow.core.errors import PictureError, PictureTooLargeError, RowError
 from dataflow.core.picture import Picture
-from dataflow.core.text import shown
+from dataflow.core.text import short_text
 from dataflow.images.base.limits import MIB, Limits
 from dataflow.images.decode import codecs, jpeg_passthrough, pixels
 from dataflow.images.decode.sniff import PICTURES, sniff
-from dataflow.images.decode.target_size import Size, enlarged, shrunk, spaced
+from dataflow.images.decode.target_size import Size, enlarged, padded, shrunk
 
 T = TypeVar("T")
 
@@ -218,7 +218,7 @@ def _is_plain(image: Image.Image) -> bool:
         and (image.mode == "L" or (image.mode == "RGB" and image.info.get("adobe_transform") != 0))
         and _orientation(image) == 1
         and pixels.is_plain(image.info.get("icc_profile"))
-        and image.size == spaced(image.size)
+        and image.size == padded(image.size)
     )
 
 
@@ -226,7 +226,7 @@ def _spaced(image: Image.Image) -> Image.Image:
     """`image` with the least size and the greatest ratio that models take."""
     if image.size != enlarged(image.size):
         image = image.resize(enlarged(image.size), Image.Resampling.BICUBIC)
-    size = spaced(image.size)
+    size = padded(image.size)
     if image.size == size:
         return image
     page = Image.new(image.mode, size, "white")
@@ -274,5 +274,5 @@ def _typed(error: Exception, head: bytes, name: str) -> PictureError:
     if isinstance(error, UnidentifiedImageError):
         what = f"a broken {kind}" if kind else "no picture of a known format"
         return PictureError(f"{name}: is {what}")
-    reason = shown(str(error) or type(error).__name__, 120)
+    reason = short_text(str(error) or type(error).__name__, 120)
     return PictureError(f"{name}: is a broken {kind or 'picture'} ({reason})")

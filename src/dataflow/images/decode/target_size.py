@@ -23,7 +23,7 @@ def sent_size(full: Size, max_side: int) -> Size:
         full: Width and height of the whole picture, upright.
         max_side: Pixels of the longer side that is sent; larger pictures are shrunk.
     """
-    return spaced(enlarged(shrunk(full, max_side)))
+    return padded(enlarged(shrunk(full, max_side)))
 
 
 def shrunk(size: Size, max_side: int) -> Size:
@@ -42,7 +42,7 @@ def enlarged(size: Size) -> Size:
     return max(1, round(size[0] * MIN_SIDE / longer)), max(1, round(size[1] * MIN_SIDE / longer))
 
 
-def spaced(size: Size) -> Size:
+def padded(size: Size) -> Size:
     """`size` with the white that brings it to the least side and the greatest ratio."""
     least = max(MIN_SIDE, math.ceil(max(size) / MAX_RATIO))
     return max(size[0], least), max(size[1], least)

@@ -10,7 +10,7 @@ from typing import BinaryIO, TypeVar
 from dataflow.core.errors import PictureError, PictureTooLargeError
 from dataflow.core.picture import ImageRef
 from dataflow.images.base.limits import Limits
-from dataflow.images.base.timeout_pool import Job, Pool
+from dataflow.images.base.timeout_pool import PoolTask, TimeoutPool
 from dataflow.images.fetch.disk_cache import DiskCache
 from dataflow.images.fetch.http import Fetcher
 from dataflow.remote.path import server_of
@@ -19,7 +19,7 @@ T = TypeVar("T")
 Body = bytes | BinaryIO
 
 
-class Links:
+class CachedFetcher:
     """Does work on what is behind URLs; lives in one event loop.
 
     Only what the work could use is kept: an error page that came as a picture, or a body cut short,
@@ -30,7 +30,7 @@ class Links:
         pool: Threads for the work and for the disk.
     """
 
-    def __init__(self, limits: Limits, pool: Pool) -> None:
+    def __init__(self, limits: Limits, pool: TimeoutPool) -> None:
         self._limits = limits
         self._pool = pool
         self._fetcher = Fetcher(limits)
@@ -45,7 +45,7 @@ class Links:
         if self._cache is not None:
             self._cache.close()
 
-    async def use(self, ref: ImageRef, work: Callable[[Body, Job[T]], T]) -> T:
+    async def use(self, ref: ImageRef, work: Callable[[Body, PoolTask[T]], T]) -> T:
         """Do `work`, in a thread, on what is behind the URL of `ref`.
 
         Raises:
@@ -81,7 +81,7 @@ class Links:
     async def _use_fetched(
         self,
         ref: ImageRef,
-        work: Callable[[Body, Job[T]], T],
+        work: Callable[[Body, PoolTask[T]], T],
         keep: Callable[[Body], None] | None = None,
     ) -> T:
         return await self._use(await self._fetcher.fetch(ref), ref, work, keep)
@@ -90,7 +90,7 @@ class Links:
         self,
         body: Body,
         ref: ImageRef,
-        work: Callable[[Body, Job[T]], T],
+        work: Callable[[Body, PoolTask[T]], T],
         keep: Callable[[Body], None] | None = None,
     ) -> T:
         try:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataflow.core.dataset import Holds, Kind, ListOf
+from dataflow.core.dataset import ColumnType, ListType, Scalar
 
-_KINDS: Mapping[str, Kind] = {
+_KINDS: Mapping[str, Scalar] = {
     "string": "text",
     "integer": "int",
     "number": "float",
@@ -19,7 +19,7 @@ _KINDS: Mapping[str, Kind] = {
 }
 
 
-def holds(schema: Any, root: Mapping[str, Any]) -> Holds:
+def holds(schema: Any, root: Mapping[str, Any]) -> ColumnType:
     """What a column of answers to `schema` holds; ``"json"`` where it says too little for a type.
 
     An object has a type where it may have no other properties than those it names, since a struct
@@ -47,7 +47,7 @@ def resolved(reference: str, root: Mapping[str, Any]) -> Any:
     return found
 
 
-def _holds(schema: Any, root: Mapping[str, Any], seen: tuple[str, ...]) -> Holds:
+def _holds(schema: Any, root: Mapping[str, Any], seen: tuple[str, ...]) -> ColumnType:
     """As `holds`; None where there is no type."""
     if not isinstance(schema, Mapping):
         return None
@@ -68,16 +68,18 @@ def _holds(schema: Any, root: Mapping[str, Any], seen: tuple[str, ...]) -> Holds
         return _object(schema, root, seen)
     if kinds[0] == "array":
         inner = None if "prefixItems" in schema else _holds(schema.get("items"), root, seen)
-        return None if inner is None else ListOf(inner)
+        return None if inner is None else ListType(inner)
     return _KINDS.get(kinds[0])
 
 
-def _one_of(choices: Sequence[Any], root: Mapping[str, Any], seen: tuple[str, ...]) -> Holds:
+def _one_of(choices: Sequence[Any], root: Mapping[str, Any], seen: tuple[str, ...]) -> ColumnType:
     found = [_holds(choice, root, seen) for choice in choices]
     return found[0] if found and all(one == found[0] for one in found) else None
 
 
-def _object(schema: Mapping[str, Any], root: Mapping[str, Any], seen: tuple[str, ...]) -> Holds:
+def _object(
+    schema: Mapping[str, Any], root: Mapping[str, Any], seen: tuple[str, ...]
+) -> ColumnType:
     named = schema.get("properties")
     if not named or schema.get("additionalProperties") is not False:
         return None
@@ -88,7 +90,7 @@ def _object(schema: Mapping[str, Any], root: Mapping[str, Any], seen: tuple[str,
     return known if len(known) == len(inner) else None
 
 
-def _of_values(values: Sequence[Any]) -> Holds:
+def _of_values(values: Sequence[Any]) -> ColumnType:
     kinds = {type(value) for value in values if value is not None}
-    names: Mapping[type, Kind] = {str: "text", bool: "bool", int: "int", float: "float"}
+    names: Mapping[type, Scalar] = {str: "text", bool: "bool", int: "int", float: "float"}
     return names.get(kinds.pop()) if len(kinds) == 1 else None

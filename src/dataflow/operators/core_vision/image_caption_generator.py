@@ -14,7 +14,7 @@ from dataflow.engine.quality.reject_policy import MAX_ASKS
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
 from dataflow.operators.core_vision.prompts import Prompt
-from dataflow.operators.core_vision.quality import judging_by, with_checks
+from dataflow.operators.core_vision.quality import quality_policy, with_checks
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.operators.core_vision.run import answer_rows
 from dataflow.operators.core_vision.structured import SchemaAs
@@ -33,7 +33,7 @@ class ImageCaptionGenerator(OperatorABC):
         limits: What a picture may cost, how large it is sent, whether URLs may be private, and
             where what they led to is kept (`image_cache`).
         checks: What is asked of captions besides that they are there, the surest first: each a
-            function of a text and its `Context` that returns a `Verdict` or None. Those of this
+            function of a text and its `CheckContext` that returns a `Verdict` or None. Those of this
             package are made by `checks_for`.
         on_reject: What becomes of a caption that a check turns down: ``"reask"`` asks again as
             helps, then flags the best answer, ``"reask-drop"`` and ``"reask-fail"`` drop
@@ -120,7 +120,7 @@ class ImageCaptionGenerator(OperatorABC):
             requests = RowRequests(
                 system_prompt=self.system_prompt, image_key=input_modal_key, prompts=prompts
             )
-            judging = judging_by(self.checks, self.on_reject, self.max_asks, prompts)
+            judging = quality_policy(self.checks, self.on_reject, self.max_asks, prompts)
             answer_rows(
                 storage,
                 self.llm_serving,

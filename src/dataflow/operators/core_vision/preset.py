@@ -30,7 +30,7 @@ from dataflow.operators.core_vision.toml_file import (
 )
 
 if TYPE_CHECKING:
-    from dataflow.checks.suite import Asked
+    from dataflow.checks.suite import CaptionRequirements
 
 _log = logging.getLogger("dataflow")
 
@@ -73,7 +73,7 @@ class Preset:
         question: Asked about every picture.
         system: Sent as the system message; none where it is empty.
         sampling: By the names of the OpenAI protocol.
-        checks: What the answers have to be: fields of `checks.suite.Asked`.
+        checks: What the answers have to be: fields of `checks.suite.CaptionRequirements`.
         steps: Names of `STEPS` that are wanted.
         examples: Worked examples.
         text: The whole file.
@@ -109,17 +109,22 @@ class Preset:
         Raises:
             UsageError: what is asked cannot be checked.
         """
-        from dataflow.checks.suite import Asked, checks_for  # compiles a thousand patterns
+        from dataflow.checks.suite import (  # compiles a thousand patterns
+            CaptionRequirements,
+            checks_for,
+        )
 
-        return tuple(checks_for(self.asked(over or {}, Asked(most_alike=None))).values())
+        return tuple(
+            checks_for(self.asked(over or {}, CaptionRequirements(most_alike=None))).values()
+        )
 
-    def asked(self, over: Mapping[str, Any], rest: Asked) -> Asked:
+    def asked(self, over: Mapping[str, Any], rest: CaptionRequirements) -> CaptionRequirements:
         """What answers have to be.
 
         Its language is not looked at where the package for that is not installed.
 
         Args:
-            over: Fields of `checks.suite.Asked` that win over its own; the command line's.
+            over: Fields of `checks.suite.CaptionRequirements` that win over its own; the command line's.
             rest: What holds where neither says anything.
 
         Raises:
@@ -228,7 +233,7 @@ def _texts(value: object) -> bool:
 
 
 def _rule(annotation: str) -> Rule:
-    """What a field of `Asked` may be in a file."""
+    """What a field of `CaptionRequirements` may be in a file."""
     if annotation.startswith(("tuple", "frozenset")):
         return "a list of texts", _texts
     return YES_NO if annotation == "bool" else ANY_TEXT if "str" in annotation else WHOLE
@@ -249,7 +254,11 @@ _STEPS: Mapping[str, Rule] = dict.fromkeys(STEPS, YES_NO)
 
 
 def _check_rules() -> Mapping[str, Rule]:
-    """What a preset may say of the checks: all that `Asked` knows but a schema."""
-    from dataflow.checks.suite import Asked
+    """What a preset may say of the checks: all that `CaptionRequirements` knows but a schema."""
+    from dataflow.checks.suite import CaptionRequirements
 
-    return {one.name: _rule(str(one.type)) for one in fields(Asked) if one.name != "schema"}
+    return {
+        one.name: _rule(str(one.type))
+        for one in fields(CaptionRequirements)
+        if one.name != "schema"
+    }

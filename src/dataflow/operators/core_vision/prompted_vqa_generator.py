@@ -13,7 +13,7 @@ from dataflow.core.storage import DataFlowStorage
 from dataflow.engine.quality.reject_policy import MAX_ASKS
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt
-from dataflow.operators.core_vision.quality import judging_by, with_checks
+from dataflow.operators.core_vision.quality import quality_policy, with_checks
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.operators.core_vision.run import answer_rows
 from dataflow.operators.core_vision.structured import SchemaAs
@@ -33,7 +33,7 @@ class PromptedVQAGenerator(OperatorABC):
         limits: What a picture may cost, how large it is sent, whether URLs may be private, and
             where what they led to is kept (`image_cache`).
         checks: What is asked of captions besides that they are there, the surest first: each a
-            function of a text and its `Context` that returns a `Verdict` or None. Those of this
+            function of a text and its `CheckContext` that returns a `Verdict` or None. Those of this
             package are made by `checks_for`.
         on_reject: What becomes of an answer that a check turns down: ``"reask"`` asks again as
             helps, then flags the best answer, ``"reask-drop"`` and ``"reask-fail"`` drop
@@ -78,7 +78,7 @@ class PromptedVQAGenerator(OperatorABC):
         self.preset = preset
         self.schema, self.spread, self.schema_as = schema, spread, schema_as
         self._prompt("answer")  # what is wrong is told now
-        judging_by(checks, on_reject, max_asks)
+        quality_policy(checks, on_reject, max_asks)
 
     def columns(self, output_answer_key: str) -> list[str]:
         """The columns that are added: `output_answer_key`, or the properties that are spread."""
@@ -141,7 +141,7 @@ class PromptedVQAGenerator(OperatorABC):
             overwrite=overwrite,
             meta=meta,
             limits=self.limits,
-            judging=judging_by(self.checks, self.on_reject, self.max_asks, prompts),
+            judging=quality_policy(self.checks, self.on_reject, self.max_asks, prompts),
         )
         return output_answer_key
 

@@ -10,11 +10,11 @@ from typing import Any, get_args
 
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import EngineServing, sampling_of
+from dataflow.core.serving import AsyncServing, sampling_of
 from dataflow.engine.columns import Column
 from dataflow.engine.quality.reject_policy import Refine
 from dataflow.operators.core_vision.preset import is_path, preset_of
-from dataflow.operators.core_vision.structured import SchemaAs, Structure, read_schema
+from dataflow.operators.core_vision.structured import SchemaAs, StructuredOutput, read_schema
 from dataflow.operators.core_vision.toml_file import (
     ANY_TEXT,
     FROM_1,
@@ -25,7 +25,7 @@ from dataflow.operators.core_vision.toml_file import (
     read_toml,
     refuse_wrong,
 )
-from dataflow.serving.adapter import ForeignServing
+from dataflow.serving.adapter import ServingAdapter
 from dataflow.serving.openai.request_body import merge_sampling
 
 
@@ -72,7 +72,7 @@ class Prompt:
     schema_as: SchemaAs = "format"
     checks: Sequence[Check] | None = field(default=None, repr=False, compare=False)
     refine: Sequence[Refine] | None = field(default=None, repr=False, compare=False)
-    structure: Structure | None = field(init=False, default=None, compare=False)
+    structure: StructuredOutput | None = field(init=False, default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.question is not None and self.template is not None:
@@ -86,7 +86,7 @@ class Prompt:
             if self.refine is None:
                 object.__setattr__(self, "refine", preset.refine)
         if self.schema is not None:
-            found = Structure(
+            found = StructuredOutput(
                 schema=read_schema(self.schema), spread=self.spread, schema_as=self.schema_as
             )
             object.__setattr__(self, "structure", found)
@@ -127,14 +127,14 @@ class Prompt:
         return {name: value for name, value in merged.items() if value is not None}
 
 
-def check_prompts(prompts: Sequence[Prompt], serving: EngineServing) -> None:
+def check_prompts(prompts: Sequence[Prompt], serving: AsyncServing) -> None:
     """Refuse what `serving` cannot do.
 
     Raises:
         UsageError: several captions of a row would be the same, or a sampling cannot be sent.
     """
     for prompt in prompts:
-        is_foreign = isinstance(serving, ForeignServing)
+        is_foreign = isinstance(serving, ServingAdapter)
         if is_foreign and prompt.sent_sampling.keys() == {"response_format"}:
             raise UsageError(
                 f"{prompt.name!r} has a schema, and {serving.model} cannot be told of it but in "

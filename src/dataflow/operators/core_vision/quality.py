@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from dataflow.checks.rules.empty import empty
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
-from dataflow.engine.quality.reject_policy import Rejects, rejects_named
+from dataflow.engine.quality.reject_policy import RejectPolicy, rejects_named
 from dataflow.operators.core_vision.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
+class QualityPolicy:
     """What is asked of answers, and what becomes of those that a check turns down.
 
     Attributes:
@@ -22,15 +22,15 @@ class Judging:
     """
 
     checks: Sequence[Check] = (empty,)
-    rejects: Rejects = field(default_factory=Rejects)
+    rejects: RejectPolicy = field(default_factory=RejectPolicy)
 
 
-def judging_by(
+def quality_policy(
     checks: Sequence[Check] | None,
     on_reject: str,
     max_asks: int,
     prompts: Sequence[Prompt] = (),
-) -> Judging:
+) -> QualityPolicy:
     """What an operator's arguments mean.
 
     Args:
@@ -47,8 +47,8 @@ def judging_by(
     # anybody's code cannot be told from what it was in the run before: it judges in every run
     rejects = rejects_named(on_reject, max_asks=max_asks, mark=None)
     if checks is None and all(prompt.checks is None for prompt in prompts):
-        return Judging()
-    return Judging((empty, *(checks or ())), rejects)
+        return QualityPolicy()
+    return QualityPolicy((empty, *(checks or ())), rejects)
 
 
 def with_checks(prompts: Sequence[Prompt], checks: Sequence[Check] | None) -> list[Prompt]:

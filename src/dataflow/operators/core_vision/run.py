@@ -14,20 +14,20 @@ from dataflow.core.errors import InputError, RowError
 from dataflow.core.raw_json import plain
 from dataflow.core.request import Request
 from dataflow.core.row import Row
-from dataflow.core.serving import EngineServing, LLMServingABC
+from dataflow.core.serving import AsyncServing, LLMServingABC
 from dataflow.core.storage import DataFlowStorage, StreamingStorage
 from dataflow.engine.columns import Column, added_columns, values_of
 from dataflow.engine.in_memory import entries_of
 from dataflow.engine.job import UNPRICED, Output, Plan
-from dataflow.engine.journal.records import Entry
-from dataflow.engine.pipeline.intake import refuse_columns, refuse_lacking
+from dataflow.engine.journal.records import ResultRecord
+from dataflow.engine.pipeline.intake import forbid_columns, require_pictures
 from dataflow.engine.runner import run
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompts import check_prompts, presets_of
-from dataflow.operators.core_vision.quality import Judging
+from dataflow.operators.core_vision.quality import QualityPolicy
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.remote.path import server_of
-from dataflow.serving.adapter import ForeignServing
+from dataflow.serving.adapter import ServingAdapter
 
 _log = logging.getLogger("dataflow")
 
@@ -40,7 +40,7 @@ def answer_rows(
     overwrite: bool = False,
     meta: bool = False,
     limits: Limits | None = None,
-    judging: Judging | None = None,
+    judging: QualityPolicy | None = None,
 ) -> None:
     """Answer the storage's current step into its next.
 
@@ -57,9 +57,9 @@ def answer_rows(
         UsageError: the prompts cannot be asked, or the rows have a column of such a name already.
         StopRunError: the run could not go on; what is done is kept, no output is written.
     """
-    engine = serving if isinstance(serving, EngineServing) else ForeignServing(serving)
+    engine = serving if isinstance(serving, AsyncServing) else ServingAdapter(serving)
     check_prompts(requests.prompts, engine)
-    judging, limits = judging or Judging(), limits or Limits()
+    judging, limits = judging or QualityPolicy(), limits or Limits()
     if isinstance(storage, StreamingStorage):
         _run_stream(
             storage, engine, requests,
@@ -78,13 +78,13 @@ def _columns(requests: RowRequests) -> list[Column]:
 
 def _run_stream(
     storage: StreamingStorage,
-    serving: EngineServing,
+    serving: AsyncServing,
     requests: RowRequests,
     *,
     overwrite: bool,
     meta: bool,
     limits: Limits,
-    judging: Judging,
+    judging: QualityPolicy,
 ) -> None:
     columns = _columns(requests)
     step = storage.open_step(
@@ -116,13 +116,13 @@ def _run_stream(
 
 def _run_lists(
     storage: DataFlowStorage,
-    serving: EngineServing,
+    serving: AsyncServing,
     requests: RowRequests,
     *,
     overwrite: bool,
     meta: bool,
     limits: Limits,
-    judging: Judging,
+    judging: QualityPolicy,
 ) -> None:
     columns = _columns(requests)
     names = list(added_columns(columns, has_meta=meta))
@@ -134,7 +134,7 @@ def _run_lists(
             "or a DataFrame is needed"
         )
     for index, fields in enumerate(rows if not overwrite else ()):
-        refuse_columns(names, fields, f"row {index}")
+        forbid_columns(names, fields, f"row {index}")
     asked = _asked(rows, replace(requests, folders=[os.curdir]))
     price = price_for(serving) if meta else UNPRICED
     found = entries_of(
@@ -162,7 +162,7 @@ def _run_lists(
         storage.write(kept.assign(**{name: [more[name] for more in added] for name in names}))
 
 
-def _warn(index: int, entries: Sequence[Entry]) -> None:
+def _warn(index: int, entries: Sequence[ResultRecord]) -> None:
     for entry in entries:
         if entry.error_kind is not None:
             what = "an answer that was turned down" if entry.is_flagged else "no answer"
@@ -174,7 +174,7 @@ def _asked(
 ) -> list[Sequence[Request | RowError]]:
     asked: list[Sequence[Request | RowError]] = []
     numbered = [Row(index, fields, f"row {index}") for index, fields in enumerate(rows)]
-    refuse_lacking(numbered, requests.needs())
+    require_pictures(numbered, requests.needs())
     for row in numbered:
         try:
             asked.append(requests(row))

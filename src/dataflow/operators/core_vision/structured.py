@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.rules.schema import fits, misfit
-from dataflow.core.check import Check, Context, Verdict
-from dataflow.core.dataset import Holds
+from dataflow.core.check import Check, CheckContext, Verdict
+from dataflow.core.dataset import ColumnType
 from dataflow.core.errors import UsageError
-from dataflow.core.raw_json import JsonText
+from dataflow.core.raw_json import RawJson
 from dataflow.core.request import Turn
 from dataflow.formats.base.json_rows import members
 from dataflow.operators.core_vision.column_types import holds, resolved
@@ -56,7 +56,7 @@ def read_schema(given: Any) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Structure:
+class StructuredOutput:
     """What answers are to be.
 
     Attributes:
@@ -121,31 +121,31 @@ class Structure:
 
 @dataclass(frozen=True, slots=True)
 class AnswerReading:
-    """The values of an answer; see `engine.columns.Reading`."""
+    """The values of an answer; see `engine.columns.ColumnReading`."""
 
-    holds: Mapping[str, Holds]
+    holds: Mapping[str, ColumnType]
     is_spread: bool
 
     def values(self, answer: str | None) -> Mapping[str, Any]:
         """What stands in each column; None where the answer has nothing for it, or is no JSON."""
-        found: dict[str, JsonText] = {}
+        found: dict[str, RawJson] = {}
         if answer is not None:
             try:
-                whole = JsonText.of(_bare(answer))
+                whole = RawJson.of(_bare(answer))
                 found = self._found(whole, whole.value)
             except (ValueError, RecursionError):
                 found = {}
         return {name: self._value(name, found.get(name)) for name in self.holds}
 
-    def _found(self, whole: JsonText, value: Any) -> dict[str, JsonText]:
+    def _found(self, whole: RawJson, value: Any) -> dict[str, RawJson]:
         if not self.is_spread:
             return dict.fromkeys(self.holds, whole)
         if not isinstance(value, dict):
             return {}
         text = whole.text
-        return {name: JsonText(text[start:end]) for name, start, end in members(text)}
+        return {name: RawJson(text[start:end]) for name, start, end in members(text)}
 
-    def _value(self, name: str, found: JsonText | None) -> Any:
+    def _value(self, name: str, found: RawJson | None) -> Any:
         if found is None or found.text == "null":
             return None
         # where it is known that a text comes, CSV has it without quotation marks
@@ -159,7 +159,7 @@ class _Fits:
     def __init__(self, schema: Mapping[str, Any]) -> None:
         self._fits = fits(schema)
 
-    def __call__(self, text: str, context: Context) -> Verdict | None:
+    def __call__(self, text: str, context: CheckContext) -> Verdict | None:
         bare = _bare(text)
         return self._fits(bare, context) or _beyond_64_bits(json.loads(bare))
 

@@ -14,7 +14,7 @@ from typing import Any
 from dataflow.core.errors import DataflowError, RowError, UsageError
 from dataflow.core.picture import ImageRef
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import EngineServing
+from dataflow.core.serving import AsyncServing
 from dataflow.images.reference import parse_reference
 from dataflow.serving.base.conversation import turns_of
 
@@ -23,7 +23,7 @@ _log = logging.getLogger("dataflow")
 DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
 
 
-class ListServing(EngineServing):
+class ListServing(AsyncServing):
     """An engine with the list methods.
 
     Attributes:

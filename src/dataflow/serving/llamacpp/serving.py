@@ -24,10 +24,10 @@ from dataflow.serving.llamacpp.model_files import (
     read_model_name,
 )
 from dataflow.serving.llamacpp.server import KEY_VARIABLE, SAYS, LlamaCppSettings
-from dataflow.serving.local.engine_process import EngineChild, Launch
+from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec
 from dataflow.serving.local.hf_hub import Progress, fetch
 from dataflow.serving.local.local_serving import LocalServing, weights_of
-from dataflow.serving.local.process_log import EngineOutput
+from dataflow.serving.local.process_log import ProcessLog
 
 DEFAULT_MODEL = "ggml-org/SmolVLM-500M-Instruct-GGUF"
 _LISTENING = re.compile(r'\{"listening": "(http://[^"]+)"\}')
@@ -117,7 +117,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         }
         self._key = secrets.token_urlsafe(32)
         self._lock = threading.Lock()
-        self._child = EngineChild(
+        self._child = EngineProcess(
             "llama.cpp",
             self.launcher(),
             find_reason=find_reason,
@@ -127,7 +127,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         )
 
     def settings(self) -> Mapping[str, Any]:
-        """Model, what pictures become, and sampling; see `core.serving.EngineServing`."""
+        """Model, what pictures become, and sampling; see `core.serving.AsyncServing`."""
         settings = {
             "engine": "llamacpp",
             "model": self.model,
@@ -141,7 +141,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             settings["files"] = [weights_of(file) for file in pair]
         return settings
 
-    def child(self) -> EngineChild:
+    def child(self) -> EngineProcess:
         """The engine's process."""
         return self._child
 
@@ -157,7 +157,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         """End the engine; a later use starts it again."""
         self._child.stop()
 
-    def launch(self) -> Launch:
+    def launch(self) -> LaunchSpec:
         """The command of one run of the engine; fetches the model if it is not here."""
         pair = self._pair()
         settings = LlamaCppSettings(
@@ -171,7 +171,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         )
         root = str(Path(dataflow.__file__).parents[1])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-        return Launch(
+        return LaunchSpec(
             command=[
                 sys.executable,
                 "-m",
@@ -215,7 +215,7 @@ def find_reason(lines: Sequence[str]) -> str | None:
     return own
 
 
-def _find_address(output: EngineOutput) -> str | None:
+def _find_address(output: ProcessLog) -> str | None:
     for line in output.lines():
         if found := _LISTENING.search(line):
             return found[1]

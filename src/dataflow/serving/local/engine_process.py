@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 
 from dataflow.core.errors import EngineFailedError
 from dataflow.serving.local import watchdog
-from dataflow.serving.local.process_log import EngineOutput
+from dataflow.serving.local.process_log import ProcessLog
 
 _log = logging.getLogger("dataflow")
 _LOOK_EVERY = 0.05  # seconds between two looks at a starting engine
@@ -26,7 +26,7 @@ _PORT_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Launch:
+class LaunchSpec:
     """How one engine process is started.
 
     Attributes:
@@ -37,11 +37,11 @@ class Launch:
     """
 
     command: Sequence[str]
-    ready: Callable[[EngineOutput], str | None]
+    ready: Callable[[ProcessLog], str | None]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
-class EngineChild:
+class EngineProcess:
     """One engine that is kept alive.
 
     Safe to use from several threads. The child ends with `stop()`, when this object is collected,
@@ -60,7 +60,7 @@ class EngineChild:
     def __init__(
         self,
         name: str,
-        launch: Callable[[], Launch],
+        launch: Callable[[], LaunchSpec],
         *,
         find_reason: Callable[[Sequence[str]], str | None],
         start_timeout: float = 600.0,
@@ -191,7 +191,7 @@ class EngineChild:
             f"{self.name} does not start ({process.how_it_ended()}): {reason}", reason=reason
         )
 
-    def _wait(self, process: _Process, launch: Launch, began: float) -> str | None:
+    def _wait(self, process: _Process, launch: LaunchSpec, began: float) -> str | None:
         """The engine's address once it answers; None if it ended before that."""
         said = began
         while process.running:
@@ -216,7 +216,7 @@ class EngineChild:
 class _Process:
     """One run of an engine under its guard."""
 
-    def __init__(self, guarding: Sequence[str], launch: Launch, patience: float) -> None:
+    def __init__(self, guarding: Sequence[str], launch: LaunchSpec, patience: float) -> None:
         self.ready_line = ""  # the last line when the engine began to answer
         self._patience = patience
         self._owner = os.getpid()
@@ -238,7 +238,7 @@ class _Process:
             raise
         finally:
             os.close(writing)
-        self.output = EngineOutput(reading)
+        self.output = ProcessLog(reading)
 
     @property
     def running(self) -> bool:

@@ -24,10 +24,10 @@ from dataflow.core.errors import (
 )
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import Asker
+from dataflow.core.serving import Client
 from dataflow.serving.base.list_serving import ListServing
-from dataflow.serving.local.engine_process import EngineChild, Launch
-from dataflow.serving.openai.client import Wire
+from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec
+from dataflow.serving.openai.client import ChatClient
 
 _DYING_SECONDS = 1.0  # how long after a lost connection its engine may still seem to run
 
@@ -44,7 +44,7 @@ class LocalServing(ListServing):
     """Seconds for one attempt at one request."""
 
     @abstractmethod
-    def child(self) -> EngineChild:
+    def child(self) -> EngineProcess:
         """The engine's process, made at the first call.
 
         Raises:
@@ -52,14 +52,14 @@ class LocalServing(ListServing):
         """
 
     @abstractmethod
-    def launch(self) -> Launch:
+    def launch(self) -> LaunchSpec:
         """The command of one run of the engine."""
 
-    def launcher(self) -> Callable[[], Launch]:
+    def launcher(self) -> Callable[[], LaunchSpec]:
         """`launch`, held so that the child does not keep its serving alive."""
         launch = weakref.WeakMethod(self.launch)
 
-        def call() -> Launch:
+        def call() -> LaunchSpec:
             alive = launch()
             if alive is None:
                 raise EngineFailedError("the serving is gone")
@@ -76,7 +76,7 @@ class LocalServing(ListServing):
         """The sampling sent with each request."""
 
     @contextlib.asynccontextmanager
-    async def connect(self) -> AsyncIterator[Asker]:
+    async def connect(self) -> AsyncIterator[Client]:
         """Open the engine for the running event loop; it is started if it is not up.
 
         Raises:
@@ -88,9 +88,9 @@ class LocalServing(ListServing):
             await asker.open()
             yield asker
 
-    def wire_to(self, address: str) -> Wire:
+    def wire_to(self, address: str) -> ChatClient:
         """A client of the engine at `address` (``http://127.0.0.1:PORT``)."""
-        return Wire(
+        return ChatClient(
             f"{address}/v1",
             model=self.model,
             api_key=self.key(),
@@ -111,14 +111,14 @@ class _Line:
     """The wire to one run of the engine."""
 
     address: str
-    wire: Wire
+    wire: ChatClient
 
 
 class _LocalAsker:
     """Asks the engine; when it died, brings it back once for all that are asking."""
 
     def __init__(
-        self, serving: LocalServing, child: EngineChild, stack: contextlib.AsyncExitStack
+        self, serving: LocalServing, child: EngineProcess, stack: contextlib.AsyncExitStack
     ) -> None:
         self._serving = serving
         self._child = child
@@ -135,7 +135,7 @@ class _LocalAsker:
             self._line = _Line(address, wire)
 
     async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
-        """Make one attempt; see `core.serving.Asker`.
+        """Make one attempt; see `core.serving.Client`.
 
         Raises:
             EngineDiedError: the engine died; by now it is back.
@@ -185,7 +185,7 @@ class _LocalAsker:
             task.exception()  # everyone who waited has it
 
 
-async def _started(child: EngineChild) -> str:
+async def _started(child: EngineProcess) -> str:
     """`child.ensure()` without blocking the loop; giving up waiting gives up the start.
 
     In a thread of its own that nobody joins: a model being fetched must not hold up the end of

@@ -14,7 +14,7 @@ _ENGINE = re.compile(r"engine (\d+)$")  # the guard's first line
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
-class EngineOutput:
+class ProcessLog:
     """The lines of a process's output, as they come.
 
     Args:

@@ -1,6 +1,6 @@
 """What a server complains of → the error that says who must act.
 
-One table, `_RULES`, read from above: the first rule that fits names the error. The words are those
+One table, `ERROR_RULES`, read from above: the first rule that fits names the error. The words are those
 of OpenAI, Azure, DashScope, OpenRouter, Gemini, Moonshot, vLLM and llama.cpp.
 """
 
@@ -34,7 +34,7 @@ class MaxTokensNameError(BadRequestError):
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ApiError:
     """A server's error, as it stands in the reply's body.
 
     Attributes:
@@ -55,7 +55,7 @@ class _Rule(NamedTuple):
     message: re.Pattern[str] | None
     cure: str = ""
 
-    def fits(self, status: int, complaint: Complaint) -> bool:
+    def fits(self, status: int, complaint: ApiError) -> bool:
         if self.statuses is not None and status not in self.statuses:
             return False
         if self.words is None and self.message is None:
@@ -64,7 +64,7 @@ class _Rule(NamedTuple):
             self.message and self.message.search(complaint.message[:4000])
         )
 
-    def fits_codes(self, complaint: Complaint) -> bool:
+    def fits_codes(self, complaint: ApiError) -> bool:
         """Whether the server's own codes say so, and not only its prose."""
         return bool(self.words and self.words.search(complaint.words))
 
@@ -85,7 +85,7 @@ def _rule(
     )
 
 
-_RULES = (
+ERROR_RULES = (
     _rule(
         RefusedError,
         words=r"content_policy|content_filter|responsibleaipolicy|data_?inspection_?failed"
@@ -182,7 +182,7 @@ _RULES = (
 def error_for(
     status: int,
     headers: Mapping[str, str],
-    complaint: Complaint,
+    complaint: ApiError,
     *,
     secrets: Sequence[str | None] = (),
     place: str = "",
@@ -203,7 +203,7 @@ def error_for(
             f"the server sends us on to {target} (HTTP {status}), and a picture and a key are not "
             "sent where nobody told us to: give the right URL"
         )
-    rule = next((rule for rule in _RULES if rule.fits(status, complaint)), None)
+    rule = next((rule for rule in ERROR_RULES if rule.fits(status, complaint)), None)
     error = rule.error if rule else OverloadedError if status >= 500 else BadRequestError
     path = f" {place}" if place and status in (404, 405) else ""
     cure = f" – {rule.cure}" if rule and rule.cure else ""
@@ -220,7 +220,7 @@ def error_for(
     return error(message)
 
 
-def read_complaint(body: Any) -> Complaint | None:
+def read_complaint(body: Any) -> ApiError | None:
     """The error that a JSON body holds, or None.
 
     Known shapes: ``{"error": {"message", "code", "type"}}``, ``{"error": "…"}``,
@@ -234,11 +234,11 @@ def read_complaint(body: Any) -> Complaint | None:
     if isinstance(error, list) and error:
         error = error[0]
     if isinstance(error, str):
-        return Complaint(_words(body), error, _status(body))
+        return ApiError(_words(body), error, _status(body))
     if isinstance(error, dict):
-        return Complaint(_words(error), _prose(error), _status(error))
+        return ApiError(_words(error), _prose(error), _status(error))
     if "choices" not in body and ("message" in body or "detail" in body):
-        return Complaint(_words(body), _prose(body), _status(body))
+        return ApiError(_words(body), _prose(body), _status(body))
     return None
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import orjson
 
-from dataflow.core.batch import Answer, BatchState
+from dataflow.core.batch import BatchResult, BatchState
 from dataflow.core.errors import DataflowError, GarbledReplyError, StopRunError, TryAgainError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
@@ -29,7 +29,7 @@ from dataflow.serving.openai.batch_format import (
     read_list,
     request_line,
 )
-from dataflow.serving.openai.client import LONGEST_BODY, Upload, Wire
+from dataflow.serving.openai.client import LONGEST_BODY, ChatClient, Upload
 
 FILE_SECONDS = 6 * 3600.0
 """For one file up or down; a wire that stands still is noticed much earlier."""
@@ -43,15 +43,15 @@ CLOCK_SECONDS = 3600.0
 _log = logging.getLogger("dataflow")
 
 
-class BatchDesk:
-    """The Batch API at the other end of `wire`; see `core.batch.BatchDesk`.
+class OpenAIBatchApi:
+    """The Batch API at the other end of `wire`; see `core.batch.OpenAIBatchApi`.
 
     Args:
         wire: An open wire.
         window: The time in which the server is to be done with a batch.
     """
 
-    def __init__(self, wire: Wire, window: str) -> None:
+    def __init__(self, wire: ChatClient, window: str) -> None:
         self._wire = wire
         self._window = window
         self.place = wire.address.base_url
@@ -115,7 +115,7 @@ class BatchDesk:
         except DataflowError as error:
             _log.warning("batch %s was not cancelled: %s", batch, error.message)
 
-    async def answers(self, file: str) -> AsyncIterator[Answer]:
+    async def answers(self, file: str) -> AsyncIterator[BatchResult]:
         """What came of each request in a file; unreadable lines are left out, with a warning."""
         unreadable = 0
         async for line in self._lines(file):
@@ -136,7 +136,7 @@ class BatchDesk:
     async def _lines(self, file: str) -> AsyncIterator[bytes]:
         rest, is_too_long = b"", False
         path = f"/files/{quote(file, safe='')}/content"
-        async for piece in self._wire.pieces(path, seconds=FILE_SECONDS):
+        async for piece in self._wire.stream_file(path, seconds=FILE_SECONDS):
             *whole, rest = (rest + piece).split(b"\n")
             for line in whole:
                 yield b"(the rest of too long a line)" if is_too_long else line
@@ -166,7 +166,7 @@ class BatchDesk:
                 yield item
 
     async def _call(self, method: str, path: str, body: bytes | None = None, **more: Any) -> bytes:
-        """As `Wire.call`, for what every server that takes batches has."""
+        """As `ChatClient.call`, for what every server that takes batches has."""
         answer = await self._wire.call(method, path, body, seconds=FILE_SECONDS, **more)
         if answer is None:
             raise StopRunError(

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from dataflow.core.batch import Answer, BatchState
+from dataflow.core.batch import BatchResult, BatchState
 from dataflow.core.errors import (
     DataflowError,
     GarbledReplyError,
@@ -22,7 +22,7 @@ from dataflow.core.errors import (
 )
 from dataflow.core.request import Reply
 from dataflow.core.text import scrub
-from dataflow.serving.openai.api_errors import Complaint, error_for, read_complaint
+from dataflow.serving.openai.api_errors import ApiError, error_for, read_complaint
 from dataflow.serving.openai.replies import error_inside, read_answer
 
 ENDPOINT = "/v1/chat/completions"
@@ -41,7 +41,7 @@ def request_line(custom_id: str, body: bytes) -> bytes:
     return b'%b,"body":%b}\n' % (head[:-1], body)
 
 
-def read_line(line: bytes, *, secrets: Sequence[str | None] = ()) -> Answer | None:
+def read_line(line: bytes, *, secrets: Sequence[str | None] = ()) -> BatchResult | None:
     """A line of an output or error file → the request's custom id and what came of it.
 
     Args:
@@ -121,7 +121,7 @@ def _why_failed(value: Mapping[str, Any], secrets: Sequence[str | None]) -> Data
     complaint = read_complaint(
         {"error": errors.get("data") if isinstance(errors, dict) else errors}
     )
-    complaint = complaint or Complaint("  ", "")
+    complaint = complaint or ApiError("  ", "")
     if _TOO_MUCH.search(complaint.words) or _TOO_MUCH.search(complaint.message):
         return RateLimitedError(scrub(complaint.message, secrets=secrets))
     return error_for(400, {}, complaint, secrets=secrets)

@@ -26,18 +26,18 @@ from dataflow.core.errors import (
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.serving.openai.api_errors import MaxTokensNameError
-from dataflow.serving.openai.endpoint import check_key, read_address
+from dataflow.serving.openai.endpoint import check_key, read_endpoint
 from dataflow.serving.openai.rate_limit_headers import read_allowance
 from dataflow.serving.openai.replies import read_answer
 from dataflow.serving.openai.request_body import build_body, merge_sampling
 from dataflow.serving.openai.streaming import StreamedReply
-from dataflow.serving.openai.transport_errors import fault_of, network_errors
+from dataflow.serving.openai.transport_errors import map_transport_error, network_errors
 
 if TYPE_CHECKING:
     import aiohttp
     from typing_extensions import Self
 
-    from dataflow.serving.openai.safe_connector import Repeats
+    from dataflow.serving.openai.safe_connector import ReplayDetector
 
 LONGEST_BODY = 16 * 2**20
 """Bytes; a reply that is longer is no caption."""
@@ -63,7 +63,7 @@ class Upload:
     fields: Mapping[str, str]
 
 
-class Wire:
+class ChatClient:
     """A client of one OpenAI-compatible API, open while it is entered as a context.
 
     Args:
@@ -91,7 +91,7 @@ class Wire:
         stream: bool = False,
         connections: int,
     ) -> None:
-        self.address = read_address(base_url)
+        self.address = read_endpoint(base_url)
         self.model = model
         self._key = check_key(api_key)
         self._sampling = merge_sampling(sampling)
@@ -100,13 +100,13 @@ class Wire:
         self._connections = connections
         self._new_name = False
         self._session: aiohttp.ClientSession | None = None
-        self._repeats: Repeats | None = None
+        self._repeats: ReplayDetector | None = None
         self._proxy: str | None = None
 
     async def __aenter__(self) -> Self:
         import aiohttp
 
-        from dataflow.serving.openai.safe_connector import QuietConnector, Repeats
+        from dataflow.serving.openai.safe_connector import CleanConnector, ReplayDetector
 
         headers = {
             "Accept-Encoding": "identity",
@@ -114,11 +114,11 @@ class Wire:
         }
         if self._key:
             headers["Authorization"] = f"Bearer {self._key}"
-        self._repeats = Repeats()
+        self._repeats = ReplayDetector()
         self._proxy = None if self.address.is_loopback else _proxy_for(self.address.chat_url)
         # trust_env stays off: it would also send what stands in ~/.netrc.
         self._session = aiohttp.ClientSession(
-            connector=QuietConnector(limit=self._connections, ttl_dns_cache=60),
+            connector=CleanConnector(limit=self._connections, ttl_dns_cache=60),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers=headers,
             trust_env=False,
@@ -141,7 +141,7 @@ class Wire:
             await session.close()
 
     async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
-        """Make one attempt at `request`; see `core.serving.Asker`.
+        """Make one attempt at `request`; see `core.serving.Client`.
 
         A server that knows ``max_tokens`` only as ``max_completion_tokens`` is asked again at
         once with that name, and with it from then on.
@@ -234,7 +234,7 @@ class Wire:
                 self._read(answer, whole)
             return whole
 
-    async def pieces(self, path: str, *, seconds: float) -> AsyncIterator[bytes]:
+    async def stream_file(self, path: str, *, seconds: float) -> AsyncIterator[bytes]:
         """A file of the API, piece by piece as it comes.
 
         Raises:
@@ -298,7 +298,7 @@ class Wire:
 
     def _fault(self, error: BaseException) -> DataflowError:
         host, secrets = self.address.host, (self._key,)
-        return fault_of(error, host=host, timeout=self._timeout, secrets=secrets)
+        return map_transport_error(error, host=host, timeout=self._timeout, secrets=secrets)
 
     def _read(self, answer: aiohttp.ClientResponse, body: bytes) -> Reply:
         return read_answer(
@@ -358,14 +358,14 @@ def _limits(seconds: float, *, still: float) -> aiohttp.ClientTimeout:
 
 
 async def _whole_body(answer: aiohttp.ClientResponse) -> bytes:
-    pieces = []
+    stream_file = []
     left = LONGEST_BODY
     async for piece in answer.content.iter_any():
         left -= len(piece)
         if left < 0:
             raise GarbledReplyError(f"the reply is longer than {LONGEST_BODY} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
+        stream_file.append(piece)
+    return b"".join(stream_file)
 
 
 async def _run_out(answer: aiohttp.ClientResponse) -> None:

@@ -24,7 +24,7 @@ _SECRET_NAME = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class Endpoint:
     """An OpenAI-compatible API.
 
     Attributes:
@@ -62,7 +62,7 @@ class Address:
         return self.chat_url.startswith("https:")
 
 
-def read_address(base_url: str) -> Address:
+def read_endpoint(base_url: str) -> Endpoint:
     """The address behind `base_url`.
 
     Args:
@@ -81,7 +81,7 @@ def read_address(base_url: str) -> Address:
 
     base = urlunsplit((url.scheme, url.netloc, path.rstrip("/"), "", ""))
     host = (url.hostname or "").lower()
-    return Address(join(_ENDPOINT), join("/models"), host, base, url.query)
+    return Endpoint(join(_ENDPOINT), join("/models"), host, base, url.query)
 
 
 def _split(base_url: str) -> SplitResult:

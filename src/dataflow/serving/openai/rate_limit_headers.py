@@ -14,7 +14,7 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from dataflow.core.request import Allowance
+from dataflow.core.request import RateLimitStatus
 
 LONGEST_WAIT = 3600.0
 """Seconds; a server that asks for more is asked again after this."""
@@ -67,7 +67,7 @@ _PARTS = re.compile(_PART)
 _PLAIN = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
 
 
-def read_allowance(headers: Mapping[str, str]) -> Allowance | None:
+def read_allowance(headers: Mapping[str, str]) -> RateLimitStatus | None:
     """What these headers say is left, or None where they say nothing that can be read.
 
     Args:
@@ -77,7 +77,7 @@ def read_allowance(headers: Mapping[str, str]) -> Allowance | None:
     tokens = _left(headers, "tokens")
     if requests is None and tokens is None:
         return None
-    return Allowance(*(requests or (None, 0.0)), *(tokens or (None, 0.0)))
+    return RateLimitStatus(*(requests or (None, 0.0)), *(tokens or (None, 0.0)))
 
 
 def _left(headers: Mapping[str, str], unit: str) -> tuple[float, float] | None:

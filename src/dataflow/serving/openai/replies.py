@@ -22,7 +22,7 @@ from dataflow.core.errors import (
 )
 from dataflow.core.request import Reply, Usage
 from dataflow.core.text import scrub
-from dataflow.serving.openai.api_errors import Complaint, error_for, read_complaint
+from dataflow.serving.openai.api_errors import ApiError, error_for, read_complaint
 
 _FILTERED = frozenset(
     {"content_filter", "safety", "prohibited_content", "blocklist", "spii", "image_safety"}
@@ -78,7 +78,7 @@ def read_answer(
     headers = {name.lower(): value for name, value in headers.items()}
     parsed = parse_json(body, headers)
     if not 200 <= status <= 299:
-        complaint = read_complaint(parsed) or Complaint("  ", _page_text(body))
+        complaint = read_complaint(parsed) or ApiError("  ", _page_text(body))
         raise error_for(status, headers, complaint, secrets=secrets, place=place)
     if parsed is None:
         said = scrub(_page_text(body), secrets=secrets, limit=120)

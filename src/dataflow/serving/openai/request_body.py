@@ -68,13 +68,13 @@ def build_body(
     rest: dict[str, Any] = {"model": model, **sampling}
     if stream:
         rest |= {"stream": True, "stream_options": {"include_usage": True}}
-    pieces = [orjson.dumps(rest)[:-1], b',"messages":[']
+    stream_file = [orjson.dumps(rest)[:-1], b',"messages":[']
     left = iter(pictures)
     for number, turn in enumerate(request.turns):
-        pieces += [b","] if number else []
-        pieces += _message(turn, left)
-    pieces.append(b"]}")
-    return b"".join(pieces)  # the one copy of the base64
+        stream_file += [b","] if number else []
+        stream_file += _message(turn, left)
+    stream_file.append(b"]}")
+    return b"".join(stream_file)  # the one copy of the base64
 
 
 def _message(turn: Turn, pictures: Iterator[Picture]) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _in_use: ContextVar[ResponseHandler | None] = ContextVar("dataflow_connection", default=None)
 
 
-class QuietConnector(aiohttp.TCPConnector):
+class CleanConnector(aiohttp.TCPConnector):
     """Hands out connections on which nothing has come since the last answer."""
 
     async def connect(
@@ -47,7 +47,7 @@ def drop_connection() -> None:
         protocol.close()
 
 
-class Repeats:
+class ReplayDetector:
     """Knows an answer that was sent twice by its name."""
 
     def __init__(self) -> None:

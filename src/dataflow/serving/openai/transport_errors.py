@@ -25,7 +25,7 @@ def network_errors() -> tuple[type[BaseException], ...]:
     return (aiohttp.ClientError, HttpProcessingError, asyncio.TimeoutError, TimeoutError, OSError)
 
 
-def fault_of(
+def map_transport_error(
     error: BaseException, *, host: str, timeout: float, secrets: Sequence[str | None] = ()
 ) -> DataflowError:
     """Our error for one of `network_errors()`.

@@ -13,9 +13,9 @@ from typing import Any
 
 from dataflow.core.errors import UnknownModelError, UnreachableError, UsageError
 from dataflow.serving.local import hf_hub
-from dataflow.serving.local.engine_process import EngineChild, Launch, free_port
+from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec, free_port
 from dataflow.serving.local.local_serving import LocalServing, weights_of
-from dataflow.serving.local.process_log import EngineOutput
+from dataflow.serving.local.process_log import ProcessLog
 from dataflow.serving.vllm import command
 
 _GPU_WORKERS, _CPU_WORKERS = 256, 32
@@ -141,7 +141,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         self._use(replace(self._options, **given))
 
     def settings(self) -> Mapping[str, Any]:
-        """Model and sampling; see `core.serving.EngineServing`."""
+        """Model and sampling; see `core.serving.AsyncServing`."""
         settings = {
             "engine": "vllm",
             "model": self.model,
@@ -168,7 +168,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         }
         return sampling if options.vllm_seed is None else {**sampling, "seed": options.vllm_seed}
 
-    def child(self) -> EngineChild:
+    def child(self) -> EngineProcess:
         """The server's process.
 
         Raises:
@@ -200,7 +200,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
             _CPU_WORKERS if command.on_cpu() else _GPU_WORKERS
         )
         self._key = secrets.token_urlsafe(32)
-        self._child = EngineChild(
+        self._child = EngineProcess(
             "vLLM",
             self.launcher(),
             find_reason=command.find_reason,
@@ -209,7 +209,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
             stop_signal="INT",
         )
 
-    def launch(self) -> Launch:
+    def launch(self) -> LaunchSpec:
         """The command of one run of the server, on a port of its own."""
         options, key, name, port = self._options, self._key, self.model, free_port()
         server = command.VllmServer(
@@ -223,11 +223,11 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         )
         offline = self._fetch_or_be_sure()
 
-        def ready(_: EngineOutput) -> str | None:
+        def ready(_: ProcessLog) -> str | None:
             is_up = command.answers(port, name, key)
             return f"http://127.0.0.1:{port}" if is_up else None
 
-        return Launch(
+        return LaunchSpec(
             command=server.command(port),
             environment=command.environment(key, options.hf_cache_dir, offline=offline),
             ready=ready,
