@@ -65,7 +65,7 @@ def pytest_terminal_summary(
 @pytest.fixture(scope="session")
 def s3_running() -> Iterator[Any]:
     """The one server of S3."""
-    from tests.remote.s3_server import S3Server
+    from tests.servers.s3_server import S3Server
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     with S3Server() as server:
@@ -84,7 +84,7 @@ def s3(s3_running: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture(scope="session")
 def gs_running() -> Iterator[Any]:
     """The one server of Google Cloud Storage."""
-    from tests.remote.gs_server import GsServer
+    from tests.servers.gs_server import GsServer
 
     for name in ("gcp_storage_emulator", "api.object", "api.bucket"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
@@ -104,7 +104,7 @@ def gs(gs_running: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 @pytest.fixture
 def web() -> Iterator[Any]:
     """A web server without files."""
-    from tests.remote.web_server import WebServer
+    from tests.servers.web_server import WebServer
 
     with WebServer({}) as server:
         yield server

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image
 
-from tests.hostile_faults import FAULTS, Exchange
+from tests.servers.hostile_faults import FAULTS, Exchange
 
 UNPAID = frozenset(
     name for name in FAULTS if name[0].isdigit() or name.startswith(("error", "policy", "too_long"))

@@ -12,7 +12,8 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.paths import ROOT
+
 COMMAND = str(Path(sys.executable).with_name("dataflow"))
 SCENES = 300
 

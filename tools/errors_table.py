@@ -5,7 +5,7 @@ What a person can do about each kind stands here; everything else comes from the
 
 from __future__ import annotations
 
-from tests.hostile_faults import FAULTS
+from tests.servers.hostile_faults import FAULTS
 from tests.serving.outcomes import OUTCOMES
 
 from dataflow.cli.shell.exit_codes import code_of_kind

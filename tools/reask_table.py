@@ -1,6 +1,6 @@
 """What asking again brings with a server that errs: `python -m tools.reask_table --rows 500`.
 
-Prints the table of docs/checks.md. The server's rates are made up (`tests/erring_server.py`); what
+Prints the table of docs/checks.md. The server's rates are made up (`tests/servers/erring_server.py`); what
 is measured is what the road makes of them.
 """
 
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
-from tests.erring_server import FAULTS, NARROWEST, SAMPLING, ErringServer
+from tests.servers.erring_server import FAULTS, NARROWEST, SAMPLING, ErringServer
 
 from dataflow.checks.suite import CaptionRequirements, checks_for
 from dataflow.engine.columns import Column

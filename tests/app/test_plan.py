@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow.app.plan import plan_of
-from dataflow.cli.options.caption import Choices
+from dataflow.cli.options.caption import CaptionOptions
 
 
 @pytest.fixture
@@ -14,7 +14,7 @@ def stamp(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def made(source, **choices):
-        plan = plan_of(Choices(source=source, model="demo", output="out/a.jsonl", **choices))
+        plan = plan_of(CaptionOptions(source=source, model="demo", output="out/a.jsonl", **choices))
         return None if plan.stamp is None else plan.stamp.text
 
     (tmp_path / "out").mkdir()

@@ -11,7 +11,7 @@ from dataflow.core.batch import BatchOptions
 from dataflow.engine.flow import retry_policy
 from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 from tests.faults.scene import Scene
-from tests.hostile_server import KEY, MODEL
+from tests.servers.hostile_server import KEY, MODEL
 
 
 @pytest.fixture

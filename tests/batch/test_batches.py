@@ -20,9 +20,9 @@ from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
-from tests.batch_server import CALL_FAULTS, BatchServer
 from tests.faults.scene import COMMAND, leaks
-from tests.hostile_server import MODEL
+from tests.servers.batch_server import CALL_FAULTS, BatchServer
+from tests.servers.hostile_server import MODEL
 from tests.serving.scenes import wait_until
 
 

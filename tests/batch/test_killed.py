@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.batch_server import CALL_FAULTS, FATES, BatchServer
 from tests.faults.scene import Scene, leaks
 from tests.faults.shows import size_of
+from tests.servers.batch_server import CALL_FAULTS, FATES, BatchServer
 
 FAULTS = {**dict.fromkeys(CALL_FAULTS, 0.15), "list_500": 0.05}
 

@@ -15,9 +15,9 @@ from dataflow.formats.registry import writer_for
 from dataflow.images.loader import Loader
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.request_builder import RowRequests
-from tests.batch_server import BatchServer
 from tests.faults.scene import Scene
-from tests.hostile_server import caption_of
+from tests.servers.batch_server import BatchServer
+from tests.servers.hostile_server import caption_of
 
 PROMPTS = [Prompt("short", question="Briefly?"), Prompt("long", question="At length?", n=2)]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from dataflow.engine.runner import run
-from tests.batch_server import BatchServer
 from tests.faults.scene import Scene
+from tests.servers.batch_server import BatchServer
 from tests.serving.scenes import CHECKPOINT, QUESTION, picture, truth
 
 pytestmark = [

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from tests.paths import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
 
 import checks_table
-from tests.serving.scenes import truth
 
 from dataflow.checks.suite import CaptionRequirements, checks_for
 from dataflow.core.check import CheckContext
+from tests.serving.scenes import truth
 
 EVERY = list(checks_table.texts())
 

@@ -8,13 +8,13 @@ import re
 import pyarrow.parquet
 import pytest
 from rich.console import Console
-from tests.hostile_server import MODEL, HostileServer
-from tests.tariff import Tariff
 
 from dataflow.billing.price import FREE, dollars
 from dataflow.cli.display.run import show_summary
 from dataflow.core.request import Usage
 from dataflow.engine.progress import Summary
+from tests.servers.hostile_server import MODEL, HostileServer
+from tests.tariff import Tariff
 
 PRICE = ("--price-in", 2.5, "--price-out", 10)
 

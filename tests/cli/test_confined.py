@@ -8,7 +8,8 @@ import threading
 from pathlib import Path
 
 import pytest
-from tests.hostile_server import KEY, MODEL, HostileServer, caption_of
+
+from tests.servers.hostile_server import KEY, MODEL, HostileServer, caption_of
 
 
 @pytest.fixture

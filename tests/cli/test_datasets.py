@@ -8,8 +8,9 @@ import signal
 import time
 
 import pytest
+
 from tests.formats.shards import jpeg, members_in, write_shards, write_tar
-from tests.hostile_server import MODEL, HostileServer, caption_of
+from tests.servers.hostile_server import MODEL, HostileServer, caption_of
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from tests.cli.conftest import Command
-from tests.erring_server import NARROWEST, ErringServer, caption
-from tests.hostile_server import MODEL, HostileServer, caption_of
+from tests.servers.erring_server import NARROWEST, ErringServer, caption
+from tests.servers.hostile_server import MODEL, HostileServer, caption_of
 
 REFUSAL = "I'm sorry, but I can't help with that."
 PICTURES = ("photos/00000.jpg", "photos/00001.jpg")

@@ -8,10 +8,11 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.formats.dataset_hub import TOKEN, DatasetHub
+
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg
-from tests.hostile_server import MODEL, HostileServer, caption_of
+from tests.servers.dataset_hub import TOKEN, DatasetHub
+from tests.servers.hostile_server import MODEL, HostileServer, caption_of
 
 FEATURES = {"image": {"_type": "Image"}, "label": {"names": ["a", "b"], "_type": "ClassLabel"}}
 

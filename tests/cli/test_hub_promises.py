@@ -10,12 +10,13 @@ import time
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from tests.cli.conftest import Command
-from tests.formats.dataset_hub import DatasetHub
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg
 from tests.formats.test_contract import ODD_TEXTS
-from tests.hostile_server import MODEL, HostileServer, caption_of
+from tests.servers.dataset_hub import DatasetHub
+from tests.servers.hostile_server import MODEL, HostileServer, caption_of
 
 HUBS = ["hf", "ms"]
 HUGE = 'x"\n' * 1_000_000

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+
 from tests.faults.shows import fill, small_disk
 from tests.faults.test_shows import needs_mount
-from tests.hostile_server import MODEL, HostileServer, caption_of
-from tests.picture_server import PictureServer, jpeg
+from tests.servers.hostile_server import MODEL, HostileServer, caption_of
+from tests.servers.picture_server import PictureServer, jpeg
 
 ROWS = 30
 

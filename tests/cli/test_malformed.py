@@ -8,7 +8,8 @@ import re
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.hostile_server import KEY, MODEL, HostileServer
+
+from tests.servers.hostile_server import KEY, MODEL, HostileServer
 
 PICTURE = "photos/00000.jpg"
 GOOD = json.dumps({"image": PICTURE})

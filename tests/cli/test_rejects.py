@@ -9,7 +9,8 @@ import time
 
 import pytest
 from PIL import Image
-from tests.erring_server import NARROWEST, ErringServer, caption
+
+from tests.servers.erring_server import NARROWEST, ErringServer, caption
 
 OPTIONS = ("--model", "erring", "--temperature", 0.2, "--seed", 7, "--max-tokens", 64)
 

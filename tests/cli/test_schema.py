@@ -8,7 +8,8 @@ import json
 import jsonschema
 import pyarrow.parquet
 import pytest
-from tests.hostile_server import MODEL, HostileServer
+
+from tests.servers.hostile_server import MODEL, HostileServer
 from tests.serving.scenes import drawer
 
 COLOURS, SHAPES = [*drawer.COLOURS], [*drawer.SHAPES]

@@ -15,8 +15,9 @@ from typing import ClassVar
 
 import pyarrow.parquet
 import pytest
-from tests.hostile_server import MODEL, HostileServer, caption_of
-from tests.metered_server import MeteredServer, tiles
+
+from tests.servers.hostile_server import MODEL, HostileServer, caption_of
+from tests.servers.metered_server import MeteredServer, tiles
 
 QUESTIONS = {"short": "Briefly?", "detailed": "In every detail?", "tags": "Ten tags?"}
 PROMPTS = "".join(f'[{name}]\nquestion = "{text}"\n' for name, text in QUESTIONS.items())

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
-from tests.batch_server import BatchServer
 from tests.docs.blocks import ROOT, blocks
-from tests.remote.s3_server import S3Server
+from tests.servers.batch_server import BatchServer
+from tests.servers.s3_server import S3Server
 
 DEMO_MODEL = ROOT / "src" / "dataflow" / "serving" / "demo_model"
 

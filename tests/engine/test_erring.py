@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+from tests.paths import ROOT
+
+sys.path.insert(0, str(ROOT / "tools"))
 
 import reask_table
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -12,8 +11,9 @@ from dataflow.core.errors import InputError
 from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage
+from tests.paths import ROOT
 
-SCENE = Path(__file__).resolve().parents[2] / "examples" / "scenes" / "001.png"
+SCENE = ROOT / "examples" / "scenes" / "001.png"
 
 
 @pytest.fixture

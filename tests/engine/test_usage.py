@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from tests.hostile_server import HostileServer
 
 from dataflow.billing.price import FREE, Price, Rates
 from dataflow.core.errors import AskTimeoutError, GarbledReplyError, RateLimitedError, RefusedError
@@ -14,6 +13,7 @@ from dataflow.engine.journal.journal import Journal
 from dataflow.engine.runner import run
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
+from tests.servers.hostile_server import HostileServer
 
 PRICE = Price(Rates(Decimal(1), Decimal("0.5"), Decimal(2)), "given")
 ANSWER = Reply("a cat", "stop", Usage(1000, 100, cached_tokens=400))

@@ -21,7 +21,7 @@ from dataflow.engine.columns import Column
 from dataflow.engine.job import Output, Plan
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests
-from tests.hostile_server import KEY, MODEL, HostileServer, caption_of
+from tests.servers.hostile_server import KEY, MODEL, HostileServer, caption_of
 
 COMMAND = str(Path(sys.executable).with_name("dataflow"))
 QUESTION = "Question {}: what is in this picture?"

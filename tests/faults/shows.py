@@ -19,9 +19,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dataflow.engine.runner import run
-from tests.faults.child_engine import ChildServing
 from tests.faults.scene import Scene, leaks
-from tests.hostile_server import TRANSIENT, HostileServer, transient
+from tests.servers.child_engine import ChildServing
+from tests.servers.hostile_server import TRANSIENT, HostileServer, transient
 
 
 def size_of(name: str, usual: int) -> int:

@@ -16,7 +16,7 @@ from dataflow.engine.runner import run
 from dataflow.serving.fake import FakeServing
 from tests.faults.shows import fill, small_disk
 from tests.faults.test_shows import needs_mount
-from tests.hostile_server import HostileServer
+from tests.servers.hostile_server import HostileServer
 
 
 def folder_names(folder: Path) -> set[str]:

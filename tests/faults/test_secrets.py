@@ -12,10 +12,10 @@ import pytest
 from dataflow.core.errors import AskTimeoutError
 from tests.faults.scene import leaks
 from tests.faults.shows import size_of
-from tests.hostile_server import FAULTS, KEY, HostileServer
+from tests.paths import ROOT
+from tests.servers.hostile_server import FAULTS, KEY, HostileServer
 from tests.serving.outcomes import OUTCOMES
 
-ROOT = Path(__file__).parents[2]
 SLOW = {"gigantic", *(name for name, kind in OUTCOMES.items() if kind is AskTimeoutError)}
 QUICK = [name for name in FAULTS if name not in SLOW]
 

@@ -12,7 +12,7 @@ from dataflow.engine.flow import retry_policy
 from dataflow.engine.runner import run
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.faults.scene import leaks
-from tests.hostile_server import FAULTS, KEY, MODEL, HostileServer, RateLimit
+from tests.servers.hostile_server import FAULTS, KEY, MODEL, HostileServer, RateLimit
 from tests.serving.outcomes import OUTCOMES
 
 EVERY = 5

@@ -14,7 +14,7 @@ from dataflow.core.request import Reply
 from dataflow.serving.openai.replies import read_answer
 from dataflow.serving.openai.streaming import StreamedReply
 from tests.fuzz.mutate import mutated
-from tests.hostile_server import KEY
+from tests.servers.hostile_server import KEY
 
 _WHOLE = {
     "id": "1",

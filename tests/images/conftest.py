@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -14,8 +13,9 @@ from dataflow.core.errors import RowError
 from dataflow.core.picture import ImageRef
 from dataflow.images.base.limits import Limits
 from dataflow.images.loader import Loader
+from tests.paths import SHARED
 
-CORPUS = Path(__file__).parents[2].parent / "shared" / "images"
+CORPUS = SHARED / "images"
 
 
 @pytest.fixture(scope="session")

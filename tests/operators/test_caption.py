@@ -12,8 +12,6 @@ from pathlib import Path
 import pandas
 import pytest
 from PIL import Image
-from tests.memory_storage import Memory
-from tests.picture_server import PictureServer
 
 from dataflow.core import LLMServingABC
 from dataflow.core.errors import InputError, RefusedError, UsageError, WrongKeyError
@@ -23,6 +21,8 @@ from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage
+from tests.memory_storage import Memory
+from tests.servers.picture_server import PictureServer
 
 SYSTEM = "You are a image caption generator."
 QUESTION = "Please describe the image in detail."

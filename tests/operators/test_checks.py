@@ -8,13 +8,13 @@ import sqlite3
 import pandas as pd
 import pytest
 from PIL import Image
-from tests.memory_storage import Memory
 
 from dataflow.core.check import Verdict
 from dataflow.core.errors import UsageError
 from dataflow.operators.core_vision import ImageCaptionGenerator, Prompt, PromptedVQAGenerator
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage
+from tests.memory_storage import Memory
 
 
 def no_guessing(text, context):

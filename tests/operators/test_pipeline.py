@@ -16,8 +16,9 @@ from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGen
 from dataflow.serving.fake import FakeServing
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
 from dataflow.utils.storage import FileStorage
+from tests.paths import ROOT
 
-SCENES = Path(__file__).resolve().parents[2] / "examples" / "scenes"
+SCENES = ROOT / "examples" / "scenes"
 PICTURES = ["001.png", "002.png", "003.jpg", "004.png"]
 CACHES = ["json", "jsonl", "parquet", "csv", "arrow", "jsonl.zst"]
 

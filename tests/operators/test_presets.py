@@ -8,8 +8,6 @@ from dataclasses import replace
 
 import pytest
 from PIL import Image
-from tests.memory_storage import Memory
-from tests.serving.scenes import ROOT
 
 from dataflow.core.check import CheckContext, Verdict
 from dataflow.core.errors import UsageError
@@ -28,6 +26,8 @@ from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
 from dataflow.utils.storage import FileStorage
+from tests.memory_storage import Memory
+from tests.serving.scenes import ROOT
 
 WANTED = {"brief", "detailed", "dense", "tags", "alt-text", "product", "ocr"}
 CHINESE = {"brief-zh", "detailed-zh", "tags-zh"}

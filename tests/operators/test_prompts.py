@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
-from tests.memory_storage import Memory
 
 from dataflow.core import LLMServingABC
 from dataflow.core.errors import BadRowError, UsageError
@@ -23,6 +22,7 @@ from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage
+from tests.memory_storage import Memory
 
 # --- the file ----------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ import json
 import pyarrow.parquet
 import pytest
 from PIL import Image
-from tests.memory_storage import Memory
 
 from dataflow.core import LLMServingABC
 from dataflow.core.check import CheckContext
@@ -22,6 +21,7 @@ from dataflow.operators.core_vision import (
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage
+from tests.memory_storage import Memory
 
 SCHEMA = {
     "type": "object",

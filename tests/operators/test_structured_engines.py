@@ -13,7 +13,6 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from tests.serving.scenes import CHECKPOINT, drawer
 
 from dataflow.operators.core_vision import ImageCaptionGenerator
 from dataflow.serving.local_model_vlm_serving import (
@@ -21,6 +20,7 @@ from dataflow.serving.local_model_vlm_serving import (
     LocalModelVLMServing_vllm,
 )
 from dataflow.utils.storage import FileStorage
+from tests.serving.scenes import CHECKPOINT, drawer
 
 ITEM = {
     "type": "object",

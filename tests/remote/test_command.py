@@ -16,12 +16,12 @@ from dataflow.cli.main import _code_of
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.path import RemotePath
 from tests.cli.conftest import Command
-from tests.formats.dataset_hub import DatasetHub
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, members_in, write_shards
-from tests.hostile_server import MODEL, HostileServer, caption_of
-from tests.remote.s3_server import SECRET
-from tests.remote.web_server import WebServer
+from tests.servers.dataset_hub import DatasetHub
+from tests.servers.hostile_server import MODEL, HostileServer, caption_of
+from tests.servers.s3_server import SECRET
+from tests.servers.web_server import WebServer
 
 JOURNAL = "state/dataflow/s3/bucket"
 

@@ -14,9 +14,9 @@ from dataflow.remote.path import RemotePath
 from tests.cli.conftest import Command
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, write_shards
-from tests.hostile_server import HostileServer, caption_of
 from tests.remote.test_command import asked, captioned, check_shard, put_rows, until
-from tests.remote.web_server import WebServer
+from tests.servers.hostile_server import HostileServer, caption_of
+from tests.servers.web_server import WebServer
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from dataflow.images.reference import parse_reference
 from dataflow.remote import filesystem
 from dataflow.remote.path import server_of
 from tests.formats.shards import jpeg
-from tests.remote.web_server import WebServer
+from tests.servers.web_server import WebServer
 
 
 def load(value, folders=(), **limits):

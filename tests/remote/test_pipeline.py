@@ -9,7 +9,7 @@ from dataflow.operators.core_vision import ImageCaptionGenerator
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage
 from tests.formats.shards import jpeg
-from tests.remote.web_server import WebServer
+from tests.servers.web_server import WebServer
 
 LINES = b"".join(b'{"image": "images/%d.jpg", "n": %d}\n' % (n, n) for n in range(3))
 

@@ -17,7 +17,7 @@ from dataflow.formats.registry import open_reader, writer_for
 from dataflow.remote import errors, filesystem, stream
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, write_shards
-from tests.remote.web_server import WebServer
+from tests.servers.web_server import WebServer
 
 ROWS = [{"image": f"images/{n}.jpg", "n": n, "text": "ü" * (n % 7)} for n in range(500)]
 LINES = b"".join(json.dumps(row).encode() + b"\n" for row in ROWS)

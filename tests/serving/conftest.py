@@ -11,7 +11,7 @@ import pytest
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Turn
 from dataflow.core.serving import LLMServingABC
-from tests.hostile_server import HostileServer
+from tests.servers.hostile_server import HostileServer
 
 MakeServer = Callable[..., HostileServer]
 

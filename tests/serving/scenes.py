@@ -11,8 +11,8 @@ from pathlib import Path
 
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Turn
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 CHECKPOINT = ROOT / "demo" / "checkpoint"
 QUESTION = "Please describe the image in detail."
 

@@ -14,7 +14,7 @@ from dataflow.core import errors
 from dataflow.core.request import Reply
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai, MissingKeyError
 from dataflow.serving.fake import FakeServing
-from tests.hostile_server import KEY, caption_of
+from tests.servers.hostile_server import KEY, caption_of
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataflow.serving.adapter import ServingAdapter
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
 from dataflow.serving.load_balancer import LoadBalancedServing
-from tests.hostile_server import caption_of
+from tests.servers.hostile_server import caption_of
 from tests.serving.contract import ServingContract
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pyarrow.parquet
 import pytest
-from tests.hostile_server import KEY, MODEL, HostileServer, caption_of
+
+from tests.servers.hostile_server import KEY, MODEL, HostileServer, caption_of
 
 
 def rows_of(path: Path) -> list[dict]:

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from rich.cells import cell_len
+
 from tests.cli.conftest import Command
 
 SOUND = [

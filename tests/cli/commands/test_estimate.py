@@ -14,10 +14,12 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.hostile_server import MODEL, HostileServer
-from tests.metered_server import MeteredServer, patches_28, tiles
 
-PHOTOS = Path(__file__).parents[2].parent / "shared" / "images" / "photos"
+from tests.paths import SHARED
+from tests.servers.hostile_server import MODEL, HostileServer
+from tests.servers.metered_server import MeteredServer, patches_28, tiles
+
+PHOTOS = SHARED / "images" / "photos"
 PRICES = ["--price-in", "2.5", "--price-out", "10"]
 MODELS = {"gpt-4o": tiles, "Qwen/Qwen2.5-VL-7B-Instruct": patches_28}
 

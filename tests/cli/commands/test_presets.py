@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from tests.hostile_server import MODEL, HostileServer
 
 from dataflow.operators.core_vision import preset_names, preset_of
+from tests.servers.hostile_server import MODEL, HostileServer
 
 
 def test_the_list_and_the_file_go_to_stdout_as_they_are(dataflow):

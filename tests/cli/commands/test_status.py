@@ -8,7 +8,8 @@ import signal
 import time
 
 import pytest
-from tests.hostile_server import MODEL, HostileServer
+
+from tests.servers.hostile_server import MODEL, HostileServer
 from tests.tariff import Tariff
 
 PRICE = ("--price-in", 2.5, "--price-out", 10)

@@ -6,7 +6,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.hostile_server import KEY, MODEL, HostileServer, caption_of
+
+from tests.servers.hostile_server import KEY, MODEL, HostileServer, caption_of
 
 DATAFLOW = '"$0" "$@"'
 

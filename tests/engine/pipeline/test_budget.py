@@ -7,9 +7,6 @@ from decimal import Decimal
 
 import pytest
 from PIL import Image
-from tests.faults.scene import Scene
-from tests.hostile_server import HostileServer
-from tests.tariff import Tariff, patches, tiles
 
 from dataflow.billing.price import Price, Rates
 from dataflow.core.errors import LimitReachedError, UsageError
@@ -18,6 +15,9 @@ from dataflow.engine.job import SpendLimit
 from dataflow.engine.runner import run
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
+from tests.faults.scene import Scene
+from tests.servers.hostile_server import HostileServer
+from tests.tariff import Tariff, patches, tiles
 
 PRICE = Price(Rates(Decimal("2.5"), Decimal("2.5"), Decimal(10)), "given")
 LONGEST = 60

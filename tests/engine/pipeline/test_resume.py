@@ -8,7 +8,7 @@ import sqlite3
 import pytest
 
 from dataflow.core.errors import RefusedError, WrongKeyError
-from dataflow.engine.job import Stamp
+from dataflow.engine.job import PlanFingerprint
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.runner import run
 from dataflow.operators.core_vision.request_builder import RowRequests
@@ -117,7 +117,7 @@ def test_a_picture_that_another_may_come_before_is_not_recalled(dataset, width_o
     dataset.add(3)
     monkeypatch.chdir(dataset.folder)
     for expected in ([0, 1, 2], [0, 1, 2]):
-        plan = dataset.plan(FakeServing(width_of), stamp=Stamp("same", "first"))
+        plan = dataset.plan(FakeServing(width_of), stamp=PlanFingerprint("same", "first"))
         object.__setattr__(plan, "requests_of", RowRequests(folders=["first", "."]))
         plan, seen = looked_at(plan)
         run(plan)

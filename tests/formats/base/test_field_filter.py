@@ -8,15 +8,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
-from tests.formats.promises import promise
-from tests.formats.test_json import LAYOUTS, NASTY, OBJECTS, plain
-from tests.formats.test_parquet import rich_table
 
 from dataflow.core.errors import UsageError
 from dataflow.formats.base.column_probe import not_there
 from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.json_rows import without
 from dataflow.formats.registry import open_reader, writer_for
+from tests.formats.promises import promise
+from tests.formats.test_json import LAYOUTS, NASTY, OBJECTS, plain
+from tests.formats.test_parquet import rich_table
 
 ROWS = [{"id": f"00{n}", "image": f"{n}.jpg", "note": "ü,\n\t"} for n in range(3)]
 

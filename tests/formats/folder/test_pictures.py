@@ -6,10 +6,10 @@ import json
 import os
 
 import pytest
-from tests.formats.promises import promise
 
 from dataflow.core.errors import InputError
 from dataflow.formats.registry import open_reader, writer_for
+from tests.formats.promises import promise
 
 
 def touch(folder, *names):

@@ -6,14 +6,14 @@ import json
 import os
 
 import pytest
-from tests.formats.folder.test_pictures import touch
-from tests.formats.promises import promise
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.folder.sidecar import SidecarFiles, SidecarWriter
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
 from dataflow.formats.patterns.glob_filter import GlobFilter
 from dataflow.formats.registry import open_reader
+from tests.formats.folder.test_pictures import touch
+from tests.formats.promises import promise
 
 ODD = [
     "line\nbreak",

@@ -6,10 +6,10 @@ import itertools
 import json
 
 import pytest
-from tests.formats.promises import promise
 
 from dataflow.formats.many.split_output import part_name, parts_of
 from dataflow.formats.registry import open_reader, writer_for
+from tests.formats.promises import promise
 
 ROWS = [{"id": f"{n:03}", "text": f"ü {n}"} for n in range(25)]
 

@@ -9,11 +9,11 @@ import subprocess
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from tests.formats.folder.test_pictures import touch
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
 from dataflow.formats.registry import open_reader
+from tests.formats.folder.test_pictures import touch
 
 NAMES = ["a.jpg", "b.png", "2024/a.jpg", "2024/may/a.png", "raw/2024/c.jpg", "raw/[x].jpg", "é.jpg"]
 

@@ -7,13 +7,13 @@ import logging
 import time
 
 import pytest
-from tests.picture_server import PictureServer, jpeg
 
 from dataflow.core.errors import PictureError, PictureForbiddenError, RowError
 from dataflow.images.base.limits import Limits
 from dataflow.images.fetch import disk_cache
 from dataflow.images.loader import Loader
 from dataflow.images.reference import parse_reference
+from tests.servers.picture_server import PictureServer, jpeg
 
 
 @pytest.fixture

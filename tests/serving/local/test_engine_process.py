@@ -12,10 +12,10 @@ import sys
 import threading
 
 import pytest
-from tests.serving.scenes import is_there, offspring, wait_until
 
 from dataflow.core.errors import EngineFailedError
 from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec, free_port
+from tests.serving.scenes import is_there, offspring, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

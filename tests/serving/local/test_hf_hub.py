@@ -9,7 +9,8 @@ import sys
 import time
 
 import pytest
-from tests.serving.fake_hub import FakeHub
+
+from tests.servers.model_hub import FakeHub
 
 pytest.importorskip("huggingface_hub")
 

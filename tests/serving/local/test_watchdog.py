@@ -9,9 +9,9 @@ import sys
 import time
 
 import pytest
-from tests.serving.scenes import is_there, offspring, wait_until
 
 from dataflow.serving.local import watchdog
+from tests.serving.scenes import is_there, offspring, wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 

@@ -8,13 +8,13 @@ import pickle
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.hostile_server import KEY
 
 from dataflow.core import errors
 from dataflow.core.request import Reply, Usage
 from dataflow.core.text import scrub
 from dataflow.serving.openai.replies import read_answer, usage_of
 from dataflow.serving.openai.streaming import EventLines, StreamedReply
+from tests.servers.hostile_server import KEY
 
 SAID = [
     (400, {"error": {"message": "m", "code": "context_length_exceeded"}}, errors.TooLongError),

@@ -8,13 +8,13 @@ import traceback
 
 import aiohttp
 import pytest
-from tests.hostile_faults import FAULTS, KEY, Fault, caption_of
-from tests.serving.outcomes import OUTCOMES
 
 from dataflow.core import errors
 from dataflow.serving.openai.client import ChatClient
 from dataflow.serving.openai.replies import read_answer
 from dataflow.serving.openai.transport_errors import map_transport_error
+from tests.servers.hostile_faults import FAULTS, KEY, Fault, caption_of
+from tests.serving.outcomes import OUTCOMES
 
 RETRY_AFTER = {"429_seconds": 0.02, "429_ms": 0.02, "503": 0.02, "429_date": 2.0}
 

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from email.utils import formatdate
 from typing import Any, final
 
-from tests.hostile_faults import FAULTS, KEY, MODEL, TRANSIENT, Exchange, caption_of
 from tests.loop_thread import LoopThread
+from tests.servers.hostile_faults import FAULTS, KEY, MODEL, TRANSIENT, Exchange, caption_of
 from tests.tariff import UNPAID, Tariff
 
 __all__ = ["FAULTS", "KEY", "MODEL", "TRANSIENT", "HostileServer", "RateLimit", "caption_of"]

@@ -1,6 +1,6 @@
 """A local engine that can be killed: the hostile server, well-behaved, as a child process.
 
-    python -m tests.faults.child_engine LOG
+    python -m tests.servers.child_engine LOG
 
 One letter goes into LOG for each caption asked for, so that the questions of all its lives can be
 counted.
@@ -19,8 +19,8 @@ from typing import Any
 from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec
 from dataflow.serving.local.local_serving import LocalServing
 from dataflow.serving.local.process_log import ProcessLog
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 DELAY = 0.005
 
 
@@ -53,7 +53,7 @@ class ChildServing(LocalServing):
         return {}
 
     def launch(self) -> LaunchSpec:
-        command = [sys.executable, "-m", "tests.faults.child_engine", str(self._log)]
+        command = [sys.executable, "-m", "tests.servers.child_engine", str(self._log)]
         return LaunchSpec(command, _address, {"PYTHONPATH": str(ROOT)})
 
     def asked(self) -> int:
@@ -69,7 +69,7 @@ def _address(output: ProcessLog) -> str | None:
 
 
 def main(log: str) -> None:
-    from tests.hostile_server import HostileServer
+    from tests.servers.hostile_server import HostileServer
 
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
 

@@ -8,9 +8,9 @@ import signal
 import time
 
 import pytest
-from tests.hostile_server import MODEL, HostileServer, caption_of
 
 from dataflow.formats.many.split_output import parts_of
+from tests.servers.hostile_server import MODEL, HostileServer, caption_of
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The ways in which a server goes wrong, each by name; see `tests.hostile_server`.
+"""The ways in which a server goes wrong, each by name; see `tests.servers.hostile_server`.
 
 Every fault is a sentence about the server, for `docs/errors.md`, and the code that does it.
 """

@@ -23,8 +23,8 @@ from typing import Any, final
 
 from aiohttp import web
 
-from tests.hostile_faults import KEY, MODEL, caption_of
 from tests.loop_thread import LoopThread
+from tests.servers.hostile_faults import KEY, MODEL, caption_of
 
 __all__ = ["CALL_FAULTS", "FATES", "KEY", "MODEL", "BatchServer"]
 
