@@ -1,7 +1,7 @@
 """What asking again brings with a server that errs: `python -m tools.reask_table --rows 500`.
 
-Prints the table of docs/checks.md. The server's rates are made up (`tests/servers/erring_server.py`); what
-is measured is what the road makes of them.
+Prints the table of docs/checks.md. The server's rates are made up
+(`tests/servers/erring_server.py`); what is measured is what the road makes of them.
 """
 
 from __future__ import annotations

@@ -32,17 +32,17 @@ class Format:
         description: For people.
         reader: ``"module:class"`` of the reader, called with the file's path and
             ``skip_bad_rows``.
-        writer: ``"module:class"`` of the writer, called with an `AtomicFile` and a `WriterContext`; None
-            where only a folder is written.
+        writer: ``"module:class"`` of the writer, called with an `AtomicFile` and a
+            `WriterContext`; None where only a folder is written.
         is_text: Whether its files may also be compressed (`compression.COMPRESSIONS`).
         has_pictures: Whether the reader makes the picture column, and is called with its name,
             ``picture_key``, too.
         folder_writer: ``"module:class"`` of what writes a folder instead of a file, called with
-            where it may be written first, the folder's path and a `WriterContext`; None where there is
-            no such.
+            where it may be written first, the folder's path and a `WriterContext`; None where
+            there is no such.
         needs: ``"module:function"`` that tells which of the rows' columns must be written, called
-            with a `WriterContext`; the writer leaves fields out itself, for it needs the whole row. None
-            where no column is needed.
+            with a `WriterContext`; the writer leaves fields out itself, for it needs the whole
+            row. None where no column is needed.
         stays_at: The endings at which an output may have this format though they do not mean it,
             and at which a dataset known to be of this format keeps it; an empty one for a folder.
     """

@@ -205,7 +205,8 @@ def _url(url: str) -> ImageRef:
     word = url.partition(":")[0].lower()
     if word not in _FETCHED:
         raise PictureForbiddenError(
-            f"{shown_url(url)}: {short_text(word, 40)}: is not fetched; only {', '.join(_FETCHED)} are"
+            f"{shown_url(url)}: {short_text(word, 40)}: is not fetched; "
+            f"only {', '.join(_FETCHED)} are"
         )
     if word not in ("http", "https"):
         place = RemotePath(url)

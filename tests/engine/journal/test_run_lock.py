@@ -22,7 +22,8 @@ def test_the_second_is_told_who_holds_it_and_may_have_it_afterwards(tmp_path):
 
 def test_a_dead_process_holds_nothing(tmp_path):
     script = (
-        "import os, sys; from pathlib import Path; from dataflow.engine.journal.run_lock import RunLock\n"
+        "import os, sys; from pathlib import Path\n"
+        "from dataflow.engine.journal.run_lock import RunLock\n"
         "RunLock(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "lock")], check=False)

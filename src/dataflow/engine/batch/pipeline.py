@@ -1,8 +1,8 @@
 """The batch road: every job into a batch's file, and what comes back into the journal.
 
-A sibling of `road.LivePipeline` for servings that take many requests in one file and answer within hours.
-It goes over the dataset in rounds. In a round each row without an outcome is settled where its
-answer has come back, left alone where its batch is under way, and written into a new batch
+A sibling of `road.LivePipeline` for servings that take many requests in one file and answer within
+hours. It goes over the dataset in rounds. In a round each row without an outcome is settled where
+its answer has come back, left alone where its batch is under way, and written into a new batch
 otherwise. Then it waits for the batches, and begins the next round, until a round asks nothing.
 """
 

@@ -1,8 +1,9 @@
 """How many requests are in flight, and how fast they follow each other.
 
-`AdaptiveConcurrency` finds how many are worth having in flight, `RateLimiter` when the next one may be sent; this is
-where requests wait for both. A request that is out far longer than the others (a lost connection, a
-worker that hangs) is nothing that the server is working at: its place is given to another.
+`AdaptiveConcurrency` finds how many are worth having in flight, `RateLimiter` when the next one
+may be sent; this is where requests wait for both. A request that is out far longer than the others
+(a lost connection, a worker that hangs) is nothing that the server is working at: its place is
+given to another.
 """
 
 from __future__ import annotations

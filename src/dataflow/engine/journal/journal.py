@@ -184,8 +184,8 @@ class Journal:
         Args:
             keys: Of requests.
             retry_failed: Whether what failed for good, and what was flagged, is to be asked again.
-            mark: That of this run's checks (see `RejectPolicy`): what was judged under another one is
-                not known.
+            mark: That of this run's checks (see `RejectPolicy`): what was judged under another one
+                is not known.
         """
         return self._thread.submit(self._known, keys, retry_failed, mark).result()
 

@@ -1,9 +1,9 @@
 """The ceiling on what a run spends: no request starts that could pass it.
 
 Each request in flight holds a reserve, the most that it may cost: the bound of what it reads
-(`billing/prompt_bound.py`) and the longest answer it may get. Where the next one's does not fit beside
-what is spent and held, it waits until those in flight are back, which mostly cost less; where
-nothing is in flight and it still does not fit, the run ends.
+(`billing/prompt_bound.py`) and the longest answer it may get. Where the next one's does not fit
+beside what is spent and held, it waits until those in flight are back, which mostly cost less;
+where nothing is in flight and it still does not fit, the run ends.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The road: every job from the intake through loading, asking and checking into the journal.
 
-Bounded in every direction, so that memory does not grow with the dataset: `InFlightBound` bounds what lies
-between loading and outcome, and no stage runs ahead of it. Rows finish in any order; the journal
-keeps what came of each, and the output is assembled from it in the dataset's order.
+Bounded in every direction, so that memory does not grow with the dataset: `InFlightBound` bounds
+what lies between loading and outcome, and no stage runs ahead of it. Rows finish in any order; the
+journal keeps what came of each, and the output is assembled from it in the dataset's order.
 """
 
 from __future__ import annotations

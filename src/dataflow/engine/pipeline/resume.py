@@ -1,10 +1,10 @@
 """What a former run of the very same plan found, so that going on need not look at every row again.
 
-A plan stands while its stamp (`job.FileFingerprint`) is the same and each picture's file is as it was: then
-the journal knows which rows have their answers, by a stat of each picture and no look into the
-dataset. The rest of the dataset is only passed over. Nothing is believed in the end: `write_output`
-makes every key again before it writes a caption, and where one is not as planned, the run looks at
-every row after all.
+A plan stands while its stamp (`job.FileFingerprint`) is the same and each picture's file is as it
+was: then the journal knows which rows have their answers, by a stat of each picture and no look
+into the dataset. The rest of the dataset is only passed over. Nothing is believed in the end:
+`write_output` makes every key again before it writes a caption, and where one is not as planned,
+the run looks at every row after all.
 """
 
 from __future__ import annotations

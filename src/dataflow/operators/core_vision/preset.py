@@ -124,7 +124,8 @@ class Preset:
         Its language is not looked at where the package for that is not installed.
 
         Args:
-            over: Fields of `checks.suite.CaptionRequirements` that win over its own; the command line's.
+            over: Fields of `checks.suite.CaptionRequirements` that win over its own; the
+                command line's.
             rest: What holds where neither says anything.
 
         Raises:

@@ -33,8 +33,8 @@ class PromptedVQAGenerator(OperatorABC):
         limits: What a picture may cost, how large it is sent, whether URLs may be private, and
             where what they led to is kept (`image_cache`).
         checks: What is asked of captions besides that they are there, the surest first: each a
-            function of a text and its `CheckContext` that returns a `Verdict` or None. Those of this
-            package are made by `checks_for`.
+            function of a text and its `CheckContext` that returns a `Verdict` or None. Those of
+            this package are made by `checks_for`.
         on_reject: What becomes of an answer that a check turns down: ``"reask"`` asks again as
             helps, then flags the best answer, ``"reask-drop"`` and ``"reask-fail"`` drop
             the row or fail it then; ``"flag"``, ``"drop"`` and ``"fail"`` do that at once.

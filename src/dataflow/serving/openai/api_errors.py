@@ -1,7 +1,7 @@
 """What a server complains of → the error that says who must act.
 
-One table, `ERROR_RULES`, read from above: the first rule that fits names the error. The words are those
-of OpenAI, Azure, DashScope, OpenRouter, Gemini, Moonshot, vLLM and llama.cpp.
+One table, `ERROR_RULES`, read from above: the first rule that fits names the error. The words are
+those of OpenAI, Azure, DashScope, OpenRouter, Gemini, Moonshot, vLLM and llama.cpp.
 """
 
 from __future__ import annotations
