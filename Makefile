@@ -47,6 +47,7 @@ check: $(VENV)/.installed-dev ## style, types, the floors of the house, generate
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	$(VENV)/bin/python tools/check_house.py
 	$(VENV)/bin/python tools/make_docs.py --check
 
 docs: $(VENV)/.installed-dev ## write the generated parts of docs/ anew

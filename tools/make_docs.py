@@ -1,7 +1,7 @@
 """Write the generated parts of docs/, or say with ``--check`` which of them are stale.
 
 * ``docs/cli.md``: what ``dataflow --help`` and ``--help`` of each command print.
-* ``docs/architecture.md``: one line per file of ``src/dataflow``, the first of its docstring.
+* ``docs/architecture.md``: one line per package of ``src/dataflow``, the first of its docstring.
 * ``docs/errors.md``: the kinds of failure and what is done, from ``core/errors.py`` and
   ``engine/flow/retry_policy.py``, and what a server can do, from the hostile server of the tests.
 * ``docs/estimate.md``: the rules of picture tokens, from ``billing/token_rules.py``.
@@ -33,21 +33,6 @@ from dataflow.billing.token_rules import TOKEN_RULES  # noqa: E402
 
 PACKAGE = ROOT / "src" / "dataflow"
 DOCS = ROOT / "docs"
-FLOORS = (
-    "cli",
-    "operators",
-    "utils",
-    "serving",
-    "engine",
-    "images",
-    "formats",
-    "checks",
-    "billing",
-    "remote",
-    "core",
-)
-"""The rooms of the house from the top floor down."""
-
 COMMANDS = (
     ("dataflow", "--help"),
     ("dataflow", "caption", "--help"),
@@ -74,7 +59,7 @@ def main() -> int:
 def pages() -> Iterator[tuple[Path, str]]:
     """Each page with generated parts, and its whole text as it should be."""
     yield DOCS / "cli.md", cli_page()
-    yield DOCS / "architecture.md", filled(read(DOCS / "architecture.md"), "files", file_lines())
+    yield DOCS / "architecture.md", filled(read(DOCS / "architecture.md"), "tree", package_tree())
     mistakes = filled(read(DOCS / "errors.md"), "errors", errors_table.kind_table())
     yield DOCS / "errors.md", filled(mistakes, "faults", errors_table.fault_table())
     yield DOCS / "formats.md", filled(read(DOCS / "formats.md"), "promises", promise_table())
@@ -138,25 +123,21 @@ def help_of(command: tuple[str, ...]) -> str:
 
 def promise_table() -> str:
     """Format × promise: how many tests of the contract hold the one to the other."""
-    rooms = (ROOT / "tests" / room for room in ("formats", "remote", "cli"))
-    for path in sorted(path for room in rooms for path in room.glob("test_*.py")):
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
         if "@promise" in read(path):
-            importlib.import_module(f"tests.{path.parent.name}.{path.stem}")
+            importlib.import_module(".".join(path.relative_to(ROOT).with_suffix("").parts))
     return importlib.import_module("tests.formats.promises").table()
 
 
-def file_lines() -> str:
-    """One line per file of the package, room by room from the top floor down."""
-    rooms = [PACKAGE / name for name in FLOORS]
-    unnamed = {path.parent for path in PACKAGE.glob("*/__init__.py")} - set(rooms)
-    if unnamed:
-        raise SystemExit(f"rooms without a place in FLOORS: {sorted(p.name for p in unnamed)}")
-    parts = [f"- `__init__.py`: {first_line(PACKAGE / '__init__.py')}"]
-    for room in rooms:
-        files = sorted(room.rglob("*.py"), key=lambda p: (p.parent, p.name != "__init__.py", p))
-        lines = [f"- `{path.relative_to(room)}`: {first_line(path)}" for path in files]
-        parts.append(f"### {room.name}/\n\n" + "\n".join(lines))
-    return "\n\n".join(parts)
+def package_tree() -> str:
+    """The packages of the house, one line each: the first line of the docstring."""
+    lines = []
+    for path in sorted(PACKAGE.rglob("__init__.py")):
+        parts = path.parent.relative_to(PACKAGE).parts
+        if parts:
+            name = "  " * (len(parts) - 1) + parts[-1] + "/"
+            lines.append(f"{name:<20} {first_line(path)}")
+    return "```text\n" + "\n".join(lines) + "\n```"
 
 
 def first_line(path: Path) -> str:

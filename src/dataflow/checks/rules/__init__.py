@@ -1,1 +1,1 @@
-"""."""
+"""One rule a file: a caption in, a verdict out."""

@@ -1,1 +1,1 @@
-"""."""
+"""The options of each command, a group a file."""

@@ -1,1 +1,1 @@
-"""."""
+"""The terminal itself: console, streams, signals, exit codes, option groups."""

@@ -1,1 +1,1 @@
-"""."""
+"""Runs through a Batch API: requests in files, answers hours later."""

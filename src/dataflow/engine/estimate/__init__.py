@@ -1,1 +1,1 @@
-"""."""
+"""What a run would ask and cost, before it asks."""

@@ -1,1 +1,1 @@
-"""."""
+"""A run from rows to output: intake, loading, asking, resume, budget, writing."""

@@ -1,1 +1,1 @@
-"""."""
+"""Answers to outcomes: judged, asked again, rejected."""

@@ -1,1 +1,1 @@
-"""."""
+"""A folder of pictures as a dataset, and captions as sidecars beside them."""

@@ -1,1 +1,1 @@
-"""."""
+"""Datasets of the Hugging Face hub and of ModelScope."""

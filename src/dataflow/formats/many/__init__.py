@@ -1,1 +1,1 @@
-"""."""
+"""Several files as one dataset, one dataset as several files."""

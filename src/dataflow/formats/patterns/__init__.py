@@ -1,1 +1,1 @@
-"""."""
+"""Patterns of names: globs, braces, endings."""

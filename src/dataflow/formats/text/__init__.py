@@ -1,1 +1,1 @@
-"""."""
+"""Text formats: JSON, JSON Lines, CSV, TSV, LLaVA."""

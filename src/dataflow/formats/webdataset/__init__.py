@@ -1,1 +1,1 @@
-"""."""
+"""WebDataset: tar shards whose members make samples."""

@@ -1,1 +1,1 @@
-"""."""
+"""What all servings share: conversations, lists in and lists out."""

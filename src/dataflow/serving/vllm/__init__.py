@@ -1,1 +1,1 @@
-"""."""
+"""vLLM's own server as a child process."""
