@@ -1,7 +1,7 @@
-"""The rules of the house, each with its reason: ``python tools/check_house.py`` prints what breaks one.
+"""The rules of the house, each with its reason; ``python tools/check_house.py`` prints breaches.
 
-import-linter holds the floors and layers (``pyproject.toml``); ruff holds style. This file holds the
-rest: sizes, docstrings, names, wrapped packages, circles.
+import-linter holds the floors (``pyproject.toml``); ruff holds style. This file holds the rest:
+sizes, docstrings, names, wrapped packages, circles.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def size(path: Path, tree: ast.Module) -> Iterator[str]:
                 yield f"{node.name} has {lines} lines; a function has fewer than {FUNCTION_LINES}"
 
 
-def docstrings(path: Path, tree: ast.Module) -> Iterator[str]:
+def docstrings(_path: Path, tree: ast.Module) -> Iterator[str]:
     """Who reads a name for the first time should not have to read its code."""
     if not ast.get_docstring(tree):
         yield "the module has no docstring"
@@ -86,7 +86,7 @@ def docstrings(path: Path, tree: ast.Module) -> Iterator[str]:
 
 
 def wrapped(path: Path, tree: ast.Module) -> Iterator[str]:
-    """A package is imported where it is wrapped: exchanged in one place, paid for by who uses it."""
+    """A package is imported where it is wrapped, so that one place can exchange it."""
     where = path.relative_to(PACKAGE).as_posix()
     for node in ast.walk(tree):
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -94,7 +94,8 @@ def wrapped(path: Path, tree: ast.Module) -> Iterator[str]:
             names.append(node.module)
         for package in {name.partition(".")[0] for name in names} & WRAPPED_BY.keys():
             if not where.startswith(WRAPPED_BY[package]):
-                yield f"imports {package}, which {', '.join(WRAPPED_BY[package]) or 'no file'} wraps"
+                wrapper = ", ".join(WRAPPED_BY[package]) or "no file"
+                yield f"imports {package}, which {wrapper} wraps"
 
 
 RULES: tuple[Rule, ...] = (size, docstrings, wrapped)

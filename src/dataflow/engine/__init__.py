@@ -1,1 +1,1 @@
-"""The road of a row: order, concurrency, memory, retry, journal, resume."""
+"""A run from rows to captions: order, concurrency, memory, retry, journal, resume."""
