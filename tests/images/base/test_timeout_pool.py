@@ -208,8 +208,8 @@ def test_importing_the_loader_imports_neither_pillow_nor_aiohttp():
 
 STOPPED = """
 import asyncio, time
-from dataflow.images.base.byte_semaphore import MemoryGate
-from dataflow.images.base.timeout_pool import Pool
+from dataflow.images.base.byte_semaphore import ByteSemaphore
+from dataflow.images.base.timeout_pool import TimeoutPool
 
 def work(job):
     print("begun", flush=True)
@@ -218,7 +218,7 @@ def work(job):
     return "done"
 
 async def main():
-    pool = Pool(1, 5, MemoryGate(100))
+    pool = TimeoutPool(1, 5, ByteSemaphore(100))
     print(await pool.run(work, "x"), flush=True)
     pool.close()
 
