@@ -18,7 +18,7 @@ from dataflow.core.request import Usage
 from dataflow.engine.journal import schema, upgrade
 from dataflow.engine.journal.batch_tables import BatchTables
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import COLUMNS, ResultRecord
+from dataflow.engine.journal.records import RESULT_COLUMNS, ResultRecord
 from dataflow.engine.journal.schema import APPLICATION_ID
 from dataflow.engine.status import status_of
 
@@ -88,11 +88,12 @@ def test_what_was_put_survives_kill_9(tmp_path):
     script = (
         "import asyncio, os, sys\n"
         "from pathlib import Path\n"
-        "from dataflow.engine.journal.journal import Entry, Journal\n"
+        "from dataflow.engine.journal.journal import Journal\n"
+        "from dataflow.engine.journal.records import ResultRecord\n"
         "async def main():\n"
         "    journal = Journal(Path(sys.argv[1]))\n"
         "    for n in range(50):\n"
-        "        await journal.put(Entry(n.to_bytes(16, 'big'), 'c', is_final=True))\n"
+        "        await journal.put(ResultRecord(n.to_bytes(16, 'big'), 'c', is_final=True))\n"
         "        print(n, flush=True)\n"
         "        if n == 30: os.kill(os.getpid(), 9)\n"
         "asyncio.run(main())\n"
@@ -317,7 +318,7 @@ def test_a_journal_without_judged_answers_loses_none(tmp_path, has_batches, vers
     db.execute("DROP TABLE answers")
     db.execute("ALTER TABLE replies RENAME TO today")
     db.execute(upgrade._FORMER_REPLIES)
-    told = COLUMNS.removesuffix(", asks, judged") + ", checksum, run, at"
+    told = RESULT_COLUMNS.removesuffix(", asks, judged") + ", checksum, run, at"
     db.execute(f"INSERT INTO replies ({told}) SELECT {told} FROM today")
     db.execute("DROP TABLE today")
     db.execute("DROP TABLE plan")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from dataflow.engine.journal.records import COLUMNS, AttemptRecord, checksum
+from dataflow.engine.journal.records import ATTEMPT_COLUMNS, AttemptRecord, attempt_checksum
 from dataflow.engine.journal.schema import LOOKUP_BATCH
 
-_MARKS = ", ".join("?" * len(COLUMNS.split(",")))
+_MARKS = ", ".join("?" * len(ATTEMPT_COLUMNS.split(",")))
 
 
 def has_answers(db: sqlite3.Connection) -> bool:
@@ -28,7 +28,7 @@ def keep_answers(
         now: In seconds since 1970.
     """
     db.executemany(
-        f"INSERT OR REPLACE INTO answers ({COLUMNS}, checksum, run, at) "  # noqa: S608
+        f"INSERT OR REPLACE INTO answers ({ATTEMPT_COLUMNS}, checksum, run, at) "  # noqa: S608
         f"VALUES ({_MARKS}, ?, ?, ?)",
         [(*one.values(), one.checksum(), run, now) for one in answers],
     )
@@ -43,10 +43,10 @@ def answers_to(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[Attemp
         part = keys[start : start + LOOKUP_BATCH]
         marks = ", ".join("?" * len(part))
         found = db.execute(
-            f"SELECT {COLUMNS}, checksum FROM answers WHERE key IN ({marks}) "  # noqa: S608
+            f"SELECT {ATTEMPT_COLUMNS}, checksum FROM answers WHERE key IN ({marks}) "  # noqa: S608
             "ORDER BY key, ask",
             part,
         )
         for *values, told in found:
-            if checksum(values) == told:
+            if attempt_checksum(values) == told:
                 yield AttemptRecord.of(values)

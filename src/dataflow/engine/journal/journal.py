@@ -29,11 +29,11 @@ from typing import TypeAlias
 
 from dataflow.engine.journal.attempt_table import answers_to, has_answers, keep_answers
 from dataflow.engine.journal.plan_state import PlanState, SeenPicture
-from dataflow.engine.journal.records import COLUMNS, AttemptRecord, ResultRecord, settled
+from dataflow.engine.journal.records import RESULT_COLUMNS, AttemptRecord, ResultRecord, settled
 from dataflow.engine.journal.schema import LOOKUP_BATCH, guarded, note_presets, open_database
 
 _log = logging.getLogger("dataflow")
-_MARKS = ", ".join("?" * len(COLUMNS.split(",")))
+_MARKS = ", ".join("?" * len(RESULT_COLUMNS.split(",")))
 Kept: TypeAlias = "ResultRecord | AttemptRecord"
 Former: TypeAlias = "tuple[ResultRecord | None, list[AttemptRecord]]"
 """A request's entry, where there is one to trust, and its answers in their order."""
@@ -121,7 +121,7 @@ class Journal:
         now = time.time()
         with self._guarded():
             self._db.executemany(
-                f"INSERT OR REPLACE INTO replies ({COLUMNS}, checksum, run, at) "  # noqa: S608
+                f"INSERT OR REPLACE INTO replies ({RESULT_COLUMNS}, checksum, run, at) "  # noqa: S608
                 f"VALUES ({_MARKS}, ?, ?, ?)",
                 [
                     (*entry.values(), entry.checksum(), self.run, now)
@@ -149,7 +149,7 @@ class Journal:
             former = self._trusted([one.key for one in kept if isinstance(one, ResultRecord)])
             old = [one for one in kept if isinstance(one, ResultRecord) and one.key in former]
             self._db.executemany(
-                f"UPDATE replies SET ({COLUMNS}, checksum) = ({_MARKS}, ?) WHERE key = ?",  # noqa: S608
+                f"UPDATE replies SET ({RESULT_COLUMNS}, checksum) = ({_MARKS}, ?) WHERE key = ?",  # noqa: S608
                 [(*e.values(), e.checksum(), e.key) for e in self._summed(old)],
             )
         self._write(
@@ -169,7 +169,7 @@ class Journal:
             part = keys[start : start + LOOKUP_BATCH]
             marks = ", ".join("?" * len(part))
             rows = self._db.execute(
-                f"SELECT {COLUMNS}, checksum, {told} FROM replies WHERE key IN ({marks})",  # noqa: S608
+                f"SELECT {RESULT_COLUMNS}, checksum, {told} FROM replies WHERE key IN ({marks})",  # noqa: S608
                 part,
             )
             for *values, checksum, found in rows:
@@ -353,7 +353,7 @@ class Journal:
         None stands where there is no entry to trust.
         """
         with self._guarded():
-            columns = COLUMNS.replace("key", "plan.key", 1)
+            columns = RESULT_COLUMNS.replace("key", "plan.key", 1)
             cursor = self._db.execute(
                 f"SELECT plan.row, place, replies.checksum, {columns} FROM plan "  # noqa: S608
                 "LEFT JOIN replies ON plan.key = replies.key ORDER BY plan.row, place"

@@ -73,7 +73,7 @@ class ResultRecord:
         return crc32(text.encode("utf-8", "surrogatepass"), crc32(self.key))
 
     def values(self) -> tuple[Any, ...]:
-        """As they stand in `COLUMNS`."""
+        """As they stand in `RESULT_COLUMNS`."""
         return (
             self.key, self.caption, self.error_kind, self.error, int(self.is_final),
             self.finish_reason, *self.usage.counts(), self.cost, self.attempts,
@@ -102,16 +102,16 @@ class ResultRecord:
 
 _COUNTS = len(fields(Usage))
 
-COLUMNS = (
+RESULT_COLUMNS = (
     "key, caption, error_kind, error, is_final, finish_reason, "
     "prompt_tokens, completion_tokens, cached_tokens, picture_tokens, reasoning_tokens, cost, "
     "attempts, seconds, model, asks, judged"
 )
-"""What the table holds of an `ResultRecord`, in this order."""
+"""What the table holds of a `ResultRecord`, in this order."""
 
 
 def settled(*, retry_failed: bool, mark: int | None) -> str:
-    """The condition in SQL, on `COLUMNS`, that a later run has nothing to do about an entry.
+    """The condition in SQL, on `RESULT_COLUMNS`, that a later run has nothing to do about an entry.
 
     Args:
         retry_failed: Whether that run asks again what was turned down.
@@ -165,7 +165,7 @@ class AttemptRecord:
         return bool(self.verdicts) or self.ask > 0 or self.caption != self.text
 
     def values(self) -> tuple[Any, ...]:
-        """As they stand in `COLUMNS`."""
+        """As they stand in `ATTEMPT_COLUMNS`."""
         first = self.verdicts[0] if self.verdicts else None
         return (
             self.key, self.ask, self.text, first and first.kind, first and first.reason,
@@ -176,7 +176,7 @@ class AttemptRecord:
 
     def checksum(self) -> int:
         """CRC-32 of all of them, so that damage on disk is seen."""
-        return checksum(self.values())
+        return attempt_checksum(self.values())
 
     @staticmethod
     def of(values: Sequence[Any]) -> AttemptRecord:
@@ -190,16 +190,14 @@ class AttemptRecord:
         )  # fmt: skip
 
 
-def checksum(values: Sequence[Any]) -> int:
-    """CRC-32 of what stands in `COLUMNS`."""
+def attempt_checksum(values: Sequence[Any]) -> int:
+    """CRC-32 of what stands in `ATTEMPT_COLUMNS`."""
     # SQLite gives 0 back as 0.0 where the column holds floats
     plain = (float(v) if isinstance(v, int) else v for v in values[1:])
     return crc32("|".join(map(repr, plain)).encode("utf-8", "surrogatepass"), crc32(values[0]))
 
 
-_COUNTS = len(fields(Usage))
-
-COLUMNS = (
+ATTEMPT_COLUMNS = (
     "key, ask, text, kind, reason, changed, finish_reason, "
     "prompt_tokens, completion_tokens, cached_tokens, picture_tokens, reasoning_tokens, cost, "
     "attempts, seconds, model"

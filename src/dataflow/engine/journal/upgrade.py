@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from zlib import crc32
 
 from dataflow.core.request import Usage
-from dataflow.engine.journal.records import COLUMNS, ResultRecord
+from dataflow.engine.journal.records import RESULT_COLUMNS, ResultRecord
 
 Tables: TypeAlias = "list[tuple[str, str]]"
 """Each table's and index's name and the statement that made it, by name."""
@@ -38,7 +38,7 @@ CREATE TABLE replies (
 CREATE TABLE plan (row INTEGER PRIMARY KEY, key BLOB NOT NULL);
 CREATE TABLE runs (run INTEGER PRIMARY KEY, started REAL NOT NULL);
 """
-_MARKS = ", ".join("?" * (len(COLUMNS.split(",")) + 3))
+_MARKS = ", ".join("?" * (len(RESULT_COLUMNS.split(",")) + 3))
 _NO_CHECKSUM = -1
 """No entry has it: an answer that was damaged in the former layout stays so."""
 
@@ -94,7 +94,7 @@ def _extend(db: sqlite3.Connection, statements: Iterable[str]) -> None:
     for statement in statements:
         if not statement.startswith("CREATE TABLE runs "):
             db.execute(statement)
-    told = COLUMNS.removesuffix(", asks, judged")
+    told = RESULT_COLUMNS.removesuffix(", asks, judged")
     db.execute(
         f"INSERT INTO replies ({told}, asks, judged, checksum, run, at) "  # noqa: S608
         f"SELECT {told}, 0, 0, checksum, run, at FROM former_replies"
@@ -108,7 +108,7 @@ def _rebuild(db: sqlite3.Connection, statements: Iterable[str]) -> None:
     for statement in statements:
         db.execute(statement)
     db.executemany(
-        f"INSERT INTO replies ({COLUMNS}, checksum, run, at) VALUES ({_MARKS})",  # noqa: S608
+        f"INSERT INTO replies ({RESULT_COLUMNS}, checksum, run, at) VALUES ({_MARKS})",  # noqa: S608
         _rows(db),
     )
     db.execute("INSERT INTO runs (run, started) SELECT run, started FROM former_runs")
