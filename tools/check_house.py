@@ -29,7 +29,7 @@ WRAPPED_BY = {
     "genai_prices": ("billing/price_list.py",),
     "pydantic": (),
     "pandas": ("utils/frames.py",),
-    "pyarrow": ("formats/arrow/", "formats/base/compression.py"),
+    "pyarrow": ("formats/arrow/", "formats/base/compression.py", "formats/base/arrow_inference.py"),
     "ijson": (),
     "PIL": ("images/",),
     "pillow_heif": ("images/decode/codecs.py",),

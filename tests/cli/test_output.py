@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dataflow.formats.many.split_output import parts_of
+from dataflow.formats.base.split_output import parts_of
 from tests.servers.hostile_server import MODEL, HostileServer, caption_of
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.core.dataset import ListType
+from dataflow.core.column_types import ListType
 from dataflow.core.errors import UsageError
 from dataflow.engine.columns import Column, added_columns, values_of
 from dataflow.engine.journal.records import ResultRecord

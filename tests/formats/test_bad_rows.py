@@ -95,7 +95,7 @@ def test_each_pass_lists_anew(bad):
 def test_the_place_of_a_row_counts_the_skipped_ones_too(tmp_path):
     path = tmp_path / "in.json"
     path.write_text('[{"a": 0}, null, {"a": 1}]')
-    places = [row.place for row in open_reader(path, skip_bad_rows=True).rows()]
+    places = [row.source for row in open_reader(path, skip_bad_rows=True).rows()]
     assert [place.rpartition(", ")[2] for place in places] == ["row 0 (line 1)", "row 2 (line 1)"]
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dataflow.core.dataset import ListType
+from dataflow.core.column_types import ListType
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.caption_patch import CaptionPatchWriter, CaptionPosition, FaultyCaptions
@@ -118,5 +118,5 @@ def test_a_row_that_is_gone_is_told(data, tmp_path: Path):
     lost = Row(0, faulty.fields, faulty.place, type(faulty.raw)(gone[0], row))
     with pytest.raises(InputError, match="no row 9 any more"):
         writer.write(lost, {"c": "x"})
-    writer.abandon()
+    writer.discard()
     assert not path.exists()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.base.field_filter import FieldFilter
-from dataflow.formats.coco.seen_ids import SeenIds
+from dataflow.formats.base.seen_ids import SeenIds
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 
@@ -40,7 +40,7 @@ def captioned(path, output, captions, columns=("caption",), **options):
         for row in reader.rows():
             writer.write(row, dict.fromkeys(columns, captions[row.index]))
     except OutputError:
-        writer.abandon()
+        writer.discard()
         raise
     writer.close()
     return json.loads(output.read_bytes())
@@ -57,7 +57,7 @@ def test_a_json_file_that_is_an_object_with_images_is_coco(coco):
     first, second = open_reader(coco).rows()
     assert first.fields["image"] == first.fields["file_name"] == "a.jpg"
     assert list(first.fields) == ["id", "file_name", "height", "coco_url"]
-    assert second.place == f"{coco}, image 1"
+    assert second.source == f"{coco}, image 1"
 
 
 @promise("round trip", "coco")
@@ -191,7 +191,7 @@ def test_an_image_without_an_id_of_its_own_can_be_left_out(tmp_path):
     path.write_text('{"images": [{"id": 1}, {}, {"id": 3}, {"id": 1}]}')
     reader = open_reader(path, skip_bad_rows=True)
     assert [row.fields["id"] for row in reader.rows()] == [1, 3]
-    assert [bad.place for bad in reader.skipped.listed] == [f"{path}, image 1", f"{path}, image 3"]
+    assert [bad.source for bad in reader.skipped.listed] == [f"{path}, image 1", f"{path}, image 3"]
 
 
 def test_rows_from_elsewhere_make_images(tmp_path):

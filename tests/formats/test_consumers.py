@@ -39,7 +39,7 @@ def captioned(reader, output, **options):
     for row in reader.rows():
         writer.write(row, {"caption": f"é{row.index}"})
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
 
 
 @pytest.fixture

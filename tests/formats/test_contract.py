@@ -53,7 +53,7 @@ def test_rows_come_in_order_and_are_numbered_from_0(save, ending, opened):
 @promise("clear errors")
 def test_each_row_has_its_own_place_which_names_the_file(save, ending, opened):
     path = save(ending, ROWS)
-    places = [row.place for row in opened(path).rows()]
+    places = [row.source for row in opened(path).rows()]
     assert len(set(places)) == 3
     assert all(place.startswith(str(path)) for place in places)
 
@@ -243,7 +243,7 @@ def test_a_full_disk_is_an_output_error_that_names_the_file(
 
     with pytest.raises(OutputError, match=r"full.*No space left"):
         write_all()
-    writer.abandon()
+    writer.discard()
 
 
 @promise("clear errors")
@@ -259,8 +259,8 @@ def test_abandoning_raises_nothing_at_any_time(save, ending, tmp_path, opened, w
         writer = written_by(tmp_path / f"out.{ending.lstrip('.')}", reader, ["caption"])
         for row in list(reader.rows())[:count]:
             writer.write(row, {"caption": "x"})
-        writer.abandon()
-        writer.abandon()
+        writer.discard()
+        writer.discard()
 
 
 def test_a_closed_file_is_on_the_disk(save, ending, caption, monkeypatch):
@@ -301,7 +301,7 @@ def test_a_value_that_has_no_place_is_an_output_error_that_names_the_row(
 
     with pytest.raises(OutputError, match="row 0"):
         write()
-    writer.abandon()
+    writer.discard()
 
 
 @promise("round trip")

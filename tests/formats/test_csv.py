@@ -61,7 +61,7 @@ def test_line_breaks_in_quotes_are_text_and_places_stay_true(tmp_path):
     source.write_bytes(b'a,b\r\n"x\r\ny",1\r\n\r\nz,2\r\n')
     rows = list(open_reader(source).rows())
     assert [row.fields for row in rows] == [{"a": "x\r\ny", "b": "1"}, {"a": "z", "b": "2"}]
-    assert [row.place.rpartition(", ")[2] for row in rows] == ["line 2", "line 5"]
+    assert [row.source.rpartition(", ")[2] for row in rows] == ["line 2", "line 5"]
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_a_column_that_the_header_lacks_is_an_error_that_names_the_row(tmp_path)
     writer.write(Row(0, {"a": 1}, "row 0"), {"caption": "c"})
     with pytest.raises(OutputError, match="row 1: the column 'b' is not in the header"):
         writer.write(Row(1, {"a": 1, "b": 2}, "row 1"), {"caption": "c"})
-    writer.abandon()
+    writer.discard()
 
 
 def test_a_field_may_be_larger_than_the_csv_modules_own_limit(tmp_path):

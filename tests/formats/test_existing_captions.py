@@ -256,7 +256,7 @@ def test_an_output_in_parts_is_one_dataset(tmp_path: Path, ending: str):
     for number in range(5):
         writer.write(Row(number, {"n": str(number)}, ""), {"caption": f"Dog {number}."})
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
     assert texts(output) == [[f"Dog {number}."] for number in range(5)]
     reader = open_captions(str(output)).reader
     assert [row.index for row in reader.rows()] == [*range(5)]

@@ -11,8 +11,9 @@ import pytest
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.base.compression import COMPRESSIONS
-from dataflow.formats.detect import TABLE_ENDINGS, detect_format, is_among
-from dataflow.formats.many.split_output import parts_of
+from dataflow.formats.base.split_output import parts_of
+from dataflow.formats.detect import detect_format, is_among
+from dataflow.formats.patterns.endings import TABLE_ENDINGS
 from dataflow.formats.registry import FORMATS, open_reader, writer_for
 from tests.formats.conftest import without_key
 from tests.formats.promises import promise
@@ -25,7 +26,7 @@ def captioned(reader, output, **options):
     for row in reader.rows():
         writer.write(row, {"caption": f"c{row.index}"})
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
     return output
 
 
@@ -45,7 +46,7 @@ def test_files_that_fit_a_pattern_are_one_dataset_in_natural_order(save, opened,
     rows = list(reader.rows())
     assert [row.index for row in rows] == [*range(9)]
     assert [without_key(row.fields) for row in rows] == ROWS
-    assert [row.place.startswith(str(paths[n // 3])) for n, row in enumerate(rows)] == [True] * 9
+    assert [row.source.startswith(str(paths[n // 3])) for n, row in enumerate(rows)] == [True] * 9
     assert rows[3].place.replace(str(paths[1]), "") == rows[0].place.replace(str(paths[0]), "")
     assert reader.count() in (None, 9)
     assert reader.folder() == str(tmp_path)
@@ -127,7 +128,7 @@ def test_a_broken_line_is_named_with_its_own_file_or_left_out_and_listed(tmp_pat
     for _ in range(2):
         assert [row.fields["n"] for row in reader.rows()] == [1, 2, 3, 4]
         assert reader.skipped.count == 1
-        assert "a-2.jsonl, line 2" in reader.skipped.listed[0].place
+        assert "a-2.jsonl, line 2" in reader.skipped.listed[0].source
     first = list(itertools.islice(reader.rows(), 2))
     assert len(first) == 2
     assert reader.skipped.count == 0

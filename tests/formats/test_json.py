@@ -226,7 +226,7 @@ def test_blank_lines_are_skipped_and_counted_and_crlf_is_tolerated(tmp_path):
     path.write_bytes(b'\r\n{"a": 1}\r\n  \t\r\n\r\n{"a": 2}')
     rows = list(open_reader(path).rows())
     assert [(row.index, row.fields["a"]) for row in rows] == [(0, 1), (1, 2)]
-    assert [row.place.rpartition(", ")[2] for row in rows] == ["line 2", "line 5"]
+    assert [row.source.rpartition(", ")[2] for row in rows] == ["line 2", "line 5"]
     assert [row.raw for row in rows] == [b'{"a": 1}', b'{"a": 2}']
 
 
@@ -239,7 +239,7 @@ def test_a_line_ends_only_at_a_line_feed(tmp_path):
 def test_rows_of_an_array_know_their_lines(tmp_path):
     path = tmp_path / "in.json"
     path.write_text('[\n{"a": 1}, {"a":\n2},\n\n{"a": 3}]')
-    places = [row.place.rpartition(", ")[2] for row in open_reader(path).rows()]
+    places = [row.source.rpartition(", ")[2] for row in open_reader(path).rows()]
     assert places == ["row 0 (line 2)", "row 1 (line 2)", "row 2 (line 5)"]
 
 

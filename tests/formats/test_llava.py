@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from dataflow.core.dataset import ListType
+from dataflow.core.column_types import ListType
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.base.field_filter import FieldFilter
@@ -22,7 +22,7 @@ def written(tmp_path, rows, captions, reader=None, **options):
         for row, caption in zip(rows, captions, strict=True):
             writer.write(row, {"caption": caption})
     except OutputError:
-        writer.abandon()
+        writer.discard()
         raise
     writer.close()
     return json.loads(path.read_bytes())

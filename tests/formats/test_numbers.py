@@ -23,7 +23,7 @@ def converted(source, output, **options):
             writer.write(row, {"caption": "c"})
         writer.close()
     except OutputError:
-        writer.abandon()
+        writer.discard()
         raise
     return [dict(row.fields) for row in open_reader(output).rows()]
 
@@ -102,7 +102,7 @@ def test_the_largest_numbers_that_have_a_type_are_exact(tmp_path, ending):
 )
 @pytest.mark.parametrize("chunk", [1, 512])
 def test_a_whole_number_that_would_be_rounded_is_refused(tmp_path, monkeypatch, numbers, chunk):
-    monkeypatch.setattr("dataflow.formats.arrow.inference.CHUNK_ROWS", chunk)
+    monkeypatch.setattr("dataflow.formats.base.arrow_inference.CHUNK_ROWS", chunk)
     path = save(tmp_path, ".jsonl", numbers)
     with pytest.raises(OutputError, match=r"line \d: the value of column 'v'"):
         converted(path, tmp_path / "out.parquet")

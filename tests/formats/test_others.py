@@ -17,7 +17,7 @@ from dataflow.engine.job import Output, Plan
 from dataflow.engine.paths import escaped_name
 from dataflow.engine.runner import run
 from dataflow.formats.base.field_filter import FieldFilter
-from dataflow.formats.many.split_output import parts_of
+from dataflow.formats.base.split_output import parts_of
 from dataflow.formats.registry import open_reader, output_format, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.remote.path import RemotePath, to_path
@@ -71,7 +71,7 @@ class Scene:
         for row in reader.rows():
             writer.write(row, added(row.index))
         writer.close()
-        writer.move_in(place)
+        writer.commit(place)
         return place
 
 
@@ -87,7 +87,7 @@ def test_rows_come_in_order_are_numbered_from_0_and_have_their_own_places(scene)
     reader = open_reader(scene.save(ROWS))
     rows = list(reader.rows())
     assert [row.index for row in rows] == [*range(25)]
-    assert len({row.place for row in rows}) == 25
+    assert len({row.source for row in rows}) == 25
     assert [dict(row.fields) for row in reader.rows()] == [dict(row.fields) for row in rows]
     assert reader.count() in (None, 25)
 

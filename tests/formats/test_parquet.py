@@ -293,7 +293,7 @@ def test_a_value_that_comes_too_late_to_fit_names_its_row(tmp_path, monkeypatch)
     writer.write(Row(2, {"a": 3}, "row 2"), {"caption": "c"})
     with pytest.raises(OutputError, match="row 3: the value of column 'a'"):
         writer.write(Row(3, {"a": "x"}, "row 3"), {"caption": "c"})
-    writer.abandon()
+    writer.discard()
 
 
 def test_a_column_that_comes_too_late_names_its_row(tmp_path, monkeypatch):
@@ -303,7 +303,7 @@ def test_a_column_that_comes_too_late_names_its_row(tmp_path, monkeypatch):
     writer.write(Row(0, {"a": 1}, "row 0"), {"caption": "c"})
     with pytest.raises(OutputError, match="row 1: no column 'b' was expected"):
         writer.write(Row(1, {"b": 1}, "row 1"), {"caption": "c"})
-    writer.abandon()
+    writer.discard()
 
 
 def test_csv_columns_become_strings_even_without_rows(tmp_path):
@@ -326,4 +326,4 @@ def test_a_caption_that_was_not_announced_is_an_error(tmp_path):
     writer = writer_for(path, None, ["caption"])(path)
     with pytest.raises(OutputError, match="'other' was not announced"):
         writer.write(Row(0, {"a": 1}, "row 0"), {"other": "c"})
-    writer.abandon()
+    writer.discard()

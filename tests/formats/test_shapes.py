@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 
-from dataflow.core.dataset import ListType
+from dataflow.core.column_types import ListType
 from dataflow.core.row import Row
 from dataflow.formats.registry import FORMATS, open_reader, writer_for
 

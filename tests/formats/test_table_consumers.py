@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from dataflow.formats.base.field_filter import FieldFilter
-from dataflow.formats.many.split_output import parts_of
+from dataflow.formats.base.split_output import parts_of
 from dataflow.formats.registry import open_reader, writer_for
 
 ROWS = [
@@ -53,7 +53,7 @@ def written(tmp_path):
         for row in reader.rows():
             writer.write(row, {"caption": f"caption {row.index}, é\n"})
         writer.close()
-        writer.move_in(output)
+        writer.commit(output)
         return output
 
     return write

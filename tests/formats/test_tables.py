@@ -21,7 +21,7 @@ def captioned(reader, output, **options):
     for row in reader.rows():
         writer.write(row, {"caption": f"c{row.index}"})
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
     return output
 
 
@@ -145,8 +145,8 @@ def test_abandoning_leaves_nothing(tmp_path):
     reader = open_reader(save(tmp_path / "in"))
     writer = writer_for(tmp_path / "out", reader, ["caption"], format_name="saved")(tmp_path / "p")
     writer.write(next(reader.rows()), {"caption": "x"})
-    writer.abandon()
-    writer.abandon()
+    writer.discard()
+    writer.discard()
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 

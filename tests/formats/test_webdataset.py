@@ -68,7 +68,7 @@ def test_a_sample_is_what_shares_a_name_up_to_the_first_dot(tmp_path):
         "npy": b"abc",
     }
     assert dict(second.fields) == {"__key__": "a.b/002", "caption": "two"}
-    assert second.place == f"{path}, sample a.b/002"
+    assert second.source == f"{path}, sample a.b/002"
 
 
 def test_a_field_of_the_json_is_a_column_too(tmp_path):
@@ -203,7 +203,7 @@ def test_a_key_with_a_dot_is_refused(tmp_path):
     writer = writer_for(tmp_path / "out.tar", None, [])(tmp_path / "out.tar")
     with pytest.raises(OutputError, match=r"row 0: .*'a\.b'"):
         writer.write(Row(0, {"__key__": "a.b"}, "row 0"), {})
-    writer.abandon()
+    writer.discard()
 
 
 @promise("fields", "webdataset shards")
@@ -277,7 +277,7 @@ def test_the_rest_of_a_damaged_shard_is_left_out_when_asked(tmp_path):
     keys = [row.fields["__key__"] for row in reader.rows()]
     assert keys == ["000000000", "000000001", "000020000", "000020001"]
     assert reader.skipped.count == 1
-    assert reader.skipped.listed[0].place.startswith(f"{damaged}, byte ")
+    assert reader.skipped.listed[0].source.startswith(f"{damaged}, byte ")
 
 
 @promise("constant memory", "webdataset shards")
@@ -333,7 +333,7 @@ def test_a_finished_shard_is_not_written_again(tmp_path):
     writer = writer_for(output, reader, ["caption"], format_name="webdataset")(output)
     for row in list(reader.rows())[:5]:
         writer.write(row, {"caption": f"c{row.index}"})
-    writer.abandon()  # in the middle of the third
+    writer.discard()  # in the middle of the third
     assert sorted(os.listdir(output)) == ["00000.tar", "00001.tar"]
     before = [(output / name).stat().st_ino for name in ("00000.tar", "00001.tar")]
     captioned(reader, output)
@@ -429,7 +429,7 @@ def test_two_rows_of_one_key_would_be_one_sample_and_are_refused(tmp_path):
     writer.write(Row(1, {"__key__": "b", "n": 2}, "row 1"), {"caption": "B."})
     with pytest.raises(OutputError, match=r"row 2: has the key b of the row before it.*--drop"):
         writer.write(Row(2, {"__key__": "b", "n": 3}, "row 2"), {"caption": "C."})
-    writer.abandon()
+    writer.discard()
 
 
 @pytest.mark.parametrize("name", ["a.jsonl", "a.csv", "a.json"])

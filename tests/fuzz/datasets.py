@@ -120,7 +120,7 @@ def _write_again(path: Path, output: Path, rows: int) -> None:
                 writer.write(row, {"new caption": f'caption {row.index}\n\u2028\x00,"'})
             writer.close()
         except BaseException:
-            writer.abandon()
+            writer.discard()
             raise
     except OutputError:
         return

@@ -39,7 +39,7 @@ def read(path: Path, data: bytes) -> None:
         dict(row.fields)
     writer = writer_for(path, reader, ["caption"])(path.with_name("out.parquet"))
     assert path.with_name("out.parquet").exists()
-    writer.abandon()
+    writer.discard()
 
 
 def test_a_parquet_whose_footer_counts_other_rows_than_there_are(tmp_path):

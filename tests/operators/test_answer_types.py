@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.core.dataset import ListType
+from dataflow.core.column_types import ListType
 from dataflow.operators.core_vision.column_types import holds
 
 

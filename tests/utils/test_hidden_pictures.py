@@ -51,7 +51,7 @@ def test_an_image_without_a_file_has_null_for_its_picture(tmp_path):
     for row in step.reader.rows():
         writer.write(row, {"caption": "a"})
     writer.close()
-    writer.move_in(step.output)
+    writer.commit(step.output)
     assert [json.loads(line) for line in step.output.read_text().splitlines()] == [
         {"id": 1, "file_name": "a.jpg", "image": str(tmp_path / "a.jpg"), "caption": "a"},
         {"id": 2, "image": None, "caption": "a"},

@@ -19,7 +19,8 @@ from dataflow.cli.options.caption import CaptionOptions
 from dataflow.cli.options.check import CheckOptions
 from dataflow.cli.shell.console import say
 from dataflow.core.check import Check
-from dataflow.core.dataset import ListType, Reader, Struct, Writer
+from dataflow.core.column_types import ListType, Struct
+from dataflow.core.dataset import Reader, Writer
 from dataflow.core.errors import RowError, UsageError
 from dataflow.core.request import Request
 from dataflow.core.row import Row

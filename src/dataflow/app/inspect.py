@@ -1,4 +1,4 @@
-"""The arguments of `dataflow check` → its report, shown."""
+"""The arguments of `dataflow check` → its report, path_text."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from dataflow.cli.options.check import CheckOptions
 from dataflow.cli.shell.console import console
 from dataflow.cli.shell.streams import need_stdout, put
 from dataflow.core.errors import InputError, OutputError, UsageError
-from dataflow.formats.base.reading import shown
+from dataflow.core.text import path_text
 from dataflow.formats.existing_captions import CaptionedDataset, open_captions
 from dataflow.operators.core_vision.preset import preset_of
 from dataflow.operators.core_vision.prompts import Prompt, read_prompts
@@ -98,7 +98,7 @@ def looked_at(
         )
         for name in data.columns
     }
-    quality = QualityReport(shown(choices.output), reports)
+    quality = QualityReport(path_text(choices.output), reports)
     has_near = any(report.near is not None for report in reports.values())
     looks = ChunkScanner(asked, with_near=has_near).all(
         captions_of(data, choices, quality), processes=choices.processes or os.cpu_count() or 1
@@ -131,7 +131,7 @@ def captions_of(
             for found in data.of(row, column):
                 yield Caption(
                     row.index,
-                    row.place,
+                    row.source,
                     found.text,
                     name,
                     column,

@@ -11,7 +11,8 @@ from dataflow.cli.options.caption import CaptionOptions
 from dataflow.cli.options.output import ExistingCaption
 from dataflow.cli.options.source import OnBadRow
 from dataflow.cli.shell.console import say
-from dataflow.core.dataset import FIRST_ROWS, Columns, Reader, Writer
+from dataflow.core.column_types import Columns
+from dataflow.core.dataset import FIRST_ROWS, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
 from dataflow.core.text import shown_url
 from dataflow.engine.columns import Column
@@ -20,12 +21,13 @@ from dataflow.formats.base.column_probe import not_there
 from dataflow.formats.base.compression import ending_of
 from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.json_values import cell
-from dataflow.formats.base.reading import told
-from dataflow.formats.detect import detect_format, is_among, is_shard
+from dataflow.formats.base.reading import as_input_errors
+from dataflow.formats.base.split_output import part_name, parts_of
+from dataflow.formats.detect import detect_format, is_among
 from dataflow.formats.folder.sidecar import FIELD, SidecarFiles, SidecarWriter
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
-from dataflow.formats.many.split_output import part_name, parts_of
 from dataflow.formats.output_formats import check_named, usual_ending
+from dataflow.formats.patterns.endings import is_shard
 from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
 from dataflow.formats.registry import is_folder, open_reader, output_format, writer_for
 from dataflow.remote.path import AnyPath, RemotePath, is_remote, is_url, to_path
@@ -83,11 +85,11 @@ def _stand_in(choices: CaptionOptions, place: RemotePath) -> Path:
         raise UsageError("--push-to-hub takes an output of this machine; choose another -o")
     if to_path(choices.source) == place:
         raise UsageError(f"{place} is the input itself; choose another output")
-    with told(place):
+    with as_input_errors(place):
         _check_apart(choices, place)
     is_ours = target.with_name(target.name + ".journal").exists()
     if not is_ours and not choices.fresh:
-        with told(place):
+        with as_input_errors(place):
             there = parts_of(place) if choices.rows_per_file else [place][: place.exists()]
         _refuse(there)
     return resolved_path(target)
@@ -303,7 +305,7 @@ def captions_of(
     for reader in readers:
         for row in reader.rows():
             found = row.fields.get(key)
-            picture = found if isinstance(found, str) else row.place
+            picture = found if isinstance(found, str) else row.source
             for name, n in names.items():
                 value = row.fields.get(name)
                 for one in value if isinstance(value, list) and n > 1 else [value]:

@@ -3,36 +3,12 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
-
-Scalar: TypeAlias = Literal["text", "int", "float", "bool", "json"]
-"""What a single value is; ``"json"`` may be any, and is its JSON text where types are fixed."""
-
-Struct: TypeAlias = "Mapping[str, Scalar | Struct | ListType]"
-"""The fields of a value that is an object: name → what stands there."""
-
-
-@dataclass(frozen=True, slots=True)
-class ListType:
-    """What a column of lists holds.
-
-    Attributes:
-        items: What the lists' items are; None for text.
-    """
-
-    items: Scalar | Struct | ListType | None = None
-
-
-ColumnType: TypeAlias = "Scalar | Struct | ListType | None"
-"""What a column holds: single values, objects of a shape, or lists; None for text."""
-
-Columns: TypeAlias = "Sequence[str] | Mapping[str, ColumnType]"
-"""The columns that are added to a dataset, and what they hold where it is not text."""
 
 FIRST_ROWS = 1000
 """Rows at the start among which a column must be found."""
@@ -46,11 +22,11 @@ class BadRow:
     """A row that cannot be read and was left out.
 
     Attributes:
-        place: Where it stands: ``"data.jsonl, line 12, column 3"``.
+        source: Where it stands: ``"data.jsonl, line 12, column 3"``.
         message: What is wrong with it.
     """
 
-    place: str
+    source: str
     message: str
 
 
@@ -70,7 +46,7 @@ class Skipped:
         """Note the row that `error` tells of."""
         self.count += 1
         if len(self.listed) < MAX_LISTED:
-            self.listed.append(BadRow(error.place, error.message))
+            self.listed.append(BadRow(error.source, error.message))
 
 
 class Reader(Protocol):
@@ -133,7 +109,7 @@ class Writer(Protocol):
         """Make what was written whole and durable. Never called after a failure."""
         ...
 
-    def move_in(self, target: Any) -> None:
+    def commit(self, target: Any) -> None:
         """Let what was written take its place, after `close`.
 
         Args:
@@ -144,6 +120,6 @@ class Writer(Protocol):
         """
         ...
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Remove what is not in its place yet; may be called at any time. Never raises."""
         ...

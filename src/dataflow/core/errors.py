@@ -281,11 +281,11 @@ class InputError(StopRunError):
 
     Args:
         message: As in `DataflowError`.
-        place: Where the message begins: ``"data.jsonl, line 12, column 3"``; or empty.
+        source: Where the message begins: ``"data.jsonl, line 12, column 3"``; or empty.
     """
 
     kind = "input"
-    place: str = ""
+    source: str = ""
 
 
 class OutputError(StopRunError):

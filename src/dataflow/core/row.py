@@ -1,4 +1,4 @@
-"""A row of a dataset, as the road sees it."""
+"""A row of a dataset."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ class Row:
     Attributes:
         index: Position in the dataset, from 0. Rows come and go in this order.
         fields: The row's values by column name, in the dataset's order, for reading only.
-        place: Where the row stands, for messages: ``"data.jsonl, line 12"``.
+        source: Where the row stands, for messages: ``"data.jsonl, line 12"``.
         raw: The row in the reader's own exact form, which only a writer of the same format looks
             at, so that untouched values keep their bytes; None where there is none.
     """
 
     index: int
     fields: Mapping[str, Any]
-    place: str
+    source: str
     raw: Any = None
 
     def lacks(self, name: str) -> str:
         """A message that it has no column `name`."""
         columns = ", ".join(map(repr, self.fields)) or "none"
-        return f"{self.place}: no column {name!r}; there is: {columns}"
+        return f"{self.source}: no column {name!r}; there is: {columns}"

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Columns, Reader, Writer
+from dataflow.core.column_types import Columns
+from dataflow.core.dataset import Reader, Writer
 
 
 class DataFlowStorage(ABC):

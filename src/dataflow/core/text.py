@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
 from collections.abc import Sequence
@@ -66,6 +67,11 @@ def short_text(text: str, limit: int = _LIMIT) -> str:
     text = _LONG_RUN.sub(lambda run: run[0][:16] + "…", text)
     text = _middle_out(text, limit)
     return _middle_out("".join(map(_printable, text)), limit)
+
+
+def path_text(path: str | os.PathLike[str]) -> str:
+    r"""`path` fit for messages and logs; bytes that are no UTF-8 are shown as ``\udcXX``."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def shown_url(url: str) -> str:

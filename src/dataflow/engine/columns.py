@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dataflow.core.dataset import ColumnType, ListType
+from dataflow.core.column_types import ColumnType, ListType
 from dataflow.core.errors import UsageError
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.meta import META_SHAPE, meta_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from dataflow.core.dataset import Struct
+from dataflow.core.column_types import Struct
 from dataflow.engine.journal.records import ResultRecord
 
 META_SHAPE: Struct = {

@@ -74,7 +74,7 @@ class FaultyCaptions:
             while at < len(self._spots):
                 row = next(rows)
                 while at < len(self._spots) and self._spots[at].row == row.index:
-                    yield Row(at, row.fields, row.place, Faulty(self._spots[at], row))
+                    yield Row(at, row.fields, row.source, Faulty(self._spots[at], row))
                     at += 1
         except StopIteration:
             raise InputError(
@@ -150,14 +150,14 @@ class CaptionPatchWriter:
         self._let_go()
         self._writer.close()
 
-    def move_in(self, target: Path) -> None:
+    def commit(self, target: Path) -> None:
         """See `core.dataset.Writer`."""
-        self._writer.move_in(target)
+        self._writer.commit(target)
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """See `core.dataset.Writer`."""
         self._let_go()
-        self._writer.abandon()
+        self._writer.discard()
 
     def _holds_json(self, column: str) -> bool:
         """Whether the captions of `column` are JSON values, and no texts of such."""

@@ -7,27 +7,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from dataflow.core.errors import InputError
-from dataflow.formats.base.compression import COMPRESSIONS, ending_of
-from dataflow.formats.base.reading import UTF8_MARK, open_text, shown, told, unreadable
-from dataflow.formats.folder.pictures import is_picture
-from dataflow.formats.patterns.brace_patterns import ERRORS, expanded_braces, is_several
+from dataflow.core.text import path_text
+from dataflow.formats.base.compression import ending_of
+from dataflow.formats.base.reading import UTF8_MARK, as_input_errors, open_text, unreadable
+from dataflow.formats.patterns.brace_patterns import expanded_braces, is_several
+from dataflow.formats.patterns.endings import (
+    COCO_ENDINGS,
+    is_parquet,
+    is_picture,
+    is_shard,
+    is_table,
+)
 from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
 from dataflow.remote.filesystem import names_in
 from dataflow.remote.path import AnyPath, RemotePath, to_path
-
-SHARD_ENDINGS = (".tar", ".tar.gz", ".tar.zst", ".tar.bz2", ".tar.xz")
-"""The endings of WebDataset's shards, in lower case."""
-
-COCO_ENDINGS = (".json", *(f".json{packed}" for packed in COMPRESSIONS))
-"""The endings that a COCO file may have, in lower case."""
-
-_TEXT_ENDINGS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv")
-
-TABLE_ENDINGS = (
-    *(text + packed for text in _TEXT_ENDINGS for packed in ("", *COMPRESSIONS)),
-    *(".parquet", ".arrow", ".ipc", ".arrows", ".feather"),
-)
-"""The endings of dataset files of which several may be one dataset, in lower case."""
 
 _HEAD = 1 << 18  # bytes in which COCO's images are mentioned; info and licenses stand before them
 _SAVED = ("state.json", "dataset_dict.json")  # of Hugging Face's save_to_disk
@@ -39,27 +32,27 @@ def detect_format(name: str | AnyPath) -> str | None:
     Raises:
         InputError: `name` is a folder that cannot be listed, or a store does not answer.
     """
-    place = to_path(name)
-    text = str(place)
-    if text.startswith(("hf:", "ms:")) and not isinstance(place, RemotePath):
+    path = to_path(name)
+    text = str(path)
+    if text.startswith(("hf:", "ms:")) and not isinstance(path, RemotePath):
         return text[:2]
-    with told(place):
-        if isinstance(place, RemotePath) and ending_of(place):
-            return _kind_of_file(place)
-        return _kind_of_folder(place) if is_folder_at(place) else _kind_of_file(place)
+    with as_input_errors(path):
+        if isinstance(path, RemotePath) and ending_of(path):
+            return _kind_of_file(path)
+        return _kind_of_folder(path) if is_folder_at(path) else _kind_of_file(path)
 
 
-def _kind_of_file(place: AnyPath) -> str | None:
-    if is_several(place):
-        return _kind_of_pattern(str(place))
-    return "coco" if ending_of(place) in COCO_ENDINGS and _is_coco(place) else None
+def _kind_of_file(path: AnyPath) -> str | None:
+    if is_several(path):
+        return _kind_of_pattern(str(path))
+    return "coco" if ending_of(path) in COCO_ENDINGS and _is_coco(path) else None
 
 
-def is_folder_at(place: AnyPath) -> bool:
-    """Whether there is a folder at `place`; a name that none can have is none."""
-    if isinstance(place, RemotePath):
-        return place.is_dir()
-    return os.path.isdir(place)  # noqa: PTH112 - Path raises where this says no
+def is_folder_at(path: AnyPath) -> bool:
+    """Whether there is a folder at `path`; a name that none can have is none."""
+    if isinstance(path, RemotePath):
+        return path.is_dir()
+    return os.path.isdir(path)  # noqa: PTH112 - Path raises where this says no
 
 
 def found_at(path: str | AnyPath) -> tuple[str, tuple[str, ...]]:
@@ -68,43 +61,26 @@ def found_at(path: str | AnyPath) -> tuple[str, tuple[str, ...]]:
     Raises:
         InputError: there is nothing.
     """
-    place = to_path(path)
-    name = place.url if isinstance(place, RemotePath) else os.fspath(path)
+    at_path = to_path(path)
+    name = at_path.url if isinstance(at_path, RemotePath) else os.fspath(path)
     below: tuple[str, ...] = ()
-    is_web = isinstance(place, RemotePath) and place.scheme == "http"
+    is_web = isinstance(at_path, RemotePath) and at_path.scheme == "http"
     if not _is_there(name) and not is_web:
         name, below = split_pattern(name)
     if not _is_there(name):
         where = (
             "check the URL"
-            if isinstance(place, RemotePath)
-            else f"check the spelling (a relative path starts at {shown(Path.cwd())})"
+            if isinstance(at_path, RemotePath)
+            else f"check the spelling (a relative path starts at {path_text(Path.cwd())})"
         )
-        what = place if isinstance(place, RemotePath) else name
-        raise InputError(f"{shown(what)}: no such file or folder; {where}")
+        what = at_path if isinstance(at_path, RemotePath) else name
+        raise InputError(f"{path_text(what)}: no such file or folder; {where}")
     return name, below
 
 
 def _is_there(name: str) -> bool:
-    place = to_path(name)
-    return place.exists() if isinstance(place, RemotePath) else os.path.exists(name)  # noqa: PTH110
-
-
-def is_shard(name: str) -> bool:
-    """Whether the file called `name` is taken for a shard of WebDataset."""
-    return name.lower().endswith(SHARD_ENDINGS) and not os.path.basename(name).startswith(".")  # noqa: PTH119
-
-
-def is_parquet(name: str) -> bool:
-    """Whether the file called `name` is taken for Parquet."""
-    return name.lower().endswith(".parquet") and is_table(name)
-
-
-def is_table(name: str) -> bool:
-    """Whether the file called `name` is taken for one of several that are a dataset."""
-    plain = os.path.basename(name)  # noqa: PTH119
-    is_ours = plain.startswith(".") or plain.endswith(ERRORS)
-    return plain.lower().endswith(TABLE_ENDINGS) and not is_ours
+    path = to_path(name)
+    return path.exists() if isinstance(path, RemotePath) else os.path.exists(name)  # noqa: PTH110
 
 
 def is_among(output: AnyPath, source: str) -> bool:
@@ -149,10 +125,10 @@ def _kind_of_pattern(name: str) -> str | None:
     return "files" if any(map(is_table, names)) else None
 
 
-def _is_coco(place: AnyPath) -> bool:
+def _is_coco(path: AnyPath) -> bool:
     """Whether a JSON file is an object that has images; a table would be an array."""
     try:
-        with open_text(place) as file:
+        with open_text(path) as file:
             head = file.read(_HEAD).removeprefix(UTF8_MARK).lstrip()
     except (InputError, OSError):
         return False  # its reader says what is wrong

@@ -19,11 +19,12 @@ from typing import Any, NamedTuple
 from dataflow.core.dataset import Reader, first_rows
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
-from dataflow.formats.base.reading import shown, told
+from dataflow.core.text import path_text
+from dataflow.formats.base.reading import as_input_errors
+from dataflow.formats.base.split_output import parts_of
 from dataflow.formats.detect import detect_format
 from dataflow.formats.folder.pictures import FolderReader
 from dataflow.formats.folder.sidecar import ENDINGS, SidecarFiles
-from dataflow.formats.many.split_output import parts_of
 from dataflow.formats.registry import open_reader
 from dataflow.formats.text.csv_file import CsvReader
 from dataflow.remote.path import to_path
@@ -123,8 +124,8 @@ def with_caption(value: Any, number: int, text: str) -> Any:
 
 def told_before(value: Any, number: int) -> Any:
     """The conversation `value` up to where its answer `number`, from 0, comes."""
-    places = [place for place, turn in enumerate(value) if _is_models(turn)]
-    return value[: places[number]] if number < len(places) else value
+    positions = [position for position, turn in enumerate(value) if _is_models(turn)]
+    return value[: positions[number]] if number < len(positions) else value
 
 
 def is_talk(value: Any) -> bool:
@@ -209,7 +210,7 @@ def open_captions(
         reader = open_reader(path, picture_key=picture_key, skip_bad_rows=True, sidecars=beside)
         return CaptionedDataset(reader, (name,), is_whole=is_whole, sidecar=ending)
     if sidecar is not None:
-        raise UsageError(f"{shown(path)}: only a folder of pictures has sidecars")
+        raise UsageError(f"{path_text(path)}: only a folder of pictures has sidecars")
     chosen, names = _chosen(reader, path, tuple(columns))
     _narrow(reader, (*chosen, picture_key))
     return CaptionedDataset(reader, chosen, frozenset(names), is_whole)
@@ -220,9 +221,9 @@ def _opened(path: str, picture_key: str) -> Reader:
         from dataflow.formats.coco.annotations import CocoCaptions
 
         return CocoCaptions(to_path(path), picture_key=picture_key, skip_bad_rows=True)
-    place = to_path(path)
-    with told(place):
-        parts = [] if place.exists() else parts_of(place)
+    at_path = to_path(path)
+    with as_input_errors(at_path):
+        parts = [] if at_path.exists() else parts_of(at_path)
     if parts:
         path = str(parts[0].with_name(parts[0].name.replace("-00000-of-", "-*-of-")))
     return open_reader(path, picture_key=picture_key, skip_bad_rows=True)
@@ -244,8 +245,8 @@ def _ending_beside(pictures: FolderReader, path: str, picture_key: str) -> str:
     best = max(found, key=found.__getitem__)
     if not found[best]:
         raise UsageError(
-            f"{shown(path)}: no {' or '.join(ENDINGS)} lies beside its pictures; name the dataset "
-            "that has their captions"
+            f"{path_text(path)}: no {' or '.join(ENDINGS)} lies beside its pictures; name the "
+            "dataset that has their captions"
         )
     return best
 
@@ -274,7 +275,7 @@ def _chosen(
     missing = [name for name in wanted if name not in there]
     if (asked and missing) or not there:
         raise UsageError(
-            f"{shown(path)}: no column {missing[0]!r}; name the captions' column with --output-key "
-            f"({', '.join(map(str, names))})"
+            f"{path_text(path)}: no column {missing[0]!r}; name the captions' column with "
+            f"--output-key ({', '.join(map(str, names))})"
         )
     return asked or tuple(name for name in USUAL if name in there)[:1], names

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataflow.core.errors import UsageError
+from dataflow.core.text import path_text
 from dataflow.formats.base.compression import ending_of
-from dataflow.formats.base.reading import shown
 from dataflow.formats.registry import FORMATS, by_ending
 from dataflow.remote.path import AnyPath
 
@@ -35,8 +35,8 @@ def check_named(name: str, output: str | AnyPath) -> None:
     if other is None or other is known or ending in known.stays_at:
         return
     raise UsageError(
-        f"{shown(output)}: {ending} is not the ending of --output-format {name}; name the output "
-        f"{usual_ending(name)}, or leave out --output-format"
+        f"{path_text(output)}: {ending} is not the ending of --output-format {name}; name the "
+        f"output {usual_ending(name)}, or leave out --output-format"
     )
 
 

@@ -37,10 +37,10 @@ class PickleReader(FileReader):
             MissingPackageError: the pickle needs a package that is not installed.
         """
         for index, fields in enumerate(self._records()):
-            place = f"{self.name}, row {index}"
+            where = f"{self.name}, row {index}"
             if not isinstance(fields, dict):
-                raise InputError(f"{place}: a row must be a dict, this is {type(fields).__name__}")
-            yield Row(index=index, fields=fields, place=place)
+                raise InputError(f"{where}: a row must be a dict, this is {type(fields).__name__}")
+            yield Row(index=index, fields=fields, source=where)
 
     def count(self) -> int:
         """The number of rows.

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Columns, Reader, Writer
+from dataflow.core.column_types import Columns
+from dataflow.core.dataset import Reader, Writer
 from dataflow.core.errors import InputError, UsageError
+from dataflow.core.text import path_text
 from dataflow.formats.base.compression import COMPRESSIONS, compression_of, ending_of
 from dataflow.formats.base.field_filter import FieldFilter, FieldFilterWriter
-from dataflow.formats.base.reading import shown, told
+from dataflow.formats.base.reading import as_input_errors
+from dataflow.formats.base.split_output import SplitWriter
 from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
-from dataflow.formats.detect import COCO_ENDINGS, detect_format, found_at, is_folder_at
-from dataflow.formats.folder.pictures import PICTURE_ENDINGS, FolderReader, PictureFolder
+from dataflow.formats.detect import detect_format, found_at, is_folder_at
+from dataflow.formats.folder.pictures import FolderReader, PictureFolder
 from dataflow.formats.folder.sidecar import SidecarFiles
-from dataflow.formats.many.split_output import SplitWriter
+from dataflow.formats.patterns.endings import COCO_ENDINGS, PICTURE_ENDINGS
 from dataflow.formats.patterns.glob_filter import GlobFilter
 from dataflow.remote.path import AnyPath, to_path
 
@@ -142,7 +145,7 @@ FORMATS = {
     "files": Format(
         endings=(),
         description="several files of one of the formats above, by a pattern or in a folder",
-        reader=f"{_HERE}.many.many_files:open_files",
+        reader=f"{_HERE}.open_files:open_files",
         has_pictures=True,
     ),
     "parquets": Format(
@@ -162,7 +165,7 @@ FORMATS = {
     "hf": Format(
         endings=(),
         description="a dataset of the Hugging Face hub, as a stream",
-        reader=f"{_HERE}.hub.hf_dataset:HubReader",
+        reader=f"{_HERE}.hub.hf_dataset:HuggingFaceReader",
         has_pictures=True,
     ),
     "ms": Format(
@@ -210,30 +213,32 @@ def open_reader(
             of the known ones.
         UsageError: `format_name` is unknown, or `pick` or `sidecars` are given for a dataset file.
     """
-    place = to_path(path)
-    with told(place):
+    at_path = to_path(path)
+    with as_input_errors(at_path):
         if sidecars is None and pick == GlobFilter():
             format_name = format_name or detect_format(path)
         named = _named(format_name)
         if named is not None and named.has_pictures:
-            return _opened(named, place, picture_key, skip_bad_rows)
+            return _opened(named, at_path, picture_key, skip_bad_rows)
         name, below = found_at(path)
         if named is not None:
-            return _opened(named, place, picture_key, skip_bad_rows)
+            return _opened(named, at_path, picture_key, skip_bad_rows)
         if below:
             pick = GlobFilter((*pick.include, *below), pick.exclude)
-        ending = ending_of(place)
+        ending = ending_of(at_path)
         if ending in PICTURE_ENDINGS or is_folder_at(to_path(name)):
             pictures = FolderReader(name, PictureFolder(picture_key, pick, sidecars, skip_bad_rows))
             if below and not pictures.fits_any():
-                raise InputError(f"{shown(place)}: no picture fits this; check the spelling")
+                raise InputError(f"{path_text(at_path)}: no picture fits this; check the spelling")
             return pictures
         if sidecars is not None or pick != GlobFilter():
-            raise UsageError(f"{shown(place)}: only a folder has pictures to choose and sidecars")
+            raise UsageError(
+                f"{path_text(at_path)}: only a folder has pictures to choose and sidecars"
+            )
         chosen = by_ending(ending)
         if chosen is None:
-            raise _unknown(shown(place), ending)
-        return _opened(chosen, place, picture_key, skip_bad_rows)
+            raise _unknown(path_text(at_path), ending)
+        return _opened(chosen, at_path, picture_key, skip_bad_rows)
 
 
 def writer_for(
@@ -270,8 +275,8 @@ def writer_for(
     chosen = FORMATS[format_name] if format_name in FORMATS else by_ending(ending)
     if chosen is None:
         raise UsageError(
-            f"{shown(output)}: the ending {ending!r} is no format that can be written; known are "
-            f"{known_endings()}"
+            f"{path_text(output)}: the ending {ending!r} is no format that can be written; known "
+            f"are {known_endings()}"
         )
     source = WriterContext(reader, columns, choice, question, picture_key)
     if chosen.needs and not choice.is_all:
@@ -279,14 +284,16 @@ def writer_for(
     if chosen.folder_writer and is_folder(output, format_name):
         return _folder_opener(chosen.folder_writer, to_path(output), source, rows_per_file)
     if chosen.writer is None:
-        raise UsageError(f"{shown(output)}: {format_name} is no format of one file; name another")
+        raise UsageError(
+            f"{path_text(output)}: {format_name} is no format of one file; name another"
+        )
 
     def open_one(path: Path) -> Writer:
         file = AtomicFile(path, compression_of(output))
         try:
             writer: Writer = _imported(chosen.writer or "")(file, source)
         except BaseException:
-            file.abandon()
+            file.discard()
             raise
         return writer if choice.is_all or chosen.needs else FieldFilterWriter(writer, choice)
 
@@ -329,7 +336,9 @@ def _folder_opener(
     where: str, output: AnyPath, source: WriterContext, rows_per_file: int | None
 ) -> Callable[[Path], Writer]:
     if rows_per_file:
-        raise UsageError(f"{shown(output)}: a folder has files of its own; leave --rows-per-file")
+        raise UsageError(
+            f"{path_text(output)}: a folder has files of its own; leave --rows-per-file"
+        )
 
     def open_folder(path: Path) -> Writer:
         writer: Writer = _imported(where)(path, output, source)
@@ -349,8 +358,9 @@ _PICKLE_CURE = "; a pickle runs the code inside it, so it is read only as format
 
 def _unknown(name: str, ending: str) -> InputError:
     return InputError(
-        f"{shown(name)}: the ending {ending!r} is no known format; known are {known_endings()}, a "
-        f"folder of pictures, and single pictures ({' '.join(sorted(PICTURE_ENDINGS))})"
+        f"{path_text(name)}: the ending {ending!r} is no known format; known are "
+        f"{known_endings()}, a folder of pictures, and single pictures "
+        f"({' '.join(sorted(PICTURE_ENDINGS))})"
         + (_PICKLE_CURE if ending in {".pkl", ".pickle"} else "")
     )
 

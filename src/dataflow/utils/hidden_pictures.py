@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from posixpath import relpath
 from typing import Any
 
-from dataflow.core.dataset import Columns, Reader, Writer, first_rows
+from dataflow.core.column_types import Columns
+from dataflow.core.dataset import Reader, Writer, first_rows
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.remote.path import is_url
@@ -84,10 +85,10 @@ class PictureWriter:
         self._writer = writer
         self._picture = picture
         self.close = writer.close
-        self.move_in = writer.move_in
-        self.abandon = writer.abandon
+        self.commit = writer.commit
+        self.discard = writer.discard
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one row; see `core.dataset.Writer`."""
-        own = Row(row.index, dict(row.fields), row.place, row.raw)
+        own = Row(row.index, dict(row.fields), row.source, row.raw)
         self._writer.write(own, {self._picture.key: self._picture.of(row), **added})

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Columns, Reader, Skipped, Writer
+from dataflow.core.column_types import Columns
+from dataflow.core.dataset import Reader, Skipped, Writer
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
@@ -190,7 +191,7 @@ def _write_rows(rows: _Rows, writer: Writer, path: Path) -> None:
         for row in rows.rows():
             writer.write(row, {})
         writer.close()
-        writer.move_in(path)
+        writer.commit(path)
     except BaseException:
-        writer.abandon()
+        writer.discard()
         raise

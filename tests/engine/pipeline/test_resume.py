@@ -21,7 +21,7 @@ def unseen(plan):
     """`plan`, of which no row's requests may be made."""
 
     def refuse(row):
-        raise AssertionError(f"looked at {row.place}")
+        raise AssertionError(f"looked at {row.source}")
 
     object.__setattr__(plan, "requests_of", refuse)
     return plan

@@ -31,7 +31,7 @@ def convert(source, output):
     for row in reader.rows():
         writer.write(row, {"caption": "c"})
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
 
 
 @pytest.mark.parametrize(("text", "compression"), list(itertools.product(TEXTS, COMPRESSIONS)))

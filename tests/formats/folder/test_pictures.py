@@ -87,7 +87,7 @@ def test_one_picture_is_a_dataset_of_one_row(tmp_path, monkeypatch):
     touch(tmp_path, "in/a.JPG")
     monkeypatch.chdir(tmp_path)
     reader = open_reader("in/a.JPG")
-    assert [(row.index, row.fields, row.place) for row in reader.rows()] == [
+    assert [(row.index, row.fields, row.source) for row in reader.rows()] == [
         (0, {"image": "in/a.JPG"}, "in/a.JPG")
     ]
     assert (reader.count(), reader.folder(), reader.column_names()) == (1, ".", ["image"])
@@ -102,7 +102,7 @@ def test_a_name_that_is_no_utf8_survives_in_json_and_opens_again(tmp_path, load)
         writer = writer_for(output, reader, ["caption"])(output)
         for row in reader.rows():
             writer.write(row, {"caption": "c"})
-            row.place.encode("utf-8")
+            row.source.encode("utf-8")
         writer.close()
         assert "\\udcff" in output.read_text("ascii")
         assert os.path.exists(load(output)[0]["image"])

@@ -69,7 +69,7 @@ def write(folder, caption="A cat.", *, only=None, run="run", **options):
         text = caption(row) if callable(caption) else caption
         writer.write(row, {"caption": text})
     writer.close()
-    writer.move_in(folder)
+    writer.commit(folder)
     if originals:
         originals.close()
     return rows
@@ -84,7 +84,7 @@ def left(folder):
 @promise("round trip", "sidecars")
 @pytest.mark.parametrize("ending", [".txt", ".caption"])
 def test_every_picture_gets_a_file_of_its_name_that_trainers_read(folder, ending):
-    write(folder, lambda row: f"This is {row.place[-5:]}.", ending=ending)
+    write(folder, lambda row: f"This is {row.source[-5:]}.", ending=ending)
     assert kohya(folder, ending) == {
         "a.jpg": "This is a.jpg.",
         "b.png": "This is b.png.",
@@ -279,7 +279,7 @@ def test_a_sidecar_that_cannot_be_read_is_an_error_or_left_out(folder, ending, d
         list(open_reader(folder, sidecars=sidecars).rows())
     reader = open_reader(folder, sidecars=sidecars, skip_bad_rows=True)
     assert len(list(reader.rows())) == 2
-    assert reader.skipped.listed[0].place.endswith(f"b{ending}")
+    assert reader.skipped.listed[0].source.endswith(f"b{ending}")
 
 
 @promise("constant memory", "sidecars")
@@ -290,7 +290,7 @@ def test_captions_are_not_gathered(folder):
     for row in open_reader(folder, sidecars=sidecars).rows():
         writer.write(row, {"caption": "c"})
         assert os.path.exists(os.path.splitext(row.fields["image"])[0] + ".txt")
-    writer.abandon()
+    writer.discard()
     assert len(list(folder.rglob("*.txt"))) == 3
 
 

@@ -264,7 +264,7 @@ def preflight(plan: Plan, stop: Callable[[], bool]) -> int:
     with contextlib.closing(selected_rows(plan)) as found:
         for row in itertools.takewhile(lambda _: not stop(), found):
             if not plan.output.overwrite:
-                forbid_columns(plan.output.names, row.fields, row.place)
+                forbid_columns(plan.output.names, row.fields, row.source)
             taken += 1
     return taken
 

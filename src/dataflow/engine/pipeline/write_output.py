@@ -49,7 +49,7 @@ def check_output(output: Output) -> None:
             raise OutputError(
                 f"{errors} is a folder, and rows that fail are listed under that name; rename it"
             )
-        output.open_writer(part).abandon()
+        output.open_writer(part).discard()
         if output.url is not None:
             check_writable(output.url)
     except RemoteError as error:
@@ -93,7 +93,7 @@ def write_output(
                 _keep_former(output)
             _move_in(output, writer, errors_part, has_errors=tally.has_errors)
         except BaseException:
-            writer.abandon()
+            writer.discard()
             raise
     except OSError as error:
         raise OutputError(
@@ -161,7 +161,7 @@ def _write_rows(
         for (job, entry), cell in zip(made, cells, strict=True):
             if entry.error_kind is not None:
                 where = cell_of(row) if cell_of else (row.index, *cell)
-                line = _error_line(where, row.place, job, entry)
+                line = _error_line(where, row.source, job, entry)
                 errors.write(json.dumps({**line, "dropped": is_dropped}) + "\n")
     writer.close()
     skipped = plan.reader.skipped
@@ -205,7 +205,7 @@ def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
             "row": None,
             "column": None,
             "number": None,
-            "place": bad.place,
+            "place": bad.source,
             "picture": [],
             "kind": BAD_LINE,
             "message": bad.message,
@@ -228,7 +228,7 @@ def _move_in(output: Output, writer: Writer, errors_part: Path, *, has_errors: b
         errors_part.replace(errors)
     else:
         errors.unlink(missing_ok=True)
-    writer.move_in(output.place)
+    writer.commit(output.place)
     # the names, too, must be on disk before we say that they are
     folder = os.open(output.path.parent, os.O_RDONLY)
     try:

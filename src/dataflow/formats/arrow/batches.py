@@ -67,8 +67,8 @@ class ArrowRow:
 
 
 def places_of(names: list[str]) -> dict[str, int]:
-    """Each name's place among the columns."""
-    return {name: place for place, name in enumerate(names)}
+    """Each name's position among the columns."""
+    return {name: number for number, name in enumerate(names)}
 
 
 class ArrowBatchReader(FileReader):
@@ -89,7 +89,7 @@ class ArrowBatchReader(FileReader):
                 yield Row(
                     index=index,
                     fields=ArrowFields(batch, at, places),
-                    place=f"{self.name}, row {index}",
+                    source=f"{self.name}, row {index}",
                     raw=ArrowRow(batch, at, narrowed),
                 )
                 index += 1
@@ -127,7 +127,7 @@ class ArrowBatchReader(FileReader):
             raise InputError(f"{self.name}: two columns are named {twice[0]!r}; rename one")
         for field in fields:
             kind = field.type
-            self._check_names([kind.field(place) for place in range(kind.num_fields)])
+            self._check_names([kind.field(number) for number in range(kind.num_fields)])
 
 
 def _value(scalar: Any) -> Any:

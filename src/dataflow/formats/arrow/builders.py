@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from dataflow.core.row import Row
 from dataflow.formats.arrow.batches import ArrowRow
-from dataflow.formats.arrow.inference import (
+from dataflow.formats.base.arrow_inference import (
     CHUNK_BYTES,
     CHUNK_ROWS,
     cast,
@@ -52,29 +52,29 @@ class SliceBuilder:
 
     def add(self, row: Row) -> None:
         """Take one row; see `ColumnGatherer`."""
-        place = row.raw
-        if not (isinstance(place, ArrowRow) and place.batch is self._batch):
-            place = self._fitting(row)
-        if place.batch is not self._batch or place.at != self._end:
+        position = row.raw
+        if not (isinstance(position, ArrowRow) and position.batch is self._batch):
+            position = self._fitting(row)
+        if position.batch is not self._batch or position.at != self._end:
             self._cut()
-            self._batch, self._start = place.batch, place.at
-        self._end = place.at + 1
+            self._batch, self._start = position.batch, position.at
+        self._end = position.at + 1
 
     def _fitting(self, row: Row) -> ArrowRow:
         """The row in a batch of the schema: its own, or what was made of that one."""
-        place = row.raw
-        if self._fits(place):
-            fitting: ArrowRow = place
+        position = row.raw
+        if self._fits(position):
+            fitting: ArrowRow = position
             return fitting
-        if isinstance(place, ArrowRow):
-            if self._cast[0] is not place.batch:
-                self._cast = place.batch, cast(place.batch, self._schema)
+        if isinstance(position, ArrowRow):
+            if self._cast[0] is not position.batch:
+                self._cast = position.batch, cast(position.batch, self._schema)
             if self._cast[1] is not None:
-                return ArrowRow(self._cast[1], place.at, {})
+                return ArrowRow(self._cast[1], position.at, {})
         return ArrowRow(to_table([row], self._schema).to_batches()[0], 0, {})
 
-    def _fits(self, place: Any) -> bool:
-        return isinstance(place, ArrowRow) and bool(place.batch.schema.equals(self._schema))
+    def _fits(self, position: Any) -> bool:
+        return isinstance(position, ArrowRow) and bool(position.batch.schema.equals(self._schema))
 
     def take(self) -> Any:
         """The table of the rows so far; see `ColumnGatherer`."""

@@ -16,9 +16,10 @@ from typing import Any
 
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
+from dataflow.core.text import path_text
 from dataflow.formats.arrow.ipc_file import ArrowReader, StreamWriter
 from dataflow.formats.arrow.many_tables import ManyTablesReader
-from dataflow.formats.base.reading import open_input, shown, unreadable
+from dataflow.formats.base.reading import open_input, unreadable
 from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
 from dataflow.remote.path import AnyPath
@@ -47,14 +48,14 @@ class SavedReader(ManyTablesReader):
             splits = _json(path / SPLITS).get("splits", [])
             one = path / str(splits[0] if splits else "train")
             raise InputError(
-                f"{shown(path)}: holds several splits ({', '.join(map(str, splits))}); give one of "
-                f"their folders, such as {shown(one)}"
+                f"{path_text(path)}: holds several splits ({', '.join(map(str, splits))}); give "
+                f"one of their folders, such as {path_text(one)}"
             )
         listed = _json(path / STATE).get("_data_files", [])
         names = [str(file["filename"]) for file in listed if isinstance(file, dict)]
         files = [path / name for name in names]
         if not files or any(file.parent != path for file in files):
-            raise InputError(f"{shown(path / STATE)}: lists no files of its own folder")
+            raise InputError(f"{path_text(path / STATE)}: lists no files of its own folder")
         super().__init__([ArrowReader(file) for file in files])
         self._path = path
 
@@ -79,8 +80,8 @@ class SavedWriter:
     def __init__(self, part: Path, target: AnyPath, source: WriterContext) -> None:
         if not isinstance(target, Path):
             raise UsageError(
-                f"{shown(target)}: a saved folder is written on this machine only; write "
-                f"{shown(target)}.parquet"
+                f"{path_text(target)}: a saved folder is written on this machine only; write "
+                f"{path_text(target)}.parquet"
             )
         self._part = part
         self._info = source.reader.info() if isinstance(source.reader, SavedReader) else {}
@@ -88,7 +89,7 @@ class SavedWriter:
         try:
             part.mkdir()
         except OSError as error:
-            raise OutputError(f"{shown(part)}: cannot be made ({error.strerror})") from error
+            raise OutputError(f"{path_text(part)}: cannot be made ({error.strerror})") from error
         self._rows = StreamWriter(AtomicFile(part / _DATA), source)
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
@@ -114,7 +115,7 @@ class SavedWriter:
             file.write(json.dumps(content, indent=2).encode())
             file.close()
 
-    def move_in(self, target: Any) -> None:
+    def commit(self, target: Any) -> None:
         """Let the folder take its place; a former one goes."""
         former = target.with_name(f".{target.name}.former")
         try:
@@ -123,12 +124,14 @@ class SavedWriter:
                 target.rename(former)
             self._part.rename(target)
         except OSError as error:
-            raise OutputError(f"{shown(target)}: cannot be put there ({error.strerror})") from error
+            raise OutputError(
+                f"{path_text(target)}: cannot be put there ({error.strerror})"
+            ) from error
         shutil.rmtree(former, ignore_errors=True)
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Remove what was written; see `core.dataset.Writer`."""
-        self._rows.abandon()
+        self._rows.discard()
         with contextlib.suppress(OSError):
             shutil.rmtree(self._part)
 
@@ -141,8 +144,8 @@ def _json(path: AnyPath) -> dict[str, Any]:
         raise unreadable(path, error) from error
     except ValueError as error:
         raise InputError(
-            f"{shown(path)}: invalid JSON ({error}); save the dataset again"
+            f"{path_text(path)}: invalid JSON ({error}); save the dataset again"
         ) from error
     if not isinstance(value, dict):
-        raise InputError(f"{shown(path)}: an object {{…}} is expected; save the dataset again")
+        raise InputError(f"{path_text(path)}: an object {{…}} is expected; save the dataset again")
     return value

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from dataflow.core.errors import InputError
+from dataflow.core.text import path_text
 from dataflow.formats.arrow.many_tables import ManyTablesReader
 from dataflow.formats.arrow.parquet_file import ParquetReader
-from dataflow.formats.base.reading import FileReader, shown
-from dataflow.formats.detect import is_parquet
+from dataflow.formats.base.reading import FileReader
 from dataflow.formats.patterns.brace_patterns import files_for, natural
+from dataflow.formats.patterns.endings import is_parquet
 from dataflow.remote.path import AnyPath
 
 _ENCODINGS = ("jpg", "png", "webp")  # those of img2dataset's --encode_format
@@ -30,18 +31,18 @@ class DownloadedFields(Mapping[str, Any]):
         fields: The row's own.
         picture_key: The name.
         folder: Where the pictures of the row's file are, seen from the dataset's folder.
-        place: The same, seen from here.
+        here: The same, seen from here.
     """
 
-    __slots__ = ("_fields", "_folder", "_picture_key", "_place")
+    __slots__ = ("_fields", "_folder", "_here", "_picture_key")
 
     def __init__(
-        self, fields: Mapping[str, Any], picture_key: str, folder: str, place: AnyPath
+        self, fields: Mapping[str, Any], picture_key: str, folder: str, here: AnyPath
     ) -> None:
         self._fields = fields
         self._picture_key = picture_key
         self._folder = folder
-        self._place = place
+        self._here = here
 
     def __getitem__(self, name: str) -> Any:
         if name != self._picture_key or name in self._fields:
@@ -62,7 +63,7 @@ class DownloadedFields(Mapping[str, Any]):
         for encoding in _ENCODINGS:
             if isinstance(self._fields.get(encoding), bytes):
                 return {"bytes": self._fields[encoding], "path": f"{key}.{encoding}"}
-            if (self._place / f"{key}.{encoding}").is_file():
+            if (self._here / f"{key}.{encoding}").is_file():
                 return f"{self._folder}/{key}.{encoding}"
         return None
 
@@ -92,14 +93,14 @@ class ParquetFolderReader(ManyTablesReader):
         """The row's own, and its downloaded picture where img2dataset made the file."""
         if not self._is_downloaded:
             return fields
-        place = file.path.with_suffix("")
+        here = file.path.with_suffix("")
         return DownloadedFields(
-            fields, self._picture_key, os.path.relpath(place, self.folder()), place
+            fields, self._picture_key, os.path.relpath(here, self.folder()), here
         )
 
 
 def _parquet_in(folder: AnyPath) -> list[Any]:
     files = sorted((file for file in folder.iterdir() if is_parquet(file.name)), key=natural)
     if not files:
-        raise InputError(f"{shown(folder)}: no .parquet lies in this folder")
+        raise InputError(f"{path_text(folder)}: no .parquet lies in this folder")
     return files

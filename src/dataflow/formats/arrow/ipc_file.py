@@ -169,4 +169,4 @@ def _refuse_dictionaries(schema: Any) -> None:
                     f"column {field.name!r} is a dictionary, whose words may differ from batch to "
                     "batch; an Arrow or Feather file cannot hold that: write .arrows or .parquet"
                 )
-            waiting += [kind.field(place).type for place in range(kind.num_fields)]
+            waiting += [kind.field(index).type for index in range(kind.num_fields)]

@@ -9,7 +9,7 @@ from typing import Any
 from dataflow.core.errors import InputError
 from dataflow.formats.arrow.batches import ArrowBatchReader, first_line
 from dataflow.formats.arrow.parquet_file import ParquetReader
-from dataflow.formats.many.many_files import ManyFilesReader
+from dataflow.formats.base.many_files import ManyFilesReader
 
 
 class ManyTablesReader(ManyFilesReader):
@@ -66,7 +66,7 @@ class ManyTablesReader(ManyFilesReader):
                 f"{file.name}: its columns do not go together with those of the files before it "
                 f"({first_line(error)}); give the file alone"
             ) from error
-        for place, field in enumerate(both):
+        for index, field in enumerate(both):
             if field.name not in schema.names or field.name not in more.names:
-                both = both.set(place, field.with_nullable(True))
+                both = both.set(index, field.with_nullable(True))
         return both

@@ -69,7 +69,7 @@ class ParquetReader(ArrowBatchReader):
             if not metadata.num_row_groups:
                 return {}
             group = metadata.row_group(0)
-            columns = [group.column(place) for place in range(group.num_columns)]
+            columns = [group.column(index) for index in range(group.num_columns)]
             try:
                 return {column.path_in_schema: column.compression for column in columns}
             except UnicodeDecodeError:  # a damaged name there spoils no value
@@ -137,7 +137,7 @@ def _without_bytes(field: Any) -> list[str]:
 
     if is_bytes(field.type):
         return []
-    parts = [field.type.field(place) for place in range(field.type.num_fields)]
+    parts = [field.type.field(index) for index in range(field.type.num_fields)]
     if not kinds.is_struct(field.type) or not any(is_bytes(part.type) for part in parts):
         return [field.name]
     return [f"{field.name}.{part.name}" for part in parts if not is_bytes(part.type)]

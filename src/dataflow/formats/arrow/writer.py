@@ -13,7 +13,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dataflow.core.dataset import ColumnType, ListType
+from dataflow.core.column_types import ColumnType, ListType
 from dataflow.core.errors import OutputError
 from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
@@ -76,13 +76,13 @@ class ArrowBatchWriter(FileWriter):
             self._gather = SliceBuilder(row.raw.batch.schema) if arrow else RowBuilder(None)
         unknown = added.keys() - self._added.keys()
         if unknown:
-            raise OutputError(f"{row.place}: the column {min(unknown)!r} was not announced")
+            raise OutputError(f"{row.source}: the column {min(unknown)!r} was not announced")
         self._gather.add(row)
         for name, values in self._added.items():
             shape = self._shapes[name]
             value = added[name] if name in added else row.fields.get(name)
             values.append(_text(row, name, value) if shape is None else _held(value, shape))
-        self._places = (self._places[0] or row.place, row.place)
+        self._places = (self._places[0] or row.source, row.source)
         self._rows += 1
         if self._rows >= self.group_rows or self._gather.size >= self.group_bytes:
             self._flush()
@@ -97,12 +97,12 @@ class ArrowBatchWriter(FileWriter):
             self._tables.close()
         super().close()
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Let go of the file."""
         if self._tables is not None:
             with contextlib.suppress(Exception):
                 self._tables.close()
-        super().abandon()
+        super().discard()
 
     def _flush(self) -> None:
         assert self._gather is not None  # noqa: S101 (for the type checker)
@@ -120,12 +120,12 @@ class ArrowBatchWriter(FileWriter):
         for name, values in self._added.items():
             kind = _type_of(self._shapes[name])
             column = pa.array(values, kind)
-            place = table.schema.get_field_index(name)
-            if place < 0:
+            index = table.schema.get_field_index(name)
+            if index < 0:
                 table = table.append_column(pa.field(name, kind), column)
             else:
-                field = table.schema.field(place).with_type(kind).with_nullable(True)
-                table = table.set_column(place, field, column)
+                field = table.schema.field(index).with_type(kind).with_nullable(True)
+                table = table.set_column(index, field, column)
             self._added[name] = []
         return table
 
@@ -136,7 +136,7 @@ class ArrowBatchWriter(FileWriter):
         try:
             yield
         except OSError as error:
-            raise self._file.refused(error) from error
+            raise self._file.as_output_error(error) from error
         except (pa.ArrowException, ValueError) as error:
             raise OutputError(f"{where}: cannot be written: {error}") from error
 
@@ -189,4 +189,4 @@ def _text(row: Row, name: str, value: Any) -> str | None:
     try:
         return utf8_safe(cell(value))
     except (TypeError, ValueError) as error:
-        raise OutputError(f"{row.place}, column {name!r}: {error}") from error
+        raise OutputError(f"{row.source}, column {name!r}: {error}") from error

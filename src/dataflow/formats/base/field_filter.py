@@ -52,7 +52,7 @@ class FieldFilter:
 
             fields = {name: row.fields[name] for name in names}
             raw = without(row.raw, self.takes) if isinstance(row.raw, bytes) else None
-        return Row(row.index, fields, row.place, raw)
+        return Row(row.index, fields, row.source, raw)
 
 
 class FieldFilterWriter:
@@ -67,8 +67,8 @@ class FieldFilterWriter:
         self._writer = writer
         self._choice = choice
         self.close = writer.close
-        self.move_in = writer.move_in
-        self.abandon = writer.abandon
+        self.commit = writer.commit
+        self.discard = writer.discard
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one row; see `core.dataset.Writer`."""

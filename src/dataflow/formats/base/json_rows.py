@@ -192,7 +192,7 @@ def row_object(row: Row, added: Mapping[str, Any]) -> bytes:
         new = {name: value for name, value in added.items() if name not in row.fields}
         return _appended(raw, new, empty=not row.fields) if new else raw
     except (TypeError, ValueError, RecursionError) as error:
-        raise OutputError(f"{row.place}: cannot be written as JSON: {error}") from error
+        raise OutputError(f"{row.source}: cannot be written as JSON: {error}") from error
 
 
 def _appended(raw: bytes, new: Mapping[str, Any], *, empty: bool) -> bytes:

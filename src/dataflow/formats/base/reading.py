@@ -12,6 +12,7 @@ from io import BufferedReader
 from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
+from dataflow.core.text import path_text
 from dataflow.formats.base.compression import DamagedError, compression_of, decompressed
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.path import AnyPath, RemotePath
@@ -19,11 +20,6 @@ from dataflow.remote.stream import BUFFER, open_stream
 
 UTF8_MARK = b"\xef\xbb\xbf"
 """The byte order mark that some editors put at the start of a UTF-8 file; it is no content."""
-
-
-def shown(path: str | AnyPath) -> str:
-    r"""`path` fit for messages and logs; bytes that are no UTF-8 are shown as ``\udcXX``."""
-    return os.fspath(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def open_input(path: AnyPath, *, buffer: int = BUFFER) -> BufferedReader:
@@ -45,8 +41,8 @@ def open_input(path: AnyPath, *, buffer: int = BUFFER) -> BufferedReader:
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise InputError(
-            f"{shown(path)}: is no regular file, and a dataset is read more than once; save what "
-            "comes out of it as a file, and give that"
+            f"{path_text(path)}: is no regular file, and a dataset is read more than once; save "
+            "what comes out of it as a file, and give that"
         )
     return file
 
@@ -74,7 +70,7 @@ def open_text(path: AnyPath) -> BufferedReader:
     # no JSON and no CSV begins with a NUL character, so a NUL here is half of another one
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
         file.close()
-        raise not_utf8(shown(path), "UTF-32" if b"\0\0" in head else "UTF-16")
+        raise not_utf8(path_text(path), "UTF-32" if b"\0\0" in head else "UTF-16")
     return file
 
 
@@ -82,17 +78,19 @@ def unreadable(path: str | AnyPath, error: OSError) -> InputError:
     """The error that says that `path` cannot be opened or read, and what to check."""
     reason = error.strerror or str(error)
     if isinstance(error, RemoteError):
-        return InputError(f"{shown(path)}: cannot be read: {reason}; {error.cure}")
+        return InputError(f"{path_text(path)}: cannot be read: {reason}; {error.cure}")
     if isinstance(error, DamagedError):
         return InputError(
-            f"{shown(path)}: what is compressed in it is damaged or cut short ({reason}); fetch or "
-            "write the file again"
+            f"{path_text(path)}: what is compressed in it is damaged or cut short ({reason}); "
+            "fetch or write the file again"
         )
-    return InputError(f"{shown(path)}: cannot be read ({reason}); check its path, rights and disk")
+    return InputError(
+        f"{path_text(path)}: cannot be read ({reason}); check its path, rights and disk"
+    )
 
 
 @contextlib.contextmanager
-def told(path: AnyPath) -> Iterator[None]:
+def as_input_errors(path: AnyPath) -> Iterator[None]:
     """What a store says while it is asked for what is at `path` becomes an `InputError`."""
     try:
         yield
@@ -100,23 +98,23 @@ def told(path: AnyPath) -> Iterator[None]:
         raise unreadable(path, error) from error
 
 
-def not_utf8(place: str, encoding: str = "LATIN1") -> InputError:
-    """The error that says that the text at `place` is not UTF-8, and the cure.
+def not_utf8(where: str, encoding: str = "LATIN1") -> InputError:
+    """The error that says that the text at `where` is not UTF-8, and the cure.
 
     Args:
-        place: The file, with its line where that is known.
+        where: The file, with its line where that is known.
         encoding: What the file may be instead, as ``iconv`` calls it.
     """
     return wrong_at(
-        place,
+        where,
         f"the text is not UTF-8; save the file as UTF-8 (if it is {encoding}: "
         f"iconv -f {encoding} -t UTF-8 OLD > NEW)",
     )
 
 
-def wrong_at(place: str, problem: str) -> InputError:
-    """The error that says that there is `problem` at `place`."""
-    return InputError(f"{place}: {problem}", place=place)
+def wrong_at(where: str, problem: str) -> InputError:
+    """The error that says that there is `problem` at `where`."""
+    return InputError(f"{where}: {problem}", source=where)
 
 
 class FileReader:
@@ -130,7 +128,7 @@ class FileReader:
 
     def __init__(self, path: AnyPath, *, skip_bad_rows: bool = False) -> None:
         self.path = path
-        self.name = shown(path)
+        self.name = path_text(path)
         self.skipped = Skipped()
         self._skip_bad_rows = skip_bad_rows
 

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
-from dataflow.core.dataset import Columns, ColumnType, Reader
+from dataflow.core.column_types import Columns, ColumnType
+from dataflow.core.dataset import Reader
 from dataflow.core.row import Row
-from dataflow.formats.arrow.inference import infer_schema, with_strings
+from dataflow.formats.base.arrow_inference import infer_schema, with_strings
 from dataflow.formats.base.column_probe import check_kept, names_in
 from dataflow.formats.base.field_filter import FieldFilter
-from dataflow.formats.coco.seen_ids import SeenIds
+from dataflow.formats.base.seen_ids import SeenIds
 
 
 @runtime_checkable

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import OutputError
+from dataflow.core.text import path_text
 from dataflow.formats.base.compression import compressed
-from dataflow.formats.base.reading import shown
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.filesystem import put
 from dataflow.remote.path import AnyPath, RemotePath
@@ -32,9 +32,9 @@ class AtomicFile:
         self.path = path
         self._is_in_place = False
         try:
-            self._file = open(path, "wb", buffering=_BUFFER)  # noqa: SIM115 (close, abandon)
+            self._file = open(path, "wb", buffering=_BUFFER)  # noqa: SIM115 (close, discard)
         except OSError as error:
-            raise self.refused(error) from error
+            raise self.as_output_error(error) from error
         self.stream: Any = compressed(self._file, compression) if compression else self._file
 
     def write(self, data: bytes) -> None:
@@ -46,7 +46,7 @@ class AtomicFile:
         try:
             self.stream.write(data)
         except OSError as error:
-            raise self.refused(error) from error
+            raise self.as_output_error(error) from error
 
     def close(self) -> None:
         """Make the file durable: when this returns, its bytes are on the disk.
@@ -61,9 +61,9 @@ class AtomicFile:
             os.fsync(self._file.fileno())
             self._file.close()
         except OSError as error:
-            raise self.refused(error) from error
+            raise self.as_output_error(error) from error
 
-    def move_in(self, target: AnyPath) -> None:
+    def commit(self, target: AnyPath) -> None:
         """Let the closed file take the place `target`, whatever stood there.
 
         Raises:
@@ -77,14 +77,14 @@ class AtomicFile:
                 self.path.replace(target)
         except RemoteError as error:
             raise OutputError(
-                f"{shown(target)}: cannot be written: {error.strerror}; {error.cure}, then run "
+                f"{path_text(target)}: cannot be written: {error.strerror}; {error.cure}, then run "
                 "the same command again: nothing is asked twice"
             ) from error
         except OSError as error:
-            raise self.refused(error) from error
+            raise self.as_output_error(error) from error
         self._is_in_place = True
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Remove the file, whatever state it is in, unless it is in its place already."""
         if self._is_in_place:
             return
@@ -94,12 +94,12 @@ class AtomicFile:
         with contextlib.suppress(OSError):
             self.path.unlink(missing_ok=True)
 
-    def refused(self, error: OSError) -> OutputError:
+    def as_output_error(self, error: OSError) -> OutputError:
         """The error that names this file and what the disk said."""
         reason = error.strerror or str(error)
         return OutputError(
-            f"{shown(self.path)}: cannot be written ({reason}); check the folder, its rights and "
-            "the free space"
+            f"{path_text(self.path)}: cannot be written ({reason}); check the folder, its rights "
+            "and the free space"
         )
 
 
@@ -117,10 +117,10 @@ class FileWriter:
         """Finish the file; see `core.dataset.Writer`."""
         self._file.close()
 
-    def move_in(self, target: AnyPath) -> None:
+    def commit(self, target: AnyPath) -> None:
         """Let the file take its place; see `core.dataset.Writer`."""
-        self._file.move_in(target)
+        self._file.commit(target)
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Remove the file; see `core.dataset.Writer`."""
-        self._file.abandon()
+        self._file.discard()

@@ -22,17 +22,17 @@ from dataflow.formats.base.json_rows import exact, one_line, row_object
 from dataflow.formats.base.json_values import dump_bytes
 from dataflow.formats.base.picture_paths import holds_picture, named_in
 from dataflow.formats.base.reading import FileReader, open_text, wrong_at
+from dataflow.formats.base.seen_ids import SeenIds
 from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
 from dataflow.formats.coco.members import ObjectMember, pieces
-from dataflow.formats.coco.seen_ids import SeenIds
 from dataflow.formats.text.json_window import JsonWindow
 from dataflow.remote.path import AnyPath
 
 IMAGES, ANNOTATIONS = "images", "annotations"
 _FILE_NAME, _SOURCE_ID = "file_name", "source_id"
 _SPLIT = re.compile(r"(?:train|val|test)\d*")
-_IN_MEMORY = 1 << 20  # bytes that wait for their place in the file; more wait on the disk
+_IN_MEMORY = 1 << 20  # bytes that wait for their where in the file; more wait on the disk
 
 
 class ImageFields(dict[str, Any]):
@@ -78,25 +78,27 @@ class CocoReader(FileReader):
                 before it, and is not to be skipped; the message names line and column, or the
                 image.
         """
-        tell = self._begin()
+        on_bad_row = self._begin()
         index = number = 0
         has_images, seen = False, SeenIds()
         for piece in self.pieces():
             has_images |= piece.name == IMAGES
             if piece.name != IMAGES or not piece.is_element:
                 continue
-            place = f"{self.name}, image {number}"
+            where = f"{self.name}, image {number}"
             number += 1
             if "id" not in piece.value:
-                tell(wrong_at(place, "it has no 'id', which its captions would name"))
+                on_bad_row(wrong_at(where, "it has no 'id', which its captions would name"))
                 continue
             image_id = piece.value["id"]
             if type(image_id) is int and seen.has_before(image_id):
-                tell(wrong_at(place, f"its id {image_id} is another image's too; renumber one"))
+                on_bad_row(
+                    wrong_at(where, f"its id {image_id} is another image's too; renumber one")
+                )
                 continue
             fields = ImageFields(piece.value)
             fields.picture_key = self._picture_key
-            yield Row(index, fields, place, piece.raw)
+            yield Row(index, fields, where, piece.raw)
             index += 1
         if not has_images:
             raise InputError(f"{self.name}: no COCO file: the object has no {IMAGES!r}")
@@ -179,9 +181,9 @@ class CocoWriter(FileWriter):
                 line = dump_bytes({"image_id": image.fields["id"], **given})
                 self._captions.write(line + b"\n")
         except OSError as error:
-            raise self._file.refused(error) from error
+            raise self._file.as_output_error(error) from error
         except (TypeError, ValueError) as error:
-            raise OutputError(f"{row.place}: cannot be written as JSON: {error}") from error
+            raise OutputError(f"{row.source}: cannot be written as JSON: {error}") from error
 
     def close(self) -> None:
         """Write images and captions to their places and finish the file."""
@@ -195,10 +197,10 @@ class CocoWriter(FileWriter):
         self._forget()
         super().close()
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Remove the file; see `core.dataset.Writer`."""
         self._forget()
-        super().abandon()
+        super().discard()
 
     def _members(self) -> dict[str, Iterator[bytes]]:
         """Each member's text, in the order of the source; the large ones are read when written."""
@@ -235,7 +237,7 @@ class CocoWriter(FileWriter):
                 fields[name] = own[name]
             elif value is not None and (type(value) is not int or value != row.index + 1):
                 fields[_free(_SOURCE_ID, row)] = own[name]
-        return Row(row.index, fields, row.place)
+        return Row(row.index, fields, row.source)
 
     def _forget(self) -> None:
         self._images.close()

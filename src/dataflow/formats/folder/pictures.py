@@ -13,26 +13,13 @@ from dataclasses import dataclass, field
 from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
-from dataflow.formats.base.reading import shown, unreadable, wrong_at
+from dataflow.core.text import path_text
+from dataflow.formats.base.reading import unreadable, wrong_at
 from dataflow.formats.folder.sidecar import SidecarFiles
+from dataflow.formats.patterns.endings import is_picture
 from dataflow.formats.patterns.glob_filter import GlobFilter
 from dataflow.remote.filesystem import names_in
 from dataflow.remote.path import RemotePath, is_remote
-
-PICTURE_ENDINGS = frozenset(
-    f".{name}"
-    for name in (
-        *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "gif", "bmp", "dib"),
-        *("tif", "tiff", "heic", "heif", "avif", "jxl", "jp2", "j2k", "jpx"),
-        *("ppm", "pgm", "pbm", "pnm", "tga", "ico"),
-    )
-)
-"""The endings, in lower case, by which a file is taken for a picture."""
-
-
-def is_picture(name: str) -> bool:
-    """Whether the file called `name` is taken for a picture."""
-    return os.path.splitext(name)[1].lower() in PICTURE_ENDINGS  # noqa: PTH122 (names may be odd)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +83,8 @@ class FolderReader:
             if fields is None:
                 self.left += 1
                 continue
-            place = str(RemotePath(path)) if is_remote(path) else shown(path)
-            yield Row(index=index, fields=fields, place=place)
+            where = str(RemotePath(path)) if is_remote(path) else path_text(path)
+            yield Row(index=index, fields=fields, source=where)
             index += 1
 
     def fits_any(self) -> bool:
@@ -178,7 +165,7 @@ class FolderReader:
                 continue
             stem = os.path.splitext(entry)[0]  # noqa: PTH122 (names may be odd)
             if stem in seen:
-                one, two = (shown(self._path_of(parent + name)) for name in (seen[stem], entry))
+                one, two = (path_text(self._path_of(parent + name)) for name in (seen[stem], entry))
                 raise wrong_at(
                     two,
                     f"its sidecar would be that of {one} too; rename one of them, or leave one out "

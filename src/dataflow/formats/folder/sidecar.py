@@ -17,15 +17,9 @@ from typing import Any
 
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
+from dataflow.core.text import path_text
 from dataflow.formats.base.json_values import utf8_safe
-from dataflow.formats.base.reading import (
-    UTF8_MARK,
-    not_utf8,
-    open_input,
-    shown,
-    unreadable,
-    wrong_at,
-)
+from dataflow.formats.base.reading import UTF8_MARK, not_utf8, open_input, unreadable, wrong_at
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
 
 ENDINGS = (".txt", ".caption", ".json")
@@ -100,7 +94,9 @@ class SidecarFiles:
             return found.strip()
         if found is None or self.existing == "overwrite":
             return ""
-        raise wrong_at(shown(path), f"its {self.key!r} is no text, so nothing can be added to it")
+        raise wrong_at(
+            path_text(path), f"its {self.key!r} is no text, so nothing can be added to it"
+        )
 
     def put(self, picture: str, caption: str) -> None:
         """Write the picture's caption; whoever reads the sidecar meets the old one or the new.
@@ -139,7 +135,7 @@ class SidecarFiles:
 
         path = self.beside(picture)
         raw, fields = _object(path, before or b"{}")
-        return row_object(Row(0, fields, shown(path), raw), {self.key: text}) + b"\n"
+        return row_object(Row(0, fields, path_text(path), raw), {self.key: text}) + b"\n"
 
 
 class SidecarWriter:
@@ -169,10 +165,10 @@ class SidecarWriter:
         os.sync()
         self._sidecars.close()
 
-    def move_in(self, target: Path) -> None:
+    def commit(self, target: Path) -> None:
         """Nothing is left to be moved."""
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Let go of the originals; nothing is half done."""
         self._sidecars.close()
 
@@ -189,7 +185,7 @@ def _decoded(path: str, data: bytes) -> str:
     try:
         return data.removeprefix(UTF8_MARK).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise not_utf8(shown(path)) from error
+        raise not_utf8(path_text(path)) from error
 
 
 def _object(path: str, data: bytes) -> tuple[bytes, dict[str, Any]]:
@@ -200,9 +196,9 @@ def _object(path: str, data: bytes) -> tuple[bytes, dict[str, Any]]:
     try:
         fields = parse(raw)
     except ValueError as error:
-        raise wrong_at(shown(path), f"invalid JSON ({error})") from error
+        raise wrong_at(path_text(path), f"invalid JSON ({error})") from error
     if not isinstance(fields, dict):
-        raise wrong_at(shown(path), no_object(fields))
+        raise wrong_at(path_text(path), no_object(fields))
     return raw, fields
 
 
@@ -219,8 +215,8 @@ def _replace(path: str, data: bytes, *, may_replace: bool) -> None:
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
-            f"{shown(path)}: cannot be written ({reason}); check the folder, its rights and the "
-            "free space"
+            f"{path_text(path)}: cannot be written ({reason}); check the folder, its rights and "
+            "the free space"
         ) from error
     finally:
         with contextlib.suppress(OSError):

@@ -19,7 +19,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from dataflow.core.errors import OutputError
-from dataflow.formats.base.reading import shown
+from dataflow.core.text import path_text
 
 _TABLES = """
     CREATE TABLE IF NOT EXISTS run (what TEXT NOT NULL);
@@ -95,8 +95,8 @@ class SidecarBackup:
                 yield self._database
         except sqlite3.Error as error:
             raise OutputError(
-                f"{shown(self._path)}: what stood in the sidecars cannot be kept there ({error}); "
-                "make room, or move the file away if it is damaged"
+                f"{path_text(self._path)}: what stood in the sidecars cannot be kept there "
+                f"({error}); make room, or move the file away if it is damaged"
             ) from error
 
     def _open(self) -> sqlite3.Connection:

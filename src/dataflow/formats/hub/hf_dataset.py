@@ -79,9 +79,9 @@ class HuggingFaceReader(ArrowBatchReader):
                 "datasets of the hub need the package datasets: pip install 'dataflow-caption[hf]'"
             ) from None
         try:
-            place = self.place(self._repo)
-            config, split = self._config_and_split(datasets, place)
-            self._builder = datasets.load_dataset_builder(place, config)
+            location = self.location(self._repo)
+            config, split = self._config_and_split(datasets, location)
+            self._builder = datasets.load_dataset_builder(location, config)
             found = self._builder.as_streaming_dataset(split=split)
             if split is None:
                 found = self._only_split(found)
@@ -93,14 +93,14 @@ class HuggingFaceReader(ArrowBatchReader):
             raise self._not_had(error) from error
         return found
 
-    def place(self, repo: str) -> str:
+    def location(self, repo: str) -> str:
         """Where the dataset called `repo` is loaded from."""
         return repo
 
-    def _config_and_split(self, datasets: Any, place: str) -> tuple[str | None, str | None]:
+    def _config_and_split(self, datasets: Any, location: str) -> tuple[str | None, str | None]:
         if len(self._choice) != 1:
             return (self._choice[0], self._choice[1]) if self._choice else (None, None)
-        configs = datasets.get_dataset_config_names(place)
+        configs = datasets.get_dataset_config_names(location)
         one = self._choice[0]
         return (one, None) if one in configs else (None, one)
 

@@ -17,7 +17,7 @@ class ModelScopeReader(HuggingFaceReader):
         MissingPackageError: the package modelscope or datasets is not installed.
     """
 
-    def place(self, repo: str) -> str:
+    def location(self, repo: str) -> str:
         """The folder in ModelScope's cache that holds the dataset called `repo`."""
         try:
             from modelscope.hub.snapshot_download import dataset_snapshot_download

@@ -10,23 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import InputError
-from dataflow.formats.base.reading import shown
+from dataflow.core.text import path_text
+from dataflow.formats.patterns.endings import ERRORS_ENDING
 from dataflow.formats.patterns.glob_filter import split_pattern
 from dataflow.remote.path import AnyPath, RemotePath
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
-ERRORS = ".errors.jsonl"
-"""What the names of the lists of failures end with."""
-
 _MOST = 10_000_000  # files; more is a slip of the pen
 
 
-def is_several(place: AnyPath) -> bool:
-    """Whether `place` is a pattern and not a file or folder of that very name."""
-    name = str(place)
+def is_several(path: AnyPath) -> bool:
+    """Whether `path` is a pattern and not a file or folder of that very name."""
+    name = str(path)
     is_pattern = bool(split_pattern(name)[1]) or expanded_braces(name) != [name]
-    return is_pattern and not _is_there(place)
+    return is_pattern and not _is_there(path)
 
 
 def expanded_braces(name: str) -> list[str]:
@@ -44,28 +42,28 @@ def expanded_braces(name: str) -> list[str]:
             at = found.end()
             count = max(1, count) * len(words)
             if count > _MOST:
-                raise InputError(f"{shown(name)}: stands for more than {_MOST:,} files")
+                raise InputError(f"{path_text(name)}: stands for more than {_MOST:,} files")
     return ["".join(parts) for parts in itertools.product(*pieces, [name[at:]])]
 
 
-def files_for(place: AnyPath) -> list[Any]:
-    """The files that `place` stands for: braces in their order, those of ``*`` in `natural` order.
+def files_for(path: AnyPath) -> list[Any]:
+    """The files that `path` stands for: braces in their order, those of ``*`` in `natural` order.
 
     Raises:
         InputError: there are none, or one that braces name is missing.
     """
     files: list[Any] = []
-    whole = place.url if isinstance(place, RemotePath) else str(place)  # with its signature
-    names = [place] if _is_there(place) else [type(place)(one) for one in expanded_braces(whole)]
+    whole = path.url if isinstance(path, RemotePath) else str(path)  # with its signature
+    names = [path] if _is_there(path) else [type(path)(one) for one in expanded_braces(whole)]
     for one in names:
         is_plain = not split_pattern(str(one))[1] or _is_there(one)
         found = [one] if is_plain else _fitting(one)
         if not found:
-            raise InputError(f"{shown(one)}: no file fits this; check the spelling")
+            raise InputError(f"{path_text(one)}: no file fits this; check the spelling")
         files += found
     missing = next(iter(_missing(files)), None)
     if missing is not None:
-        raise InputError(f"{shown(missing)}: no such file; {shown(place)} stands for it too")
+        raise InputError(f"{path_text(missing)}: no such file; {path_text(path)} stands for it too")
     return files
 
 
@@ -73,11 +71,11 @@ def natural(path: str | AnyPath) -> tuple[list[bytes | int], bytes]:
     """What sorts ``part-2`` before ``part-10``; everything but numbers bytewise."""
     name = os.fsencode(path)
     pieces = re.split(rb"(\d+)", name)
-    return [int(piece) if place % 2 else piece for place, piece in enumerate(pieces)], name
+    return [int(piece) if index % 2 else piece for index, piece in enumerate(pieces)], name
 
 
-def _is_there(place: AnyPath) -> bool:
-    return place.exists() if isinstance(place, RemotePath) else os.path.exists(place)  # noqa: PTH110
+def _is_there(path: AnyPath) -> bool:
+    return path.exists() if isinstance(path, RemotePath) else os.path.exists(path)  # noqa: PTH110
 
 
 def common_folder(folders: list[Any]) -> str:
@@ -92,7 +90,7 @@ def common_folder(folders: list[Any]) -> str:
 def _fitting(pattern: AnyPath) -> list[Any]:
     """What fits `pattern`, less the lists of failures that lie beside our outputs."""
     found: list[Any] = pattern.glob() if isinstance(pattern, RemotePath) else _globbed(str(pattern))
-    return sorted((path for path in found if not path.name.endswith(ERRORS)), key=natural)
+    return sorted((path for path in found if not path.name.endswith(ERRORS_ENDING)), key=natural)
 
 
 def _globbed(pattern: str) -> list[Path]:

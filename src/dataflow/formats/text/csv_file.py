@@ -42,7 +42,7 @@ class CsvReader(FileReader):
                 are not to be skipped, a row has more or fewer fields than the header or is not
                 UTF-8; the message names the line.
         """
-        tell = self._begin()
+        on_bad_row = self._begin()
         with open_text(self.path) as file:
             records = self._records(file)
             header = self._header(records)
@@ -51,9 +51,9 @@ class CsvReader(FileReader):
                 try:
                     fields = dict(zip(header, self._values(record, header), strict=True))
                 except InputError as error:
-                    tell(error)
+                    on_bad_row(error)
                     continue
-                yield Row(index=index, fields=fields, place=record.place)
+                yield Row(index=index, fields=fields, source=record.where)
                 index += 1
 
     def column_names(self) -> list[str]:
@@ -72,15 +72,15 @@ class CsvReader(FileReader):
         lines = self._lines(file, wrong)
         reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
         while True:
-            place = f"{self.name}, line {reader.line_num + 1}"
+            where = f"{self.name}, line {reader.line_num + 1}"
             try:
                 values = next(reader, None)
             except csv.Error as error:
-                raise wrong_at(place, f"invalid CSV ({error})") from error
+                raise wrong_at(where, f"invalid CSV ({error})") from error
             if values is None:
                 return
             if values:
-                yield _Record(place, values, wrong[0] if wrong else None)
+                yield _Record(where, values, wrong[0] if wrong else None)
             wrong.clear()
 
     def _lines(self, file: BinaryIO, wrong: list[int]) -> Iterator[str]:
@@ -102,7 +102,7 @@ class CsvReader(FileReader):
             raise not_utf8(f"{self.name}, line {record.not_utf8}")
         if len(record.values) != len(header):
             raise wrong_at(
-                record.place,
+                record.where,
                 f"{len(record.values)} fields, but the header names {len(header)}; "
                 "put quotes around a value that holds a separator or a line break",
             )
@@ -113,9 +113,9 @@ class CsvReader(FileReader):
         header = self._values(record, record.values)
         twice = [name for name in header if header.count(name) > 1]
         if twice:
-            raise wrong_at(record.place, f"two columns are named {twice[0]!r}; rename one")
+            raise wrong_at(record.where, f"two columns are named {twice[0]!r}; rename one")
         if any("\0" in name for name in header):
-            raise wrong_at(record.place, "a column's name holds a NUL character; this is no CSV")
+            raise wrong_at(record.where, "a column's name holds a NUL character; this is no CSV")
         return header
 
 
@@ -123,7 +123,7 @@ class CsvReader(FileReader):
 class _Record:
     """A line of the table as it was read; `not_utf8` is the line that is not, or None."""
 
-    place: str
+    where: str
     values: list[str]
     not_utf8: int | None = None
 
@@ -170,13 +170,13 @@ class CsvWriter(FileWriter):
         unknown = (row.fields.keys() | added.keys()) - names.keys()
         if unknown:
             raise OutputError(
-                f"{row.place}: the column {min(unknown)!r} is not in the header; write .jsonl "
+                f"{row.source}: the column {min(unknown)!r} is not in the header; write .jsonl "
                 "where rows have different columns"
             )
         try:
             cells = {**_cells(row), **{name: cell(value) for name, value in added.items()}}
         except (TypeError, ValueError) as error:
-            raise OutputError(f"{row.place}: cannot be written as CSV: {error}") from error
+            raise OutputError(f"{row.source}: cannot be written as CSV: {error}") from error
         self._csv.writerow([utf8_safe(cells.get(name, "")) for name in names])
 
     def close(self) -> None:

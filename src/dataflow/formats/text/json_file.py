@@ -28,25 +28,27 @@ class JsonReader(FileReader):
             InputError: the file is no array, or an element is no object and not to be skipped; the
                 message names line and column.
         """
-        tell = self._begin()
+        on_bad_row = self._begin()
         with open_text(self.path) as file:
             window = JsonWindow(file, self.name)
             if _enter(window):
-                yield from self._elements(window, tell)
+                yield from self._elements(window, on_bad_row)
                 if window.peek():
                     raise window.error("there is more text after the end of the array")
 
-    def _elements(self, window: JsonWindow, tell: Callable[[InputError], None]) -> Iterator[Row]:
+    def _elements(
+        self, window: JsonWindow, on_bad_row: Callable[[InputError], None]
+    ) -> Iterator[Row]:
         index = number = 0
         while True:
             fields, end = window.value()
             if isinstance(fields, dict):
                 raw = window.text[window.at : end].encode("utf-8")
-                place = f"{self.name}, row {number} (line {window.line})"
-                yield Row(index=index, fields=fields, place=place, raw=raw)
+                where = f"{self.name}, row {number} (line {window.line})"
+                yield Row(index=index, fields=fields, source=where, raw=raw)
                 index += 1
             else:
-                tell(window.error(no_object(fields)))
+                on_bad_row(window.error(no_object(fields)))
             window.move(end)
             number += 1
             if not _next(window):

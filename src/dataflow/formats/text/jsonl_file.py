@@ -34,7 +34,7 @@ class JsonlReader(FileReader):
             InputError: a line is no JSON object and not to be skipped; the message names line and
                 column.
         """
-        tell = self._begin()
+        on_bad_row = self._begin()
         with open_text(self.path) as file:
             index = 0
             for number, line in enumerate(self._lines(file), start=1):
@@ -44,7 +44,7 @@ class JsonlReader(FileReader):
                 try:
                     row = self._row(index, number, raw, line.find(raw[:1]))
                 except InputError as error:
-                    tell(error)
+                    on_bad_row(error)
                     continue
                 yield row
                 index += 1
@@ -59,19 +59,19 @@ class JsonlReader(FileReader):
             raise unreadable(self.path, error) from error
 
     def _row(self, index: int, number: int, raw: bytes, indent: int) -> Row:
-        place = f"{self.name}, line {number}"
+        where = f"{self.name}, line {number}"
         try:
             fields = parse(raw)
         except UnicodeDecodeError as error:
-            raise not_utf8(place) from error
+            raise not_utf8(where) from error
         except json.JSONDecodeError as error:
             raise wrong_at(
-                f"{place}, column {indent + error.pos + 1}",
+                f"{where}, column {indent + error.pos + 1}",
                 f"invalid JSON ({error.msg}); each line must be one whole JSON object",
             ) from error
         if not isinstance(fields, dict):
-            raise wrong_at(place, no_object(fields))
-        return Row(index=index, fields=fields, place=place, raw=raw)
+            raise wrong_at(where, no_object(fields))
+        return Row(index=index, fields=fields, source=where, raw=raw)
 
 
 class JsonlWriter(FileWriter):

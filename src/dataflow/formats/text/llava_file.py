@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dataflow.core.dataset import ListType
+from dataflow.core.column_types import ListType
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import exact
@@ -75,13 +75,13 @@ class LlavaWriter(JsonWriter):
             named = {_COLUMN: pictures if len(pictures) > 1 else pictures[0]}
             own = {**own, **named} if _COLUMN in own else {**named, **own}
         talk = {"conversations": self._talk(row, turns, caption, len(pictures))}
-        super().write(Row(row.index, {**start, **own}, row.place), {**talk, **others})
+        super().write(Row(row.index, {**start, **own}, row.source), {**talk, **others})
 
     def _talk(self, row: Row, turns: Any, caption: str, pictures: int) -> list[Any]:
         if turns is None:
             turns = []
         if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
-            raise OutputError(f"{row.place}: its conversation is no list of turns to add to")
+            raise OutputError(f"{row.source}: its conversation is no list of turns to add to")
         talk = [dict(turn) for turn in turns]
         if not talk or talk[-1].get("from") != "human":
             talk.append({"from": "human", "value": self._question})
@@ -98,7 +98,7 @@ def _named(row: Row, name: str, value: Any) -> Any:
     if not holds_picture(value):
         return value
     if isinstance(value, bytes):
-        raise OutputError(f"{row.place}: {name!r} holds bytes, which LLaVA's format cannot hold")
+        raise OutputError(f"{row.source}: {name!r} holds bytes, which LLaVA's format cannot hold")
     if not value.get("path"):
-        raise OutputError(f"{row.place}: {name!r} holds a picture without a path to name it")
+        raise OutputError(f"{row.source}: {name!r} holds a picture without a path to name it")
     return value["path"]

@@ -23,11 +23,11 @@ from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
 from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
+from dataflow.core.text import path_text
 from dataflow.formats.base.compression import DamagedError, compression_of, decompressed
-from dataflow.formats.base.reading import not_utf8, open_input, shown, unreadable, wrong_at
-from dataflow.formats.detect import is_shard
-from dataflow.formats.folder.pictures import PICTURE_ENDINGS
+from dataflow.formats.base.reading import not_utf8, open_input, unreadable, wrong_at
 from dataflow.formats.patterns.brace_patterns import files_for, natural
+from dataflow.formats.patterns.endings import PICTURE_ENDINGS, is_shard
 from dataflow.formats.webdataset.tar import Member, members_of
 from dataflow.remote.path import AnyPath
 
@@ -138,38 +138,38 @@ class WebDatasetReader:
         """
         self.skipped = Skipped()
         self.passed = 0
-        tell = self.skipped.add if self._skip_bad_rows else _raised
+        on_bad_row = self.skipped.add if self._skip_bad_rows else _raised
         index = 0
         for shard in range(len(self.shards)):
-            for row in self.rows_of(shard, index, tell):
+            for row in self.rows_of(shard, index, on_bad_row):
                 yield row
                 index = row.index + 1
             self.passed = shard + 1
 
     def rows_of(
-        self, shard: int, index: int = 0, tell: Callable[[InputError], None] | None = None
+        self, shard: int, index: int = 0, on_bad_row: Callable[[InputError], None] | None = None
     ) -> Iterator[Row]:
         """The samples of one shard.
 
         Args:
             shard: Its number, from 0.
             index: That of its first row.
-            tell: What each bad sample's error is handed to; without it, such are left out.
+            on_bad_row: What each bad sample's error is handed to; without it, such are left out.
         """
-        name = shown(self.shards[shard])
-        tell = tell or Skipped().add
+        name = path_text(self.shards[shard])
+        on_bad_row = on_bad_row or Skipped().add
         try:
             for group in _groups(self._members(shard)):
                 try:
                     row = self._row(shard, index, name, group)
                 except InputError as error:
-                    tell(error)
+                    on_bad_row(error)
                     continue
                 if row is not None:
                     yield row
                     index += 1
         except InputError as error:
-            tell(error)
+            on_bad_row(error)
 
     def count(self) -> int | None:
         """None: counting samples would mean reading the shards."""
@@ -191,21 +191,21 @@ class WebDatasetReader:
                 stream = decompressed(file, compression) if compression else file
             except DamagedError as error:
                 raise unreadable(path, error) from error
-            yield from members_of(stream, shown(path))
+            yield from members_of(stream, path_text(path))
 
     def _row(self, shard: int, index: int, name: str, group: _Group) -> Row | None:
         if not group.key:
             return None
-        place = f"{name}, sample {shown(group.key)}"
-        columns = self._columns(group, place)
+        where = f"{name}, sample {path_text(group.key)}"
+        columns = self._columns(group, where)
         fields = SampleFields({KEY: group.key})
         for column, member in zip(columns, group.members, strict=True):
             if column is not None:
-                fields[column] = _value(member, place)
+                fields[column] = _value(member, where)
         members = tuple(zip(columns, group.members, strict=True))
-        return Row(index, fields, place, Sample(shard, group.key, fields, members))
+        return Row(index, fields, where, Sample(shard, group.key, fields, members))
 
-    def _columns(self, group: _Group, place: str) -> list[str | None]:
+    def _columns(self, group: _Group, where: str) -> list[str | None]:
         """Each member's column; None for what belongs to no sample."""
         endings = [
             parted(member)[1] if is_sample_part(member) else None for member in group.members
@@ -218,7 +218,7 @@ class WebDatasetReader:
             if column in columns or column == KEY:
                 column = ending  # two members would share a column: this one goes by its ending
             if column is not None and (column in columns or column == KEY):
-                raise wrong_at(place, f"two members are called .{shown(column)}; rename one")
+                raise wrong_at(where, f"two members are called .{path_text(column)}; rename one")
             columns.append(column)
         return columns
 
@@ -234,7 +234,7 @@ def shards_in(folder: AnyPath) -> list[AnyPath]:
     except OSError as error:
         raise unreadable(folder, error) from error
     if not shards:
-        raise InputError(f"{shown(folder)}: no .tar or .tar.gz lies in this folder")
+        raise InputError(f"{path_text(folder)}: no .tar or .tar.gz lies in this folder")
     return sorted(shards, key=natural)
 
 
@@ -288,31 +288,31 @@ def _last(ending: str) -> str:
     return "." + ending.rpartition(".")[2]
 
 
-def _value(member: Member, place: str) -> Any:
+def _value(member: Member, where: str) -> Any:
     data, last = member.data, _last(parted(member)[1])
     if last in PICTURE_ENDINGS:
         return {"bytes": data, "path": member.info.name}
     if last == ".json":
-        return _parsed(data, f"{place}, {shown(member.info.name)}")
+        return _parsed(data, f"{where}, {path_text(member.info.name)}")
     if last[1:] in _BYTES:
         return data
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         if last == ".txt":
-            raise not_utf8(f"{place}, {shown(member.info.name)}") from None
+            raise not_utf8(f"{where}, {path_text(member.info.name)}") from None
         return data
 
 
-def _parsed(data: bytes, place: str) -> Any:
+def _parsed(data: bytes, where: str) -> Any:
     from dataflow.formats.base.json_rows import parse
 
     try:
         return parse(data.strip())
     except UnicodeDecodeError as error:
-        raise not_utf8(place) from error
+        raise not_utf8(where) from error
     except json.JSONDecodeError as error:
-        raise wrong_at(place, f"invalid JSON ({error.msg})") from error
+        raise wrong_at(where, f"invalid JSON ({error.msg})") from error
 
 
 def _raised(error: InputError) -> None:

@@ -22,9 +22,9 @@ from typing import Any
 
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
+from dataflow.core.text import path_text
 from dataflow.formats.base.compression import compression_of
 from dataflow.formats.base.json_values import dump_bytes
-from dataflow.formats.base.reading import shown
 from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
 from dataflow.formats.webdataset.reader import Sample, WebDatasetReader
@@ -50,19 +50,21 @@ class ShardsWriter:
     def __init__(self, part: Path, target: AnyPath, source: WriterContext) -> None:
         if not isinstance(source.reader, WebDatasetReader):
             raise UsageError(
-                f"{shown(target)}: only a WebDataset is written as a folder of shards; write "
-                f"{shown(target)}.tar, with --rows-per-file for several"
+                f"{path_text(target)}: only a WebDataset is written as a folder of shards; write "
+                f"{path_text(target)}.tar, with --rows-per-file for several"
             )
         self._reader, self._source, self._target = source.reader, source, target
         self._names = _names_of(self._reader.shards, target)
         self._notes = _Notes(part.with_suffix(".shards"))
         self._shard: _Shard | None = None
         self._begun: set[int] = set()
-        self._desk = target if isinstance(target, Path) else part
+        self._folder = target if isinstance(target, Path) else part
         try:
-            self._desk.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"{shown(self._desk)}: cannot be made ({error.strerror})") from error
+            raise OutputError(
+                f"{path_text(self._folder)}: cannot be made ({error.strerror})"
+            ) from error
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one sample to the shard of its own; see `core.dataset.Writer`."""
@@ -80,26 +82,26 @@ class ShardsWriter:
                 self._shard = self._begin(number)
                 self._finish()
 
-    def move_in(self, target: AnyPath) -> None:
+    def commit(self, target: AnyPath) -> None:
         """Nothing is left to be moved: each shard went to its place when it was whole."""
-        if self._desk != target:
-            shutil.rmtree(self._desk, ignore_errors=True)
+        if self._folder != target:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Remove the shard that is not whole; those that are stay, for the next run."""
         if self._shard is not None:
             self._shard.drop()
             self._shard = None
         with contextlib.suppress(OSError):
-            self._desk.rmdir()  # only where nothing is in it
+            self._folder.rmdir()  # only where nothing is in it
 
     def _begin(self, number: int) -> _Shard:
         self._begun.add(number)
         origin = _version(self._reader.shards[number])
         asked = repr((*origin, self._source.choice, self._source.added))
-        place = self._target / self._names[number]
-        is_there = self._notes.has(place)
-        shard = _Shard(number, place, self._desk, self._source, asked)
+        path = self._target / self._names[number]
+        is_there = self._notes.has(path)
+        shard = _Shard(number, path, self._folder, self._source, asked)
         if not is_there:
             shard.open()
         return shard
@@ -112,26 +114,26 @@ class ShardsWriter:
             self._shard = shard  # until it is whole
             shard.close()
             self._shard = None
-        elif self._notes.fits(shard.place, shard.digest):
+        elif self._notes.fits(shard.path, shard.digest):
             return
         else:
             shard.rewrite(self._reader)
-        self._notes.add(shard.place, shard.digest)
+        self._notes.add(shard.path, shard.digest)
 
 
 class _Shard:
     """One shard: written as its rows come, or only compared while a finished one is there."""
 
     def __init__(
-        self, number: int, place: AnyPath, desk: Path, source: WriterContext, asked: str
+        self, number: int, path: AnyPath, folder: Path, source: WriterContext, asked: str
     ) -> None:
         self.number = number
-        self.place = place
-        self._part = desk / f".{place.name}.part"
+        self.path = path
+        self._part = folder / f".{path.name}.part"
         self._source = source
         self._hash = blake2b(asked.encode("utf-8", "backslashreplace"), digest_size=20)
         self._writer: WebDatasetWriter | None = None
-        self._held: list[Mapping[str, Any]] = []
+        self._waiting: list[Mapping[str, Any]] = []
 
     @property
     def is_open(self) -> bool:
@@ -143,20 +145,20 @@ class _Shard:
         return self._hash.hexdigest()
 
     def open(self) -> None:
-        file = AtomicFile(self._part, compression_of(self.place))
+        file = AtomicFile(self._part, compression_of(self.path))
         self._writer = WebDatasetWriter(file, self._source)
 
     def take(self, row: Row, added: Mapping[str, Any]) -> None:
         self._hash.update(dump_bytes([row.raw.key, added]))
         if self._writer is None:
-            self._held.append(added)
+            self._waiting.append(added)
         else:
             self._writer.write(row, added)
 
     def close(self) -> None:
         assert self._writer is not None  # noqa: S101 (for the type checker)
         self._writer.close()
-        self._writer.move_in(self.place)
+        self._writer.commit(self.path)
         self._writer = None
 
     def rewrite(self, reader: WebDatasetReader) -> None:
@@ -164,7 +166,7 @@ class _Shard:
         self.open()
         assert self._writer is not None  # noqa: S101 (for the type checker)
         try:
-            for row, added in zip(reader.rows_of(self.number), self._held, strict=False):
+            for row, added in zip(reader.rows_of(self.number), self._waiting, strict=False):
                 self._writer.write(self._source.choice.row(row), added)
             self.close()
         except BaseException:
@@ -173,7 +175,7 @@ class _Shard:
 
     def drop(self) -> None:
         if self._writer is not None:
-            self._writer.abandon()
+            self._writer.discard()
             self._writer = None
 
 
@@ -189,17 +191,17 @@ class _Notes:
                 note = json.loads(line)
                 self._known[note["shard"]] = (note["size"], note["of"])
 
-    def has(self, place: AnyPath) -> bool:
-        size, _ = self._known.get(place.name, (-1, ""))
-        return size >= 0 and place.is_file() and place.stat().st_size == size
+    def has(self, path: AnyPath) -> bool:
+        size, _ = self._known.get(path.name, (-1, ""))
+        return size >= 0 and path.is_file() and path.stat().st_size == size
 
-    def fits(self, place: AnyPath, digest: str) -> bool:
-        return self.has(place) and self._known[place.name][1] == digest
+    def fits(self, path: AnyPath, digest: str) -> bool:
+        return self.has(path) and self._known[path.name][1] == digest
 
-    def add(self, place: AnyPath, digest: str) -> None:
-        size = place.stat().st_size
-        self._known[place.name] = (size, digest)
-        line = json.dumps({"shard": place.name, "size": size, "of": digest})
+    def add(self, path: AnyPath, digest: str) -> None:
+        size = path.stat().st_size
+        self._known[path.name] = (size, digest)
+        line = json.dumps({"shard": path.name, "size": size, "of": digest})
         try:
             with open(self._path, "a", encoding="utf-8") as file:
                 file.write(line + "\n")
@@ -207,7 +209,7 @@ class _Notes:
                 os.fsync(file.fileno())
         except OSError as error:
             raise OutputError(
-                f"{shown(self._path)}: cannot be written ({error.strerror})"
+                f"{path_text(self._path)}: cannot be written ({error.strerror})"
             ) from error
 
 
@@ -226,7 +228,7 @@ def _names_of(shards: list[Any], target: AnyPath) -> list[str]:
     if twice:
         raise UsageError(f"two shards are called {min(twice)}, and would be one in {target}")
     if any(_true(shard.parent) == _true(target) for shard in shards):
-        raise UsageError(f"{shown(target)} is the folder of the input; choose another output")
+        raise UsageError(f"{path_text(target)} is the folder of the input; choose another output")
     return names
 
 

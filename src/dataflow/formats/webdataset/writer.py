@@ -15,12 +15,12 @@ from typing import Any
 from dataflow.core.errors import OutputError
 from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
+from dataflow.core.text import path_text
 from dataflow.formats.base.json_rows import exact, row_object
 from dataflow.formats.base.json_values import dump_bytes, utf8_safe
-from dataflow.formats.base.reading import shown
 from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
-from dataflow.formats.folder.pictures import PICTURE_ENDINGS
+from dataflow.formats.patterns.endings import PICTURE_ENDINGS
 from dataflow.formats.webdataset.reader import CAPTION, JSON_FIELD, KEY, Sample
 from dataflow.formats.webdataset.tar import Member, ending_for, new_member
 
@@ -49,12 +49,12 @@ class WebDatasetWriter(FileWriter):
                 else _new(row, added)
             )
         except (TypeError, ValueError, RecursionError) as error:
-            raise OutputError(f"{row.place}: cannot be written as a sample: {error}") from error
+            raise OutputError(f"{row.source}: cannot be written as a sample: {error}") from error
         key = row.raw.key if isinstance(row.raw, Sample) else _key(row)
         if key == self._last:
             raise OutputError(
-                f"{row.place}: has the key {shown(key)} of the row before it, and readers would "
-                f"take both for one sample; give each row its own, or leave them out "
+                f"{row.source}: has the key {path_text(key)} of the row before it, and readers "
+                f"would take both for one sample; give each row its own, or leave them out "
                 f"(--drop {KEY})"
             )
         self._last = key
@@ -109,9 +109,9 @@ def _with_fields(row: Row, member: Member, inner: Mapping[str, Any]) -> bytes:
     """The JSON object of `member` with new fields; every byte of its others stays."""
     fields = row.fields["json"]
     if not isinstance(fields, dict):
-        raise TypeError(f"{shown(member.info.name)} holds no JSON object to add a field to")
+        raise TypeError(f"{path_text(member.info.name)} holds no JSON object to add a field to")
     added = {name.removeprefix(JSON_FIELD): value for name, value in inner.items()}
-    return row_object(Row(row.index, fields, row.place, member.data.strip()), added)
+    return row_object(Row(row.index, fields, row.source, member.data.strip()), added)
 
 
 def _new(row: Row, added: Mapping[str, Any]) -> Iterator[bytes]:
@@ -144,7 +144,7 @@ def _object(row: Row, found: Any) -> dict[str, Any]:
     """The members of an object that may be its own text."""
     if not isinstance(found, RawJson):
         return {**found}
-    return {**exact(Row(row.index, found.value, row.place, found.text.encode("utf-8")))}
+    return {**exact(Row(row.index, found.value, row.source, found.text.encode("utf-8")))}
 
 
 def _key(row: Row) -> str:
@@ -154,7 +154,7 @@ def _key(row: Row) -> str:
         return f"{row.index:09}"
     key = str(given)
     if not key or "." in os.path.basename(key) or "\0" in key:  # noqa: PTH119 (it is no path)
-        raise ValueError(f"{KEY} {shown(key)!r} can be no key: it is empty or holds a dot")
+        raise ValueError(f"{KEY} {path_text(key)!r} can be no key: it is empty or holds a dot")
     return key
 
 

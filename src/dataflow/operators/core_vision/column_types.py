@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dataflow.core.dataset import ColumnType, ListType, Scalar
+from dataflow.core.column_types import ColumnType, ListType, Scalar
 
 _KINDS: Mapping[str, Scalar] = {
     "string": "text",

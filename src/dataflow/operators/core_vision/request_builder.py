@@ -52,7 +52,7 @@ class RowRequests:
             value = _column(row, self.image_key)
             pictures = parse_reference(value, self.folders, image_root=self.image_root)
             if not pictures:
-                raise BadRowError(f"{row.place}: no picture in {self.image_key!r}")
+                raise BadRowError(f"{row.source}: no picture in {self.image_key!r}")
         return [self._asked(prompt, row, pictures) for prompt in self.prompts]
 
     def needs(self) -> list[str]:
@@ -119,7 +119,9 @@ def _filled(template: Any, row: Row) -> str:
     try:
         text = build(**fields) if build else str(template).format_map(_Fields(row))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
-        raise BadRowError(f"{row.place}: the prompt template cannot be filled: {error!r}") from None
+        raise BadRowError(
+            f"{row.source}: the prompt template cannot be filled: {error!r}"
+        ) from None
     if not isinstance(text, str):
-        raise BadRowError(f"{row.place}: the prompt template gave {type(text).__name__}, not text")
+        raise BadRowError(f"{row.source}: the prompt template gave {type(text).__name__}, not text")
     return text

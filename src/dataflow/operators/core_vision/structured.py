@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.rules.schema import fits, misfit
 from dataflow.core.check import Check, CheckContext, Verdict
-from dataflow.core.dataset import ColumnType
+from dataflow.core.column_types import ColumnType
 from dataflow.core.errors import UsageError
 from dataflow.core.raw_json import RawJson
 from dataflow.core.request import Turn

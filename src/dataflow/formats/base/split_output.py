@@ -48,20 +48,20 @@ class SplitWriter:
         """Finish the last part; see `core.dataset.Writer`."""
         self._writers[-1].close()
 
-    def move_in(self, target: AnyPath) -> None:
+    def commit(self, target: AnyPath) -> None:
         """Give each part its name; parts that a former run left there go."""
         former = set(parts_of(target))
         for number, writer in enumerate(self._writers):
-            place = part_name(target, number, len(self._writers))
-            writer.move_in(place)
-            former.discard(place)
+            path = part_name(target, number, len(self._writers))
+            writer.commit(path)
+            former.discard(path)
         for path in former:
             path.unlink()
 
-    def abandon(self) -> None:
+    def discard(self) -> None:
         """Remove what is not in its place yet; see `core.dataset.Writer`."""
         for writer in self._writers:
-            writer.abandon()
+            writer.discard()
 
     def _next(self) -> Writer:
         number = len(getattr(self, "_writers", ()))

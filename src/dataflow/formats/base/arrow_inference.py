@@ -60,8 +60,8 @@ def widened(schema: Any, rows: Sequence[Row]) -> Any:
             field = _unified([*old, found])
         except _errors():
             raise _misfit(name, rows, old) from None
-        place = schema.get_field_index(name)
-        schema = schema.append(field) if place < 0 else schema.set(place, field)
+        index = schema.get_field_index(name)
+        schema = schema.append(field) if index < 0 else schema.set(index, field)
     return schema
 
 
@@ -78,7 +78,7 @@ def to_table(rows: Sequence[Row], schema: Any) -> Any:
         for name in row.fields:
             if name not in known:
                 raise OutputError(
-                    f"{row.place}: no column {name!r} was expected; write .jsonl where rows have "
+                    f"{row.source}: no column {name!r} was expected; write .jsonl where rows have "
                     "different columns"
                 )
     columns = []
@@ -173,7 +173,7 @@ def _refuse_too_large(name: str, rows: Sequence[Row]) -> None:
         number = too_large(value) if isinstance(value, RawJson) else None
         if number is not None:
             raise OutputError(
-                f"{row.place}: the number {number} in column {name!r} is larger than any double, "
+                f"{row.source}: the number {number} in column {name!r} is larger than any double, "
                 "and Parquet and Arrow have no type for it; write .jsonl, which keeps its digits, "
                 "or leave the column out by --drop"
             )
@@ -234,7 +234,7 @@ def _blame(
     row, reason = next((pair for pair in failures if pair[1]), (rows[0], None))
     so_far = kind()
     return OutputError(
-        f"{row.place}: the value of column {name!r} does not go into one Arrow type with the "
+        f"{row.source}: the value of column {name!r} does not go into one Arrow type with the "
         "other rows'"
         + ("" if so_far is None else f"; the column is {so_far} so far")
         + ("" if reason is None else f" ({reason})")

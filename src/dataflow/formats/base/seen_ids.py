@@ -14,12 +14,12 @@ class SeenIds:
 
     def has_before(self, number: int) -> bool | None:
         """Whether `number` was seen before; it now is. None where there is no room to know."""
-        place, rest = divmod(number, _IN_CHUNK)
-        chunk = self._chunks.get(place)
+        index, rest = divmod(number, _IN_CHUNK)
+        chunk = self._chunks.get(index)
         if chunk is None:
             if len(self._chunks) == _CHUNKS:
                 return None
-            chunk = self._chunks[place] = bytearray(_IN_CHUNK // 8)
+            chunk = self._chunks[index] = bytearray(_IN_CHUNK // 8)
         at, bit = divmod(rest, 8)
         had = bool(chunk[at] >> bit & 1)
         chunk[at] |= 1 << bit

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from dataflow.formats.many.split_output import part_name, parts_of
+from dataflow.formats.base.split_output import part_name, parts_of
 from dataflow.formats.registry import open_reader, writer_for
 from tests.formats.promises import promise
 
@@ -30,7 +30,7 @@ def test_the_parts_together_are_the_whole(save, load, ending, member, tmp_path):
     output = source.with_name(source.name.replace("data", "out"))
     writer = write(source, output, 10, member)
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
     parts = parts_of(output)
     assert [part.name for part in parts] == [
         source.name.replace("data", f"out-0000{n}-of-00003") for n in range(3)
@@ -54,7 +54,7 @@ def test_no_rows_are_one_part_without_rows(tmp_path):
     output = tmp_path / "out.jsonl.gz"
     writer = write(lines(tmp_path, 0), output, 10)
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
     assert [path.name for path in parts_of(output)] == ["out-00000-of-00001.jsonl.gz"]
 
 
@@ -63,7 +63,7 @@ def test_a_full_last_part_is_followed_by_none(tmp_path, rows):
     output = tmp_path / "out.csv"
     writer = write(lines(tmp_path), output, rows)
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
     assert len(parts_of(output)) == -(-25 // rows)
 
 
@@ -75,7 +75,7 @@ def test_the_parts_of_a_former_run_go_and_nothing_else(tmp_path):
     writer = write(lines(tmp_path), output, 20)
     writer.close()
     assert len(parts_of(output)) == 2, "nothing goes before the new parts are whole"
-    writer.move_in(output)
+    writer.commit(output)
     assert parts_of(output) == [part_name(output, n, 2) for n in range(2)]
     assert all((tmp_path / name).exists() for name in others)
 
@@ -83,7 +83,7 @@ def test_the_parts_of_a_former_run_go_and_nothing_else(tmp_path):
 def test_a_broken_run_leaves_the_parts_that_were_there(tmp_path):
     output = tmp_path / "out.jsonl"
     (tmp_path / "out-00000-of-00001.jsonl").write_text("mine\n")
-    write(lines(tmp_path), output, 10).abandon()
+    write(lines(tmp_path), output, 10).discard()
     assert (tmp_path / "out-00000-of-00001.jsonl").read_text() == "mine\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "in.jsonl", "out-00000-of-00001.jsonl"
@@ -96,7 +96,7 @@ def test_what_a_killed_run_left_half_written_goes(tmp_path):
         (tmp_path / f"out.jsonl.part-{number:05}").touch()
     writer = write(lines(tmp_path), output, 10)
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
     assert not list(tmp_path.glob("*.part*"))
 
 
@@ -109,5 +109,5 @@ def test_types_are_inferred_once_for_all_parts(tmp_path):
     output = tmp_path / "out.parquet"
     writer = write(source, output, 1)
     writer.close()
-    writer.move_in(output)
+    writer.commit(output)
     assert {str(pq.read_schema(part).field("n").type) for part in parts_of(output)} == {"double"}

@@ -1,1 +1,0 @@
-"""Several files as one dataset, one dataset as several files."""
