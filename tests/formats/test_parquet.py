@@ -13,9 +13,10 @@ import pytest
 
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
-from dataflow.formats.arrow import builders, inference, parquet_file
+from dataflow.formats.arrow import builders, parquet_file
 from dataflow.formats.arrow.batches import ArrowFields
 from dataflow.formats.arrow.parquet_writer import ParquetWriter
+from dataflow.formats.base import arrow_inference as inference
 from dataflow.formats.registry import open_reader, writer_for
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])

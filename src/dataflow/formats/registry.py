@@ -289,18 +289,23 @@ def writer_for(
         )
 
     def open_one(path: Path) -> Writer:
-        file = AtomicFile(path, compression_of(output))
-        try:
-            writer: Writer = _imported(chosen.writer or "")(file, source)
-        except BaseException:
-            file.discard()
-            raise
-        return writer if choice.is_all or chosen.needs else FieldFilterWriter(writer, choice)
+        return _open_file(chosen, path, output, source)
 
     def open_parts(path: Path) -> Writer:
         return SplitWriter(path, open_one, rows_per_file or 1)
 
     return open_parts if rows_per_file else open_one
+
+
+def _open_file(chosen: Format, path: Path, output: str | AnyPath, source: WriterContext) -> Writer:
+    file = AtomicFile(path, compression_of(output))
+    try:
+        writer: Writer = _imported(chosen.writer or "")(file, source)
+    except BaseException:
+        file.discard()
+        raise
+    choice = source.choice
+    return writer if choice.is_all or chosen.needs else FieldFilterWriter(writer, choice)
 
 
 def is_known(name: str) -> bool:
