@@ -41,10 +41,10 @@ class Engine(FakeServing):
 
     first: float | None = None
 
-    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """One answer, like any other."""
         self.first = self.first or time.monotonic()
-        return await super().ask(request, pictures)
+        return await super().send(request, pictures)
 
 
 def plan_of(rows: Path, output: Path, engine: Engine) -> Plan:

@@ -47,7 +47,7 @@ def test_names_that_are_no_utf8_make_a_key():
 def test_each_of_several_answers_has_a_key_and_the_first_has_the_one_it_has_alone():
     maker = RequestHasher({"model": "m"}, lambda ref: ref.name)
     turns = (Turn("user", (A, "What?")),)
-    keys = maker.keys([Request(turns, number=number) for number in range(4)])
+    keys = maker.keys([Request(turns, sample_index=number) for number in range(4)])
     assert len(set(keys)) == 4
     assert keys[0] == key(A, "What?")
 

@@ -146,7 +146,7 @@ class ErringServer:
     def url(self) -> str:
         return f"http://127.0.0.1:{self._port}/v1"
 
-    def map_transport_error(self, number: int) -> str:
+    def kind_of(self, number: int) -> str:
         kinds = [kind for kind in FAULTS if kind not in ("repeated", "schema", "lead_in")]
         return self.fault or kinds[number % len(kinds)]
 
@@ -185,7 +185,7 @@ class ErringServer:
         return web.json_response({"model": body["model"], "choices": [choice], "usage": usage})
 
     def _text(self, number: int, body: Body) -> str:
-        ask, kind = self.asked[number], self.map_transport_error(number)
+        ask, kind = self.asked[number], self.kind_of(number)
         self.asked[number] += 1
         wrong, helps = FAULTS[kind]
         chance = FIRST
@@ -204,7 +204,7 @@ class ErringServer:
         return wrong(number, good) if draw < chance else good
 
     def _is_cut(self, number: int) -> bool:
-        return self.map_transport_error(number) == "cut_off" and self._erred[number]
+        return self.kind_of(number) == "cut_off" and self._erred[number]
 
 
 def _number_of(body: Body) -> int:

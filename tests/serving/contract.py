@@ -43,13 +43,13 @@ class ServingContract:
 
     def test_a_question_given_up_harms_no_other(self, serving, question):
         async def run():
-            async with serving.connect() as asker:
-                given_up = asyncio.create_task(asker.ask(*question(1)))
-                kept = asyncio.create_task(asker.ask(*question(2)))
+            async with serving.connect() as client:
+                given_up = asyncio.create_task(client.send(*question(1)))
+                kept = asyncio.create_task(client.send(*question(2)))
                 await asyncio.sleep(0)
                 given_up.cancel()
                 await asyncio.gather(given_up, return_exceptions=True)
-                return await kept, await asker.ask(*question(2))
+                return await kept, await client.send(*question(2))
 
         kept, again = asyncio.run(run())
         assert kept.text == again.text
@@ -64,10 +64,10 @@ class ServingContract:
 
 
 async def ask_all(serving, questions):
-    async with serving.connect() as asker:
-        return await asyncio.gather(*(asker.ask(*question) for question in questions))
+    async with serving.connect() as client:
+        return await asyncio.gather(*(client.send(*question) for question in questions))
 
 
 async def ask_in_turn(serving, questions):
-    async with serving.connect() as asker:
-        return [await asker.ask(*question) for question in questions]
+    async with serving.connect() as client:
+        return [await client.send(*question) for question in questions]

@@ -41,9 +41,9 @@ def text(number, system="s"):
 
 def outcomes(serving, questions):
     async def run():
-        async with serving.connect() as asker:
+        async with serving.connect() as client:
             return await asyncio.gather(
-                *(asker.ask(*question) for question in questions), return_exceptions=True
+                *(client.send(*question) for question in questions), return_exceptions=True
             )
 
     return asyncio.run(run())
@@ -91,14 +91,14 @@ def test_a_last_row_that_fails_alone_stops_nothing():
         return {"q0": "fine"}[question]
 
     async def run():
-        async with ServingAdapter(Theirs(answer)).connect() as asker:
-            await asker.ask(*text(0))
+        async with ServingAdapter(Theirs(answer)).connect() as client:
+            await client.send(*text(0))
             with pytest.raises(errors.BadRequestError):
-                await asker.ask(*text(1))
+                await client.send(*text(1))
             with pytest.raises(errors.BadRequestError):
-                await asker.ask(*text(2))
+                await client.send(*text(2))
             with pytest.raises(errors.StopRunError):
-                await asker.ask(*text(3))
+                await client.send(*text(3))
 
     asyncio.run(run())
 
@@ -169,8 +169,8 @@ def test_leaving_does_not_wait_for_a_call_nor_leave_anyone_waiting():
     theirs = Theirs(lambda q: time.sleep(0.3) or q)
 
     async def run():
-        async with ServingAdapter(theirs).connect() as asker:
-            waiting = asyncio.create_task(asker.ask(*text(0)))
+        async with ServingAdapter(theirs).connect() as client:
+            waiting = asyncio.create_task(client.send(*text(0)))
             await asyncio.sleep(0.1)
         with pytest.raises(errors.StopRunError):
             await waiting
@@ -197,7 +197,7 @@ import sys, time
 from dataflow.core.request import Request, Turn
 from dataflow.core.serving import LLMServingABC
 from dataflow.engine.in_memory import answer_all
-from dataflow.serving.adapter import ForeignServing
+from dataflow.serving.adapter import ServingAdapter
 
 class Theirs(LLMServingABC):
     def generate_from_input(self, user_inputs, system_prompt):
@@ -207,7 +207,7 @@ class Theirs(LLMServingABC):
     def cleanup(self):
         pass
 
-answer_all(ForeignServing(Theirs()), [Request((Turn("user", ("q",)),))])
+answer_all(ServingAdapter(Theirs()), [Request((Turn("user", ("q",)),))])
 """
 
 

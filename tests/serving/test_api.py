@@ -112,9 +112,9 @@ def test_connecting_pays_nothing(hostile, question, key):
 
     async def run(model):
         before = server.asked
-        async with APIVLMServing_openai(server.url, model_name=model).connect() as asker:
+        async with APIVLMServing_openai(server.url, model_name=model).connect() as client:
             assert server.asked == before
-            return await asker.ask(*question(1))
+            return await client.send(*question(1))
 
     assert asyncio.run(run("m")).text == caption_of(question(1)[1][0].data)
     with pytest.raises(errors.UnknownModelError):
@@ -215,13 +215,13 @@ def test_the_fake_says_what_it_is_told(question):
     fake = FakeServing(script, delay=0.01)
 
     async def run():
-        async with fake.connect() as asker:
-            first = await asker.ask(*question(1))
+        async with fake.connect() as client:
+            first = await client.send(*question(1))
             with pytest.raises(errors.RateLimitedError):
-                await asker.ask(*question(1))
-            second = await asker.ask(*question(1))
+                await client.send(*question(1))
+            second = await client.send(*question(1))
             with pytest.raises(errors.ServingContractError, match="3 replies"):
-                await asker.ask(*question(1))
+                await client.send(*question(1))
             return first.text, second.finish_reason
 
     assert asyncio.run(run()) == ("one", "length")

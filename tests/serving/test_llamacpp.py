@@ -52,11 +52,11 @@ class TestContract(ServingContract):
         return scene_question
 
 
-async def ask_until_answered(asker, number, tries=6):
+async def ask_until_answered(client, number, tries=6):
     """What the road does with errors that time may cure."""
     for _ in range(tries):
         try:
-            return (await asker.ask(*scene_question(number))).text
+            return (await client.send(*scene_question(number))).text
         except TryAgainError:
             await asyncio.sleep(0.05)
     raise AssertionError(f"scene {number} was not answered in {tries} tries")
@@ -66,8 +66,8 @@ def test_it_tells_what_the_scenes_hold(llamacpp):
     serving = llamacpp()
 
     async def run():
-        async with serving.connect() as asker:
-            return await asyncio.gather(*(ask_until_answered(asker, n) for n in range(40)))
+        async with serving.connect() as client:
+            return await asyncio.gather(*(ask_until_answered(client, n) for n in range(40)))
 
     answers = asyncio.run(run())
     right = sum(answer == truth(n) for n, answer in enumerate(answers))
@@ -78,10 +78,10 @@ def test_several_pictures_a_request_and_the_given_sampling(llamacpp):
     serving = llamacpp(max_tokens=5)
 
     async def run():
-        async with serving.connect() as asker:
-            cut = await asker.ask(*scene_question(1))
-            longer = await asker.ask(*scene_question(1, max_tokens=64))
-            several = await asker.ask(*scene_question(1, 2, 3, max_tokens=64))
+        async with serving.connect() as client:
+            cut = await client.send(*scene_question(1))
+            longer = await client.send(*scene_question(1, max_tokens=64))
+            several = await client.send(*scene_question(1, 2, 3, max_tokens=64))
             return cut, longer, several
 
     cut, longer, several = asyncio.run(run())
@@ -100,8 +100,8 @@ def test_a_killed_engine_comes_back_and_every_question_is_answered(llamacpp):
         return serving.child().running and serving.child().engine_pid != engines[-1]
 
     async def run():
-        async with serving.connect() as asker:
-            asking = [asyncio.create_task(ask_until_answered(asker, n)) for n in range(60)]
+        async with serving.connect() as client:
+            asking = [asyncio.create_task(ask_until_answered(client, n)) for n in range(60)]
             for _ in range(2):
                 await asyncio.sleep(0.15)
                 engines.append(serving.child().engine_pid)
@@ -121,9 +121,9 @@ def test_an_engine_that_dies_too_often_stops_the_run(llamacpp):
     serving = llamacpp(max_restarts=0)
 
     async def run():
-        async with serving.connect() as asker:
+        async with serving.connect() as client:
             os.kill(serving.child().engine_pid, signal.SIGKILL)
-            asking = [asker.ask(*scene_question(n)) for n in range(8)]
+            asking = [client.send(*scene_question(n)) for n in range(8)]
             return await asyncio.gather(*asking, return_exceptions=True)
 
     errors = asyncio.run(run())

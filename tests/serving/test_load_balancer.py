@@ -26,13 +26,13 @@ def ask(serving, question, times, *, at_once=8):
 
     async def run():
         texts, failures, gate = [], 0, asyncio.Semaphore(at_once)
-        async with serving.connect() as asker:
+        async with serving.connect() as client:
 
             async def one():
                 nonlocal failures
                 async with gate:
                     try:
-                        texts.append((await asker.ask(*question)).text)
+                        texts.append((await client.send(*question)).text)
                     except TryAgainError:
                         failures += 1
 

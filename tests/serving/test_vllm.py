@@ -58,8 +58,8 @@ def shared(weights):
 
 def ask(serving, *questions):
     async def run():
-        async with serving.connect() as asker:
-            return await asyncio.gather(*(asker.ask(*question) for question in questions))
+        async with serving.connect() as client:
+            return await asyncio.gather(*(client.send(*question) for question in questions))
 
     return asyncio.run(run())
 
@@ -111,18 +111,18 @@ def processes(serving) -> dict[str, int]:
 def test_a_killed_process_is_answered_by_a_restart(shared, victim):
     restarts = shared.child().restarts
 
-    async def until_answered(asker, number):
+    async def until_answered(client, number):
         for _ in range(60):
             try:
-                return (await asker.ask(*scene_question(number))).text
+                return (await client.send(*scene_question(number))).text
             except TryAgainError:
                 await asyncio.sleep(1)
         raise AssertionError(f"scene {number} was never answered")
 
     async def run():
-        async with shared.connect() as asker:
+        async with shared.connect() as client:
             family = offspring(os.getpid())
-            asking = [asyncio.create_task(until_answered(asker, n)) for n in range(40)]
+            asking = [asyncio.create_task(until_answered(client, n)) for n in range(40)]
             await asyncio.sleep(0.3)
             os.kill(processes(shared)[victim], signal.SIGKILL)
             return family, await asyncio.gather(*asking)

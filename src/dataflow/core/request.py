@@ -30,7 +30,7 @@ class Request:
         turns: The conversation; the last turn is the user's.
         sampling: Settings that override the serving's own for this request, by their names in the
             OpenAI protocol (``temperature``, ``max_tokens``, ``seed`` …).
-        number: Which of several answers to the same question is wanted, from 0. It is sent to
+        sample_index: Which of several answers to the same question is wanted, from 0. It is sent to
             nobody; it makes them different requests, each with its own answer.
         checks: Run over its reply in place of the run's own; None for those. An answer that is JSON
             cannot be looked at as prose is.
@@ -40,7 +40,7 @@ class Request:
 
     turns: tuple[Turn, ...]
     sampling: Mapping[str, Any] = field(default_factory=dict)
-    number: int = 0
+    sample_index: int = 0
     checks: Sequence[Check] | None = None
     refine: Sequence[Callable[[str], str]] | None = None
 
@@ -110,13 +110,13 @@ class Reply:
         finish_reason: ``"stop"``, ``"length"`` … or None where the server did not say.
         usage: Tokens.
         model: The model's name as the server gave it, or empty.
-        allowance: What the server says is left of its rate limit, or None.
-        name: The server's own for this one answer (its ``id``), or empty.
+        rate_limit: What the server says is left of its rate limit, or None.
+        id: The server's own name for this one answer, or empty.
     """
 
     text: str
     finish_reason: str | None = None
     usage: Usage = Usage()
     model: str = ""
-    allowance: RateLimitStatus | None = None
-    name: str = ""
+    rate_limit: RateLimitStatus | None = None
+    id: str = ""

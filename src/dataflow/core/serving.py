@@ -42,7 +42,7 @@ class VLMServingABC(LLMServingABC):
 class Client(Protocol):
     """An open connection to an engine."""
 
-    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """Make one attempt at `request`.
 
         Args:

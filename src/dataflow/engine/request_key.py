@@ -57,7 +57,7 @@ class RequestHasher:
             for turn in request.turns
         ]
         # the first of several answers has the key that it has alone
-        number = [request.number] if request.number else []
+        number = [request.sample_index] if request.sample_index else []
         digest.update(_canonical([turns, dict(request.sampling), *number]))
         return digest.digest()
 

@@ -116,7 +116,7 @@ class _Gatherer:
             await self._worker
         self._thread.close(wait=False)
 
-    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """Wait for the answer that a batch brings."""
         answer = asyncio.get_running_loop().create_future()
         self._open.add(answer)
@@ -239,7 +239,7 @@ class _Caller:
 
 def _settle(answer: asyncio.Future[Any], outcome: Any) -> None:
     if answer.done():
-        return  # its asker went away
+        return  # its client went away
     if isinstance(outcome, BaseException):
         answer.set_exception(outcome)
     else:

@@ -102,10 +102,10 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:
         """Open the client for the running event loop; nothing is asked, nothing paid."""
-        async with self.wire() as wire:
-            yield wire
+        async with self.chat_client() as client:
+            yield client
 
-    def wire(self) -> ChatClient:
+    def chat_client(self) -> ChatClient:
         """A client of this API, not yet open."""
         return ChatClient(
             self.api_url,

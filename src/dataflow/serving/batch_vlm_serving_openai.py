@@ -45,5 +45,5 @@ class BatchVLMServing_openai(APIVLMServing_openai, BatchServing):  # noqa: N801 
     @asynccontextmanager
     async def connect_batches(self) -> AsyncIterator[OpenAIBatchApi]:
         """Open the client for the running event loop; nothing is asked, nothing paid."""
-        async with self.wire() as wire:
-            yield OpenAIBatchApi(wire, self.batching.window)
+        async with self.chat_client() as client:
+            yield OpenAIBatchApi(client, self.batching.window)

@@ -62,7 +62,7 @@ class FakeServing(ListServing):
     def cleanup(self) -> None:
         """Nothing is held."""
 
-    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """Give the script's next answer, or raise it.
 
         Raises:

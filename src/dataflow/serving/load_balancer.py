@@ -94,10 +94,10 @@ class _Endpoint:
     """One endpoint: what is under way there, how long it takes, whether it rests."""
 
     def __init__(
-        self, name: str, asker: Client, places: int, *, adaptive_concurrency: bool
+        self, name: str, client: Client, places: int, *, adaptive_concurrency: bool
     ) -> None:
         self._name = name
-        self._asker = asker
+        self._client = client
         level = AdaptiveConcurrency(places, START if adaptive_concurrency else places)
         self.limiter = AdmissionController(level, RateLimiter())
         self.latency = 0.0
@@ -124,10 +124,10 @@ class _Endpoint:
         in_flight = self.limiter.in_flight
         return (in_flight + 1) * (self.latency or usual), in_flight
 
-    async def ask(self, given: Permit, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def send(self, given: Permit, request: Request, pictures: Sequence[Picture]) -> Reply:
         outcome: Reply | TryAgainError | None = None
         try:
-            outcome = await self._asker.ask(request, pictures)
+            outcome = await self._client.send(request, pictures)
         except TryAgainError as error:
             outcome = error
             raise
@@ -166,7 +166,7 @@ class _Spread:
         self._changed = asyncio.Event()
         self._waiting = 0
 
-    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """One attempt at the endpoint that has a free place and answers soonest.
 
         A row that it turns down is asked at one other before it is failed: an endpoint may be set
@@ -197,7 +197,7 @@ class _Spread:
         self, endpoint: _Endpoint, given: Permit, request: Request, pictures: Sequence[Picture]
     ) -> Reply:
         try:
-            return await endpoint.ask(given, request, pictures)
+            return await endpoint.send(given, request, pictures)
         finally:
             self._changed.set()
 

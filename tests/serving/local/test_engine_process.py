@@ -54,7 +54,8 @@ def test_it_starts_once_for_all_that_ask(child):
     engine = child(READY)
     addresses = []
     threads = [
-        threading.Thread(target=lambda: addresses.append(engine.ensure())) for _ in range(20)
+        threading.Thread(target=lambda: addresses.append(engine.ensure_running()))
+        for _ in range(20)
     ]
     for thread in threads:
         thread.start()
@@ -68,12 +69,12 @@ def test_it_starts_once_for_all_that_ask(child):
     engine.stop()
     assert not is_there(pid)
     assert not engine.running
-    assert engine.ensure()  # it may be used again
+    assert engine.ensure_running()  # it may be used again
 
 
 def test_the_key_is_in_the_environment_and_not_in_the_arguments(child):
     engine = child(READY)
-    engine.ensure()
+    engine.ensure_running()
     with open(f"/proc/{engine.engine_pid}/environ", "rb") as file:
         assert b"DATAFLOW_TEST_KEY=secret" in file.read()
     for pid in offspring(os.getpid()):
@@ -85,19 +86,19 @@ def test_the_key_is_in_the_environment_and_not_in_the_arguments(child):
 def test_an_early_end_shows_the_reason_at_once(child):
     engine = child("echo 'ERROR: no such weights' >&2; echo more; exit 3")
     with pytest.raises(EngineFailedError, match=r"exit status 3\): no such weights") as caught:
-        engine.ensure()
+        engine.ensure_running()
     assert caught.value.reason == "no such weights"
 
 
 def test_without_a_reason_its_last_line_is_shown(child):
     with pytest.raises(EngineFailedError, match=r"ended by SIGSEGV.*: half a word"):
-        child("echo first; printf 'half a word'; kill -SEGV $$").ensure()
+        child("echo first; printf 'half a word'; kill -SEGV $$").ensure_running()
 
 
 def test_it_must_answer_in_time(child):
     engine = child("echo thinking; exec sleep 2002", start_timeout=0.4)
     with pytest.raises(EngineFailedError, match=r"0\.4 s after its start; its last line: thinking"):
-        engine.ensure()
+        engine.ensure_running()
     assert not engine.running
 
 
@@ -105,45 +106,45 @@ def test_a_start_can_be_given_up(child):
     engine = child("exec sleep 2003")
     threading.Timer(0.3, engine.abort).start()
     with pytest.raises(EngineFailedError, match="stopped while it started"):
-        engine.ensure()
+        engine.ensure_running()
     assert not engine.running
 
 
 def test_restarts_are_bounded(child, caplog):
     engine = child(READY, max_restarts=2)
     for _ in range(2):
-        engine.ensure()
+        engine.ensure_running()
         os.kill(engine.engine_pid, signal.SIGKILL)
         assert wait_until(lambda: not engine.running)
     with caplog.at_level(logging.WARNING, "dataflow"):
-        engine.ensure()
+        engine.ensure_running()
     assert "died (ended by SIGKILL): it gave no reason; starting it again" in caplog.text
     os.kill(engine.engine_pid, signal.SIGKILL)
     assert wait_until(lambda: not engine.running)
     for _ in range(2):
         with pytest.raises(EngineFailedError, match="not restarted any more"):
-            engine.ensure()
+            engine.ensure_running()
 
 
 def test_a_restart_that_fails_is_tried_again(child):
     engine = child(READY, "echo 'ERROR: memory is not free yet'; exit 1", READY, max_restarts=2)
-    engine.ensure()
+    engine.ensure_running()
     os.kill(engine.engine_pid, signal.SIGKILL)
     assert wait_until(lambda: not engine.running)
-    assert engine.ensure()
+    assert engine.ensure_running()
     assert engine.restarts_left == 0
 
 
 def test_a_port_that_somebody_took_is_chosen_anew(child):
     engine = child("echo 'ERROR: [Errno 98] Address already in use'; exit 1", READY)
-    assert engine.ensure()
+    assert engine.ensure_running()
     assert engine.restarts_left == 3
 
 
 def test_its_output_is_kept_within_bounds(child):
     long = "i=0; while [ $i -lt 3000 ]; do echo line $i; i=$((i+1)); done; head -c 100000 /dev/zero"
     engine = child(f"{long} | tr '\\0' x; echo; {READY}")
-    engine.ensure()
+    engine.ensure_running()
     lines = engine._process.output.lines()
     assert len(lines) == 600
     assert lines[:2] == ["line 0", "line 1"]
@@ -154,7 +155,7 @@ def test_it_ends_with_its_object(child):
     engine = EngineProcess(
         "x", lambda: LaunchSpec(["sh", "-c", READY], ready), find_reason=find_reason
     )
-    engine.ensure()
+    engine.ensure_running()
     pid = engine.engine_pid
     del engine
     gc.collect()
@@ -163,22 +164,22 @@ def test_it_ends_with_its_object(child):
 
 def test_it_ends_when_its_guard_is_killed(child):
     engine = child("sleep 2004 & " + READY)
-    engine.ensure()
+    engine.ensure_running()
     (guard,) = offspring(os.getpid()) - offspring(engine.engine_pid) - {engine.engine_pid}
     family = {engine.engine_pid, *offspring(engine.engine_pid)}
     assert len(family) == 2
     os.kill(guard, signal.SIGKILL)
     assert wait_until(lambda: not engine.running)
-    engine.ensure()
+    engine.ensure_running()
     assert not any(map(is_there, family))
 
 
 PARENT = """
 import os, sys, time
-from dataflow.serving.local.engine_process import EngineChild, Launch
-child = EngineChild("x", lambda: Launch(["sh", "-c", "sleep 2005 & echo ready; wait"],
+from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec
+child = EngineProcess("x", lambda: LaunchSpec(["sh", "-c", "sleep 2005 & echo ready; wait"],
     lambda output: "there" if "ready" in output.lines() else None), find_reason=lambda lines: None)
-child.ensure()
+child.ensure_running()
 print(child.engine_pid, flush=True)
 {end}
 """
@@ -201,7 +202,7 @@ def test_it_ends_with_its_parent_however_that_ends(end):
 
 def test_a_fork_of_the_parent_does_not_end_it(child):
     engine = child(READY)
-    engine.ensure()
+    engine.ensure_running()
     process = engine._process
     pid = os.fork()
     if pid == 0:

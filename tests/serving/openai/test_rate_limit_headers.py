@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.core.request import RateLimitStatus
-from dataflow.serving.openai.rate_limit_headers import read_allowance, read_duration
+from dataflow.serving.openai.rate_limit_headers import read_duration, read_rate_limit
 
 TOLD = {
     "x-ratelimit-limit-requests": "60",
@@ -20,12 +20,12 @@ TOLD = {
 
 
 def test_openais_own_example_is_read():
-    assert read_allowance(TOLD) == RateLimitStatus(59, 1.0, 149_984, 360.0)
+    assert read_rate_limit(TOLD) == RateLimitStatus(59, 1.0, 149_984, 360.0)
 
 
 def test_requests_alone_are_read():
     requests = {name: value for name, value in TOLD.items() if "requests" in name}
-    assert read_allowance(requests) == RateLimitStatus(59, 1.0)
+    assert read_rate_limit(requests) == RateLimitStatus(59, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_requests_alone_are_read():
     ],
 )
 def test_headers_that_say_nothing_certain_are_passed_over(headers):
-    assert read_allowance(headers) is None
+    assert read_rate_limit(headers) is None
 
 
 @pytest.mark.parametrize(

@@ -113,14 +113,14 @@ def questions(
             server as url,
             ChatClient(
                 url, model="m", api_key=None, sampling={}, timeout=10, connections=2
-            ) as wire,
+            ) as client,
         ):
 
             async def ask(numbers):
                 for number in numbers:
                     text = f"question {number}"
                     try:
-                        reply = await wire.ask(Request((Turn("user", (text,)),)), ())
+                        reply = await client.send(Request((Turn("user", (text,)),)), ())
                         answers[text] = reply.text
                     except DataflowError as error:
                         answers[text] = error

@@ -21,7 +21,7 @@ RETRY_AFTER = {"429_seconds": 0.02, "429_ms": 0.02, "503": 0.02, "429_date": 2.0
 
 def ask(url, question, *, timeout=10.0, **options):
     async def run():
-        wire = ChatClient(
+        client = ChatClient(
             url,
             model="m",
             api_key=KEY,
@@ -30,8 +30,8 @@ def ask(url, question, *, timeout=10.0, **options):
             connections=4,
             **options,
         )
-        async with wire:
-            return await wire.ask(*question)
+        async with client:
+            return await client.send(*question)
 
     return asyncio.run(run())
 
@@ -140,7 +140,7 @@ def test_max_tokens_is_renamed_once_for_all(hostile, question, monkeypatch):
     monkeypatch.setitem(FAULTS, "max_tokens_name", fault_there)
 
     async def run():
-        wire = ChatClient(
+        client = ChatClient(
             server.url,
             model="m",
             api_key=KEY,
@@ -148,8 +148,8 @@ def test_max_tokens_is_renamed_once_for_all(hostile, question, monkeypatch):
             timeout=5,
             connections=2,
         )
-        async with wire:
-            return [await wire.ask(*question(n)) for n in range(3)]
+        async with client:
+            return [await client.send(*question(n)) for n in range(3)]
 
     texts = [reply.text for reply in asyncio.run(run())]
     assert texts == [caption_of(question(n)[1][0].data) for n in range(3)]
@@ -168,9 +168,11 @@ async def _refuse_max_tokens(exchange):
 
 def test_models(hostile):
     async def run(server, key):
-        wire = ChatClient(server.url, model="m", api_key=key, sampling={}, timeout=5, connections=1)
-        async with wire:
-            return await wire.models()
+        client = ChatClient(
+            server.url, model="m", api_key=key, sampling={}, timeout=5, connections=1
+        )
+        async with client:
+            return await client.models()
 
     server = hostile(key=KEY, model="mine")
     assert asyncio.run(run(server, KEY)) == ["mine"]

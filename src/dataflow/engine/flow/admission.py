@@ -110,8 +110,8 @@ class AdmissionController:
         self.give_back(given)
 
     def _learn(self, now: float, given: Permit, outcome: Reply | TryAgainError | None) -> None:
-        if isinstance(outcome, Reply) and outcome.allowance is not None:
-            self._tempo.told(now, outcome.allowance, self._in_flight - 1)
+        if isinstance(outcome, Reply) and outcome.rate_limit is not None:
+            self._tempo.told(now, outcome.rate_limit, self._in_flight - 1)
         if isinstance(outcome, RateLimitedError):
             self._tempo.turned_down(now, given.sent)
         elif not isinstance(outcome, ConnectionLostError):  # which tells nothing of the engine

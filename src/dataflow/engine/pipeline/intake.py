@@ -104,7 +104,7 @@ def numbered(request: Request, number: int, seed: object) -> Request:
     sampling, seed = request.sampling, request.sampling.get("seed", seed)
     if isinstance(seed, int):
         sampling = {**sampling, "seed": seed + number}
-    return dataclasses.replace(request, sampling=sampling, number=number)
+    return dataclasses.replace(request, sampling=sampling, sample_index=number)
 
 
 class Intake:

@@ -215,7 +215,7 @@ class LivePipeline:
         job.attempts += 1
         self._progress.requests += 1
         self._progress.in_flight += 1
-        outcome = await _outcome_of(asker.ask(request, job.pictures))
+        outcome = await _outcome_of(asker.send(request, job.pictures))
         stages.charge(job, outcome, self._plan.price_of(job), self._progress)
         try:
             if not isinstance(outcome, Reply):

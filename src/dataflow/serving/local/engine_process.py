@@ -93,7 +93,7 @@ class EngineProcess:
         """The engine's process id, or None when none was started."""
         return self._process.output.engine if self._process else None
 
-    def ensure(self) -> str:
+    def ensure_running(self) -> str:
         """Start the engine if it is not running, again if it died; wait until it answers.
 
         Blocks; of several callers one starts it and all get its address.

@@ -1,4 +1,4 @@
-"""What the local engines share: one child process, the wire to it, and bringing it back."""
+"""What the local engines share: one child process, the client that asks it, and bringing it back."""
 
 from __future__ import annotations
 
@@ -84,11 +84,11 @@ class LocalServing(ListServing):
             StopRunError: its model or its package cannot be had.
         """
         async with contextlib.AsyncExitStack() as stack:
-            asker = _LocalAsker(self, self.child(), stack)
-            await asker.open()
-            yield asker
+            client = _LocalAsker(self, self.child(), stack)
+            await client.open()
+            yield client
 
-    def wire_to(self, address: str) -> ChatClient:
+    def client_of(self, address: str) -> ChatClient:
         """A client of the engine at `address` (``http://127.0.0.1:PORT``)."""
         return ChatClient(
             f"{address}/v1",
@@ -108,10 +108,10 @@ def weights_of(file: Path) -> list[Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """The wire to one run of the engine."""
+    """The client of one run of the engine."""
 
     address: str
-    wire: ChatClient
+    client: ChatClient
 
 
 class _LocalAsker:
@@ -127,14 +127,14 @@ class _LocalAsker:
         self._revival: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
-        """Start the engine if it is not up, and open the wire to it."""
+        """Start the engine if it is not up, and open the client that asks it."""
         address = await _started(self._child)
         if self._line is None or self._line.address != address:
-            # A dead engine's wire stays open to the end: others may still be asking through it.
-            wire = await self._stack.enter_async_context(self._serving.wire_to(address))
-            self._line = _Line(address, wire)
+            # A dead engine's client stays open to the end: others may still be asking through it.
+            client = await self._stack.enter_async_context(self._serving.client_of(address))
+            self._line = _Line(address, client)
 
-    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """Make one attempt; see `core.serving.Client`.
 
         Raises:
@@ -144,7 +144,7 @@ class _LocalAsker:
         line = self._line
         assert line is not None  # noqa: S101 - `open` made it
         try:
-            reply = await line.wire.ask(request, pictures)
+            reply = await line.client.send(request, pictures)
         except (ConnectionLostError, UnreachableError):
             if await self._revived(line, patience=_DYING_SECONDS):
                 raise EngineDiedError(f"{self._child.name} died; it is back") from None
@@ -186,7 +186,7 @@ class _LocalAsker:
 
 
 async def _started(child: EngineProcess) -> str:
-    """`child.ensure()` without blocking the loop; giving up waiting gives up the start.
+    """`child.ensure_running()` without blocking the loop; giving up waiting gives up the start.
 
     In a thread of its own that nobody joins: a model being fetched must not hold up the end of
     the program.
@@ -205,7 +205,7 @@ async def _started(child: EngineProcess) -> str:
     def work() -> None:
         address, error = "", None
         try:
-            address = child.ensure()
+            address = child.ensure_running()
         except BaseException as raised:  # noqa: BLE001 - it is raised where it is waited for
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more

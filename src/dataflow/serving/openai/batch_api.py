@@ -32,7 +32,7 @@ from dataflow.serving.openai.batch_format import (
 from dataflow.serving.openai.client import LONGEST_BODY, ChatClient, Upload
 
 FILE_SECONDS = 6 * 3600.0
-"""For one file up or down; a wire that stands still is noticed much earlier."""
+"""For one file up or down; a connection that stands still is noticed much earlier."""
 
 PAGE = 100
 """Objects on one page of a list; the most that OpenAI gives."""
@@ -44,17 +44,17 @@ _log = logging.getLogger("dataflow")
 
 
 class OpenAIBatchApi:
-    """The Batch API at the other end of `wire`; see `core.batch.OpenAIBatchApi`.
+    """The Batch API behind `client`; see `core.batch.OpenAIBatchApi`.
 
     Args:
-        wire: An open wire.
+        client: An open client.
         window: The time in which the server is to be done with a batch.
     """
 
-    def __init__(self, wire: ChatClient, window: str) -> None:
-        self._wire = wire
+    def __init__(self, client: ChatClient, window: str) -> None:
+        self._client = wire
         self._window = window
-        self.place = wire.address.base_url
+        self.place = client.address.base_url
 
     def line(self, custom_id: str, request: Request, pictures: Sequence[Picture]) -> bytes:
         """The line that asks `request`.
@@ -62,7 +62,7 @@ class OpenAIBatchApi:
         Raises:
             BadRowError: a text of it cannot be sent.
         """
-        return request_line(custom_id, self._wire.body(request, pictures))
+        return request_line(custom_id, self._client.body(request, pictures))
 
     async def upload(self, path: Path, name: str) -> str:
         """Send the file at `path` from the disk; returns the server's id of it."""
@@ -79,7 +79,7 @@ class OpenAIBatchApi:
 
     async def remove_file(self, file: str) -> None:
         """Remove an uploaded file; one that is gone already is no error."""
-        await self._wire.call("DELETE", f"/files/{quote(file, safe='')}")
+        await self._client.call("DELETE", f"/files/{quote(file, safe='')}")
 
     async def create(self, file: str, token: str) -> BatchState:
         """Make a batch of an uploaded file."""
@@ -92,24 +92,25 @@ class OpenAIBatchApi:
         body = orjson.dumps(wanted)
         # servers that know this header make the same batch only once; the others overlook it
         answer = await self._call("POST", "/batches", body, headers={"Idempotency-Key": token})
-        return read_batch(answer, secrets=self._wire.secrets)
+        return read_batch(answer, secrets=self._client.secrets)
 
     async def find(self, file: str, token: str, since: float) -> list[BatchState]:
         """The batches made of `file` or with `token`; the newest are listed first."""
         batches = [
-            batch_of(value, self._wire.secrets) async for value in self._list("/batches", {}, since)
+            batch_of(value, self._client.secrets)
+            async for value in self._list("/batches", {}, since)
         ]
         return [b for b in batches if b.input_file == file or b.token == token]
 
     async def state(self, batch: str) -> BatchState | None:
         """The batch as it is now; None where the server knows none of this id."""
-        body = await self._wire.call("GET", f"/batches/{quote(batch, safe='')}")
-        return None if body is None else read_batch(body, secrets=self._wire.secrets)
+        body = await self._client.call("GET", f"/batches/{quote(batch, safe='')}")
+        return None if body is None else read_batch(body, secrets=self._client.secrets)
 
     async def cancel(self, batch: str) -> None:
         """Have the server stop; where it has stopped by itself already, nothing happens."""
         try:
-            await self._wire.call("POST", f"/batches/{quote(batch, safe='')}/cancel", b"{}")
+            await self._client.call("POST", f"/batches/{quote(batch, safe='')}/cancel", b"{}")
         except TryAgainError:
             raise
         except DataflowError as error:
@@ -119,7 +120,7 @@ class OpenAIBatchApi:
         """What came of each request in a file; unreadable lines are left out, with a warning."""
         unreadable = 0
         async for line in self._lines(file):
-            answer = read_line(line, secrets=self._wire.secrets)
+            answer = read_line(line, secrets=self._client.secrets)
             if answer is None:
                 unreadable += bool(line.strip())
             else:
@@ -129,14 +130,14 @@ class OpenAIBatchApi:
 
     def _told(self, answer: Reply | DataflowError) -> Reply | DataflowError:
         if isinstance(answer, MaxTokensNameError):
-            self._wire.use_new_name()
+            self._client.use_new_name()
             return TryAgainError(f"asked again under the newer name: {answer.message}")
         return answer
 
     async def _lines(self, file: str) -> AsyncIterator[bytes]:
         rest, is_too_long = b"", False
         path = f"/files/{quote(file, safe='')}/content"
-        async for piece in self._wire.stream_file(path, seconds=FILE_SECONDS):
+        async for piece in self._client.stream_file(path, seconds=FILE_SECONDS):
             *whole, rest = (rest + piece).split(b"\n")
             for line in whole:
                 yield b"(the rest of too long a line)" if is_too_long else line
@@ -167,7 +168,7 @@ class OpenAIBatchApi:
 
     async def _call(self, method: str, path: str, body: bytes | None = None, **more: Any) -> bytes:
         """As `ChatClient.call`, for what every server that takes batches has."""
-        answer = await self._wire.call(method, path, body, seconds=FILE_SECONDS, **more)
+        answer = await self._client.call(method, path, body, seconds=FILE_SECONDS, **more)
         if answer is None:
             raise StopRunError(
                 f"{self.place}{path}: not found (HTTP 404) – does this server take batches?"

@@ -1,6 +1,6 @@
 """The one HTTP client: every engine is reached by it, ours on loopback as well as a paid API.
 
-One `ask` is one attempt and has one outcome, a `Reply` or one of our errors; whether and when to
+One `send` is one attempt and has one outcome, a `Reply` or one of our errors; whether and when to
 ask again is the road's.
 """
 
@@ -27,7 +27,7 @@ from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.serving.openai.api_errors import MaxTokensNameError
 from dataflow.serving.openai.endpoint import check_key, read_endpoint
-from dataflow.serving.openai.rate_limit_headers import read_allowance
+from dataflow.serving.openai.rate_limit_headers import read_rate_limit
 from dataflow.serving.openai.replies import read_answer
 from dataflow.serving.openai.request_body import build_body, merge_sampling
 from dataflow.serving.openai.streaming import StreamedReply
@@ -140,7 +140,7 @@ class ChatClient:
             session, self._session = self._session, None
             await session.close()
 
-    async def ask(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """Make one attempt at `request`; see `core.serving.Client`.
 
         A server that knows ``max_tokens`` only as ``max_completion_tokens`` is asked again at
@@ -221,7 +221,7 @@ class ChatClient:
             seconds: The limit, where it is not that of every attempt.
 
         Raises:
-            DataflowError: as `ask`.
+            DataflowError: as `send`.
         """
         url = self.address.url(path, query)
         async with self._open(
@@ -238,7 +238,7 @@ class ChatClient:
         """A file of the API, piece by piece as it comes.
 
         Raises:
-            DataflowError: as `ask`; also in the middle of the file.
+            DataflowError: as `send`; also in the middle of the file.
         """
         async with self._open("GET", self.address.url(path), seconds=seconds) as answer:
             if answer.status == 404:
@@ -258,15 +258,15 @@ class ChatClient:
 
                 drop_connection()  # whatever else comes on it answers no later request
                 raise
-            allowance = read_allowance(answer.headers)
-            return reply if allowance is None else replace(reply, allowance=allowance)
+            rate_limit = read_rate_limit(answer.headers)
+            return reply if rate_limit is None else replace(reply, rate_limit=rate_limit)
 
     async def _read_reply(self, answer: aiohttp.ClientResponse) -> Reply:
         if answer.status == 200 and answer.content_type == "text/event-stream":
             reply = await self._read_stream(answer)
         else:
             reply = self._read(answer, await _whole_body(answer))
-        if self._repeats is not None and self._repeats.is_repeat(reply.name):
+        if self._repeats is not None and self._repeats.is_repeat(reply.id):
             raise ConnectionLostError("the server sent its answer to a former request once more")
         return reply
 
@@ -283,7 +283,7 @@ class ChatClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """One HTTP exchange; what fails in it, also while its reply is read, is our error."""
         if self._session is None:
-            raise UnreachableError("the wire is closed: use it as 'async with wire:'")
+            raise UnreachableError("the client is closed: use it as 'async with client:'")
         with contextlib.ExitStack() as held:
             options = _content(body, upload, held)
             options["headers"] = {**options.get("headers", {}), **(headers or {})}
@@ -358,14 +358,14 @@ def _limits(seconds: float, *, still: float) -> aiohttp.ClientTimeout:
 
 
 async def _whole_body(answer: aiohttp.ClientResponse) -> bytes:
-    stream_file = []
+    chunks = []
     left = LONGEST_BODY
     async for piece in answer.content.iter_any():
         left -= len(piece)
         if left < 0:
             raise GarbledReplyError(f"the reply is longer than {LONGEST_BODY} bytes")
-        stream_file.append(piece)
-    return b"".join(stream_file)
+        chunks.append(piece)
+    return b"".join(chunks)
 
 
 async def _run_out(answer: aiohttp.ClientResponse) -> None:

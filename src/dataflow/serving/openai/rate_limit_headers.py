@@ -67,7 +67,7 @@ _PARTS = re.compile(_PART)
 _PLAIN = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
 
 
-def read_allowance(headers: Mapping[str, str]) -> RateLimitStatus | None:
+def read_rate_limit(headers: Mapping[str, str]) -> RateLimitStatus | None:
     """What these headers say is left, or None where they say nothing that can be read.
 
     Args:

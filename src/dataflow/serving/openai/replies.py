@@ -142,7 +142,7 @@ def make_reply(
                 "the reply ended before its text began (finish_reason length): a thinking model "
                 "spent all its tokens on thoughts; raise max_tokens or turn thinking off"
             )
-    return Reply(text, finish_reason, usage, model, name=name)
+    return Reply(text, finish_reason, usage, model, id=name)
 
 
 def error_inside(

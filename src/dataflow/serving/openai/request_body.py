@@ -68,13 +68,13 @@ def build_body(
     rest: dict[str, Any] = {"model": model, **sampling}
     if stream:
         rest |= {"stream": True, "stream_options": {"include_usage": True}}
-    stream_file = [orjson.dumps(rest)[:-1], b',"messages":[']
+    chunks = [orjson.dumps(rest)[:-1], b',"messages":[']
     left = iter(pictures)
     for number, turn in enumerate(request.turns):
-        stream_file += [b","] if number else []
-        stream_file += _message(turn, left)
-    stream_file.append(b"]}")
-    return b"".join(stream_file)  # the one copy of the base64
+        chunks += [b","] if number else []
+        chunks += _message(turn, left)
+    chunks.append(b"]}")
+    return b"".join(chunks)  # the one copy of the base64
 
 
 def _message(turn: Turn, pictures: Iterator[Picture]) -> Iterator[bytes]:
