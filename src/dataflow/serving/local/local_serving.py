@@ -1,4 +1,4 @@
-"""What the local engines share: one child process, the client that asks it, and bringing it back."""
+"""What local engines share: one child process, its client, and bringing it back."""
 
 from __future__ import annotations
 

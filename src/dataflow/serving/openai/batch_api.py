@@ -52,7 +52,7 @@ class OpenAIBatchApi:
     """
 
     def __init__(self, client: ChatClient, window: str) -> None:
-        self._client = wire
+        self._client = client
         self._window = window
         self.place = client.address.base_url
 
