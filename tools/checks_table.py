@@ -118,7 +118,7 @@ def scores(part: str | None) -> dict[str, Score]:
     for text in texts():
         if part is not None and text.part != part:
             continue
-        asked = {"language": text.language, "most_alike": None, **text.asked}
+        asked = {"language": text.language, "max_duplicates": None, **text.asked}
         if asked.pop("schema", None):
             asked["schema"] = SCENE
         checks = checks_for(CaptionRequirements(**asked))

@@ -34,7 +34,7 @@ SCHEMA = {
     "properties": {"caption": {"type": "string"}},
     "required": ["caption"],
 }
-PROSE = CaptionRequirements(language="en", max_words=30, forbid=("possibly",), most_alike=3)
+PROSE = CaptionRequirements(language="en", max_words=30, forbid=("possibly",), max_duplicates=3)
 """What is asked of captions that are prose; a caption here has some ten words."""
 
 
@@ -66,7 +66,7 @@ def measure(fault: str | None, rows: int, folder: Path, *, on_reject: str = "rea
     """Caption `rows` pictures with a server that has this fault (None for all in turn)."""
     data = _dataset(folder, rows)
     output = folder / f"{fault}-{on_reject}.jsonl"
-    asked = CaptionRequirements(schema=SCHEMA, most_alike=None) if fault == "schema" else PROSE
+    asked = CaptionRequirements(schema=SCHEMA, max_duplicates=None) if fault == "schema" else PROSE
     with ErringServer(fault) as server:
         reader = open_reader(data)
         plan = Plan(

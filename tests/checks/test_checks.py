@@ -33,7 +33,9 @@ from dataflow.engine.in_memory import answer_all
 from dataflow.serving.fake import FakeServing
 
 PROSE = checks_for(
-    CaptionRequirements(language="en", min_words=2, max_sentences=9, forbid=("x",), most_alike=3)
+    CaptionRequirements(
+        language="en", min_words=2, max_sentences=9, forbid=("x",), max_duplicates=3
+    )
 )
 
 
@@ -348,7 +350,7 @@ def test_vowel_signs_belong_to_their_words_and_a_danda_ends_a_sentence():
     assert words("साड़ी पहने हुए") == ("साड़ी", "पहने", "हुए")
     assert words("cafe\u0301 noir") == ("cafe\u0301", "noir")
     assert count_sentences(HINDI) == 5
-    checks = checks_for(CaptionRequirements(sentences=True, language="hi", most_alike=None))
+    checks = checks_for(CaptionRequirements(sentences=True, language="hi", max_duplicates=None))
     assert [kind for kind, check in checks.items() if check(HINDI, CheckContext())] == []
     assert checks["cut_off"]("एक कुत्ता समुद्र तट पर", CheckContext()) is not None
 
@@ -360,7 +362,7 @@ def test_vowel_signs_belong_to_their_words_and_a_danda_ends_a_sentence():
         {"max_characters": -1},
         {"forbid": ("",)},
         {"require_pattern": (" ",)},
-        {"most_alike": 0},
+        {"max_duplicates": 0},
     ],
 )
 def test_what_no_caption_can_be_is_a_wrong_argument(asked):

@@ -59,7 +59,7 @@ def test_no_check_falls_below_its_floor(scores, kind: str):
 
 
 def test_true_captions_raise_no_alarm():
-    checks = checks_for(CaptionRequirements(language="en", sentences=True, most_alike=None))
+    checks = checks_for(CaptionRequirements(language="en", sentences=True, max_duplicates=None))
     captions = {truth(number) for number in range(2000)}
     assert [
         text for text in captions for check in checks.values() if check(text, CheckContext())

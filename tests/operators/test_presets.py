@@ -123,7 +123,7 @@ temperature = 0
 [checks]
 max_words = 3
 forbid = ["grey"]
-leave_out = ["cut_off"]
+disabled = ["cut_off"]
 [steps]
 strip_lead_in = true
 strip_thinking = false
@@ -148,7 +148,7 @@ def test_a_file_of_ones_own_has_the_same_form(file):
         summary="Mine.",
         question="Which colours?",
         sampling={"temperature": 0},
-        checks={"max_words": 3, "forbid": ("grey",), "leave_out": ("cut_off",)},
+        checks={"max_words": 3, "forbid": ("grey",), "disabled": ("cut_off",)},
         steps=("strip_lead_in",),
         text=OWN,
     )

@@ -30,8 +30,8 @@ _LISTS = ("forbid", "require", "forbid_pattern", "require_pattern")
 def given_of(choices: RequirementOptions) -> dict[str, Any]:
     """The fields of `CaptionRequirements` of which the arguments say something."""
     default = RequirementOptions()
-    said = wanted_of(choices, plain=True, most_alike=None)
-    unsaid = wanted_of(default, plain=True, most_alike=None)
+    said = wanted_of(choices, plain=True, max_duplicates=None)
+    unsaid = wanted_of(default, plain=True, max_duplicates=None)
     given = {
         field.name: getattr(said, field.name)
         for field in fields(CaptionRequirements)
@@ -46,7 +46,7 @@ def wanted_of(
     choices: RequirementOptions,
     *,
     plain: bool,
-    most_alike: int | None,
+    max_duplicates: int | None,
     schema: Mapping[str, Any] | None = None,
 ) -> CaptionRequirements:
     """What the arguments ask of captions.
@@ -54,20 +54,20 @@ def wanted_of(
     Args:
         choices: The arguments.
         plain: Whether Markdown is a fault where the arguments do not say.
-        most_alike: How many pictures may have the same caption where the arguments do not say.
+        max_duplicates: How many pictures may have the same caption where the arguments do not say.
         schema: The JSON Schema of captions that are JSON.
     """
-    own = {"schema", "plain", "most_alike", "leave_out", *_LISTS}
+    own = {"schema", "plain", "max_duplicates", "disabled", *_LISTS}
     named = {field.name for field in fields(CaptionRequirements)} - own
     given: dict[str, Any] = {name: getattr(choices, name) for name in named}
     given |= {name: tuple(getattr(choices, name) or ()) for name in _LISTS}
-    leave_out = frozenset(choices.no_check or ())
-    alike = most_alike if choices.most_alike is None else choices.most_alike
+    disabled = frozenset(choices.no_check or ())
+    alike = max_duplicates if choices.max_duplicates is None else choices.max_duplicates
     return CaptionRequirements(
         **given,
         plain=plain if choices.markdown is None else not choices.markdown,
-        most_alike=None if "repeated" in leave_out else alike,
-        leave_out=leave_out,
+        max_duplicates=None if "repeated" in disabled else alike,
+        disabled=disabled,
         schema=schema,
     )
 
@@ -112,7 +112,7 @@ def _own(prompt: Prompt) -> tuple[object, ...]:
 def _judged(prompt: Prompt, choices: CaptionOptions) -> Prompt:
     """`prompt` with the checks and refinements of its own, over which the arguments win."""
     if prompt.structure is not None:
-        asked = wanted_of(choices, plain=False, most_alike=None)
+        asked = wanted_of(choices, plain=False, max_duplicates=None)
         found = {} if choices.no_checks else checks_for(asked)
         # an answer that is JSON is not looked at as prose
         more = [found[kind] for kind in ("length", "wording", "repeated") if kind in found]
@@ -124,7 +124,7 @@ def _judged(prompt: Prompt, choices: CaptionOptions) -> Prompt:
         return replace(prompt, checks=(empty,), refine=refine)
     given = given_of(choices)
     if prompt.template is not None:
-        given["leave_out"] = given.get("leave_out", frozenset()) | {"echo"}
+        given["disabled"] = given.get("disabled", frozenset()) | {"echo"}
     return replace(prompt, checks=prompt.preset.made_checks(given), refine=refine)
 
 
@@ -141,10 +141,10 @@ def _asked(choices: CaptionOptions, prompts: Sequence[Prompt]) -> CaptionRequire
     """What is asked of captions; None for nothing but that they are there."""
     if choices.no_checks:
         return None
-    asked = wanted_of(choices, plain=False, most_alike=None)
+    asked = wanted_of(choices, plain=False, max_duplicates=None)
     if any(prompt.template is not None for prompt in prompts):
         # what the question says about each picture, a true caption may say again
-        asked = replace(asked, leave_out=asked.leave_out | {"echo"})
+        asked = replace(asked, disabled=asked.disabled | {"echo"})
     return asked
 
 

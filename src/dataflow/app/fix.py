@@ -124,7 +124,7 @@ def _checks(asked: CaptionRequirements, quality: QualityReport, plan: Plan) -> l
     by_column = cast("_Requests", plan.requests_of).by_column.values()
     if any(prompt.template is not None for requests in by_column for prompt in requests.prompts):
         # what the question says about each picture, a true caption may say again
-        asked = replace(asked, leave_out=asked.leave_out | {"echo"})
+        asked = replace(asked, disabled=asked.disabled | {"echo"})
     checks = checks_for(asked)
     seen = [report.repeated for report in quality.columns.values() if report.repeated is not None]
     if len(seen) == 1:  # of several columns nobody could tell which it is

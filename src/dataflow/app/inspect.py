@@ -65,7 +65,7 @@ def asked_of(choices: CheckOptions) -> CaptionRequirements:
             read.
     """
     schema = None if choices.schema is None else read_schema(choices.schema)
-    asked = wanted_of(choices, plain=True, most_alike=3, schema=schema)
+    asked = wanted_of(choices, plain=True, max_duplicates=3, schema=schema)
     if choices.preset is None:
         return asked
     return preset_of(choices.preset).asked(given_of(choices), asked)
@@ -93,7 +93,7 @@ def looked_at(
     kept = KEPT // len(data.columns)
     reports = {
         name: DatasetReport(
-            most_alike=asked.most_alike,
+            max_duplicates=asked.max_duplicates,
             near=NearDuplicateGroups(kept=kept) if choices.near else None,
         )
         for name in data.columns

@@ -46,8 +46,8 @@ class CaptionRequirements:
         require: Words or phrases, of which one must occur.
         forbid_pattern: Regular expressions that must not match.
         require_pattern: Regular expressions that must match.
-        most_alike: So many different pictures may have the same caption; None for any number.
-        leave_out: Kinds of checks that are not run.
+        max_duplicates: How many different pictures may have the same caption; None for any number.
+        disabled: Kinds of checks that are not run.
         schema: The JSON Schema of captions that are JSON; such are not looked at as prose.
     """
 
@@ -64,8 +64,8 @@ class CaptionRequirements:
     require: tuple[str, ...] = ()
     forbid_pattern: tuple[str, ...] = ()
     require_pattern: tuple[str, ...] = ()
-    most_alike: int | None = 3
-    leave_out: frozenset[str] = frozenset()
+    max_duplicates: int | None = 3
+    disabled: frozenset[str] = frozenset()
     schema: Mapping[str, Any] | None = None
 
 
@@ -75,7 +75,7 @@ def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
     Raises:
         MissingPackageError: a check's package is not installed.
         UsageError: what is asked cannot be checked: no such language code, no such pattern; or a
-            check that is to be left out is none.
+            disabled check does not exist.
     """
     found: dict[str, Check] = {"empty": empty}
     if asked.schema is not None:
@@ -94,11 +94,11 @@ def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
             forbid_pattern=asked.forbid_pattern,
             require_pattern=asked.require_pattern,
         )
-    if asked.most_alike is not None:
-        found["repeated"] = Repeated(asked.most_alike)
-    if unknown := sorted(asked.leave_out - set(KINDS)):
+    if asked.max_duplicates is not None:
+        found["repeated"] = Repeated(asked.max_duplicates)
+    if unknown := sorted(asked.disabled - set(KINDS)):
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(KINDS)}")
-    return {kind: check for kind, check in found.items() if kind not in asked.leave_out}
+    return {kind: check for kind, check in found.items() if kind not in asked.disabled}
 
 
 def _length(asked: CaptionRequirements) -> dict[str, Check]:

@@ -1,4 +1,4 @@
-"""The seam between the road and the checks of a caption."""
+"""The interface between the pipeline and the checks of a caption."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from dataflow.core.picture import ImageRef
-from dataflow.core.request import Reply, Request
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +43,3 @@ class CheckContext:
 
 Check: TypeAlias = Callable[[str, CheckContext], "Verdict | None"]
 """A text and what is known about it → the verdict that it is no caption to keep, or None."""
-
-
-def context_of(reply: Reply, request: Request) -> CheckContext:
-    """What is known about the text of `reply`."""
-    asked = (part for turn in request.turns if turn.role != "assistant" for part in turn.parts)
-    return CheckContext(
-        finish_reason=reply.finish_reason,
-        prompts=tuple(part for part in asked if isinstance(part, str)),
-        pictures=request.pictures,
-    )

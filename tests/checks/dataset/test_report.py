@@ -35,7 +35,7 @@ def test_a_row_with_several_faults_is_one_faulty_row():
 
 def test_rows_and_examples_are_kept_up_to_a_number(monkeypatch):
     monkeypatch.setattr(report, "MOST_ROWS", 5)
-    found = DatasetReport(most_alike=None)
+    found = DatasetReport(max_duplicates=None)
     for _ in range(3):
         added(found, CaptionRequirements(), ["null", "n/a", "None", "nan"])
     kind = found.kinds["error_text"]
@@ -70,7 +70,7 @@ def test_captions_past_the_index_are_still_compared_with_those_in_it():
 
 
 def test_the_same_caption_is_told_from_one_that_is_nearly_the_same():
-    found = DatasetReport(most_alike=None)
+    found = DatasetReport(max_duplicates=None)
     added(found, CaptionRequirements(), [FIRST, OTHER, NEARLY, f"{OTHER.upper()}.", OTHER])
     assert (found.near.same, found.near.near) == (2, 1)
     assert found.near.pairs == [(2, 0, NEARLY)]

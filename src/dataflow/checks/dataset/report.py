@@ -74,7 +74,7 @@ class DatasetReport:
     """What is known of the captions of one column so far.
 
     Attributes:
-        most_alike: So many pictures may have the same caption; None for any number.
+        max_duplicates: So many pictures may have the same caption; None for any number.
         near: Captions that are like others; None not to look for them. Where the package for it is
             not installed it becomes None.
         captions: Captions looked at.
@@ -87,7 +87,7 @@ class DatasetReport:
         repeated: What has been seen of the same captions for many pictures; None for any number.
     """
 
-    most_alike: int | None = 3
+    max_duplicates: int | None = 3
     near: NearDuplicateGroups | None = field(default_factory=NearDuplicateGroups)
     captions: int = 0
     faulty: int = 0
@@ -100,8 +100,8 @@ class DatasetReport:
     _index: NearDuplicates | None = None
 
     def __post_init__(self) -> None:
-        if self.most_alike is not None:
-            self.repeated = Repeated(self.most_alike)
+        if self.max_duplicates is not None:
+            self.repeated = Repeated(self.max_duplicates)
         if self.near is not None:
             try:
                 self._index = NearDuplicates(self.near.kept)

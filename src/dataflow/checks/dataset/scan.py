@@ -69,8 +69,8 @@ class Fault(NamedTuple):
     reason: str
 
 
-Said: TypeAlias = "tuple[str, tuple[str, ...]]"
-"""A caption's text, and what was asked."""
+TextAndPrompts: TypeAlias = "tuple[str, tuple[str, ...]]"
+"""A caption's text, and the prompts that asked for it."""
 
 
 @dataclass(slots=True)
@@ -108,16 +108,16 @@ class ChunkScanner:
     asked: CaptionRequirements
     with_near: bool = True
 
-    def __call__(self, said: Sequence[Said]) -> ChunkStats:
+    def __call__(self, texts: Sequence[TextAndPrompts]) -> ChunkStats:
         """Look at a chunk.
 
         Raises:
             MissingPackageError: a check's package is not installed.
             UsageError: what is asked cannot be checked.
         """
-        checks = checks_for(replace(self.asked, most_alike=None))
+        checks = checks_for(replace(self.asked, max_duplicates=None))
         look = ChunkStats()
-        for at, (text, prompts) in enumerate(said):
+        for at, (text, prompts) in enumerate(texts):
             context = CheckContext(prompts=prompts)
             for kind, check in checks.items():
                 if (verdict := check(text, context)) is not None:
@@ -127,7 +127,7 @@ class ChunkScanner:
             look.keys.append(key_of(text) if text.strip() else b"")
             _note_words(look, text)
         if self.with_near:
-            look.sketches = sketches_of([text for text, _ in said])
+            look.sketches = sketches_of([text for text, _ in texts])
         return look
 
     def all(
@@ -136,7 +136,7 @@ class ChunkScanner:
         """Look at a stream of captions in chunks, each of one column, with so many processes."""
         chunks = _chunks(captions)
         for chunk in islice(chunks, _ALONE // CHUNK if processes > 1 else None):
-            yield chunk, self(_said(chunk))
+            yield chunk, self(_texts_of(chunk))
         first = next(chunks, None)
         if first is None:
             return
@@ -146,9 +146,9 @@ class ChunkScanner:
         # threads may be running here, and a fork of a process with threads may hang
         with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
             waiting: deque[tuple[list[Caption], Future[ChunkStats]]] = deque()
-            waiting.append((first, pool.submit(self, _said(first))))
+            waiting.append((first, pool.submit(self, _texts_of(first))))
             for chunk in chunks:
-                waiting.append((chunk, pool.submit(self, _said(chunk))))
+                waiting.append((chunk, pool.submit(self, _texts_of(chunk))))
                 if len(waiting) > 2 * processes:
                     done, future = waiting.popleft()
                     yield done, future.result()
@@ -167,7 +167,7 @@ def _chunks(captions: Iterable[Caption]) -> Iterator[list[Caption]]:
     yield from filter(None, waiting.values())
 
 
-def _said(captions: Sequence[Caption]) -> list[Said]:
+def _texts_of(captions: Sequence[Caption]) -> list[TextAndPrompts]:
     return [(caption.text, caption.prompts) for caption in captions]
 
 

@@ -30,7 +30,7 @@ class Repeated:
 
     def __init__(self, most: int = 3) -> None:
         if most < 1:
-            raise UsageError(f"one picture at least has a caption (most_alike), not {most}")
+            raise UsageError(f"max_duplicates is at least 1, not {most}")
         self._most = most
         self._seen: dict[bytes, tuple[int, ...]] = {}
         self._fresh = 0

@@ -43,11 +43,13 @@ class RequirementOptions:
     require: Words = None
     forbid_pattern: Patterns = None
     require_pattern: Patterns = None
-    most_alike: Annotated[
+    max_duplicates: Annotated[
         int | None,
         typer.Option(
+            "--max-duplicates",
+            "--most-alike",
             min=1,
-            help="So many pictures may have the same caption.",
+            help="How many different pictures may have the same caption.",
             show_default="any number while captioning, 3 in dataflow check",
         ),
     ] = None

