@@ -23,10 +23,10 @@ from dataflow.checks.rules.empty import empty
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Output, Plan, Stamp
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import Entry
 from dataflow.engine.pipeline.intake import JobMaker
+from dataflow.engine.plan import Output, Plan, PlanFingerprint
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests
@@ -56,7 +56,7 @@ def plan_of(rows: Path, output: Path, engine: Engine) -> Plan:
         serving=engine,
         output=Output(output, [Column("caption")], writer_for(output, reader, ["caption"])),
         checks=[empty],
-        stamp=Stamp(f"{rows.stat().st_mtime_ns}", reader.folder()),
+        fingerprint=PlanFingerprint(f"{rows.stat().st_mtime_ns}", reader.folder()),
     )
 
 

@@ -23,7 +23,7 @@ from typing import Any
 from PIL import Image
 
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests

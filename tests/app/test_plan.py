@@ -15,7 +15,7 @@ def stamp(tmp_path, monkeypatch):
 
     def made(source, **choices):
         plan = plan_of(CaptionOptions(source=source, model="demo", output="out/a.jsonl", **choices))
-        return None if plan.stamp is None else plan.stamp.text
+        return None if plan.fingerprint is None else plan.fingerprint.text
 
     (tmp_path / "out").mkdir()
     (tmp_path / "in").mkdir()

@@ -14,7 +14,7 @@ import pytest
 from dataflow.billing.price import FREE, Price, Rates
 from dataflow.core.check import Verdict
 from dataflow.core.errors import StopRunError, UnderWayError, UnreachableError, UsageError
-from dataflow.engine.job import SpendLimit
+from dataflow.engine.plan import SpendLimit
 from dataflow.engine.quality.reject_policy import Fallback, rejects_named
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
@@ -191,7 +191,7 @@ def test_rows_in_batches_are_not_asked_live(scene, serving_for):
         with pytest.raises(UsageError, match="60 requests are in batches"):
             run(scene.plan(APIVLMServing_openai(server.url, model_name=MODEL, temperature=0.0)))
         with pytest.raises(UsageError, match="60 requests are in batches"):
-            run(scene.plan(serving_for(server), fresh=True))
+            run(scene.plan(serving_for(server), restart=True))
         assert server.calls["live"] == 0
 
 
@@ -312,7 +312,7 @@ def test_every_attempt_is_on_the_bill_and_the_live_rest_at_its_own_price(scene, 
 
 def test_a_limit_on_money_is_refused_since_batches_do_not_keep_it(scene, serving_for):
     with BatchServer() as server:
-        plan = scene.plan(serving_for(server), ceiling=SpendLimit(tokens=1000))
+        plan = scene.plan(serving_for(server), spend_limit=SpendLimit(tokens=1000))
         with pytest.raises(UsageError, match="not kept in batches"):
             run(plan)
 
@@ -349,7 +349,7 @@ def test_what_a_check_turns_down_goes_into_the_next_batch_or_is_asked_live(
 ):
     with BatchServer() as server:
         plan = scene.plan(
-            serving_for(server, then_live=then_live), rejects=rejects_named("reask", mark=1)
+            serving_for(server, then_live=then_live), reject_policy=rejects_named("reask", mark=1)
         )
         summary = run(dataclasses.replace(plan, checks=[says_more]))
         assert (summary.captioned, summary.asked_again) == (60, 60)
@@ -370,10 +370,10 @@ def test_what_a_former_run_left_to_the_fallback_model_is_asked_of_it_and_of_no_b
     other = FakeServing("A fox.", model="large")
     with BatchServer() as server:
         serving = serving_for(server, then_live=True)
-        flagged = scene.plan(serving, rejects=rejects_named("flag", mark=1))
+        flagged = scene.plan(serving, reject_policy=rejects_named("flag", mark=1))
         run(dataclasses.replace(flagged, checks=[says_more]))
         rejects = rejects_named("reask", max_asks=2, mark=2)
         rejects = dataclasses.replace(rejects, fallback=Fallback(other, FREE))
-        plan = dataclasses.replace(scene.plan(serving, rejects=rejects), checks=[says_more])
+        plan = dataclasses.replace(scene.plan(serving, reject_policy=rejects), checks=[says_more])
         assert run(plan).captioned == 60
         assert (server.worked.total(), server.calls["live"], other.asked) == (60, 0, 60)

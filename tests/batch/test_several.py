@@ -9,7 +9,7 @@ import pytest
 
 from dataflow.core.errors import UnderWayError
 from dataflow.engine.columns import added_columns
-from dataflow.engine.job import Output
+from dataflow.engine.plan import Output
 from dataflow.engine.runner import run
 from dataflow.formats.registry import writer_for
 from dataflow.images.loader import Loader

@@ -10,7 +10,7 @@ from PIL import Image
 
 from dataflow.checks.rules.empty import empty
 from dataflow.engine.columns import Column, added_columns
-from dataflow.engine.job import Output, Plan, PlanFingerprint
+from dataflow.engine.plan import Output, Plan, PlanFingerprint
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests
 
@@ -46,7 +46,7 @@ class Dataset:
         status = self.path.stat()
         settings = sorted(serving.settings().items())
         made_of = (status.st_size, status.st_mtime_ns, system_prompt, meta, settings)
-        more = {"stamp": PlanFingerprint(repr(made_of), str(self.folder)), **more}
+        more = {"fingerprint": PlanFingerprint(repr(made_of), str(self.folder)), **more}
         columns = [Column("caption")]
         open_writer = writer_for(self.output, reader, added_columns(columns, has_meta=meta))
         return Plan(

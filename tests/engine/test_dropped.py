@@ -10,7 +10,7 @@ import pytest
 
 from dataflow.core.check import Verdict
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.quality.reject_policy import rejects_named
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
@@ -33,7 +33,7 @@ def drop_from(dataset, source, output) -> list[str]:
         serving=FakeServing(lambda request, pictures: f"width {pictures[0].width}"),
         output=Output(output, [Column("caption")], writer_for(output, reader, ["caption"])),
     )
-    plan = replace(plan, checks=[only_others], rejects=rejects_named("drop", mark=1))
+    plan = replace(plan, checks=[only_others], reject_policy=rejects_named("drop", mark=1))
     assert run(plan).dropped == len(DROPPED)
     return [(row.fields["id"], row.fields["caption"]) for row in open_reader(output).rows()]
 

@@ -23,9 +23,9 @@ from dataflow.core.errors import (
 )
 from dataflow.engine.columns import Column
 from dataflow.engine.flow import retry_policy
-from dataflow.engine.job import Output
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import live
+from dataflow.engine.plan import Output
 from dataflow.engine.runner import run
 from dataflow.serving.fake import FakeServing
 
@@ -309,7 +309,7 @@ def test_limit_takes_the_first_rows(dataset, width_of):
 def test_fresh_asks_everything_again_and_keeps_the_old_journal(dataset, width_of, caplog):
     run(dataset.add(3).plan(FakeServing(width_of)))
     again = FakeServing("new")
-    run(dataset.plan(again, fresh=True))
+    run(dataset.plan(again, restart=True))
     assert again.asked == 3
     assert dataset.captions() == ["new"] * 3
     assert "kept as" in caplog.text

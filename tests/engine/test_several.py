@@ -19,8 +19,8 @@ from PIL import Image
 from dataflow.core.errors import ConnectionLostError, DataflowError, RefusedError
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.flow import retry_policy
-from dataflow.engine.job import Output, Plan
 from dataflow.engine.pipeline import live
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
 from dataflow.formats.registry import open_reader, writer_for

@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.core import dataset as core_dataset
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Output
+from dataflow.engine.plan import Output
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.serving.fake import FakeServing

@@ -18,7 +18,7 @@ from PIL import Image
 from dataflow.checks.rules.empty import empty
 from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.plan import Output, Plan
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests
 from tests.servers.hostile_server import KEY, MODEL, HostileServer, caption_of
@@ -41,7 +41,7 @@ import logging, sys
 from pathlib import Path
 from dataflow.checks.rules.empty import empty
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from dataflow.checks.rules.empty import empty
 from dataflow.core.errors import RefusedError
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests

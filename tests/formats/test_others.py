@@ -13,8 +13,8 @@ import pytest
 
 from dataflow.core.errors import WrongKeyError
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Output, Plan
 from dataflow.engine.paths import escaped_name
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.split_output import parts_of

@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.core.errors import WrongKeyError
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.formats.registry import writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests

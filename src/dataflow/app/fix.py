@@ -26,10 +26,10 @@ from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.core.serving import sampling_of
 from dataflow.engine.columns import Column
-from dataflow.engine.job import Plan
 from dataflow.engine.meta import META_SHAPE
 from dataflow.engine.paths import free_name
 from dataflow.engine.pipeline.intake import numbered
+from dataflow.engine.plan import Plan
 from dataflow.engine.quality.reject_policy import mark_of
 from dataflow.formats.base.compression import compression_of, ending_of
 from dataflow.formats.base.writing import AtomicFile
@@ -81,8 +81,10 @@ def fixed(
         say(f"{len(spots):,} captions are asked for again: {_questions(plan)}")
         where = f"*{data.sidecar} beside the pictures" if data.sidecar else str(plan.output.path)
         # where no answer is sound, none takes the place of what is there
-        rejects = replace(plan.rejects, then="fail", mark=mark_of(asked, plan.rejects.mark))
-        plan = replace(plan, checks=_checks(asked, quality, plan), rejects=rejects)
+        rejects = replace(
+            plan.reject_policy, then="fail", mark=mark_of(asked, plan.reject_policy.mark)
+        )
+        plan = replace(plan, checks=_checks(asked, quality, plan), reject_policy=rejects)
         summary = run_shown(plan, lambda: where)
         say(f"The faults and the old captions are listed in {listed}.")
         return not summary.failed
@@ -168,7 +170,7 @@ def fixing_plan(
             cell_of=lambda row: tuple(row.raw.spot),
         ),
         needs=(),
-        stamp=None,  # which captions are asked for depends on more than what it is made of
+        fingerprint=None,  # which captions are asked for depends on more than what it is made of
     )
 
 

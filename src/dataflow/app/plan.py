@@ -24,8 +24,8 @@ from dataflow.core.dataset import Reader
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column, added_columns
-from dataflow.engine.job import Output, Plan, PlanFingerprint, SpendLimit
 from dataflow.engine.paths import files_at
+from dataflow.engine.plan import Output, Plan, PlanFingerprint, SpendLimit
 from dataflow.engine.progress import Progress
 from dataflow.formats.base.split_output import parts_of
 from dataflow.images.base.limits import Limits
@@ -70,24 +70,24 @@ def plan_of(choices: CaptionOptions, *, needs_key: bool = True) -> Plan:
         serving=serving,
         output=_output(choices, target, reader, [prompt.column for prompt in prompts]),
         checks=checks,
-        rejects=rejects,
+        reject_policy=rejects,
         limits=_limits(choices),
         concurrency=choices.concurrency,
         requests_per_minute=choices.rpm,
         tokens_per_minute=choices.tpm,
         limit=choices.limit,
-        fresh=choices.fresh,
+        restart=choices.fresh,
         retry_failed=choices.retry_failed,
-        durable=choices.durable,
+        fsync=choices.durable,
         give_up_after=choices.give_up_after,
         price=_price(choices, serving),
         live_price=_price(choices, serving, live=True),
-        ceiling=_ceiling(choices),
+        spend_limit=_ceiling(choices),
         detach=choices.detach,
         cancel_batches=choices.batch_cancel,
         progress=progress,
         presets=presets_of(prompts),
-        stamp=_stamp(choices, reader, prompts, serving),
+        fingerprint=_stamp(choices, reader, prompts, serving),
     )
 
 

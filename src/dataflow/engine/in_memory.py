@@ -16,10 +16,10 @@ from dataflow.core.request import Reply, Request
 from dataflow.core.row import Row
 from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column
-from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.write_output import outcomes
+from dataflow.engine.plan import UNPRICED, Output, Plan
 from dataflow.engine.quality.reject_policy import RejectPolicy
 from dataflow.engine.runner import RunInterruptedError, drive
 from dataflow.images.base.limits import Limits
@@ -54,7 +54,7 @@ def entries_of(
     rows: Sequence[Sequence[Request | RowError]],
     *,
     checks: Sequence[Check] = (),
-    rejects: RejectPolicy | None = None,
+    reject_policy: RejectPolicy | None = None,
     price: Price | NoPrice = UNPRICED,
     limits: Limits = Limits(),  # noqa: B008 (it is frozen)
 ) -> list[list[ResultRecord]]:
@@ -65,7 +65,7 @@ def entries_of(
         columns: Those that each row is asked for.
         rows: For each row a request for each column, or a `RowError` in place of one.
         checks: See `answer_all`.
-        rejects: What becomes of an answer that one of them turns down.
+        reject_policy: What becomes of an answer that a check rejects.
         price: The serving's.
         limits: For pictures.
 
@@ -82,7 +82,7 @@ def entries_of(
         serving=serving,
         output=Output(Path(os.devnull), columns, _no_writer),
         checks=checks,
-        rejects=rejects or RejectPolicy(),
+        reject_policy=reject_policy or RejectPolicy(),
         price=price,
         limits=limits,
     )

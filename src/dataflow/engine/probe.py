@@ -8,9 +8,9 @@ from dataclasses import replace
 
 from dataflow.core.dataset import Reader, Skipped
 from dataflow.core.row import Row
-from dataflow.engine.job import Plan
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.run_lock import RunLock
+from dataflow.engine.plan import Plan
 from dataflow.engine.runner import drive
 
 
@@ -27,7 +27,7 @@ def probe(plan: Plan, indexes: Collection[int]) -> None:
     """
     lock = RunLock(plan.output.beside(".lock"))
     try:
-        journal = Journal(plan.output.beside(".journal"), durable=plan.durable)
+        journal = Journal(plan.output.beside(".journal"), durable=plan.fsync)
         try:
             picked = _Picked(plan.reader, frozenset(indexes))
             drive(_part_of(plan, picked), journal, then=lambda *_: True)
@@ -38,7 +38,7 @@ def probe(plan: Plan, indexes: Collection[int]) -> None:
 
 
 def _part_of(plan: Plan, picked: _Picked) -> Plan:
-    return replace(plan, reader=picked, limit=None, stamp=None)
+    return replace(plan, reader=picked, limit=None, fingerprint=None)
 
 
 class _Picked:

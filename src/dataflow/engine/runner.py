@@ -20,7 +20,6 @@ from typing import Generic, TypeAlias, TypeVar
 from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, JournalError, UsageError
 from dataflow.engine.batch.pipeline import BatchPipeline
-from dataflow.engine.job import Plan
 from dataflow.engine.journal.batch_tables import unsettled
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.run_lock import RunLock
@@ -30,6 +29,7 @@ from dataflow.engine.pipeline.intake import preflight
 from dataflow.engine.pipeline.live import LivePipeline
 from dataflow.engine.pipeline.resume import ResumeState, note_written, recall
 from dataflow.engine.pipeline.write_output import StalePlanError, check_output, write_output
+from dataflow.engine.plan import Plan
 from dataflow.engine.progress import RunCounts, Summary
 
 T = TypeVar("T")
@@ -68,9 +68,9 @@ def run(plan: Plan) -> Summary:
         check_output(plan.output)
         journal_path = plan.output.beside(".journal")
         _heed_batches(plan, journal_path)
-        if plan.fresh and journal_path.exists():
+        if plan.restart and journal_path.exists():
             _log.warning("the former journal is kept as %s", set_aside(journal_path))
-        journal = Journal(journal_path, durable=plan.durable)
+        journal = Journal(journal_path, durable=plan.fsync)
         try:
             started = time.monotonic()
             tally = drive(plan, journal, then=functools.partial(_write, plan, journal))
@@ -96,7 +96,7 @@ def _heed_batches(plan: Plan, journal: Path) -> None:
     Raises:
         UsageError: they would.
     """
-    if plan.fresh or not isinstance(plan.serving, BatchServing):
+    if plan.restart or not isinstance(plan.serving, BatchServing):
         count = unsettled(journal) if journal.exists() else 0
         if count:
             raise UsageError(
@@ -244,7 +244,7 @@ class _Driver(Generic[T]):
             rows = preflight(self._plan, stop=self._is_interrupted)
             if self._interrupts:
                 return
-            stamp = self._plan.stamp
+            stamp = self._plan.fingerprint
             self._journal.begin_plan(rows, None if stamp is None else stamp.text)
         else:
             rows = recalled.rows

@@ -15,7 +15,7 @@ from dataflow.core.errors import JournalError
 from dataflow.engine.columns import Column
 from dataflow.engine.estimate.dry_run import dry_run
 from dataflow.engine.estimate.estimate import Terms, estimate
-from dataflow.engine.job import Output, Plan
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.probe import probe
 from dataflow.formats.registry import open_reader, writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests

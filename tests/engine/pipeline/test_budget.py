@@ -11,7 +11,7 @@ from PIL import Image
 from dataflow.billing.price import Price, Rates
 from dataflow.core.errors import LimitReachedError, UsageError
 from dataflow.core.request import Reply, Usage
-from dataflow.engine.job import SpendLimit
+from dataflow.engine.plan import SpendLimit
 from dataflow.engine.runner import run
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
@@ -40,7 +40,9 @@ def serving(server, workers=32, **more):
 
 
 def spend(dataset, server, ceiling, workers=32):
-    plan = dataset.plan(serving(server, workers), concurrency=workers, price=PRICE, ceiling=ceiling)
+    plan = dataset.plan(
+        serving(server, workers), concurrency=workers, price=PRICE, spend_limit=ceiling
+    )
     with pytest.raises(LimitReachedError) as caught:
         run(plan)
     return plan, str(caught.value)
@@ -89,7 +91,7 @@ def test_what_was_answered_is_kept_and_the_next_run_goes_on(dataset):
         assert 0 < done < 60
         assert f"the other {60 - done} captions take about $" in message
         assert not dataset.output.exists()
-        run(dataset.plan(serving(server), price=PRICE, ceiling=SpendLimit(cost=Decimal(10))))
+        run(dataset.plan(serving(server), price=PRICE, spend_limit=SpendLimit(cost=Decimal(10))))
     assert server.asked == 60
     assert None not in dataset.captions()
 
@@ -107,7 +109,7 @@ def test_a_limit_that_is_not_reached_changes_nothing(dataset, width_of):
         dataset.add(20).plan(
             FakeServing(lambda r, p: Reply("a", "stop", Usage(300, 10))),
             price=PRICE,
-            ceiling=SpendLimit(),
+            spend_limit=SpendLimit(),
         )
     )
     assert summary.captioned == 20
@@ -117,13 +119,17 @@ def test_a_limit_that_is_not_reached_changes_nothing(dataset, width_of):
 def test_a_ceiling_that_cannot_be_kept_is_refused_before_anything_is_spent(dataset):
     dataset.add(2)
     with HostileServer() as server:
-        unpriced = dataset.plan(serving(server), ceiling=SpendLimit(cost=Decimal(1)))
+        unpriced = dataset.plan(serving(server), spend_limit=SpendLimit(cost=Decimal(1)))
         with pytest.raises(UsageError, match="needs a price"):
             run(unpriced)
-        odd = dataset.plan(serving(server), price=PRICE, ceiling=SpendLimit(cost=Decimal("nan")))
+        odd = dataset.plan(
+            serving(server), price=PRICE, spend_limit=SpendLimit(cost=Decimal("nan"))
+        )
         with pytest.raises(UsageError, match="a number"):
             run(odd)
-        endless = dataset.plan(serving(server, max_tokens=None), ceiling=SpendLimit(tokens=1000))
+        endless = dataset.plan(
+            serving(server, max_tokens=None), spend_limit=SpendLimit(tokens=1000)
+        )
         with pytest.raises(UsageError, match="--max-tokens"):
             run(endless)
     assert server.asked == 0
@@ -158,7 +164,7 @@ def test_ten_random_limits_on_3000_rows_with_64_in_flight(tmp_path):
         limit = Decimal(rng.randint(3, 250)) / 100  # US dollars; all rows cost some 3.60
         with HostileServer(delay=0.01, tariff=Tariff(rule, seed=seed)) as server:
             plan = scene.plan(
-                serving(server, 64), concurrency=64, price=PRICE, ceiling=SpendLimit(cost=limit)
+                serving(server, 64), concurrency=64, price=PRICE, spend_limit=SpendLimit(cost=limit)
             )
             with pytest.raises(LimitReachedError):
                 run(plan)

@@ -8,8 +8,8 @@ import sqlite3
 import pytest
 
 from dataflow.core.errors import RefusedError, WrongKeyError
-from dataflow.engine.job import PlanFingerprint
 from dataflow.engine.journal.journal import Journal
+from dataflow.engine.plan import PlanFingerprint
 from dataflow.engine.runner import run
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
@@ -117,7 +117,7 @@ def test_a_picture_that_another_may_come_before_is_not_recalled(dataset, width_o
     dataset.add(3)
     monkeypatch.chdir(dataset.folder)
     for expected in ([0, 1, 2], [0, 1, 2]):
-        plan = dataset.plan(FakeServing(width_of), stamp=PlanFingerprint("same", "first"))
+        plan = dataset.plan(FakeServing(width_of), fingerprint=PlanFingerprint("same", "first"))
         object.__setattr__(plan, "requests_of", RowRequests(folders=["first", "."]))
         plan, seen = looked_at(plan)
         run(plan)
@@ -147,8 +147,8 @@ def test_a_damaged_answer_is_asked_again_though_its_row_was_recalled(dataset, wi
 
 
 def test_a_plan_that_nobody_can_vouch_for_is_not_recalled(dataset, width_of):
-    run(dataset.add(3).plan(FakeServing(width_of), stamp=None))
-    plan, seen = looked_at(dataset.plan(FakeServing(width_of), stamp=None))
+    run(dataset.add(3).plan(FakeServing(width_of), fingerprint=None))
+    plan, seen = looked_at(dataset.plan(FakeServing(width_of), fingerprint=None))
     run(plan)
     assert seen == [0, 1, 2]
 

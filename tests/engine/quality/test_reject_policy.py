@@ -23,7 +23,7 @@ from dataflow.core.errors import (
 )
 from dataflow.core.request import Reply, Usage
 from dataflow.engine.estimate.dry_run import dry_run
-from dataflow.engine.job import SpendLimit
+from dataflow.engine.plan import SpendLimit
 from dataflow.engine.quality.reject_policy import Fallback, RejectPolicy, mark_of, rejects_named
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
@@ -52,7 +52,7 @@ def plan_of(dataset, serving, on_reject="reask", *, max_words=5, max_asks=3, met
     checks = [empty, refusal, length(max_words=max_words)]
     mark = mark_of(max_words, on_reject, max_asks)
     rejects = replace(rejects_named(on_reject, max_asks=max_asks, mark=mark), **more)
-    return replace(dataset.plan(serving, meta=meta), checks=checks, rejects=rejects)
+    return replace(dataset.plan(serving, meta=meta), checks=checks, reject_policy=rejects)
 
 
 def journalled(dataset):
@@ -233,7 +233,7 @@ def test_a_refinement_makes_the_caption_and_the_text_stays_in_the_journal(datase
     assert dataset.captions() == ["a cat."]
     assert [line[:3] for line in journalled(dataset)] == [(0, "The image shows a cat.", None)]
     plain = plan_of(dataset, Says())
-    run(replace(plain, rejects=replace(plain.rejects, mark=99)))
+    run(replace(plain, reject_policy=replace(plain.reject_policy, mark=99)))
     assert dataset.captions() == ["The image shows a cat."]
 
 
@@ -299,8 +299,8 @@ def test_checks_given_in_python_judge_again_in_each_run(dataset):
 
     plan = dataset.add(1).plan(Says(SHORT))
     rejects = RejectPolicy(then="flag", mark=None)
-    assert run(replace(plan, rejects=rejects)).captioned == 1
-    again = replace(dataset.plan(Says()), rejects=rejects, checks=[empty, no_cats])
+    assert run(replace(plan, reject_policy=rejects)).captioned == 1
+    again = replace(dataset.plan(Says()), reject_policy=rejects, checks=[empty, no_cats])
     assert run(again).flagged == {"cats": 1}
 
 
@@ -316,10 +316,10 @@ def test_names_of_what_to_do_are_known_or_refused():
 def test_rows_that_were_planned_but_not_judged_again_are_not_taken_for_judged(dataset):
     """Killed in between, a run left a plan that stands over answers of other checks."""
     first = dataset.add(1).plan(Says(LONG))
-    assert first.stamp is not None, "or nothing is recalled"
+    assert first.fingerprint is not None, "or nothing is recalled"
     run(first)
     serving = Says(SHORT)
-    again = replace(plan_of(dataset, serving), stamp=first.stamp)
+    again = replace(plan_of(dataset, serving), fingerprint=first.fingerprint)
     summary = run(again)
     assert (summary.requests, summary.reused) == (1, 0)
     assert dataset.captions() == [SHORT]
@@ -349,7 +349,7 @@ def test_a_limit_on_tokens_holds_for_further_asks_and_a_later_run_goes_on(datase
     first = Bounded(*answers)
     plan = plan_of(dataset.add(1), first)
     with pytest.raises(LimitReachedError):
-        run(replace(plan, ceiling=SpendLimit(tokens=100_000)))
+        run(replace(plan, spend_limit=SpendLimit(tokens=100_000)))
     assert first.asked == 1
     summary = run(plan_of(dataset, Bounded(answers[1])))
     assert (summary.requests, dataset.captions()) == (1, [SHORT])

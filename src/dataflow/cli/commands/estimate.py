@@ -16,7 +16,7 @@ from dataflow.core.errors import UsageError
 from dataflow.engine.estimate.dry_run import DryRun, dry_run
 from dataflow.engine.estimate.estimate import Terms
 from dataflow.engine.estimate.estimate import estimate as estimated
-from dataflow.engine.job import Plan
+from dataflow.engine.plan import Plan
 from dataflow.engine.probe import probe as probed
 from dataflow.engine.progress import Progress
 
@@ -44,7 +44,7 @@ def estimate(choices: EstimateOptions) -> None:
     )
     found = _look(plan, choices.sample, choices.probe)
     told = estimated(found, terms, max_side=choices.max_side, other_sides=SIDES)
-    asks = plan.rejects.max_asks
+    asks = plan.reject_policy.max_asks
     outlook = Outlook(plan.serving.model, family, plan.price, found, told, asks)
     if choices.json:
         put([as_json(outlook)])

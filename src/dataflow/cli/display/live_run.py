@@ -10,7 +10,7 @@ from dataflow.cli.display.run import show_summary, showing
 from dataflow.cli.shell.console import console, go_on, say
 from dataflow.cli.shell.exit_codes import code_of
 from dataflow.core.errors import StopRunError, UnderWayError
-from dataflow.engine.job import Plan
+from dataflow.engine.plan import Plan
 from dataflow.engine.progress import Summary
 from dataflow.engine.runner import run
 

@@ -34,13 +34,14 @@ from dataflow.engine.batch.manager import BatchManager, custom_id_of
 from dataflow.engine.batch.request_file import RequestFile, clear
 from dataflow.engine.flow import retry_policy
 from dataflow.engine.flow.retry import Retrier
-from dataflow.engine.job import Job, Plan
+from dataflow.engine.job import Job
 from dataflow.engine.journal.batch_tables import BatchRequest, BatchTables
 from dataflow.engine.journal.codec import from_text, spent_from_text, spent_to_text
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import stages
 from dataflow.engine.pipeline.intake import Intake
 from dataflow.engine.pipeline.live import LivePipeline
+from dataflow.engine.plan import Plan
 from dataflow.engine.progress import Progress
 from dataflow.engine.quality.judge import Judge
 from dataflow.images.loader import Loader

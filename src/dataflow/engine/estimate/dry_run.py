@@ -16,9 +16,10 @@ from dataflow.core.errors import RowError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.engine.estimate.sampling import BottomKSample, DistinctCounter
-from dataflow.engine.job import Job, Plan, weight_of
+from dataflow.engine.job import Job, weight_of
 from dataflow.engine.journal.read_only import Answered, JournalView
 from dataflow.engine.pipeline.intake import JobMaker, require_columns, selected_rows
+from dataflow.engine.plan import Plan
 from dataflow.images.decode.target_size import Size
 from dataflow.images.loader import Loader
 
@@ -167,7 +168,7 @@ class _Looker:
             sample.put(job.key, found if is_light else await _measure(found, loader))
 
     def _known(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
-        if self._plan.fresh:
+        if self._plan.restart:
             return {}
         return self._journal.answered(keys, retry_failed=self._plan.retry_failed)
 

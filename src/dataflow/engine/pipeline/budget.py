@@ -18,8 +18,9 @@ from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, LimitReachedError, UsageError
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.core.serving import AsyncServing, sampling_of
-from dataflow.engine.job import Job, Plan
+from dataflow.engine.job import Job
 from dataflow.engine.pipeline.stages import may_be_paid_for
+from dataflow.engine.plan import Plan
 from dataflow.engine.progress import Progress
 
 
@@ -50,19 +51,19 @@ def check_ceiling(plan: Plan) -> None:
         UsageError: it is no number, the price is not known, answers may be of any length, or the
             requests go into batches.
     """
-    if plan.ceiling.cost is not None and not plan.ceiling.cost.is_finite():
+    if plan.spend_limit.cost is not None and not plan.spend_limit.cost.is_finite():
         raise UsageError("--max-cost is a number of US dollars")
-    if plan.ceiling and isinstance(plan.serving, BatchServing):
+    if plan.spend_limit and isinstance(plan.serving, BatchServing):
         raise UsageError(
             "--max-cost and --max-tokens-total are not kept in batches, where everything is asked "
             "at once: bound the run by --limit, after dataflow estimate"
         )
-    if plan.ceiling.cost is not None and isinstance(plan.price, NoPrice):
+    if plan.spend_limit.cost is not None and isinstance(plan.price, NoPrice):
         raise UsageError(f"--max-cost needs a price: {plan.price.reason}")
-    fallback = plan.rejects.fallback
-    if plan.ceiling.cost is not None and fallback and isinstance(fallback.price, NoPrice):
+    fallback = plan.reject_policy.fallback
+    if plan.spend_limit.cost is not None and fallback and isinstance(fallback.price, NoPrice):
         raise UsageError(f"--max-cost needs the fallback model's price: {fallback.price.reason}")
-    if plan.ceiling and _longest_answer(plan.serving, None) is None:
+    if plan.spend_limit and _longest_answer(plan.serving, None) is None:
         raise UsageError(
             "--max-cost and --max-tokens-total need --max-tokens: without it one answer may be of "
             "any length, and cost anything"
@@ -78,7 +79,7 @@ class Budget:
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._ceiling = plan.ceiling
+        self._ceiling = plan.spend_limit
         self._progress = plan.progress
         self._bound = PromptBound()
         self._longest_answer = 0

@@ -17,10 +17,11 @@ from dataflow.core.errors import InputError, RowError, UsageError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.core.serving import sampling_of
-from dataflow.engine.job import Job, Plan, weight_of
+from dataflow.engine.job import Job, weight_of
 from dataflow.engine.journal.journal import Former, Journal
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord
 from dataflow.engine.pipeline.resume import ResumeState, is_first_place
+from dataflow.engine.plan import Plan
 from dataflow.engine.quality.judge import Judge
 from dataflow.engine.request_key import RequestHasher, row_key
 from dataflow.images.identity import FileFingerprint, identify
@@ -131,7 +132,7 @@ class Intake:
         self.maker = JobMaker(plan)
         self._seen: dict[str, FileFingerprint] = {}
         self._is_stamped = True
-        self._planner = self.maker if plan.stamp is None else JobMaker(plan, self._note)
+        self._planner = self.maker if plan.fingerprint is None else JobMaker(plan, self._note)
         self._rows = selected_rows(plan)
         self._under_way: set[bytes] = set()
         self._judge = judge or Judge(plan)
@@ -173,8 +174,8 @@ class Intake:
         self._journal.plan(planned, ((os.fsencode(at), *stamp) for at, stamp in seen.items()))
 
     def _note(self, location: str, stamp: FileFingerprint) -> None:
-        assert self._plan.stamp is not None  # noqa: S101 (for the type checker)
-        if self._is_stamped and not is_first_place(location, self._plan.stamp.folder):
+        assert self._plan.fingerprint is not None  # noqa: S101 (for the type checker)
+        if self._is_stamped and not is_first_place(location, self._plan.fingerprint.folder):
             self._is_stamped = False
             self._journal.unstamp()
         self._seen[location] = stamp
@@ -191,7 +192,7 @@ class Intake:
         # in this order: a job that ends in between then shows in one of the two
         under_way = self._under_way.copy()
         keys = [job.key for jobs in rows for job in jobs]
-        mark = self._plan.rejects.mark
+        mark = self._plan.reject_policy.mark
         known = self._journal.known(keys, retry_failed=self._plan.retry_failed, mark=mark)
         fresh = [[job for job in jobs if self._takes(job.key, known, under_way)] for jobs in rows]
         fresh = self._unsettled(fresh)
@@ -201,7 +202,7 @@ class Intake:
     def _unsettled(self, rows: list[list[Job]]) -> list[list[Job]]:
         """`rows` without the jobs that need no asking once their answers are judged again."""
         keys = [job.key for jobs in rows for job in jobs]
-        former = self._journal.former(keys, mark=self._plan.rejects.mark)
+        former = self._journal.former(keys, mark=self._plan.reject_policy.mark)
         if not former:
             return rows
         kept: list[ResultRecord | AttemptRecord] = []

@@ -32,12 +32,13 @@ from dataflow.engine.flow.admission import AdmissionController, Permit
 from dataflow.engine.flow.backpressure import InFlightBound
 from dataflow.engine.flow.circuit_breaker import CircuitBreaker
 from dataflow.engine.flow.rate_limiter import RateLimiter
-from dataflow.engine.job import Job, Plan, RetryState, RowGroup, weight_of
+from dataflow.engine.job import Job, RetryState, RowGroup, weight_of
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import stages
 from dataflow.engine.pipeline.budget import Budget, SpendReservation
 from dataflow.engine.pipeline.intake import Intake
 from dataflow.engine.pipeline.resume import ResumeState
+from dataflow.engine.plan import Plan
 from dataflow.engine.quality.judge import Judge
 from dataflow.images.loader import Loader
 
@@ -138,13 +139,13 @@ class LivePipeline:
     async def _load_jobs(self, loader: Loader) -> None:
         while True:
             jobs = await self._inbox.get()
-            lot = RowGroup(len(jobs), weight_of(jobs))
-            await self._room.enter(lot.size, len(jobs))
+            group = RowGroup(len(jobs), weight_of(jobs))
+            await self._room.enter(group.size, len(jobs))
             problems = await stages.load(jobs, loader, self._intake.maker)
-            before, lot.size = lot.size, weight_of(jobs)
-            self._room.grow(lot.size - before)
+            before, group.size = group.size, weight_of(jobs)
+            self._room.grow(group.size - before)
             for job, problem in zip(jobs, problems, strict=True):
-                job.lot = lot
+                job.row_group = group
                 if problem is None:
                     self._ready.put_nowait(job)
                     self._first_ready.set()
@@ -172,7 +173,7 @@ class LivePipeline:
     @contextlib.asynccontextmanager
     async def _askers(self) -> AsyncIterator[Callable[[Job], Client]]:
         """Open the engine, and the fallback's where there is one: a job → who is asked."""
-        fallback = self._plan.rejects.fallback
+        fallback = self._plan.reject_policy.fallback
         async with contextlib.AsyncExitStack() as stack:
             asker = await stack.enter_async_context(self._plan.serving.connect())
             other = asker
@@ -275,7 +276,7 @@ class LivePipeline:
         says_something = self._is_told(error, job, probe=probe)
         self._say_pause()
         now = self._gate.clock()
-        tries = job.tries.setdefault(retry_policy.kind_of(error), RetryState(now))
+        tries = job.retries.setdefault(retry_policy.kind_of(error), RetryState(now))
         tries.count += says_something
         wait = retry_policy.wait_before_next(
             error, max(1, tries.count), now - tries.since, rng=self._rng
@@ -336,8 +337,10 @@ class LivePipeline:
         stages.count(self._progress, entry)
         self._intake.finished(job.key)
         self._failing.discard(job.key)
-        job.lot.left -= 1
-        self._room.leave(0 if job.lot.left else job.lot.size)  # the row's pictures with its last
+        job.row_group.left -= 1
+        self._room.leave(
+            0 if job.row_group.left else job.row_group.size
+        )  # the row's pictures with its last
         self._outstanding -= 1
         self._mark_if_done()
 

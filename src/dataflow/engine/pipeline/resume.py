@@ -18,8 +18,8 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from dataflow.core.batch import BatchServing
-from dataflow.engine.job import Output, Plan
 from dataflow.engine.journal.journal import Journal
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.progress import RunCounts
 from dataflow.images.identity import file_fingerprint
 from dataflow.remote.errors import RemoteError
@@ -66,14 +66,14 @@ def recall(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> ResumeStat
         stop: Asked now and then; the search ends early where it says so.
     """
     standing = journal.standing()
-    if plan.stamp is None or isinstance(plan.serving, BatchServing) or standing is None:
+    if plan.fingerprint is None or isinstance(plan.serving, BatchServing) or standing is None:
         return None
-    if standing.stamp != plan.stamp.text:
+    if standing.stamp != plan.fingerprint.text:
         return None
     for number, (place, *stamp) in enumerate(journal.pictures()):
         if tuple(stamp) != file_fingerprint(place) or (number % CHECKED_AT_ONCE == 0 and stop()):
             return None
-    missing = journal.open_captions(retry_failed=plan.retry_failed, mark=plan.rejects.mark)
+    missing = journal.open_captions(retry_failed=plan.retry_failed, mark=plan.reject_policy.mark)
     whole = standing.planned >= standing.rows and not missing
     return ResumeState(
         rows=standing.rows,

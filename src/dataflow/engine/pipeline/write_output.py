@@ -20,11 +20,12 @@ from dataflow.core.dataset import BadRow, Skipped, Writer
 from dataflow.core.errors import OutputError, PictureChangedError
 from dataflow.core.row import Row
 from dataflow.engine.columns import values_of
-from dataflow.engine.job import Job, Output, Plan
+from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.paths import keep_former
 from dataflow.engine.pipeline.intake import JobMaker, selected_rows
+from dataflow.engine.plan import Output, Plan
 from dataflow.engine.progress import RunCounts
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.filesystem import check_writable
@@ -151,7 +152,7 @@ def _write_rows(
     cells = [(column.name, number) for column in columns for number in range(column.n)]
     for row, made in found:
         entries = [entry for _, entry in made]
-        is_dropped = plan.rejects.drops(entries)
+        is_dropped = plan.reject_policy.drops(entries)
         if is_dropped:
             tally.dropped += 1
         else:

@@ -10,9 +10,10 @@ from dataclasses import replace
 from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import DataflowError, EmptyCaptionError, RowError
 from dataflow.core.request import Reply, Request, Usage
-from dataflow.engine.job import Job, Plan
+from dataflow.engine.job import Job
 from dataflow.engine.journal.codec import utf8
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord
+from dataflow.engine.plan import Plan
 from dataflow.engine.quality.reask import (
     CHECK_FAILED,
     NO_CAPTION,
@@ -32,7 +33,7 @@ class Judge:
     def __init__(self, plan: Plan) -> None:
         self._serving = plan.serving
         self._checks = plan.checks
-        self._rejects = plan.rejects
+        self._rejects = plan.reject_policy
         self._retries = plan.retry_failed
         self._lock = threading.Lock()  # a check may remember what it has seen
 
@@ -188,7 +189,7 @@ class Judge:
         job.asking, job.changed = found
         if job.by_fallback:
             job.changed["model"] = serving.model
-        job.tries = {}
+        job.retries = {}
         return True
 
 

@@ -18,9 +18,9 @@ from dataflow.core.serving import AsyncServing, LLMServingABC
 from dataflow.core.storage import DataFlowStorage, StreamingStorage
 from dataflow.engine.columns import Column, added_columns, values_of
 from dataflow.engine.in_memory import entries_of
-from dataflow.engine.job import UNPRICED, Output, Plan
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.intake import forbid_columns, require_pictures
+from dataflow.engine.plan import UNPRICED, Output, Plan
 from dataflow.engine.runner import run
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompts import check_prompts, presets_of
@@ -98,7 +98,7 @@ def _run_stream(
         serving=serving,
         output=Output(step.output, columns, step.open_writer, overwrite, meta),
         checks=judging.checks,
-        rejects=judging.rejects,
+        reject_policy=judging.rejects,
         limits=replace(limits, trusted_server=trusted),
         presets=presets_of(requests.prompts),
         price=price_for(serving),
@@ -142,7 +142,7 @@ def _run_lists(
         columns,
         asked,
         checks=judging.checks,
-        rejects=judging.rejects,
+        reject_policy=judging.rejects,
         price=price,
         limits=limits,
     )

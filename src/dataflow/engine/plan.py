@@ -1,0 +1,179 @@
+"""The plan of a whole run: what is read, asked, checked and written, and within which limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from dataflow.billing.price import NoPrice, Price
+from dataflow.core.check import Check
+from dataflow.core.dataset import Reader, Writer
+from dataflow.core.errors import RowError
+from dataflow.core.request import Request
+from dataflow.core.row import Row
+from dataflow.core.serving import AsyncServing
+from dataflow.engine.columns import Column, added_columns
+from dataflow.engine.flow import retry_policy
+from dataflow.engine.job import Job
+from dataflow.engine.paths import files_at, resolved_path
+from dataflow.engine.progress import Progress
+from dataflow.engine.quality.reject_policy import RejectPolicy
+from dataflow.images.base.limits import Limits
+from dataflow.remote.path import AnyPath, RemotePath
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """Where a run's rows go.
+
+    Attributes:
+        path: The output file; journal, lock and errors file lie beside it under its name. A
+            symbolic link stands for the file that it leads to.
+        columns: The columns of captions that are added to each row.
+        open_writer: Given a path beside the output to write to, a writer in the output's format.
+        overwrite: Whether columns that the rows have under these names already may be replaced.
+        has_meta: Whether each column's meta is added, too.
+        files_of: The files at a place that a former run wrote as its output.
+        cell_of: Where the captions of a row stand, for the errors file, where the run's rows are
+            not those of the output: row and, in this order, column and number. None where they are.
+        url: Where the finished output goes instead, where that is not on this machine; `path` is
+            then its `place.escaped_name`.
+
+    Raises:
+        UsageError: no output can be at `path`; see `place.resolved_path`.
+    """
+
+    path: Path
+    columns: Sequence[Column]
+    open_writer: Callable[[Path], Writer]
+    overwrite: bool = False
+    has_meta: bool = False
+    files_of: Callable[[Any], list[Any]] = files_at
+    cell_of: Callable[[Row], tuple[int, str, int]] | None = None
+    url: RemotePath | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "path", resolved_path(self.path))
+
+    @property
+    def place(self) -> AnyPath:
+        """Where the finished output is."""
+        return self.url or self.path
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns that are added."""
+        return list(added_columns(self.columns, has_meta=self.has_meta))
+
+    @property
+    def captions(self) -> int:
+        """How many captions each row gets, in all columns together."""
+        return sum(column.n for column in self.columns)
+
+    def beside(self, ending: str) -> Path:
+        """The file beside the output that is called like it, with `ending` appended."""
+        return self.path.with_name(self.path.name + ending)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanFingerprint:
+    """What two runs have in common where their plans are the same.
+
+    Attributes:
+        text: All that a plan is made of, but for pictures in files.
+        folder: The folder that relative picture paths are looked up in first.
+    """
+
+    text: str
+    folder: str
+
+
+UNPRICED = NoPrice("no price is given")
+
+
+@dataclass(frozen=True, slots=True)
+class SpendLimit:
+    """How much one run may spend.
+
+    Attributes:
+        cost: US dollars; None for no limit.
+        tokens: Read and written together; None for no limit.
+    """
+
+    cost: Decimal | None = None
+    tokens: int | None = None
+
+    def __bool__(self) -> bool:
+        return self.cost is not None or self.tokens is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Everything a run is handed.
+
+    Attributes:
+        reader: The dataset.
+        requests_of: A row → what is asked for each of the output's columns, in their order: the
+            request, or why there is none. Raises `RowError` for a row that makes none at all.
+        serving: The engine.
+        output: Where the rows go.
+        checks: Run over each answer, the surest first.
+        reject_policy: What becomes of an answer that a check rejects.
+        limits: For pictures.
+        concurrency: Requests in flight; None to leave it to the serving.
+        requests_per_minute: Sent at most; None for as many as the server takes.
+        tokens_per_minute: Read and written at most; None for as many as the server takes.
+        limit: Take only so many rows from the start; None for all.
+        restart: Set the journal aside and ask everything again.
+        retry_failed: Ask again for rows whose failure a former run took as final.
+        fsync: Wait for the disk at each commit (survives a power cut).
+        give_up_after: Seconds a server that answered before may be down before the run stops.
+        price: What the serving's tokens cost.
+        live_price: What they cost where a batch's requests are asked one by one after all.
+        spend_limit: How much the run may spend.
+        detach: Hand in batches and take in what is done, but wait for none.
+        cancel_batches: Ask for nothing more: cancel the batches, and keep what they answered.
+        needs: Columns that rows are asked about; one that none of the first 1,000 rows has stops
+            the run before anything is spent.
+        presets: By which presets is asked, column → name and version; the journal keeps it.
+        fingerprint: Tells a later run that its plan is this one; None where that is unknown.
+        progress: Counters to keep up to date.
+    """
+
+    reader: Reader
+    requests_of: Callable[[Row], Sequence[Request | RowError]]
+    serving: AsyncServing
+    output: Output
+    checks: Sequence[Check] = ()
+    reject_policy: RejectPolicy = field(default_factory=RejectPolicy)
+    limits: Limits = field(default_factory=Limits)
+    concurrency: int | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    limit: int | None = None
+    restart: bool = False
+    retry_failed: bool = False
+    fsync: bool = False
+    give_up_after: float = retry_policy.GIVE_UP_SECONDS
+    price: Price | NoPrice = UNPRICED
+    live_price: Price | NoPrice = UNPRICED
+    spend_limit: SpendLimit = field(default_factory=SpendLimit)
+    detach: bool = False
+    cancel_batches: bool = False
+    needs: Sequence[str] = ()
+    presets: Mapping[str, str] = field(default_factory=dict)
+    fingerprint: PlanFingerprint | None = None
+    progress: Progress = field(default_factory=Progress)
+
+    def serving_of(self, job: Job) -> AsyncServing:
+        """Who is asked next about `job`."""
+        fallback = self.reject_policy.fallback
+        return fallback.serving if fallback and job.by_fallback else self.serving
+
+    def price_of(self, job: Job) -> Price | NoPrice:
+        """What the tokens of its next answer cost."""
+        fallback = self.reject_policy.fallback
+        return fallback.price if fallback and job.by_fallback else self.price
