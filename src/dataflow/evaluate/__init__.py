@@ -1,0 +1,1 @@
+"""How good captions are: scores, statistics and comparisons, as pure functions."""
