@@ -1,8 +1,8 @@
 """Scores of captions against captions that people wrote: BLEU, ROUGE-L, CIDEr-D.
 
-Formulas and constants are those of the COCO caption evaluation (Chen et al., "Microsoft COCO Captions:
-Data Collection and Evaluation Server", arXiv:1504.00325), so that figures compare with published ones.
-Tokens are lower-case words without the punctuation that its tokenizer drops.
+Formulas and constants are those of the COCO caption evaluation (Chen et al., "Microsoft COCO
+Captions: Data Collection and Evaluation Server", arXiv:1504.00325), so that figures compare with
+published ones. Tokens are lower-case words without the punctuation that its tokenizer drops.
 
 These scores were made for captions of about ten words. They punish long captions for being long.
 """
@@ -127,9 +127,7 @@ def _likeness(caption: Tokens, ref: Tokens, documents: Grams, size: float) -> fl
     for order in range(1, ORDERS + 1):
         mine = _weighted(_grams(caption, order), documents, size)
         theirs = _weighted(_grams(ref, order), documents, size)
-        product = sum(
-            min(weight, theirs.get(g, 0.0)) * theirs.get(g, 0.0) for g, weight in mine.items()
-        )
+        product = sum(min(mine[gram], theirs[gram]) * theirs[gram] for gram in mine.keys() & theirs)
         norm = math.hypot(*mine.values()) * math.hypot(*theirs.values())
         total += product / norm * short if norm else 0.0
     return total / ORDERS

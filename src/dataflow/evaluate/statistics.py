@@ -5,6 +5,7 @@ Standard library only, so that every machine gives the same figures for the same
 
 from __future__ import annotations
 
+import contextlib
 import math
 import random
 from collections import Counter
@@ -73,7 +74,7 @@ def sign_test(wins: int, losses: int) -> float:
         raise ValueError(f"no counts: {wins} and {losses}")
     count, few = wins + losses, min(wins, losses)
     tail: int = sum(math.comb(count, k) for k in range(few + 1))
-    return min(1.0, 2 * tail / 2**count)
+    return min(1.0, float(2 * tail / 2**count))
 
 
 def decisive_count(share: float, *, confidence: float = CONFIDENCE, power: float = 0.8) -> int:
@@ -115,7 +116,7 @@ def bootstrap(
     Args:
         clusters: At least one.
         statistic: A figure of a list of clusters; it may raise ZeroDivisionError for a resample
-            that has none, which is drawn again.
+            that has none, which is left out.
         seed: The same seed gives the same interval.
         resamples: How often clusters are drawn anew.
         confidence: Between 0 and 1.
@@ -129,16 +130,10 @@ def bootstrap(
     value = statistic(clusters)
     rng = random.Random(seed)
     drawn: list[float] = []
-    misses = 0
-    while len(drawn) < resamples and misses < resamples:
-        try:
+    for _ in range(resamples):
+        with contextlib.suppress(ZeroDivisionError):
             drawn.append(statistic(rng.choices(clusters, k=len(clusters))))
-        except ZeroDivisionError:
-            misses += 1
-    if not drawn:
-        return Estimate(value, value, value)
-    drawn.sort()
-    return Estimate(value, *percentiles(drawn, confidence))
+    return Estimate(value, *percentiles(sorted(drawn) or [value], confidence))
 
 
 def bootstrap_ratio(
