@@ -21,7 +21,8 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.PictureError: "mend or replace the picture",
     errors.PictureMissingError: "put the file where the row says, or mend the path or URL",
     errors.PictureChangedError: "run the same command again",
-    errors.PictureTooLargeError: "shrink the picture",
+    errors.PictureTooLargeError: "shrink the picture, or raise the limit that the message names",
+    errors.PictureTooSlowError: "run the same command again; look at the host or disk it lies on",
     errors.PictureForbiddenError: "`--allow-private-urls`, or another `--image-root`, if you trust "
     "the data",
     errors.RefusedError: "another prompt or another model, then `--retry-failed`",

@@ -99,7 +99,7 @@ def test_what_cannot_be_had_is_the_rows_own_error(value, error, told, s3):
 def test_a_picture_over_the_limit_is_refused_without_being_read_whole(s3):
     s3.put("large.jpg", jpeg(1) + b"\0" * (3 * SMALL))
     with pytest.raises(PictureTooLargeError):
-        load("s3://bucket/large.jpg", max_bytes=2 * SMALL)
+        load("s3://bucket/large.jpg", max_picture_bytes=2 * SMALL)
 
 
 def test_a_missing_package_fails_the_row_with_its_cure(monkeypatch):

@@ -114,9 +114,15 @@ class PictureChangedError(PictureError):
 
 
 class PictureTooLargeError(PictureError):
-    """The picture passes the limit on pixels, bytes or seconds."""
+    """The picture passes the limit on pixels, bytes or memory."""
 
     kind = "picture_too_large"
+
+
+class PictureTooSlowError(PictureError):
+    """The picture was not read, fetched or decoded within the time limit."""
+
+    kind = "picture_too_slow"
 
 
 class PictureForbiddenError(PictureError):

@@ -12,6 +12,7 @@ from dataflow.core.picture import ImageRef, Picture
 from dataflow.images.base.byte_semaphore import ByteSemaphore
 from dataflow.images.base.limits import Limits
 from dataflow.images.base.open_file import check_size, open_file
+from dataflow.images.base.reservation import Reservation, Unlimited
 from dataflow.images.base.timeout_pool import PoolTask, TimeoutPool
 from dataflow.images.decode.target_size import Size
 
@@ -27,7 +28,7 @@ class Loader:
     """Loads pictures within limits; an async context manager, for one event loop.
 
     Files are read and decoded in threads, URLs are fetched in the event loop. Any number of loads
-    may be awaited at once; memory stays within `Limits.max_memory`, and small encoded pictures
+    may be awaited at once; memory stays within `Limits.max_picture_memory`, and small encoded pictures
     besides.
 
     Args:
@@ -37,7 +38,7 @@ class Loader:
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._pool: TimeoutPool | None = None
-        self._links: CachedFetcher | None = None
+        self._fetcher: CachedFetcher | None = None
 
     async def __aenter__(self) -> Self:
         """Start the threads."""
@@ -46,7 +47,7 @@ class Loader:
         codecs.prepare(self._limits.max_pixels)
         threads = self._limits.threads or os.cpu_count() or 1
         self._pool = TimeoutPool(
-            threads, self._limits.max_seconds, ByteSemaphore(self._limits.max_memory)
+            threads, self._limits.max_seconds, ByteSemaphore(self._limits.max_picture_memory)
         )
         return self
 
@@ -60,16 +61,22 @@ class Loader:
         if self._pool is not None:
             self._pool.close()
             self._pool = None
-        if self._links is not None:
-            await self._links.close()
-            self._links = None
+        if self._fetcher is not None:
+            await self._fetcher.close()
+            self._fetcher = None
 
-    async def load(self, ref: ImageRef) -> Picture:
+    async def load(self, ref: ImageRef, reservation: Reservation | None = None) -> Picture:
         """Load one picture.
+
+        Args:
+            ref: Where it is.
+            reservation: Entered before it takes memory, and left while it waits for a host; None
+                where the caller bounds its memory in another way.
 
         Raises:
             PictureMissingError: there is no such file, or the server says so.
-            PictureTooLargeError: it passes a limit on pixels, bytes, memory or seconds.
+            PictureTooLargeError: it passes a limit on pixels, bytes or memory.
+            PictureTooSlowError: it passes a limit on seconds.
             PictureForbiddenError: it points where data may not point.
             PictureError: it cannot be had or decoded for another reason.
             UsageError: the loader is not entered.
@@ -79,14 +86,13 @@ class Loader:
         def decode(source: bytes | BinaryIO, job: PoolTask[Picture]) -> Picture:
             return to_picture(source, name=ref.name, limits=self._limits, reserve=job.reserve)
 
-        return await self._work_on(ref, decode)
+        return await self._work_on(ref, decode, reservation or Unlimited())
 
     async def measure(self, ref: ImageRef) -> Size:
         """Width and height of one whole picture, upright, from its header; a URL is fetched.
 
         Raises:
-            PictureMissingError, PictureTooLargeError, PictureForbiddenError, PictureError: as
-                `load`, but for what only shows behind the header.
+            PictureError: as `load`, but for what only shows behind the header.
             UsageError: the loader is not entered.
         """
         from dataflow.images.decode.decode import full_size  # Pillow, at first use
@@ -94,22 +100,26 @@ class Loader:
         def read(source: bytes | BinaryIO, _job: PoolTask[Size]) -> Size:
             return full_size(source, name=ref.name, limits=self._limits)
 
-        return await self._work_on(ref, read)
+        return await self._work_on(ref, read, Unlimited())
 
     async def _work_on(
-        self, ref: ImageRef, work: Callable[[bytes | BinaryIO, PoolTask[T]], T]
+        self,
+        ref: ImageRef,
+        work: Callable[[bytes | BinaryIO, PoolTask[T]], T],
+        reservation: Reservation,
     ) -> T:
         """Do `work` in a thread, with what is behind `ref`."""
         if self._pool is None:
             raise UsageError("a Loader loads only inside `async with`")
         if ref.kind == "url":
-            if self._links is None:
+            if self._fetcher is None:
                 from dataflow.images.fetch.cached_fetch import (
                     CachedFetcher,  # aiohttp and SQLite, at first use
                 )
 
-                self._links = CachedFetcher(self._limits, self._pool)
-            return await self._links.use(ref, work)
+                self._fetcher = CachedFetcher(self._limits, self._pool)
+            return await self._fetcher.use(ref, work, reservation)
+        await reservation.enter()
 
         def opened(job: PoolTask[T]) -> T:
             source = self._source(ref)

@@ -357,7 +357,7 @@ def test_pixels_are_capped_before_decoding(load, encode):
 def test_memory_is_capped_before_decoding(load, encode):
     data = encode(Image.new("RGB", (1000, 1000)), "WEBP")
     with pytest.raises(PictureTooLargeError, match="MiB to decode"):
-        load(data, max_memory=10_000_000)
+        load(data, max_picture_memory=10_000_000)
 
 
 def test_bytes_are_capped(load, encode, photo, tmp_path):
@@ -365,7 +365,7 @@ def test_bytes_are_capped(load, encode, photo, tmp_path):
     (tmp_path / "a.bmp").write_bytes(data)
     for what in (data, tmp_path / "a.bmp"):
         with pytest.raises(PictureTooLargeError, match="MiB, the limit"):
-            load(what, max_bytes=100_000)
+            load(what, max_picture_bytes=100_000)
 
 
 def test_a_bomb_inside_an_icon_is_not_opened(load, encode):

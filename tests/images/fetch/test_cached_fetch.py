@@ -118,7 +118,7 @@ def test_a_private_address_is_refused_also_where_another_run_was_let_in(server, 
     assert load("1.jpg") == [jpeg(1)]
     [error] = load("1.jpg", allow_private_urls=False)
     assert isinstance(error, PictureForbiddenError)
-    [error] = load("1.jpg", max_bytes=100)
+    [error] = load("1.jpg", max_picture_bytes=100)
     assert "the limit" in error.message
 
 

@@ -315,7 +315,7 @@ def test_a_body_that_is_too_large(get, declared):
         except ConnectionError:
             return response
 
-    (error,) = get(handler, "a.jpg", max_bytes=1_000_000)
+    (error,) = get(handler, "a.jpg", max_picture_bytes=1_000_000)
     assert type(error) is PictureTooLargeError
     assert "MiB, the limit" in error.message
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
+from typing import TypeAlias
+
+from dataflow.core.errors import UsageError
 
 MIB = 1024 * 1024
+
+Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,17 +21,22 @@ class Limits:
         max_side: Pixels of the longer side that is sent; larger pictures are shrunk. 1024 keeps
             what captioning models look at (most scale to about one megapixel) and 1-2 thousand
             vision tokens.
-        max_pixels: Width × height that is decoded at all. 100 million passes every camera on sale
-            up to the 100 MP medium format, and refuses the bombs, which begin there.
-        max_bytes: Size of the encoded picture, on disk or over the network.
-        max_memory: Bytes that all decodes together may hold at once, as estimated before each;
-            a picture that alone needs more is too large. 512 MiB holds 100 MP of PNG or JPEG, 78 of
-            TIFF, 52 of HEIC, 33 of AVIF, 27 of WebP, 19 of JPEG 2000.
+        max_pixels: Width × height of the pixels that are decoded. A JPEG counts by the size it is
+            decoded at, which may be an eighth of each side. 220 million passes the 200-megapixel
+            pictures of phones; what a picture may really cost is bounded by `max_picture_memory`.
+        max_picture_bytes: Size of the encoded picture, on disk or over the network.
+        max_picture_memory: Bytes that all decodes together may hold at once, as estimated before
+            each; a picture that alone needs more is too large.
         max_seconds: Reading and decoding one picture, without the time it waits for its turn.
-        fetch_seconds: Fetching one URL, with its redirects and its second attempt.
+        fetch_seconds: Fetching one URL, with its redirects, without the time it waits for its host.
         max_redirects: Redirects of one URL.
         max_connections: URLs fetched at once.
-        allow_private_urls: Whether URLs may lead to loopback, private and link-local addresses.
+        picture_connections: Of these, from one host.
+        user_agent: How picture hosts are told who asks; None for the name of this program and
+            where to find it. Some hosts want an address to write to.
+        allow_private_urls: Whether URLs may lead to loopback and private addresses: no, yes, or
+            into these networks (``"10.0.0.0/8, fd00::/8"``). Link-local addresses, where clouds
+            hand out credentials, stay shut.
         trusted_server: Host and port of a web server that is the user's own word, not the data's:
             it may have a private address.
         image_root: Folder that paths may not leave, links and ``..`` resolved; None for anywhere.
@@ -33,20 +44,54 @@ class Limits:
         image_cache: Folder that keeps what was fetched from URLs, for later runs; None for none.
         image_cache_max: Bytes that it may hold; the pictures that were not used for longest go.
         jpeg_quality: Quality of the JPEG that is sent, 1-95 (Pillow's scale).
+
+    Raises:
+        UsageError: a value cannot be used.
     """
 
     max_side: int = 1024
-    max_pixels: int = 100_000_000
-    max_bytes: int = 64 * MIB
-    max_memory: int = 512 * MIB
+    max_pixels: int = 220_000_000
+    max_picture_bytes: int = 256 * MIB
+    max_picture_memory: int = 512 * MIB
     max_seconds: float = 20.0
     fetch_seconds: float = 30.0
     max_redirects: int = 5
-    max_connections: int = 32
-    allow_private_urls: bool = False
+    max_connections: int = 64
+    picture_connections: int = 4
+    user_agent: str | None = None
+    allow_private_urls: bool | str = False
     trusted_server: tuple[str, int] | None = None
     image_root: str | None = None
     threads: int | None = None
     image_cache: str | None = None
     image_cache_max: int = 10_000_000_000
     jpeg_quality: int = 90
+
+    def __post_init__(self) -> None:
+        for name in ("max_pixels", "max_picture_bytes", "max_picture_memory"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1")
+        if self.picture_connections < 1:
+            raise UsageError("picture_connections must be at least 1")
+        if self.user_agent is not None and not (
+            self.user_agent.strip() and self.user_agent.isascii() and self.user_agent.isprintable()
+        ):
+            raise UsageError("user_agent must be printable ASCII text, and not empty")
+        private_networks(self.allow_private_urls)
+
+
+def private_networks(value: bool | str) -> list[Network]:
+    """The networks that `Limits.allow_private_urls` names; none for True and False.
+
+    Raises:
+        UsageError: the text is no list of networks.
+    """
+    if isinstance(value, bool):
+        return []
+    try:
+        networks = [ipaddress.ip_network(part.strip()) for part in value.split(",")]
+    except ValueError as error:
+        raise UsageError(
+            f"allow_private_urls takes networks such as 10.0.0.0/8, separated by commas: {error}"
+        ) from None
+    return networks

@@ -73,13 +73,13 @@ def check_size(size: int, ref: ImageRef, limits: Limits) -> None:
 
     Raises:
         PictureError: it is empty.
-        PictureTooLargeError: it has more than `limits.max_bytes`.
+        PictureTooLargeError: it has more than `limits.max_picture_bytes`.
     """
     if size == 0:
         raise PictureError(f"{ref.name}: is empty")
-    if size > limits.max_bytes:
+    if size > limits.max_picture_bytes:
         raise PictureTooLargeError(
-            f"{ref.name}: has over {limits.max_bytes / MIB:.3g} MiB, the limit"
+            f"{ref.name}: has over {limits.max_picture_bytes / MIB:.3g} MiB, the limit"
         )
 
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
-from dataflow.core.errors import PictureError, PictureTooLargeError
+from dataflow.core.errors import PictureError, PictureTooSlowError
 from dataflow.images.base.byte_semaphore import ByteSemaphore
 
 T = TypeVar("T")
@@ -146,7 +146,7 @@ class TimeoutPool:
             name: The picture's name for messages.
 
         Raises:
-            PictureTooLargeError: the work took longer than the limit.
+            PictureTooSlowError: the work took longer than the limit.
             PictureError: so many earlier jobs hang that no thread is left.
             Exception: whatever `work` raises.
         """
@@ -160,7 +160,7 @@ class TimeoutPool:
                 left = self._max_seconds - job.seconds()
                 if left <= 0:
                     self._abandon(job)
-                    raise PictureTooLargeError(f"{name}: takes over {self._max_seconds:g} s")
+                    raise PictureTooSlowError(f"{name}: takes over {self._max_seconds:g} s")
                 await asyncio.wait((job.future,), timeout=max(left, 0.01))
             return job.future.result()
         finally:

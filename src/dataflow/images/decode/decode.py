@@ -197,10 +197,10 @@ class _Decoder:
         cost = codecs.cost(image, full)
         # what shrink() holds besides: under four times the sides that are sent
         cost += 4 * min(image.width * image.height, 16 * self._limits.max_side**2)
-        if cost > self._limits.max_memory:
+        if cost > self._limits.max_picture_memory:
             raise PictureTooLargeError(
                 f"{self._name}: its {full[0]}×{full[1]} pixels need about {cost / MIB:.0f} MiB to "
-                f"decode, over the limit of {self._limits.max_memory / MIB:.0f}"
+                f"decode, over the limit of {self._limits.max_picture_memory / MIB:.0f}"
             )
         return cost
 

@@ -7,9 +7,10 @@ import hashlib
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
-from dataflow.core.errors import PictureError, PictureTooLargeError
+from dataflow.core.errors import PictureError, PictureTooLargeError, PictureTooSlowError
 from dataflow.core.picture import ImageRef
 from dataflow.images.base.limits import Limits
+from dataflow.images.base.reservation import Reservation
 from dataflow.images.base.timeout_pool import PoolTask, TimeoutPool
 from dataflow.images.fetch.disk_cache import DiskCache
 from dataflow.images.fetch.http import Fetcher
@@ -45,17 +46,23 @@ class CachedFetcher:
         if self._cache is not None:
             self._cache.close()
 
-    async def use(self, ref: ImageRef, work: Callable[[Body, PoolTask[T]], T]) -> T:
+    async def use(
+        self, ref: ImageRef, work: Callable[[Body, PoolTask[T]], T], reservation: Reservation
+    ) -> T:
         """Do `work`, in a thread, on what is behind the URL of `ref`.
 
+        Args:
+            ref: The picture.
+            work: Gets the body, and the `PoolTask` to reserve memory through.
+            reservation: As in `Fetcher.fetch`.
+
         Raises:
-            PictureMissingError, PictureForbiddenError, PictureTooLargeError, PictureError: as
-                `Fetcher.fetch`.
+            PictureError, StopRunError: as `Fetcher.fetch`.
             Exception: whatever `work` raises.
         """
         cache = self._cache
         if cache is None:
-            return await self._use_fetched(ref, work)
+            return await self._use_fetched(ref, work, reservation)
         key = _key(ref.location, self._limits)
 
         def keep(body: Body) -> None:
@@ -67,24 +74,26 @@ class CachedFetcher:
         try:
             kept = await self._on_disk(lambda: cache.find(key), ref)
             if kept is None:
-                return await self._use_fetched(ref, work, keep)
+                return await self._use_fetched(ref, work, reservation, keep)
         finally:
             done.set()
             self._under_way.pop(key, None)
+        await reservation.enter()
         try:
             return await self._use(kept, ref, work)
-        except PictureTooLargeError:
+        except (PictureTooLargeError, PictureTooSlowError):
             raise
         except PictureError:  # what gives no picture any more is as good as not kept
-            return await self._use_fetched(ref, work, keep)
+            return await self._use_fetched(ref, work, reservation, keep)
 
     async def _use_fetched(
         self,
         ref: ImageRef,
         work: Callable[[Body, PoolTask[T]], T],
+        reservation: Reservation,
         keep: Callable[[Body], None] | None = None,
     ) -> T:
-        return await self._use(await self._fetcher.fetch(ref), ref, work, keep)
+        return await self._use(await self._fetcher.fetch(ref, reservation), ref, work, keep)
 
     async def _use(
         self,
@@ -115,6 +124,6 @@ class CachedFetcher:
 def _key(url: str, limits: Limits) -> str:
     """A digest, for a signed URL is a secret; other limits may not see what these let through."""
     is_trusted = limits.trusted_server is not None and server_of(url) == limits.trusted_server
-    fetched = limits.allow_private_urls or is_trusted, limits.max_redirects, limits.max_bytes
+    fetched = limits.allow_private_urls or is_trusted, limits.max_redirects, limits.max_picture_bytes
     text = f"{fetched} {url}".encode("utf-8", "backslashreplace")
     return hashlib.blake2b(text, digest_size=20).hexdigest()

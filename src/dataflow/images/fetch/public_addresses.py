@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from typing import TypeAlias
+
+from dataflow.images.base.limits import Limits, Network, private_networks
+
+Address: TypeAlias = "ipaddress.IPv4Address | ipaddress.IPv6Address"
 
 # Spelt out, since `ipaddress.is_global` differs between Python versions.
 _NOT_PUBLIC = [
@@ -29,6 +34,19 @@ _NOT_PUBLIC = [
         "3fff::/20",  # documentation
     )
 ]
+_ALWAYS_SHUT = [
+    ipaddress.ip_network(network)
+    for network in (
+        "169.254.0.0/16",  # link-local (RFC 3927); the metadata service of most clouds
+        "fe80::/10",  # link-local (RFC 4291)
+        "fd00:ec2::254/128",  # Amazon's metadata
+        "fd20:ce::254/128",  # Google's metadata
+        "100.100.100.200/32",  # Alibaba's metadata
+        "168.63.129.16/32",  # Azure's metadata
+        "192.0.0.192/32",  # Oracle's metadata
+    )
+]
+"""Addresses that no option opens: what answers there hands out the machine's own credentials."""
 _UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is assigned worldwide
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: the last 32 bits are an IPv4 address
 
@@ -46,6 +64,51 @@ def numeric(host: str) -> str | None:
     return str(found[0][4][0])
 
 
+class AddressPolicy:
+    """Which addresses URLs from data may lead to.
+
+    Args:
+        limits: Their `allow_private_urls` and `trusted_server`.
+    """
+
+    def __init__(self, limits: Limits) -> None:
+        self._trusted = limits.trusted_server
+        self._allows_private = limits.allow_private_urls is True
+        self._networks = private_networks(limits.allow_private_urls)
+
+    def refusal(self, address: str, host: str, port: int | None) -> str | None:
+        """Why `address` may not be connected to; None where it may.
+
+        Args:
+            address: An IP address in its usual spelling.
+            host: The URL's host, which leads to it.
+            port: The URL's port.
+        """
+        parsed = _parsed(address)
+        if parsed is not None and is_in(parsed, _ALWAYS_SHUT):
+            return "leads to a link-local or metadata address, which is never fetched"
+        if self._allows_private or (host, port) == self._trusted or is_public(address):
+            return None
+        if parsed is not None and is_in(parsed, self._networks):
+            return None
+        return "leads to a private address (--allow-private-urls permits it)"
+
+
+def is_in(address: Address, networks: list[Network]) -> bool:
+    """Whether `address`, or the IPv4 address that it embeds, lies in one of `networks`."""
+    embedded = _embedded(address) if isinstance(address, ipaddress.IPv6Address) else None
+    return any(
+        candidate in network for candidate in (address, embedded) if candidate for network in networks
+    )
+
+
+def _parsed(text: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
 def is_public(text: str) -> bool:
     """Whether the address `text` belongs to the public internet.
 
@@ -53,9 +116,8 @@ def is_public(text: str) -> bool:
     addresses do not (after IANA's special-purpose address registries), nor do IPv6 addresses that
     embed one of these.
     """
-    try:
-        address = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
+    address = _parsed(text)
+    if address is None:
         return False
     if isinstance(address, ipaddress.IPv6Address):
         inner = _embedded(address)

@@ -25,8 +25,8 @@ from dataflow.core.errors import (
     UnknownModelError,
     WrongKeyError,
 )
+from dataflow.core.retry_after import read_retry_after
 from dataflow.core.text import scrub
-from dataflow.serving.openai.rate_limit_headers import read_retry_after
 
 
 class MaxTokensNameError(BadRequestError):
