@@ -28,8 +28,8 @@ class Loader:
     """Loads pictures within limits; an async context manager, for one event loop.
 
     Files are read and decoded in threads, URLs are fetched in the event loop. Any number of loads
-    may be awaited at once; memory stays within `Limits.max_picture_memory`, and small encoded pictures
-    besides.
+    may be awaited at once; memory stays within `Limits.max_picture_memory`, with small encoded
+    pictures besides.
 
     Args:
         limits: What a picture may cost, and how large it is sent.

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from dataflow.core.errors import PictureError, PictureTooLargeError, UsageError
+from dataflow.core.errors import PictureError, PictureTooSlowError, UsageError
 from dataflow.core.picture import ImageRef
 from dataflow.images import loader as loader_module
 from dataflow.images.base import timeout_pool as pool_module
@@ -43,7 +43,7 @@ def test_hanging_work_is_left_behind_and_the_pool_goes_on(hang):
         hanging = [pool.run(stuck, f"stuck {n}") for n in range(5)]
         working = [pool.run(fine, f"fine {n}") for n in range(20)]
         results = await asyncio.gather(*hanging, *working, return_exceptions=True)
-        assert [type(r) for r in results[:5]] == [PictureTooLargeError] * 5
+        assert [type(r) for r in results[:5]] == [PictureTooSlowError] * 5
         assert results[0].message == "stuck 0: takes over 0.2 s"
         assert results[5:] == ["dataflow-picture"] * 20
         assert time.monotonic() - started < 5
@@ -165,8 +165,8 @@ def test_a_decode_that_hangs_does_not_hold_the_run(hang, monkeypatch, encode, ph
             return await asyncio.gather(*map(loader.load, refs), return_exceptions=True)
 
     results = asyncio.run(main())
-    assert isinstance(results[0], PictureTooLargeError)
-    assert isinstance(results[2], PictureTooLargeError)
+    assert isinstance(results[0], PictureTooSlowError)
+    assert isinstance(results[2], PictureTooSlowError)
     assert results[1].data == results[3].data == data
 
 
@@ -189,7 +189,7 @@ asyncio.run(main())
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )
-    assert done.stdout == "PictureTooLargeError\n"
+    assert done.stdout == "PictureTooSlowError\n"
     assert done.stderr == ""
 
 

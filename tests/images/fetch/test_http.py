@@ -13,70 +13,14 @@ from dataflow.core.errors import (
     PictureForbiddenError,
     PictureMissingError,
     PictureTooLargeError,
-    RowError,
+    PictureTooSlowError,
 )
 from dataflow.images.base.limits import Limits
 from dataflow.images.fetch import http as fetch_module
+from dataflow.images.fetch import public_addresses
+from dataflow.images.fetch.public_addresses import AddressPolicy
 from dataflow.images.loader import Loader
 from dataflow.images.reference import parse_reference
-
-
-@pytest.fixture
-def jpeg(encode, photo):
-    return encode(photo, "JPEG")
-
-
-@pytest.fixture
-def get(monkeypatch):
-    """``get(handler, paths, **limits)`` → what loading each gives from a server with `handler`.
-
-    A path may hold ``{port}``; one without a scheme is on the server.
-    """
-    monkeypatch.setattr(fetch_module, "_PAUSE", 0.01)
-
-    def run(handler, *paths, **options):
-        limits = Limits(**{"allow_private_urls": True, "fetch_seconds": 5.0, **options})
-
-        async def main():
-            app = web.Application()
-            app.router.add_route("*", "/{path:.*}", handler)
-            runner = web.AppRunner(app, shutdown_timeout=0.1)
-            await runner.setup()
-            site = web.TCPSite(runner, "127.0.0.1", 0)
-            await site.start()
-            port = site._server.sockets[0].getsockname()[1]
-
-            async def one(path):
-                url = path.replace("{port}", str(port))
-                if "://" not in url:
-                    url = f"http://127.0.0.1:{port}/{url}"
-                (ref,) = parse_reference(url, [])
-                try:
-                    return await loader.load(ref)
-                except RowError as error:
-                    return error
-
-            try:
-                async with Loader(limits) as loader:
-                    return await asyncio.gather(*map(one, paths))
-            finally:
-                await runner.cleanup()
-
-        return asyncio.run(main())
-
-    return run
-
-
-@pytest.fixture
-def serve(jpeg):
-    """A handler that answers every request with a JPEG and notes it in ``serve.seen``."""
-
-    async def handler(request):
-        handler.seen.append(request)
-        return web.Response(body=jpeg, headers={"Set-Cookie": "a=b"})
-
-    handler.seen = []
-    return handler
 
 
 def test_a_picture_comes_over_http(get, serve, jpeg):
@@ -156,7 +100,7 @@ def test_a_name_that_resolves_to_an_inner_address_is_refused(get, serve, monkeyp
 
 def test_of_several_addresses_only_the_public_are_tried():
     async def main():
-        resolver = fetch_module._Resolver(Limits())
+        resolver = fetch_module._Resolver(AddressPolicy(Limits()))
 
         class System:
             async def resolve(self, *args):
@@ -186,8 +130,9 @@ def test_redirects_are_followed(get, jpeg):
 @pytest.mark.parametrize(
     ("target", "kind", "words"),
     [
-        ("http://169.254.169.254/latest", PictureForbiddenError, "private address"),
-        ("http://[::ffff:a9fe:a9fe]/x", PictureForbiddenError, "private address"),
+        ("http://169.254.169.254/latest", PictureForbiddenError, "metadata address"),
+        ("http://[::ffff:a9fe:a9fe]/x", PictureForbiddenError, "metadata address"),
+        ("http://10.0.0.1/x", PictureForbiddenError, "private address"),
         ("file:///etc/passwd", PictureForbiddenError, "away from http"),
         ("ftp://host/x", PictureForbiddenError, "away from http"),
         ("data:image/png;base64,AA", PictureForbiddenError, "away from http"),
@@ -202,7 +147,7 @@ def test_redirects_are_checked_again(get, monkeypatch, target, kind, words):
     def only_the_server(text):
         return text == "127.0.0.1"  # as if the test's server were public
 
-    monkeypatch.setattr(fetch_module, "is_public", only_the_server)
+    monkeypatch.setattr(public_addresses, "is_public", only_the_server)
     (error,) = get(handler, "a?k=s3cret", allow_private_urls=False)
     assert type(error) is kind
     assert words in error.message
@@ -239,10 +184,10 @@ def test_redirects_have_an_end(get):
         (403, PictureError, 1),
         (204, PictureError, 1),
         (304, PictureError, 1),
-        (408, PictureError, 2),
-        (429, PictureError, 2),
-        (500, PictureError, 2),
-        (503, PictureError, 2),
+        (408, PictureError, None),
+        (429, PictureError, None),
+        (500, PictureError, None),
+        (503, PictureError, None),
     ],
 )
 def test_statuses(get, status, kind, asked):
@@ -256,7 +201,7 @@ def test_statuses(get, status, kind, asked):
     assert type(error) is kind
     assert f"answers {status}" in error.message
     assert "s3cret" not in error.message
-    assert len(count) == asked
+    assert len(count) == asked or (asked is None and len(count) > 1)
 
 
 def test_a_second_attempt_may_succeed(get, jpeg):
@@ -275,17 +220,19 @@ def test_a_second_attempt_may_succeed(get, jpeg):
     assert results[-1].data == jpeg
 
 
-def test_nobody_there():
+def test_nobody_there(impatient):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+
+    impatient()
 
     async def main():
         async with Loader(Limits(allow_private_urls=True)) as loader:
             (ref,) = parse_reference(f"http://127.0.0.1:{port}/a?k=s3cret", [])
             await loader.load(ref)
 
-    with pytest.raises(PictureError, match="cannot be fetched") as caught:
+    with pytest.raises(PictureError, match="the host cannot be reached") as caught:
         asyncio.run(main())
     assert "s3cret" not in caught.value.message
 
@@ -334,7 +281,7 @@ def test_a_body_that_drips(get, headers_too, jpeg):
 
     started = time.monotonic()
     (error,) = get(handler, "a.jpg", fetch_seconds=0.5)
-    assert type(error) is PictureTooLargeError
+    assert type(error) is PictureTooSlowError
     assert "not fetched within 0.5 s" in error.message
     assert time.monotonic() - started < 5
 
@@ -372,6 +319,7 @@ def test_only_so_many_are_fetched_at_once(get, jpeg):
         now[0] -= 1
         return web.Response(body=jpeg)
 
-    pictures = get(handler, *(f"{n}.jpg" for n in range(30)), max_connections=7, fetch_seconds=0.3)
+    limits = {"max_connections": 7, "picture_connections": 7, "fetch_seconds": 0.3}
+    pictures = get(handler, *(f"{n}.jpg" for n in range(30)), **limits)
     assert all(picture.data == jpeg for picture in pictures)  # waiting is not counted
     assert most[0] == 7

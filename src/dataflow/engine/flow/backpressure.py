@@ -56,3 +56,32 @@ class InFlightBound:
         self._jobs_left -= jobs
         self._size_left -= size
         self._inside += jobs
+
+
+class RowReservation:
+    """One row's share of an `InFlightBound`; while it waits for a picture host it has none.
+
+    Args:
+        bound: The bound.
+        size: Bytes of the row.
+        jobs: Its jobs.
+    """
+
+    def __init__(self, bound: InFlightBound, size: int, jobs: int) -> None:
+        self._bound = bound
+        self._size = size
+        self._jobs = jobs
+        self._is_inside = False
+
+    async def enter(self) -> None:
+        """Wait until the row fits into the bound; nothing where it is inside already."""
+        if not self._is_inside:
+            await self._bound.enter(self._size, self._jobs)
+            self._is_inside = True
+
+    def leave(self) -> None:
+        """Leave the bound to others; nothing where the row is not inside."""
+        if self._is_inside:
+            self._is_inside = False
+            for left in reversed(range(self._jobs)):
+                self._bound.leave(0 if left else self._size)

@@ -32,12 +32,13 @@ from dataflow.engine.flow.admission import AdmissionController, Permit
 from dataflow.engine.flow.backpressure import InFlightBound
 from dataflow.engine.flow.circuit_breaker import CircuitBreaker
 from dataflow.engine.flow.rate_limiter import RateLimiter
-from dataflow.engine.job import Job, RetryState, RowGroup, weight_of
+from dataflow.engine.job import Job, RetryState
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import stages
 from dataflow.engine.pipeline.budget import Budget, SpendReservation
 from dataflow.engine.pipeline.intake import Intake
 from dataflow.engine.pipeline.resume import ResumeState
+from dataflow.engine.pipeline.row_loader import LOADERS, RowLoader
 from dataflow.engine.plan import Plan
 from dataflow.engine.quality.judge import Judge
 from dataflow.images.loader import Loader
@@ -53,9 +54,6 @@ VAGUE_ROWS = 3
 
 LONG_WAIT = 20.0
 """Seconds: a wait from here on is told."""
-
-LOADERS = 32
-"""Jobs loading at once; decoding itself is bounded by the loader's threads."""
 
 _log = logging.getLogger("dataflow")
 
@@ -91,7 +89,7 @@ class LivePipeline:
         self._fed = False
         self._all_done = asyncio.Event()
         self._rng = random.Random()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
         self._busy: set[asyncio.Task[None]] = set()
         self._draining = asyncio.Event()
         self._error: BaseException | None = None
@@ -107,8 +105,8 @@ class LivePipeline:
         """
         async with Loader(self._plan.limits) as loader:
             self._start(self._feed())
-            for _ in range(LOADERS):
-                self._start(self._load_jobs(loader))
+            rows = RowLoader(self._room, self._intake.maker, start=self._start, loaded=self._loaded)
+            rows.run(self._inbox, loader)
             try:
                 await self._until(self._first_ready.wait(), self._all_done.wait())
                 if self._first_ready.is_set() and not self._draining.is_set():
@@ -136,21 +134,12 @@ class LivePipeline:
         self._fed = True
         self._mark_if_done()
 
-    async def _load_jobs(self, loader: Loader) -> None:
-        while True:
-            jobs = await self._inbox.get()
-            group = RowGroup(len(jobs), weight_of(jobs))
-            await self._room.enter(group.size, len(jobs))
-            problems = await stages.load(jobs, loader, self._intake.maker)
-            before, group.size = group.size, weight_of(jobs)
-            self._room.grow(group.size - before)
-            for job, problem in zip(jobs, problems, strict=True):
-                job.row_group = group
-                if problem is None:
-                    self._ready.put_nowait(job)
-                    self._first_ready.set()
-                else:
-                    await self._settle(job, problem)
+    async def _loaded(self, job: Job, problem: RowError | None) -> None:
+        if problem is None:
+            self._ready.put_nowait(job)
+            self._first_ready.set()
+        else:
+            await self._settle(job, problem)
 
     # --- asking --------------------------------------------------------------------------------
 
@@ -353,9 +342,10 @@ class LivePipeline:
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
         task.add_done_callback(self._ended)
-        self._tasks.append(task)
+        self._tasks.add(task)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
@@ -374,9 +364,10 @@ class LivePipeline:
                 task.cancel()
 
     async def _end_tasks(self) -> None:
-        for task in self._tasks:
+        tasks = list(self._tasks)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._intake.close()
 
 

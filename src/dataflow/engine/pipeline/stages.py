@@ -21,6 +21,7 @@ from dataflow.core.errors import (
 )
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Reply, Usage
+from dataflow.engine.flow.backpressure import RowReservation
 from dataflow.engine.job import Job
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.intake import JobMaker
@@ -28,7 +29,9 @@ from dataflow.engine.progress import Progress
 from dataflow.images.loader import Loader
 
 
-async def load(jobs: Sequence[Job], loader: Loader, maker: JobMaker) -> list[RowError | None]:
+async def load(
+    jobs: Sequence[Job], loader: Loader, maker: JobMaker, reservation: RowReservation | None = None
+) -> list[RowError | None]:
     """Load the pictures of a row's jobs into them, each picture once.
 
     Returns:
@@ -38,7 +41,7 @@ async def load(jobs: Sequence[Job], loader: Loader, maker: JobMaker) -> list[Row
     loaded: dict[ImageRef, Picture | RowError] = {}
     for ref in dict.fromkeys(ref for job in jobs for ref in job.references):
         try:
-            loaded[ref] = await loader.load(ref)
+            loaded[ref] = await loader.load(ref, reservation)
         except RowError as error:  # noqa: PERF203 - each picture fails by itself
             loaded[ref] = error
     return [_problem(job, loaded, maker) for job in jobs]

@@ -124,6 +124,10 @@ class CachedFetcher:
 def _key(url: str, limits: Limits) -> str:
     """A digest, for a signed URL is a secret; other limits may not see what these let through."""
     is_trusted = limits.trusted_server is not None and server_of(url) == limits.trusted_server
-    fetched = limits.allow_private_urls or is_trusted, limits.max_redirects, limits.max_picture_bytes
+    fetched = (
+        limits.allow_private_urls or is_trusted,
+        limits.max_redirects,
+        limits.max_picture_bytes,
+    )
     text = f"{fetched} {url}".encode("utf-8", "backslashreplace")
     return hashlib.blake2b(text, digest_size=20).hexdigest()

@@ -173,6 +173,8 @@ class Host:
         self._trip(max(retry_after or 0.0, self._policy.pause))
         if retry_after is not None and retry_after > self._policy.retry_after:
             self._give_up(f"{reason} and asks to wait for {retry_after:.0f} s")
+        elif self._is_over(Failure.RATE_LIMITED):
+            self._give_up(reason)
 
     def failed(
         self, how: Failure, picture: str, reason: str, retry_after: float | None = None
@@ -218,7 +220,7 @@ class Host:
 
     def _backoff(self) -> float:
         pause = self._policy.pause * 2.0 ** min(self._failures - 1, 20)
-        return min(pause, self._policy.longest_pause) * random.uniform(0.8, 1.2)  # noqa: S311
+        return min(pause, self._policy.longest_pause) * random.uniform(0.8, 1.2)
 
     def _trip(self, pause: float) -> None:
         self._tripped = True

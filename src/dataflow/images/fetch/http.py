@@ -150,9 +150,7 @@ class Fetcher:
         if key not in self._hosts:
             if len(self._hosts) >= _MANY_HOSTS:
                 self._hosts = {k: host for k, host in self._hosts.items() if not host.is_idle}
-            self._hosts[key] = Host(
-                self._limits.picture_connections, self._policy, time.monotonic
-            )
+            self._hosts[key] = Host(self._limits.picture_connections, self._policy, time.monotonic)
         return self._hosts[key]
 
     async def _from_store(self, ref: ImageRef) -> bytes | BinaryIO:
@@ -177,10 +175,12 @@ class Fetcher:
         for _ in range(self._limits.max_redirects + 1):
             try:
                 reached = await self._hop(self._allowed(url, ref), ref)
-            except (aiohttp.InvalidURL, ValueError):
+            except aiohttp.InvalidURL:
                 raise PictureError(f"{ref.name}: is no valid URL") from None
             except FETCH_ERRORS as error:
                 raise typed(error, ref) from None
+            except ValueError:
+                raise PictureError(f"{ref.name}: is no valid URL") from None
             if not isinstance(reached, URL):
                 return reached
             url = reached
@@ -230,9 +230,7 @@ class _Patience:
         elif not host.is_ill():
             self._alone += 1
         return (
-            self._own >= _OWN_FAILURES
-            or self._alone >= _LONE_FAILURES
-            or self._denials >= _DENIALS
+            self._own >= _OWN_FAILURES or self._alone >= _LONE_FAILURES or self._denials >= _DENIALS
         )
 
     def pause(self, policy: HostPolicy) -> float:

@@ -97,9 +97,8 @@ class AddressPolicy:
 def is_in(address: Address, networks: list[Network]) -> bool:
     """Whether `address`, or the IPv4 address that it embeds, lies in one of `networks`."""
     embedded = _embedded(address) if isinstance(address, ipaddress.IPv6Address) else None
-    return any(
-        candidate in network for candidate in (address, embedded) if candidate for network in networks
-    )
+    found = [address] if embedded is None else [address, embedded]
+    return any(one in network for one in found for network in networks)
 
 
 def _parsed(text: str) -> Address | None:
