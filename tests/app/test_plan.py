@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dataflow.app.options.caption import CaptionOptions
 from dataflow.app.plan import plan_of
-from dataflow.cli.options.caption import CaptionOptions
 
 
 @pytest.fixture

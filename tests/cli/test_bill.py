@@ -9,9 +9,10 @@ import pyarrow.parquet
 import pytest
 from rich.console import Console
 
+from dataflow.app.reporter import RunReport
 from dataflow.billing.price import FREE, dollars
-from dataflow.cli.display.run import show_summary
 from dataflow.core.request import Usage
+from dataflow.display.summary import show_summary
 from dataflow.engine.progress import Summary
 from tests.servers.hostile_server import MODEL, HostileServer
 from tests.tariff import Tariff
@@ -114,8 +115,12 @@ def test_without_meta_one_column_is_added(dataflow, pictures, server):
 
 def test_a_local_engine_shows_its_speed_and_no_money():
     console = Console(record=True, width=200)
-    summary = Summary(rows=9, captioned=9, requests=9, seconds=2.0, usage=Usage(900, 90))
-    show_summary(summary, FREE, console)
+    report = RunReport(
+        Summary(rows=9, captioned=9, requests=9, seconds=2.0, usage=Usage(900, 90)),
+        FREE,
+        "out.jsonl",
+    )
+    show_summary(report, console)
     text = console.export_text()
     assert "45 tokens/s" in text
     assert "$" not in text

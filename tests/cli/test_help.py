@@ -30,8 +30,8 @@ def test_the_help_does_not_depend_on_the_terminal(make_docs, monkeypatch, name, 
     assert make_docs.help_of(("dataflow", "--help")) == usual
 
 
-def test_with_another_typer_only_the_options_are_compared(make_docs, tmp_path):
+def test_with_another_click_only_the_options_are_compared(make_docs, tmp_path):
     page = tmp_path / "cli.md"
-    page.write_text("made with typer 0.1.2\n--model TEXT\n--seed INT\n")
-    assert make_docs.is_fresh(page, "made with typer 9.9.9\n--seed <int>\n--model <str>\n")
-    assert not make_docs.is_fresh(page, "made with typer 9.9.9\n--seed <int>\n")
+    page.write_text("made with click 0.1.2\n--model TEXT\n--seed INT\n")
+    assert make_docs.is_fresh(page, "made with click 9.9.9\n--seed <int>\n--model <str>\n")
+    assert not make_docs.is_fresh(page, "made with click 9.9.9\n--seed <int>\n")

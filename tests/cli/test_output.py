@@ -164,7 +164,7 @@ def test_parts_that_no_former_run_made_are_not_replaced(dataflow, pictures, serv
     mine.write_text("mine\n")
     done = dataflow("caption", "photos", "-o", "out.jsonl", "--rows-per-file", "2", *api(server))
     assert done.returncode == 2
-    assert "--fresh" in done.stderr
+    assert "--restart" in done.stderr
     assert mine.read_text() == "mine\n"
 
 

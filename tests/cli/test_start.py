@@ -10,7 +10,7 @@ import sys
 
 class CtrlC:
     def find_spec(self, name, path=None, target=None):
-        if name == "typer":
+        if name == "click":
             raise KeyboardInterrupt
 
 sys.meta_path.insert(0, CtrlC())

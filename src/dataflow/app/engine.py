@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from dataflow.cli.options.caption import CaptionOptions
+from dataflow.app.options.caption import CaptionOptions
 from dataflow.core.batch import BatchOptions
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import AsyncServing

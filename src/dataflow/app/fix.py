@@ -1,23 +1,25 @@
-"""The arguments of `dataflow check --fix` → the plan of its run."""
+"""Ask again for the faulty captions of a dataset: options in, the fixed dataset out."""
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from dataflow.app.inspect import Note, listing
+from dataflow.app.check import asked_of, looked_at, opened
+from dataflow.app.faults import Note, list_faults
+from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.check import CheckOptions
+from dataflow.app.options.option import shared_values
 from dataflow.app.plan import plan_of
+from dataflow.app.reporter import SILENT, Reporter
+from dataflow.app.run import run_plan
 from dataflow.checks.dataset.report import QualityReport
 from dataflow.checks.dataset.scan import Fault
 from dataflow.checks.rules.text import clipped
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.cli.display.live_run import run_shown
-from dataflow.cli.options.caption import CaptionOptions
-from dataflow.cli.options.check import CheckOptions
-from dataflow.cli.shell.console import say
 from dataflow.core.check import Check
 from dataflow.core.column_types import ListType, Struct
 from dataflow.core.dataset import Reader, Writer
@@ -30,6 +32,7 @@ from dataflow.engine.meta import META_SHAPE
 from dataflow.engine.paths import free_name
 from dataflow.engine.pipeline.intake import numbered
 from dataflow.engine.plan import Plan
+from dataflow.engine.progress import Summary
 from dataflow.engine.quality.reject_policy import mark_of
 from dataflow.formats.base.compression import compression_of, ending_of
 from dataflow.formats.base.writing import AtomicFile
@@ -48,46 +51,68 @@ _CAPTION = "caption"
 """The one column of the run, whatever the dataset's are called."""
 
 
-def fixed(
-    choices: CheckOptions,
-    asked: CaptionRequirements,
-    data: CaptionedDataset,
-    look: Callable[[Note], QualityReport],
-) -> bool:
-    """Ask again for the captions that have a fault; returns whether all are sound now.
+@dataclass(frozen=True, slots=True)
+class FixResult:
+    """What `fix` did.
+
+    Attributes:
+        quality: What the check found before.
+        summary: The run that asked again; None where nothing was to be fixed.
+        output: Where the fixed captions are.
+        faults_file: The file that lists the faults and the old captions.
+    """
+
+    quality: QualityReport
+    summary: Summary | None
+    output: Path
+    faults_file: Path
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no faulty caption is left."""
+        return self.summary is None or not self.summary.failed
+
+
+def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
+    """Ask again for the captions that have a fault, and write the dataset with the new ones.
 
     All faults, and with them the old captions, are listed in a file first.
 
     Args:
-        choices: The arguments.
-        asked: What the captions have to be.
-        data: The dataset.
-        look: Checks the dataset, tells of it and hands each fault on.
+        options: The dataset, what its captions must be, and the model that is asked.
+        reporter: Who shows the work.
 
     Raises:
-        UsageError: the arguments contradict each other, or the dataset cannot be written.
-        StopRunError: the dataset cannot be read, or the run had to stop.
+        UsageError: The options contradict each other, or the dataset cannot be written.
+        StopRunError: The dataset cannot be read, or the run had to stop.
     """
+    asked, data = asked_of(options), opened(options)
     spots: list[CaptionPosition] = []
-    plan = fixing_plan(choices, data, spots)  # what is wrong with it is told at once
-    listed = Path(choices.listed or plan.output.beside(".faults.jsonl"))
+    plan = fixing_plan(options, data, spots, reporter)  # what is wrong with it is said at once
+    listed = Path(options.faults_file or plan.output.beside(".faults.jsonl"))
     if data.sidecar is not None and listed.exists():
         listed.rename(free_name(listed))  # what it lists stands nowhere else any more
+
+    def look(note: Note) -> QualityReport:
+        quality = looked_at(options, asked, data, note, reporter)
+        reporter.quality(quality)
+        return quality
+
     try:
         quality = _looked_at(look, listed, spots)
         if not spots:
-            say("Nothing is to be fixed.")
-            return True
-        say(f"{len(spots):,} captions are asked for again: {_questions(plan)}")
+            reporter.say("No caption needs fixing.")
+            return FixResult(quality, None, plan.output.path, listed)
+        reporter.say(f"{len(spots):,} captions are asked for again: {_questions(plan)}")
         where = f"*{data.sidecar} beside the pictures" if data.sidecar else str(plan.output.path)
         # where no answer is sound, none takes the place of what is there
         rejects = replace(
             plan.reject_policy, then="fail", mark=mark_of(asked, plan.reject_policy.mark)
         )
         plan = replace(plan, checks=_checks(asked, quality, plan), reject_policy=rejects)
-        summary = run_shown(plan, lambda: where)
-        say(f"The faults and the old captions are listed in {listed}.")
-        return not summary.failed
+        summary = run_plan(plan, reporter, lambda: where)
+        reporter.say(f"The faults and the old captions are listed in {listed}.")
+        return FixResult(quality, summary, plan.output.path, listed)
     finally:
         plan.serving.cleanup()
 
@@ -103,7 +128,7 @@ def _looked_at(
         where = (CaptionPosition(f.caption.row, f.caption.column, f.caption.number) for f in told)
         spots.extend(spot for spot, _ in itertools.groupby(where))  # one may have several faults
 
-    with listing(str(listed)) as write:
+    with list_faults(str(listed)) as write:
         quality = look(note)
     if quality.unreadable:
         raise UsageError(
@@ -135,7 +160,10 @@ def _checks(asked: CaptionRequirements, quality: QualityReport, plan: Plan) -> l
 
 
 def fixing_plan(
-    choices: CheckOptions, data: CaptionedDataset, spots: Sequence[CaptionPosition]
+    choices: CheckOptions,
+    data: CaptionedDataset,
+    spots: Sequence[CaptionPosition],
+    reporter: Reporter,
 ) -> Plan:
     """The plan of a run that asks for the captions at `spots` again; see `planning.plan_of`.
 
@@ -143,17 +171,16 @@ def fixing_plan(
         choices: The arguments.
         data: The dataset, as it was checked.
         spots: Where the faulty captions stand, in the order of the rows.
+        reporter: Who hears of what looks like a mistake.
 
     Raises:
         UsageError: the arguments contradict each other, or the dataset cannot be written.
         StopRunError: the engine cannot be had.
     """
     target = target_of(choices, data)
-    known = {field.name for field in fields(choices)} & {
-        field.name for field in fields(CaptionOptions)
-    }
-    given = {name: getattr(choices, name) for name in known - {"output", "output_key", "sidecar"}}
-    plan = plan_of(CaptionOptions(source=choices.output, output=str(target), **given))
+    shared = shared_values(choices, CaptionOptions)
+    given = {k: v for k, v in shared.items() if k not in {"output", "output_key", "sidecar"}}
+    plan = plan_of(CaptionOptions(source=choices.output, output=str(target), **given), reporter)
     data = replace(data, reader=_whole(choices, data))
     requests = cast("RowRequests", plan.requests_of)
     has_meta = all(f"{column}_meta" in data.names for column in data.columns)

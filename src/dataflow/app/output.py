@@ -7,10 +7,8 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from dataflow.cli.options.caption import CaptionOptions
-from dataflow.cli.options.output import ExistingCaption
-from dataflow.cli.options.source import OnBadRow
-from dataflow.cli.shell.console import say
+from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.reporter import Reporter
 from dataflow.core.column_types import Columns
 from dataflow.core.dataset import FIRST_ROWS, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
@@ -88,7 +86,7 @@ def _stand_in(choices: CaptionOptions, place: RemotePath) -> Path:
     with as_input_errors(place):
         _check_apart(choices, place)
     is_ours = target.with_name(target.name + ".journal").exists()
-    if not is_ours and not choices.fresh:
+    if not is_ours and not choices.restart:
         with as_input_errors(place):
             there = parts_of(place) if choices.rows_per_file else [place][: place.exists()]
         _refuse(there)
@@ -164,7 +162,7 @@ def _check(choices: CaptionOptions, target: Path) -> None:
         raise UsageError(f"{source} belongs to the output {target}; choose another output")
     there = parts_of(target) if choices.rows_per_file else [target][: target.exists()]
     is_ours = target.with_name(target.name + ".journal").exists()
-    if not is_ours and not choices.fresh:
+    if not is_ours and not choices.restart:
         _refuse(there)
 
 
@@ -190,7 +188,7 @@ def _refuse(there: Sequence[AnyPath]) -> None:
     if there:
         raise UsageError(
             f"{there[0]} exists and no former run made it; choose another output with -o, or "
-            "overwrite it with --fresh"
+            "overwrite it with --restart"
         )
 
 
@@ -204,7 +202,7 @@ def reader_of(choices: CaptionOptions, target: Path) -> Reader:
         return open_reader(
             choices.source,
             picture_key=choices.image_key,
-            skip_bad_rows=choices.on_bad_row is OnBadRow.skip,
+            skip_bad_rows=choices.on_bad_row == "skip",
             pick=_pick(choices),
             sidecars=_sidecars(choices, target),
         )
@@ -219,11 +217,11 @@ def _pick(choices: CaptionOptions) -> GlobFilter:
 def _sidecars(choices: CaptionOptions, target: Path) -> SidecarFiles | None:
     if choices.sidecar is None:
         return None
-    existing = choices.existing or ExistingCaption.skip
+    existing = choices.existing or "skip"
     originals = None
-    if existing is not ExistingCaption.skip:
+    if existing != "skip":
         originals = SidecarBackup(target.with_name(target.name + ".originals"), _run(choices))
-    return SidecarFiles(choices.sidecar, existing.value, choices.output_key, originals)
+    return SidecarFiles(choices.sidecar, existing, choices.output_key, originals)
 
 
 def _run(choices: CaptionOptions) -> str:
@@ -237,7 +235,11 @@ def _run(choices: CaptionOptions) -> str:
 
 
 def writer_of(
-    choices: CaptionOptions, target: AnyPath, reader: Reader, added: Columns
+    choices: CaptionOptions,
+    target: AnyPath,
+    reader: Reader,
+    added: Columns,
+    reporter: Reporter,
 ) -> Callable[[Path], Writer]:
     """What opens the writer of rows to which the columns `added` are added.
 
@@ -255,7 +257,10 @@ def writer_of(
         )
     choice = _choice(choices)
     if nowhere := not_there(reader, choice):
-        say(f"--drop {nowhere[0]}: no row of the first {FIRST_ROWS:,} has this column", "yellow")
+        reporter.say(
+            f"--drop {nowhere[0]}: none of the first {FIRST_ROWS:,} rows has this column",
+            is_warning=True,
+        )
     return writer_for(
         target,
         reader,
@@ -294,9 +299,7 @@ def captions_of(
     key = choices.image_key
     names = {name: column.n for column in columns for name in column.holds}
     if choices.sidecar is not None:
-        readable = SidecarFiles(
-            choices.sidecar, ExistingCaption.overwrite.value, choices.output_key
-        )
+        readable = SidecarFiles(choices.sidecar, "overwrite", choices.output_key)
         pick = _pick(choices)
         readers = [open_reader(choices.source, picture_key=key, pick=pick, sidecars=readable)]
         names = {FIELD: 1}

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
 
 from dataflow import __version__
-from dataflow.app.engine import serving_of
+from dataflow.app.engine import OnFetch, serving_of
+from dataflow.app.options.budget import BudgetOptions
+from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.option import names_of
+from dataflow.app.options.run import RunOptions
 from dataflow.app.output import may_replace, place_of_output, reader_of, target_of, writer_of
 from dataflow.app.prompts import prompts_of
+from dataflow.app.reporter import SILENT, Reporter
+from dataflow.app.requirements import judging_of
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
-from dataflow.cli.display.run import fetch_shown_in
-from dataflow.cli.options.budget import BudgetOptions
-from dataflow.cli.options.caption import CaptionOptions
-from dataflow.cli.options.run import RunOptions
-from dataflow.cli.shell.byte_size import bytes_of
+from dataflow.core.byte_size import bytes_of
 from dataflow.core.dataset import Reader
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import AsyncServing
@@ -33,33 +35,30 @@ from dataflow.operators.core_vision.prompts import Prompt, check_prompts, preset
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.remote.path import AnyPath, RemotePath, is_url, server_of, to_path
 
-_MAKING = [
-    field.name
-    for field in fields(CaptionOptions)
-    if field.name not in {f.name for how in (RunOptions, BudgetOptions) for f in fields(how)}
-]
-"""The arguments that make the plan; the others only say how it is carried out."""
+_MAKING = sorted(names_of(CaptionOptions) - names_of(RunOptions, BudgetOptions))
+"""The options that make the plan; the others only say how it is carried out."""
 
 
-def plan_of(choices: CaptionOptions, *, needs_key: bool = True) -> Plan:
+def plan_of(
+    choices: CaptionOptions, reporter: Reporter = SILENT, *, needs_key: bool = True
+) -> Plan:
     """The plan that the arguments ask for; nothing is started, fetched or written yet.
 
     Args:
-        choices: The arguments.
+        choices: The options.
+        reporter: Who hears of what looks like a mistake.
         needs_key: Whether an API's key must be there; it need not where nothing is asked.
 
     Raises:
         UsageError: the arguments are wrong or contradict each other.
         StopRunError: the engine cannot be had: no key, no package, no such model.
     """
-    from dataflow.app.checks import judging_of  # compiles patterns, for which --help need not wait
-
     _check_folder(choices.image_root)
     prompts: Sequence[Prompt] = prompts_of(choices)
     target = target_of(choices)
     reader = reader_of(choices, target)
     progress = Progress()
-    serving = serving_of(choices, fetch_shown_in(progress), needs_key=needs_key)
+    serving = serving_of(choices, _fetch_progress(progress), needs_key=needs_key)
     check_prompts(prompts, serving)
     prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
     requests = _requests(choices, reader, prompts)
@@ -68,7 +67,7 @@ def plan_of(choices: CaptionOptions, *, needs_key: bool = True) -> Plan:
         requests_of=requests,
         needs=requests.needs(),
         serving=serving,
-        output=_output(choices, target, reader, [prompt.column for prompt in prompts]),
+        output=_output(choices, target, reader, [prompt.column for prompt in prompts], reporter),
         checks=checks,
         reject_policy=rejects,
         limits=_limits(choices),
@@ -76,9 +75,9 @@ def plan_of(choices: CaptionOptions, *, needs_key: bool = True) -> Plan:
         requests_per_minute=choices.rpm,
         tokens_per_minute=choices.tpm,
         limit=choices.limit,
-        restart=choices.fresh,
+        restart=choices.restart,
         retry_failed=choices.retry_failed,
-        fsync=choices.durable,
+        fsync=choices.fsync,
         give_up_after=choices.give_up_after,
         price=_price(choices, serving),
         live_price=_price(choices, serving, live=True),
@@ -89,6 +88,16 @@ def plan_of(choices: CaptionOptions, *, needs_key: bool = True) -> Plan:
         presets=presets_of(prompts),
         fingerprint=_stamp(choices, reader, prompts, serving),
     )
+
+
+def _fetch_progress(progress: Progress) -> OnFetch:
+    """What a model's download reports to, so that `progress` shows it as its phase."""
+
+    def report(name: str, here: int, size: int) -> None:
+        progress.phase = f"fetching {name}, {here / 1e6:,.0f} of {size / 1e6:,.0f} MB"
+        progress.fetched = (here, size)
+
+    return report
 
 
 def _stamp(
@@ -149,13 +158,17 @@ def _ceiling(choices: CaptionOptions) -> SpendLimit:
 
 
 def _output(
-    choices: CaptionOptions, target: Path, reader: Reader, columns: Sequence[Column]
+    choices: CaptionOptions,
+    target: Path,
+    reader: Reader,
+    columns: Sequence[Column],
+    reporter: Reporter,
 ) -> Output:
     place = place_of_output(choices, target)
     return Output(
         target,
         columns,
-        writer_of(choices, place, reader, added_columns(columns, has_meta=choices.meta)),
+        writer_of(choices, place, reader, added_columns(columns, has_meta=choices.meta), reporter),
         overwrite=may_replace(choices, columns),
         has_meta=choices.meta,
         files_of=parts_of if choices.rows_per_file else files_at,

@@ -7,8 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dataflow.app.engine import sampling_choices
-from dataflow.cli.options.caption import CaptionOptions
-from dataflow.cli.options.prompt import SchemaForm
+from dataflow.app.options.caption import CaptionOptions
 from dataflow.core.errors import UsageError
 from dataflow.formats.folder.sidecar import FIELD
 from dataflow.operators.core_vision.prompts import Prompt, read_prompts
@@ -28,8 +27,8 @@ def prompts_of(choices: CaptionOptions) -> tuple[Prompt, ...]:
             "a sidecar holds one caption: leave out --prompt-file and --n, or write a dataset with "
             "-o instead of --sidecar"
         )
-    if choices.schema is None and (choices.spread or choices.schema_as is not SchemaForm.FORMAT):
-        raise UsageError("--spread and --schema-as are about captions with a schema; give --schema")
+    if choices.schema is None and (choices.flatten or choices.schema_as != "format"):
+        raise UsageError("--flatten and --schema-as need --schema")
     if choices.schema is not None and choices.sidecar is not None:
         raise UsageError("a sidecar holds a text; write JSON into a dataset, with -o, instead")
     if choices.prompt_file is not None:
@@ -48,8 +47,8 @@ def prompts_of(choices: CaptionOptions) -> tuple[Prompt, ...]:
             template=template,
             n=choices.n,
             schema=choices.schema,
-            spread=choices.spread,
-            schema_as=choices.schema_as.value,
+            spread=choices.flatten,
+            schema_as=choices.schema_as,
         ),
     )
 

@@ -11,51 +11,34 @@ import logging
 import signal
 import sys
 
-import typer
-from rich.logging import RichHandler
+import click
 
 from dataflow import __version__
-from dataflow.cli.commands.caption import caption
-from dataflow.cli.commands.check import check
-from dataflow.cli.commands.estimate import estimate
-from dataflow.cli.commands.presets import presets
-from dataflow.cli.commands.status import status
+from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.check import CheckOptions
+from dataflow.app.options.estimate import EstimateOptions
+from dataflow.app.options.presets import PresetsOptions
+from dataflow.app.options.status import StatusOptions
+from dataflow.cli.commands import caption, check, estimate, presets, status
+from dataflow.cli.parser.command import command
+from dataflow.cli.parser.group import CommandGroup
 from dataflow.cli.shell import signals, streams
 from dataflow.cli.shell.console import console, go_on, say
 from dataflow.cli.shell.exit_codes import STOPPED, USAGE, code_of
-from dataflow.cli.shell.option_groups import PanelCommand
-from dataflow.core.errors import StopRunError
+from dataflow.cli.shell.log import PlainHandler
+from dataflow.core.errors import StopRunError, UnderWayError
 from dataflow.core.resources import lack_of
 from dataflow.remote.errors import RemoteError
 
-app = typer.Typer(
-    name="dataflow",
-    help="A true caption for every picture of a dataset, from a vision-language model.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
+COMMANDS = (
+    command(CaptionOptions, caption.caption, examples=caption.EXAMPLES),
+    command(EstimateOptions, estimate.estimate, examples=estimate.EXAMPLES),
+    command(StatusOptions, status.status, examples=status.EXAMPLES),
+    command(CheckOptions, check.check, examples=check.EXAMPLES),
+    command(PresetsOptions, presets.presets, examples=presets.EXAMPLES),
 )
-app.command("caption", cls=PanelCommand)(caption)
-app.command("estimate", cls=PanelCommand)(estimate)
-app.command("status")(status)
-app.command("check", cls=PanelCommand)(check)
-app.command("presets")(presets)
 
-
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(f"dataflow {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Show the version and exit."
-    ),
-) -> None:
-    """A true caption for every picture of a dataset, from a vision-language model."""
+dataflow = CommandGroup(COMMANDS, version=__version__)
 
 
 def main() -> None:
@@ -63,38 +46,49 @@ def main() -> None:
     streams.prepare()
     # ours alone: other libraries' words about a picture are in its row's error already
     logger = logging.getLogger("dataflow")
-    logger.addHandler(RichHandler(console=console, show_path=False, show_time=False))
+    logger.addHandler(PlainHandler(console))
     logger.propagate = False
     ended_by = signals.hear()
     try:
-        code = app(standalone_mode=False)
-    except (KeyboardInterrupt, typer.Abort):
+        code = dataflow.main(prog_name="dataflow", standalone_mode=False)
+    except (KeyboardInterrupt, click.Abort):
         code = 128 + signal.SIGINT
     except StopRunError as error:
-        say(f"error: {error.message}", style="red")
-        code = code_of(error)
+        code = _stopped(error)
     except Exception as error:
         code = _code_of(error)
         if code is None:
             raise
-    if ended_by and code and code >= 128:  # typer's own code is always that of Ctrl-C
-        say(f"Stopped; every answer is kept. To go on, {go_on()}.")
+    if ended_by and code and code >= 128:  # click's own code is always that of Ctrl-C
+        say(f"Stopped; every answer is kept. To resume, {go_on()}.")
         code = 128 + ended_by[0]
     if len(ended_by) > 1:
         streams.end(code or 0)
     sys.exit(code)
 
 
+def _stopped(error: StopRunError) -> int:
+    """Say why the run stopped, and how to resume; returns the exit code."""
+    from dataflow.cli.shell.reporting import has_answers
+
+    if isinstance(error, UnderWayError):
+        say(error.message)
+        return code_of(error)
+    say(f"error: {error.message}", style="red")
+    if has_answers():
+        say(f"What is done is kept. To resume, {go_on()}.")
+    return code_of(error)
+
+
 def _code_of(error: Exception) -> int | None:
-    """Show what the machine lacks, and a mistake on the command line as typer does; else None."""
+    """Show what the machine lacks, and a mistake on the command line; None for anything else."""
     if lack := lack_of(error):
         say(f"error: {lack.message}", style="red")
         return STOPPED
     if isinstance(error, RemoteError):  # asked in between, of a store that was there before
         say(f"error: {error.filename}: {error.strerror}; {error.cure}", style="red")
         return STOPPED
-    show = getattr(error, "show", None)
-    if show is None:
+    if not isinstance(error, click.ClickException):
         return None
-    show()
+    error.show()
     return int(getattr(error, "exit_code", USAGE))

@@ -196,7 +196,7 @@ def test_somebody_elses_file_at_the_output_is_not_overwritten(dataflow, pictures
     output.write_text("mine\n")
     done = dataflow("caption", "photos", *api(server), DF_API_KEY=KEY)
     assert done.returncode == 2
-    assert "--fresh" in done.stderr
+    assert "--restart" in done.stderr
     assert output.read_text() == "mine\n"
 
 

@@ -4,46 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import typer
-
-from dataflow.app.output import captions_of, described, files_of
-from dataflow.app.plan import plan_of
-from dataflow.cli.display.live_run import run_shown
-from dataflow.cli.options.caption import CaptionOptions
-from dataflow.cli.shell.console import say
+from dataflow.app.options.caption import CaptionOptions
+from dataflow.cli.shell.console import console
 from dataflow.cli.shell.exit_codes import FAILED_ROWS
-from dataflow.cli.shell.option_groups import takes
 from dataflow.cli.shell.streams import need_stdout, put
 from dataflow.core.text import short_text
-from dataflow.formats.hub.hf_push import check, push
 
 LONGEST_SHOWN = 10_000
 """Characters of a caption that --show prints."""
 
+EXAMPLES = (
+    "dataflow caption photos/",
+    "dataflow caption photos/ --sidecar .txt --preset training",
+    "dataflow caption data.jsonl -o captions.parquet --prompt 'What is the dog doing?'",
+    "dataflow caption data.jsonl --api-url https://api.openai.com/v1 --model gpt-4o-mini",
+    "dataflow caption data.jsonl --config captions.toml --max-cost 5",
+)
 
-@takes(CaptionOptions)
-def caption(choices: CaptionOptions) -> None:
+
+def caption(options: CaptionOptions) -> int:
     """Give every picture of INPUT a caption.
 
-    Run the same command again to go on where it stopped: nothing is asked twice.
+    Run the same command again to resume after a stop: no answer is asked for twice.
     """
-    if choices.show:
+    # loads the engine, for which --help need not wait
+    from dataflow.app.caption import caption as captioned
+    from dataflow.cli.shell.reporting import reporter
+
+    if options.show:
         need_stdout("--show")
-    plan = plan_of(choices)
-    if choices.push_to_hub:
-        check(choices.push_to_hub)
-    if plan.output.url is not None:
-        journal = plan.output.beside(".journal")
-        say(f"{plan.output.url}: its journal is {journal}; the same command goes on from it")
-    summary = run_shown(plan, lambda: described(choices, plan.output.place))
-    if choices.push_to_hub:
-        say(f"pushed to {push(files_of(choices, plan.output.path), choices.push_to_hub)}")
-    if choices.show:
-        columns = plan.output.columns
-        captions = captions_of(choices, plan.output.place, columns)
-        _print_captions(captions, has_names=sum(len(column.holds) for column in columns) > 1)
-    if summary.failed or summary.flagged or summary.dropped or summary.skipped:
-        raise typer.Exit(FAILED_ROWS)
+    result = captioned(options, reporter(console))
+    if options.show:
+        several = sum(len(column.holds) for column in result.columns) > 1
+        _print_captions(result.captions(), has_names=several)
+    return 0 if result.is_complete else FAILED_ROWS
 
 
 def _print_captions(captions: Iterable[tuple[str, str, str | None]], *, has_names: bool) -> None:

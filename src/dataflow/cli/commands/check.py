@@ -1,23 +1,32 @@
-"""`dataflow check`: what the captions of a dataset are like, and which are no captions to keep."""
+"""`dataflow check`: which captions of a dataset are unfit for training, and what they are like."""
 
 from __future__ import annotations
 
-import typer
-
-from dataflow.cli.options.check import CheckOptions
+from dataflow.app.options.check import CheckOptions
+from dataflow.cli.shell.console import console
 from dataflow.cli.shell.exit_codes import FAILED_ROWS
-from dataflow.cli.shell.option_groups import takes
+from dataflow.cli.shell.streams import need_stdout, put
+
+EXAMPLES = (
+    "dataflow check captions.jsonl",
+    "dataflow check photos/ --sidecar .txt --language en --max-words 60",
+    "dataflow check captions.jsonl --fix --api-url http://localhost:8000/v1 --model MODEL",
+)
 
 
-@takes(CheckOptions)
-def check(choices: CheckOptions) -> None:
-    """Tell which captions of OUTPUT are no captions to train on, and what the captions are like.
+def check(options: CheckOptions) -> int:
+    """Report which captions of DATASET are unfit for training, and what the captions are like.
 
-    Nothing is changed, and exit status 3 says that a fault was found. With --fix those captions are
-    asked for again, and 3 says that some are left. Words are counted as word processors do: a Han
-    or kana character is one.
+    Nothing is changed, and exit status 3 means that a caption has a fault. With --fix, those
+    captions are asked for again, and 3 means that some are left.
     """
-    from dataflow.app.inspect import checked  # compiles patterns, for which --help need not wait
+    from dataflow.app.check import check as checked  # compiles patterns: --help need not wait
+    from dataflow.app.fix import fix
+    from dataflow.cli.shell.reporting import reporter
+    from dataflow.display.report import as_json
 
-    if not checked(choices):
-        raise typer.Exit(FAILED_ROWS)
+    if options.json:
+        need_stdout("--json")
+    shown = reporter(console, (lambda report: put([as_json(report)])) if options.json else None)
+    is_sound = (fix if options.fix else checked)(options, shown).is_sound
+    return 0 if is_sound else FAILED_ROWS

@@ -1,39 +1,32 @@
-"""`dataflow presets`: the presets that there are, and what each says."""
+"""`dataflow presets`: the presets that there are, and what each contains."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import orjson
-import typer
-
+from dataflow.app.options.presets import PresetsOptions
 from dataflow.cli.shell.streams import need_stdout, put
 
 if TYPE_CHECKING:
     from dataflow.operators.core_vision.preset import Preset
 
+EXAMPLES = ("dataflow presets", "dataflow presets training > my-preset.toml")
 
-def presets(
-    name: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="[NAME|FILE]", help="Show this one's file as it is.", show_default=False
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="As JSON, with all that is in the files.")
-    ] = False,
-) -> None:
+
+def presets(options: PresetsOptions) -> None:
     """List the presets, or show one of them.
 
     A copy of one, changed and given by its path, is a preset of your own.
     """
+    import orjson
+
     from dataflow.operators.core_vision.preset import preset_names, preset_of
 
     need_stdout("dataflow presets")
+    name = options.name
     found = [preset_of(name)] if name else [preset_of(known) for known in preset_names()]
-    if as_json:
+    if options.json:
         values = [_plain(preset) for preset in found]
         put([orjson.dumps(values[0] if name else values, option=orjson.OPT_INDENT_2).decode()])
     elif name:

@@ -1,0 +1,5 @@
+"""``python -m dataflow`` is the command `dataflow`."""
+
+from dataflow.cli import start
+
+start()

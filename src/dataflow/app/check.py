@@ -1,0 +1,182 @@
+"""Check the captions of a dataset: options in, a quality report out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dataflow.app.faults import Note, list_faults
+from dataflow.app.options.check import CheckOptions
+from dataflow.app.reporter import SILENT, Reporter
+from dataflow.app.requirements import given_of, wanted_of
+from dataflow.checks.dataset.near_duplicates import KEPT
+from dataflow.checks.dataset.report import (
+    MOST_EXAMPLES,
+    DatasetReport,
+    NearDuplicateGroups,
+    QualityReport,
+)
+from dataflow.checks.dataset.scan import Caption, ChunkScanner
+from dataflow.checks.suite import CaptionRequirements
+from dataflow.core.errors import InputError, UsageError
+from dataflow.core.text import path_text
+from dataflow.formats.existing_captions import CaptionedDataset, open_captions
+from dataflow.operators.core_vision.preset import preset_of
+from dataflow.operators.core_vision.prompts import Prompt, read_prompts
+from dataflow.operators.core_vision.structured import read_schema
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """What `check` found.
+
+    Attributes:
+        quality: Counts, lengths, languages and duplicates of each column, with the faults.
+    """
+
+    quality: QualityReport
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether no caption has a fault."""
+        return self.quality.is_sound
+
+
+def check(options: CheckOptions, reporter: Reporter = SILENT) -> CheckResult:
+    """Check the captions of a dataset. Nothing is changed; see `fix` for that.
+
+    Args:
+        options: The dataset, and what its captions must be.
+        reporter: Who shows the work and the report.
+
+    Raises:
+        UsageError: The options are wrong or contradict each other.
+        StopRunError: The dataset cannot be read, or a package is missing.
+    """
+    if options.fixed or options.api_url or options.endpoints or options.model or options.vllm:
+        raise UsageError(
+            "dataflow check asks no model and writes no dataset without --fix: add --fix, or leave "
+            "-o and the options of the model out"
+        )
+    asked, data = asked_of(options), opened(options)
+    with list_faults(options.faults_file) as note:
+        quality = looked_at(options, asked, data, note, reporter)
+    reporter.quality(quality)
+    return CheckResult(quality)
+
+
+def asked_of(choices: CheckOptions) -> CaptionRequirements:
+    """What the captions have to be: as the arguments say, and the preset where they do not.
+
+    Raises:
+        UsageError: there is no such preset, it contradicts the arguments, or the schema cannot be
+            read.
+    """
+    schema = None if choices.schema is None else read_schema(choices.schema)
+    asked = wanted_of(choices, plain=True, max_duplicates=3, schema=schema)
+    if choices.preset is None:
+        return asked
+    return preset_of(choices.preset).asked(given_of(choices), asked)
+
+
+def looked_at(
+    choices: CheckOptions,
+    asked: CaptionRequirements,
+    data: CaptionedDataset,
+    note: Note,
+    reporter: Reporter,
+) -> QualityReport:
+    """The report; each fault is handed to `note`.
+
+    Raises:
+        StopRunError: As `check`.
+    """
+    kept = KEPT // len(data.columns)
+    reports = {
+        name: DatasetReport(
+            max_duplicates=asked.max_duplicates,
+            near=NearDuplicateGroups(kept=kept) if choices.near else None,
+        )
+        for name in data.columns
+    }
+    quality = QualityReport(path_text(choices.output), reports)
+    has_near = any(report.near is not None for report in reports.values())
+    looks = ChunkScanner(asked, with_near=has_near).all(
+        captions_of(data, choices, quality), processes=choices.processes or os.cpu_count() or 1
+    )
+    count = data.reader.count()
+    total = None if count is None else count * len(data.columns)
+    with reporter.count("checking", total) as advance:
+        for captions, look in looks:
+            note(reports[captions[0].column].add(captions, look))
+            advance(len(captions))
+    quality.unreadable = data.reader.skipped.count
+    quality.examples = [row.message for row in data.reader.skipped.listed[:MOST_EXAMPLES]]
+    return quality
+
+
+def captions_of(
+    data: CaptionedDataset, choices: CheckOptions, quality: QualityReport
+) -> Iterator[Caption]:
+    """The captions of a dataset; its rows are counted in `quality`.
+
+    Raises:
+        InputError: the dataset cannot be read.
+    """
+    prompts = _prompts(choices, data)
+    for row in data.reader.rows():
+        quality.rows += 1
+        picture = row.fields.get(choices.image_key)
+        if isinstance(picture, dict):
+            picture = picture.get("path")
+        name = picture if isinstance(picture, str) else ""
+        for column in data.columns:
+            for found in data.of(row, column):
+                yield Caption(
+                    row.index,
+                    row.source,
+                    found.text,
+                    name,
+                    column,
+                    found.number,
+                    found.prompts or prompts[column],
+                )
+
+
+def _prompts(choices: CheckOptions, data: CaptionedDataset) -> dict[str, tuple[str, ...]]:
+    """What was asked for each column, as far as the arguments tell."""
+    own = (
+        {}
+        if choices.prompt_file is None
+        else {p.name: p for p in read_prompts(choices.prompt_file)}
+    )
+    found = {}
+    for column in data.columns:
+        prompt = own.get(column) or Prompt(
+            column, preset=choices.preset, question=choices.prompt, system=choices.system_prompt
+        )
+        system = choices.system_prompt if prompt.sent_system is None else prompt.sent_system
+        found[column] = tuple(text for text in (system, prompt.sent_question) if text)
+    return found
+
+
+def opened(choices: CheckOptions) -> CaptionedDataset:
+    """The dataset.
+
+    Raises:
+        UsageError: what was named on the command line is wrong.
+    """
+    columns: Sequence[str] = choices.output_key or ()
+    if choices.prompt_file is not None and not columns:
+        columns = [prompt.name for prompt in read_prompts(choices.prompt_file)]
+    try:
+        return open_captions(
+            choices.output,
+            columns=columns,
+            picture_key=choices.image_key,
+            sidecar=choices.sidecar,
+            is_whole=choices.schema is not None,
+        )
+    except InputError as error:  # nothing has begun yet
+        raise UsageError(error.message) from error

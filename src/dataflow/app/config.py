@@ -1,0 +1,44 @@
+"""Options from a TOML file, each by its name."""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Any
+
+from dataflow.app.options.option import Options, option_fields
+from dataflow.core.errors import UsageError
+
+
+def read_config(path: str, options: type[Options]) -> dict[str, Any]:
+    """The options that the file at `path` gives, by field name.
+
+    Names may be written with dashes or underscores; a former name of an option works too.
+
+    Args:
+        path: The file.
+        options: The options that may stand in it.
+
+    Raises:
+        UsageError: The file cannot be read, is no TOML, or names an option that there is not.
+    """
+    from dataflow.operators.core_vision.toml_file import read_toml  # the parser need not load it
+
+    _, values = read_toml(Path(path), "--config file")
+    names = {}
+    for known in option_fields(options):
+        for flag in (known.name, *known.flags, *known.option.hidden):
+            names[flag.lstrip("-").replace("-", "_")] = known
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        known_field = names.get(name.replace("-", "_"))
+        if known_field is None:
+            near = difflib.get_close_matches(name.replace("-", "_"), names, n=1)
+            cure = f"did you mean {near[0]}?" if near else "see --help for the options"
+            raise UsageError(f"--config {path}: there is no option {name!r}; {cure}")
+        if isinstance(value, dict):
+            raise UsageError(
+                f"--config {path}: {name} is a table; write each option as NAME = VALUE"
+            )
+        found[known_field.name] = value
+    return found

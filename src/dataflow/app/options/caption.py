@@ -1,0 +1,31 @@
+"""All options of `dataflow caption`, group by group."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dataflow.app.options.batch import BatchFlags
+from dataflow.app.options.budget import BudgetOptions
+from dataflow.app.options.engine import EngineOptions
+from dataflow.app.options.output import OutputOptions
+from dataflow.app.options.prompt import PromptOptions
+from dataflow.app.options.reject import ReaskOptions, RejectOptions
+from dataflow.app.options.requirements import RequirementOptions
+from dataflow.app.options.run import RunOptions
+from dataflow.app.options.source import SourceOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionOptions(
+    BatchFlags,
+    BudgetOptions,
+    RunOptions,
+    ReaskOptions,
+    RejectOptions,
+    RequirementOptions,
+    PromptOptions,
+    EngineOptions,
+    OutputOptions,
+    SourceOptions,
+):
+    """The options of `dataflow caption`."""

@@ -1,0 +1,31 @@
+"""All options of `dataflow estimate`: those of the run that it estimates, and its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.option import Option
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateOptions(CaptionOptions):
+    """The options of `dataflow estimate`."""
+
+    GROUP: ClassVar[str] = "Estimate"
+
+    probe: Annotated[
+        int,
+        Option(
+            "Send this many rows to the model, to measure instead of assuming. You pay for them; "
+            "the run reuses their answers.",
+            metavar="N",
+            least=0,
+            most=1000,
+        ),
+    ] = 0
+    sample: Annotated[
+        int, Option("Measure the pictures of at most this many requests.", metavar="N", least=2)
+    ] = 2000
+    json: Annotated[bool, Option("Print the estimate as JSON on stdout.")] = False

@@ -1,0 +1,205 @@
+"""What an option is: a field of a frozen dataclass, with an `Option` that describes it.
+
+The command line builds its parser from these fields, and Python's functions take them by the same
+names. To add an option, add a field to the dataclass of its group and read it where it matters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, dataclass, fields
+from types import NoneType, UnionType
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+
+from dataflow.core.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """The description of one option.
+
+    Attributes:
+        help: What the option does, for ``--help``.
+        flags: Its flags, such as ``("-o", "--output")``; empty for the field's name with dashes.
+        hidden: Former or foreign names of it that work and that ``--help`` does not show.
+        metavar: What stands for its value; FILE and FOLDER also complete paths in the shell.
+        least: The smallest value that it takes.
+        most: The largest value that it takes.
+        default: The default in words, where the value itself does not say enough.
+        negatable: Whether a switch also has a ``--no-`` form.
+        is_argument: Whether it is given by position, without a flag.
+    """
+
+    help: str
+    flags: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
+    metavar: str | None = None
+    least: float | None = None
+    most: float | None = None
+    default: str | None = None
+    negatable: bool = False
+    is_argument: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OptionField:
+    """A field of an options dataclass, as a parser needs it.
+
+    Attributes:
+        name: The field's name, which is the option's name in Python and in a ``--config`` file.
+        kind: `bool`, `int`, `float` or `str`: the type of one value.
+        choices: The words it takes; empty for any.
+        is_list: Whether it may be given several times.
+        is_optional: Whether None is a value.
+        default: Its default; `MISSING` where it must be given.
+        group: The title under which ``--help`` shows it.
+        option: Its description.
+    """
+
+    name: str
+    kind: type
+    choices: tuple[str, ...]
+    is_list: bool
+    is_optional: bool
+    default: Any
+    group: str
+    option: Option
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """The flags that ``--help`` shows."""
+        return self.option.flags or (f"--{self.name.replace('_', '-')}",)
+
+    @property
+    def flag(self) -> str:
+        """The long flag, or the placeholder of an argument: its name in messages."""
+        if self.option.is_argument:
+            return self.option.metavar or self.name.upper()
+        return max(self.flags, key=len)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The base of every options dataclass: checks the values, wherever they come from.
+
+    Attributes:
+        GROUP: The title under which ``--help`` shows the fields of the class.
+
+    Raises:
+        UsageError: A value is of another type, out of its range, or none of its words.
+    """
+
+    GROUP: ClassVar[str] = "Options"
+
+    def __post_init__(self) -> None:
+        for known in option_fields(type(self)):
+            value = getattr(self, known.name)
+            checked = _checked(known, value)
+            if checked is not value:
+                object.__setattr__(self, known.name, checked)
+
+
+_FIELDS: dict[type, tuple[OptionField, ...]] = {}
+"""What `option_fields` has found: reading type hints takes a millisecond for each class."""
+
+
+def option_fields(options: type[Options]) -> tuple[OptionField, ...]:
+    """The fields of an options dataclass that have an `Option`, in their order."""
+    if options in _FIELDS:
+        return _FIELDS[options]
+    hints = get_type_hints(options, include_extras=True)
+    groups = _groups(options)
+    found = tuple(
+        _option_field(field, hints[field.name], groups[field.name])
+        for field in fields(options)
+        if get_origin(hints[field.name]) is Annotated
+    )
+    return _FIELDS.setdefault(options, found)
+
+
+def _groups(options: type[Options]) -> dict[str, str]:
+    groups: dict[str, str] = {}
+    for base in options.__mro__:
+        for name in vars(base).get("__annotations__", {}):
+            groups.setdefault(name, getattr(base, "GROUP", Options.GROUP))
+    return groups
+
+
+def _option_field(field: Field[Any], hint: Any, group: str) -> OptionField:
+    kind, option, *_ = get_args(hint)
+    members = list(get_args(kind)) if get_origin(kind) in (Union, UnionType) else [kind]
+    is_optional = NoneType in members
+    found = [member for member in members if member is not NoneType]
+    listed = [get_args(member)[0] for member in found if get_origin(member) is list]
+    if listed:
+        found = listed
+    words = next((get_args(member) for member in found if get_origin(member) is Literal), ())
+    one = str if words else (found[0] if len(found) == 1 else str)
+    return OptionField(
+        field.name,
+        one,
+        words,
+        bool(listed),
+        is_optional,
+        field.default if field.default_factory is MISSING else field.default_factory(),
+        group,
+        option,
+    )
+
+
+def _checked(known: OptionField, value: Any) -> Any:
+    """`value` as the field takes it: a lone value becomes a list where a list is meant."""
+    if value is None and known.is_optional:
+        return value
+    if known.is_list:
+        values = [value] if isinstance(value, (str, bytes)) else list(value)
+        return [_one(known, item) for item in values]
+    return _one(known, value)
+
+
+def _one(known: OptionField, value: Any) -> Any:
+    if known.choices:
+        if value not in known.choices:
+            raise UsageError(f"{known.flag} takes {_either(known.choices)}, not {value!r}")
+    elif known.kind in (int, float):
+        value = _number(known, value)
+    elif known.kind is bool and not isinstance(value, (bool, str)):
+        raise UsageError(f"{known.flag} is true or false, not {value!r}")
+    elif known.kind is str and hasattr(value, "__fspath__"):
+        return value.__fspath__()
+    return value
+
+
+def _number(known: OptionField, value: Any) -> Any:
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not is_number or (known.kind is int and value != int(value)) or not math.isfinite(value):
+        kind = "a whole number" if known.kind is int else "a number"
+        raise UsageError(f"{known.flag} takes {kind}, not {value!r}")
+    least, most = known.option.least, known.option.most
+    if (least is not None and value < least) or (most is not None and value > most):
+        bounds = f"at least {least:g}" if most is None else f"from {least or 0:g} to {most:g}"
+        raise UsageError(f"{known.flag} is {bounds}, not {value!r}")
+    return known.kind(value)
+
+
+def _either(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def given_options(options: Options) -> Iterator[OptionField]:
+    """The options whose values are not their defaults."""
+    for known in option_fields(type(options)):
+        if getattr(options, known.name) != known.default:
+            yield known
+
+
+def names_of(*classes: type[Options]) -> set[str]:
+    """The field names of these dataclasses."""
+    return {known.name for options in classes for known in option_fields(options)}
+
+
+def shared_values(options: Options, target: type[Options]) -> Mapping[str, Any]:
+    """The values of `options` for the fields that `target` has too."""
+    known = names_of(target)
+    return {f.name: getattr(options, f.name) for f in fields(options) if f.name in known}

@@ -1,0 +1,86 @@
+"""Options: how fast, how patiently and how safely a run works."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from dataflow.app.options.option import Option, Options
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(Options):
+    """How fast, how patiently and how safely a run works."""
+
+    GROUP: ClassVar[str] = "Performance and recovery"
+
+    concurrency: Annotated[
+        int | None,
+        Option(
+            "How many requests are in flight at once.",
+            hidden=("--workers", "--max-workers", "--batch-size"),
+            metavar="N",
+            least=1,
+            most=4096,
+            default="found while the run works",
+        ),
+    ] = None
+    rpm: Annotated[
+        float | None,
+        Option("The most requests per minute.", metavar="N", least=0.001, default="no limit"),
+    ] = None
+    tpm: Annotated[
+        float | None,
+        Option(
+            "The most tokens per minute, input and output together.",
+            metavar="N",
+            least=1.0,
+            default="no limit",
+        ),
+    ] = None
+    timeout: Annotated[
+        float,
+        Option(
+            "Seconds for one request to an API and its whole answer.", metavar="SECONDS", least=1.0
+        ),
+    ] = 600.0
+    give_up_after: Annotated[
+        float,
+        Option(
+            "Seconds that a server may be down before the run stops.", metavar="SECONDS", least=0.0
+        ),
+    ] = 600.0
+    restart: Annotated[
+        bool,
+        Option(
+            "Ask for every caption again; the former journal is set aside, not deleted.",
+            hidden=("--fresh",),
+        ),
+    ] = False
+    retry_failed: Annotated[
+        bool, Option("Ask again for the rows that failed in an earlier run.")
+    ] = False
+    fsync: Annotated[
+        bool,
+        Option(
+            "Survive a power cut as well as a crash; slower.",
+            hidden=("--durable",),
+        ),
+    ] = False
+    image_cache: Annotated[
+        str | None,
+        Option(
+            "Keep pictures that are fetched by URL in this folder, so that another run does not "
+            "fetch them again.",
+            metavar="FOLDER",
+        ),
+    ] = None
+    image_cache_max: Annotated[
+        str | None,
+        Option(
+            "The largest size of that folder, such as 500MB (10^6 bytes) or 2GiB (2^30). Pictures "
+            "that were not used for the longest time are deleted first.",
+            metavar="SIZE",
+            default="10GB",
+        ),
+    ] = None

@@ -1,0 +1,77 @@
+"""Options: which pictures are captioned, and how they are read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar, Literal, TypeAlias
+
+from dataflow.app.options.option import Option, Options
+
+OnBadRow: TypeAlias = Literal["fail", "skip"]
+"""What to do with a row of INPUT that cannot be read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions(Options):
+    """Where the pictures of a row are, and how they are sent."""
+
+    GROUP: ClassVar[str] = "Input"
+
+    image_key: Annotated[str, Option("The column with the pictures.", metavar="COLUMN")] = "image"
+    image_root: Annotated[
+        str | None,
+        Option("Refuse picture paths that lead out of this folder.", metavar="FOLDER"),
+    ] = None
+    allow_private_urls: Annotated[bool, Option("Let picture URLs point into private networks.")] = (
+        False
+    )
+    max_side: Annotated[
+        int,
+        Option(
+            "Shrink pictures whose longest side has more pixels than this.",
+            metavar="PIXELS",
+            least=28,
+            most=16384,
+        ),
+    ] = 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions(PictureOptions):
+    """Which pictures are captioned."""
+
+    GROUP: ClassVar[str] = "Input"
+
+    source: Annotated[
+        str,
+        Option(
+            "A folder of pictures, a quoted pattern ('photos/**/*.png') or one picture; a .json, "
+            ".jsonl, .csv, .tsv, .parquet, .arrow, .feather, .tar or COCO dataset; several of a "
+            "kind by a quoted pattern ('out-*-of-*.jsonl', '{000..123}.tar') or as a folder; "
+            "hf:NAME[:CONFIG][:SPLIT] from the Hugging Face Hub, ms:NAME… from ModelScope. Files "
+            "and folders may also be at s3://…, gs://…, hf://… and https://….",
+            is_argument=True,
+            metavar="INPUT",
+        ),
+    ]
+    include: Annotated[
+        list[str] | None,
+        Option(
+            "From a folder, take only pictures that match, such as '*.png' or 'a/**'.",
+            metavar="PATTERN",
+        ),
+    ] = None
+    exclude: Annotated[
+        list[str] | None,
+        Option("From a folder, leave out pictures and folders that match.", metavar="PATTERN"),
+    ] = None
+    limit: Annotated[
+        int | None, Option("Take only the first rows, this many.", metavar="ROWS", least=1)
+    ] = None
+    on_bad_row: Annotated[
+        OnBadRow,
+        Option(
+            "What a row that cannot be read does: fail stops the run before anything is spent; "
+            "skip leaves the row out and lists it in the errors file.",
+        ),
+    ] = "fail"

@@ -1,0 +1,77 @@
+"""What an application function reports while it works, and to whom: the seam to every display."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from dataflow.billing.price import NoPrice, Price
+from dataflow.checks.dataset.report import QualityReport
+from dataflow.engine.progress import Progress, Summary
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """How a run ended, for people.
+
+    Attributes:
+        summary: The outcome.
+        price: The price of a token.
+        output: Where the captions are, in words.
+        skipped_pictures: Pictures that had a caption and were left as they are.
+    """
+
+    summary: Summary
+    price: Price | NoPrice
+    output: str
+    skipped_pictures: int = 0
+
+
+class Reporter(Protocol):
+    """Whoever shows a run: a terminal, a notebook, a log, or nobody."""
+
+    def say(self, text: str, *, is_warning: bool = False) -> None:
+        """One plain sentence for the user; `text` is never markup."""
+
+    def watch(self, progress: Progress) -> AbstractContextManager[object]:
+        """Show `progress` while the block runs."""
+        ...
+
+    def count(self, what: str, total: int | None) -> AbstractContextManager[Callable[[int], None]]:
+        """Show a bar named `what` while the block runs; the callable advances it."""
+        ...
+
+    def finished(self, report: RunReport) -> None:
+        """Show how a run ended."""
+
+    def quality(self, report: QualityReport) -> None:
+        """Show what a check found."""
+
+
+class SilentReporter:
+    """Shows nothing."""
+
+    def say(self, text: str, *, is_warning: bool = False) -> None:
+        """Nothing."""
+
+    def watch(self, progress: Progress) -> AbstractContextManager[object]:
+        """Nothing."""
+        return contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def count(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Nothing."""
+        yield lambda _: None
+
+    def finished(self, report: RunReport) -> None:
+        """Nothing."""
+
+    def quality(self, report: QualityReport) -> None:
+        """Nothing."""
+
+
+SILENT = SilentReporter()
+"""For callers that show nothing."""

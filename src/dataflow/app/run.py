@@ -1,0 +1,31 @@
+"""A plan is run, and reported while it runs and when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dataflow.app.reporter import Reporter, RunReport
+from dataflow.engine.plan import Plan
+from dataflow.engine.progress import Summary
+from dataflow.engine.runner import run
+
+
+def run_plan(plan: Plan, reporter: Reporter, describe: Callable[[], str]) -> Summary:
+    """Run `plan` and report it.
+
+    Args:
+        plan: The run. Its serving is closed at the end.
+        reporter: Who shows it.
+        describe: Says at the end where the captions are.
+
+    Raises:
+        StopRunError: The run stopped; what is done is kept.
+    """
+    try:
+        with reporter.watch(plan.progress):
+            summary = run(plan)
+    finally:
+        plan.serving.cleanup()
+    skipped = getattr(plan.reader, "left", 0)
+    reporter.finished(RunReport(summary, plan.price, describe(), skipped))
+    return summary

@@ -1,1 +1,0 @@
-"""The options of each command, a group a file."""

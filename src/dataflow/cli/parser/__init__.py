@@ -1,0 +1,1 @@
+"""A parser made from the options dataclasses."""

@@ -1,0 +1,65 @@
+"""How a run ended, as a small table."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from dataflow.app.reporter import RunReport
+from dataflow.billing.price import NoPrice, Price, dollars
+from dataflow.display.plain import say_rows
+from dataflow.display.units import duration, tokens
+from dataflow.engine.progress import Summary
+
+
+def show_summary(report: RunReport, console: Console) -> None:
+    """Print the outcome of a run."""
+    summary, rows = report.summary, list[tuple[str, str]]()
+    rows.append(("rows", f"{summary.rows:,}"))
+    wanted = summary.captioned + sum(summary.flagged.values()) + sum(summary.failed.values())
+    several = f" of {wanted:,} captions" if wanted > summary.rows else ""
+    rows.append(("captioned", f"{summary.captioned:,}{several}"))
+    for kind, count in summary.flagged.items():
+        rows.append((f"flagged: {kind}", f"{count:,}"))
+    for kind, count in summary.failed.items():
+        rows.append((f"failed: {kind}", f"{count:,}"))
+    if summary.dropped:
+        rows.append(("dropped", f"{summary.dropped:,} rows, as a caption was turned down"))
+    if summary.skipped:
+        rows.append(("left out: bad_line", f"{summary.skipped:,}"))
+    if report.skipped_pictures:
+        rows.append(("left as they are", f"{report.skipped_pictures:,}"))
+    if summary.reused:
+        rows.append(("not asked again", f"{summary.reused:,}"))
+    if summary.asked_again:
+        rows.append(("asked again", f"{summary.asked_again:,}{_asks(summary)}"))
+    rows.append(("requests", f"{summary.requests:,}"))
+    rows.append(("time", duration(summary.seconds)))
+    rows.append(("tokens", tokens(summary.usage)))
+    if summary.requests:
+        rows.append(_cost(summary, report.price))
+    rows.append(("output", report.output))
+    if summary.errors is not None:
+        rows.append(("errors", str(summary.errors)))
+    say_rows(console, rows)
+
+
+def _cost(summary: Summary, price: Price | NoPrice) -> tuple[str, str]:
+    """The line about money; about speed where no money is spent."""
+    if isinstance(price, NoPrice):
+        return "cost", f"not known: {price.reason}"
+    if price.is_free:
+        speed = (summary.usage.completion_tokens or 0) / max(summary.seconds, 0.001)
+        return "speed", f"{speed:.0f} tokens/s"
+    text = f"{dollars(summary.cost)} ({price.source})"
+    if summary.uncounted:
+        text += f", and {summary.uncounted:,} requests of which the server told no tokens"
+    return "cost", text
+
+
+def _asks(summary: Summary) -> str:
+    """How often a caption was asked for, on the average."""
+    asked = summary.captioned + sum(summary.flagged.values()) + sum(summary.failed.values())
+    asked -= summary.reused
+    if summary.dropped or asked <= 0:  # of dropped rows nobody knows how many captions they had
+        return ""
+    return f", {1 + summary.asked_again / asked:.2f} asks a caption"

@@ -1,0 +1,72 @@
+"""The reporter of a terminal, a notebook or a log: a live bar or plain lines, and a summary."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn
+from rich.progress import Progress as Bar
+
+from dataflow.app.reporter import RunReport
+from dataflow.checks.dataset.report import QualityReport
+from dataflow.display.plain import say
+from dataflow.display.progress import watching
+from dataflow.display.report import show_report
+from dataflow.display.summary import show_summary
+from dataflow.engine.progress import Progress
+
+
+class ConsoleReporter:
+    """Shows a run on a rich console; see `dataflow.app.reporter.Reporter`.
+
+    Args:
+        console: Where it is shown.
+        show_quality: What shows the report of a check; None for a page on the console.
+
+    Attributes:
+        progress: Of the latest run, or None before one.
+    """
+
+    def __init__(
+        self, console: Console, show_quality: Callable[[QualityReport], None] | None = None
+    ) -> None:
+        self.console = console
+        self.progress: Progress | None = None
+        self._show_quality = show_quality
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether the latest run has anything that is kept when it stops."""
+        return self.progress is not None and bool(self.progress.requests or self.progress.reused)
+
+    def say(self, text: str, *, is_warning: bool = False) -> None:
+        """Print a sentence."""
+        say(self.console, text, "yellow" if is_warning else None)
+
+    def watch(self, progress: Progress) -> AbstractContextManager[object]:
+        """Show a run: a live bar where a person watches, a line every 10 s elsewhere."""
+        self.progress = progress
+        return watching(progress, self.console)
+
+    @contextlib.contextmanager
+    def count(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
+        """Show a bar where a person watches."""
+        columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
+        is_off = not self.console.is_interactive
+        with Bar(*columns, console=self.console, transient=True, disable=is_off) as bar:
+            task = bar.add_task(what, total=total)
+            yield lambda steps: bar.advance(task, steps)
+
+    def finished(self, report: RunReport) -> None:
+        """Print the summary of a run."""
+        show_summary(report, self.console)
+
+    def quality(self, report: QualityReport) -> None:
+        """Print the report of a check."""
+        if self._show_quality is None:
+            show_report(report, self.console)
+        else:
+            self._show_quality(report)
