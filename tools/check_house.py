@@ -34,9 +34,10 @@ WRAPPED_BY = {
     "PIL": ("images/",),
     "pillow_heif": ("images/decode/codecs.py",),
     "aiohttp": (
-        "serving/openai/client.py",
-        "serving/openai/transport_errors.py",
-        "serving/openai/safe_connector.py",
+        "serving/openai/exchanges.py",
+        "serving/openai/transport/session.py",
+        "serving/openai/transport/transport_errors.py",
+        "serving/openai/transport/safe_connector.py",
         "images/fetch/http.py",
         "remote/filesystem.py",
     ),

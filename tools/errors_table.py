@@ -29,6 +29,9 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.TooLongError: "a smaller `--max-side`, a shorter conversation, or a model with a longer "
     "context; then `--retry-failed`",
     errors.BadRequestError: "read the message: the server says what it does not take",
+    errors.ReasoningOnlyError: "turn the model's thinking off (`--body …`), or the server's "
+    "reasoning parser; then `--retry-failed`",
+    errors.ReplyTooLargeError: "set `--max-tokens`; then `--retry-failed`",
     errors.RejectedError: "another prompt or another model; then `--retry-failed`",
     errors.EmptyCaptionError: "more `--max-tokens`, or another prompt; then `--retry-failed`",
     errors.RateLimitedError: "nothing; a smaller `--concurrency` wastes fewer requests",
@@ -41,6 +44,11 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.WrongKeyError: "set the right key",
     errors.UnknownModelError: "give a name that the server, the hub or the disk knows",
     errors.OutOfMoneyError: "top up the account",
+    errors.ParameterError: "leave the parameter out, give another value, or `--drop-params`",
+    errors.NoVisionError: "choose a model that sees pictures, or give the server its projector",
+    errors.AccountPolicyError: "change the account's settings, or agree to the provider's terms",
+    errors.WrongAddressError: "give the API's own URL; most end in `/v1`",
+    errors.ProxyError: "mend HTTPS_PROXY, or name the server in NO_PROXY",
     errors.LimitReachedError: "run it again, which goes on under a limit of its own, or raise the "
     "limit",
     errors.UnreachableError: "start the server, or give its right address",

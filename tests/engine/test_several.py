@@ -42,7 +42,7 @@ def right(picture: str | int, prompt: Prompt, number: int = 0) -> str:
 
 def told(request, pictures) -> str:
     """The answer tells picture, question and number, so that every mix-up shows."""
-    return f"{pictures[0].width} {question_of(request)} {request.number}"
+    return f"{pictures[0].width} {question_of(request)} {request.sample_index}"
 
 
 class Several:
@@ -191,7 +191,11 @@ def test_each_of_several_captions_has_a_seed_of_its_own_where_one_is_given(
 
 def test_a_failed_caption_is_null_and_its_line_names_column_and_number(several):
     def answer(request, pictures):
-        is_bad = (pictures[0].width, question_of(request), request.number) == (42, "Briefly?", 1)
+        is_bad = (pictures[0].width, question_of(request), request.sample_index) == (
+            42,
+            "Briefly?",
+            1,
+        )
         return RefusedError("not this one") if is_bad else told(request, pictures)
 
     summary = run(several.plan(FakeServing(answer), dataclasses.replace(SHORT, n=2), LONG))

@@ -172,7 +172,7 @@ def storage(tmp_path, cache_type="json"):
 
 def told(request, pictures):
     system = next((t.parts[0] for t in request.turns if t.role == "system"), "")
-    return f"{pictures[0].width} {system}/{request.turns[-1].parts[-1]} {request.number}"
+    return f"{pictures[0].width} {system}/{request.turns[-1].parts[-1]} {request.sample_index}"
 
 
 def test_several_captions_at_temperature_0_are_refused(tmp_path, rows, monkeypatch):

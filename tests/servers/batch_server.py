@@ -25,6 +25,7 @@ from aiohttp import web
 
 from tests.loop_thread import LoopThread
 from tests.servers.hostile_faults import KEY, MODEL, caption_of
+from tests.servers.messages import all_parts
 
 __all__ = ["CALL_FAULTS", "FATES", "KEY", "MODEL", "BatchServer"]
 
@@ -411,7 +412,7 @@ class BatchServer:
 def _caption(body: dict[str, Any]) -> tuple[str, str]:
     """What the picture and the question of a chat completion's body get, and the question."""
     pictures, question = [], ""
-    for part in (part for message in body["messages"] for part in message["content"]):
+    for part in all_parts(body):
         if part["type"] == "image_url":
             pictures.append(b64decode(part["image_url"]["url"].partition("base64,")[2]))
         else:

@@ -23,6 +23,7 @@ from aiohttp import web
 from PIL import Image
 
 from tests.loop_thread import LoopThread
+from tests.servers.messages import all_parts
 
 FIRST, HELPED, UNHELPED = 0.30, 0.10, 0.90
 """The chance of a faulty answer: at first, with the remedy, without it."""
@@ -61,7 +62,7 @@ def caption(number: int) -> str:
 
 
 def _said(body: Body) -> str:
-    parts = [part for message in body["messages"] for part in message["content"]]
+    parts = all_parts(body)
     return "\n".join(part["text"] for part in parts if part["type"] == "text")
 
 
@@ -208,7 +209,7 @@ class ErringServer:
 
 
 def _number_of(body: Body) -> int:
-    parts = [part for message in body["messages"] for part in message["content"]]
+    parts = all_parts(body)
     url = next(part["image_url"]["url"] for part in parts if part["type"] == "image_url")
     with Image.open(BytesIO(b64decode(url.partition("base64,")[2]))) as picture:
         return picture.width - NARROWEST

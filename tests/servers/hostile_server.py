@@ -21,6 +21,7 @@ from typing import Any, final
 
 from tests.loop_thread import LoopThread
 from tests.servers.hostile_faults import FAULTS, KEY, MODEL, TRANSIENT, Exchange, caption_of
+from tests.servers.messages import all_parts
 from tests.tariff import UNPAID, Tariff
 
 __all__ = ["FAULTS", "KEY", "MODEL", "TRANSIENT", "HostileServer", "RateLimit", "caption_of"]
@@ -262,13 +263,12 @@ class HostileServer:
         return self.key is None or headers.get("authorization") == f"Bearer {self.key}"
 
     def _look_at_pictures(self, exchange: Exchange) -> None:
-        for message in exchange.body.get("messages", ()):
-            for part in message["content"]:
-                if part["type"] == "image_url":
-                    exchange.base64 = part["image_url"]["url"].partition("base64,")[2]
-                    exchange.pictures.append(b64decode(exchange.base64, validate=True))
-                elif self.asks_too:
-                    exchange.question = part["text"]
+        for part in all_parts(exchange.body):
+            if part["type"] == "image_url":
+                exchange.base64 = part["image_url"]["url"].partition("base64,")[2]
+                exchange.pictures.append(b64decode(exchange.base64, validate=True))
+            elif self.asks_too:
+                exchange.question = part["text"]
         exchange.caption = caption_of(*exchange.pictures, question=exchange.question)
         if self.limit is not None:
             exchange.more_headers = self.limit.headers()

@@ -20,6 +20,8 @@ from typing import Any, final
 
 from PIL import Image
 
+from tests.servers.messages import all_parts
+
 Rule = Callable[[int, int], int]
 
 
@@ -90,7 +92,7 @@ class MeteredServer:
 
     def answer(self, body: dict[str, Any]) -> dict[str, Any]:
         """The completion of a request, which is charged."""
-        parts = [part for message in body["messages"] for part in message["content"]]
+        parts = all_parts(body)
         texts = [part["text"] for part in parts if part["type"] == "text"]
         urls = [part["image_url"]["url"] for part in parts if part["type"] == "image_url"]
         data = [b64decode(url.partition("base64,")[2]) for url in urls]

@@ -37,16 +37,14 @@ def test_as_in_the_readme(key):
 
 
 def test_sampling_is_part_of_the_settings(key):
-    serving = APIVLMServing_openai(
-        temperature=0.0, max_tokens=9, seed=None, extra_body={"top_k": 5}
-    )
+    serving = APIVLMServing_openai(temperature=0.0, max_tokens=9, seed=None, body={"top_k": 5})
     assert serving.settings()["sampling"] == {"temperature": 0.0, "max_tokens": 9, "top_k": 5}
 
 
 def test_a_missing_key_names_variable_and_cure(monkeypatch):
     monkeypatch.delenv("MY_KEY", raising=False)
     with pytest.raises(MissingKeyError, match=r"MY_KEY is not set \(export MY_KEY=") as caught:
-        APIVLMServing_openai("https://host/v1", key_name_of_api_key="MY_KEY")
+        APIVLMServing_openai("https://host.example/v1", key_name_of_api_key="MY_KEY")
     assert isinstance(caught.value, EnvironmentError)
     assert isinstance(caught.value, errors.WrongKeyError)
     copy = pickle.loads(pickle.dumps(caught.value))
@@ -93,7 +91,7 @@ def test_a_key_file_that_holds_something_else_is_not_shown(tmp_path):
         {"timeout": "soon"},
         {"model_name": ""},
         {"api_url": "host"},
-        {"extra_body": {"messages": []}},
+        {"body": {"messages": []}},
     ],
 )
 def test_wrong_arguments(key, wrong):

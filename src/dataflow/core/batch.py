@@ -1,4 +1,4 @@
-"""The seam between the batch road and the servings that take many requests in one file.
+"""The seam between the batch pipeline and the servings that take many requests in one file.
 
 A batch is a file of requests that a server answers within hours, at a lower price. What a server
 must offer is `BatchApi`: files go up, batches are made of them and looked at, files come down.
@@ -92,7 +92,7 @@ class BatchApi(Protocol):
     `RowError` where the server rejects what was sent, and `StopRunError` where a person must act.
     """
 
-    place: str
+    base_url: str
     """Where the server is, for messages and for telling it from another."""
 
     def line(self, custom_id: str, request: Request, pictures: Sequence[Picture]) -> bytes:
@@ -143,4 +143,4 @@ class BatchServing(AsyncServing):
 
     @abstractmethod
     def connect_batches(self) -> AbstractAsyncContextManager[BatchApi]:
-        """Open the desk for the running event loop."""
+        """Open the API for the running event loop."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from dataflow.core.secrets import redact
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -30,12 +32,15 @@ class DataflowError(Exception):
     Attributes:
         usage: The tokens that the server counted for the failed attempt, which are paid for all
             the same; None where it said nothing.
+        status: The HTTP status of the answer that it is made of; None where there was none.
     """
 
     kind: str = "error"
     usage: Usage | None = None
+    status: int | None = None
 
     def __init__(self, message: str, **fields: Any) -> None:
+        message = redact(message)
         super().__init__(message)
         self.message = message
         self._fields = fields
@@ -46,6 +51,15 @@ class DataflowError(Exception):
         """The same error, with what the attempt used."""
         self.usage = self._fields["usage"] = usage
         return self
+
+    def with_status(self, status: int) -> Self:
+        """The same error, with the HTTP status of the answer that it is made of."""
+        self.status = self._fields["status"] = status
+        return self
+
+    def with_message(self, message: str) -> Self:
+        """The same error in other words."""
+        return type(self)(message, **self._fields)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message, self._fields))
@@ -149,6 +163,21 @@ class BadRequestError(RowError):
     kind = "bad_request"
 
 
+class ReasoningOnlyError(RowError):
+    """The model's whole answer came as its reasoning, and none of it as the answer.
+
+    How the server or the model is set up decides on this, so the same question is not asked again.
+    """
+
+    kind = "reasoning_only"
+
+
+class ReplyTooLargeError(RowError):
+    """The answer is longer than any caption."""
+
+    kind = "reply_too_large"
+
+
 class RejectedError(RowError):
     """A check turned the answer down; `kind` is the check's own word (`refusal`, `loop` …).
 
@@ -182,9 +211,19 @@ class TryAgainError(DataflowError):
 
 
 class RateLimitedError(TryAgainError):
-    """Too many requests or tokens in the server's window (HTTP 429)."""
+    """Too many requests or tokens in the server's window (HTTP 429).
+
+    Args:
+        message: As in `DataflowError`.
+        retry_after: Seconds until the limit lifts, or None where the server does not say.
+        resets_at: When it lifts, in seconds since 1970, or None.
+        quota: The window of the limit where the server names it: ``"minute"``, ``"hour"``,
+            ``"day"``, ``"week"`` or ``"month"``; else empty.
+    """
 
     kind = "rate_limited"
+    resets_at: float | None = None
+    quota: str = ""
 
 
 class OverloadedError(TryAgainError):
@@ -262,6 +301,36 @@ class OutOfMoneyError(StopRunError):
     """The account has no credit left."""
 
     kind = "no_money"
+
+
+class ParameterError(StopRunError):
+    """The model does not take a parameter that you gave, or takes it only with another value."""
+
+    kind = "parameter"
+
+
+class NoVisionError(StopRunError):
+    """The model, or the server as it runs, takes no pictures."""
+
+    kind = "no_vision"
+
+
+class AccountPolicyError(StopRunError):
+    """The account's settings, its region or the provider's terms forbid these requests."""
+
+    kind = "account_policy"
+
+
+class WrongAddressError(StopRunError):
+    """Something answers at the address, but it is not the API (HTTP 404, a redirect …)."""
+
+    kind = "wrong_address"
+
+
+class ProxyError(StopRunError):
+    """The proxy that the environment names cannot be used, or wants other credentials."""
+
+    kind = "proxy"
 
 
 class UnreachableError(StopRunError):

@@ -30,6 +30,8 @@ class Request:
         turns: The conversation; the last turn is the user's.
         sampling: Settings that override the serving's own for this request, by their names in the
             OpenAI protocol (``temperature``, ``max_tokens``, ``seed`` …).
+        droppable: The fields of `sampling` that this program added itself (by a preset, or because
+            it asks again): where a model does not take one of them, it is not sent.
         sample_index: Which of several answers to the same question is wanted, from 0. It is sent to
             nobody; it makes them different requests, each with its own answer.
         checks: Run over its reply in place of the run's own; None for those. An answer that is JSON
@@ -41,6 +43,7 @@ class Request:
     turns: tuple[Turn, ...]
     sampling: Mapping[str, Any] = field(default_factory=dict)
     sample_index: int = 0
+    droppable: frozenset[str] = frozenset()
     checks: Sequence[Check] | None = None
     refine: Sequence[Callable[[str], str]] | None = None
 

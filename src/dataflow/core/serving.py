@@ -81,6 +81,14 @@ class AsyncServing(VLMServingABC):
     self_limiting: bool = False
     penalty: str = ""
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a person should know of the engine after a run, a sentence each.
+
+        Parameters that it does not take, endpoints that were left out.
+        """
+        return ()
+
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
         """Everything of this serving that determines an answer: model and sampling.

@@ -8,6 +8,8 @@ import string
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from dataflow.core.secrets import redact
+
 _DATA_URI = re.compile(r"data:[\w/+.-]{0,100};base64,[A-Za-z0-9+/=_\\-]*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
 _ALPHABET = string.ascii_letters + string.digits + "+/=_-"
@@ -17,9 +19,9 @@ _LOOK_AT = 16_384
 def scrub(text: str, *, secrets: Sequence[str | None] = (), limit: int = 300) -> str:
     """`text` in one line of at most `limit` characters, without secrets and pictures.
 
-    Each of `secrets` becomes ``[key]``; a data URI, and any run of 60 or more characters of the
-    base64 alphabet, becomes ``[data]``; white space becomes one space; other control characters
-    are escaped.
+    Each of `secrets`, and of the registered ones, becomes ``[key]``; a data URI, and any run of 60
+    or more characters of the base64 alphabet, becomes ``[data]``; white space becomes one space;
+    other control characters are escaped.
 
     Args:
         text: What a server or a library said.
@@ -27,9 +29,7 @@ def scrub(text: str, *, secrets: Sequence[str | None] = (), limit: int = 300) ->
         limit: The longest result, in characters.
     """
     # Secrets go first, on the whole text: a cut through a key would leave its half unseen.
-    for secret in secrets:
-        if secret:
-            text = text.replace(secret, "[key]")
+    text = redact(text, secrets)
     is_cut = len(text) > _LOOK_AT
     text = text[:_LOOK_AT]
     if is_cut:

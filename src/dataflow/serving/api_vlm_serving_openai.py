@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dataflow.core.errors import UsageError, WrongKeyError
+from dataflow.core.errors import UsageError
 from dataflow.core.serving import Client
 from dataflow.serving.legacy_methods import DataFlowLegacyMethods
-from dataflow.serving.openai.client import ChatClient
-from dataflow.serving.openai.endpoint import check_key, read_endpoint, read_key_file
-from dataflow.serving.openai.request_body import merge_sampling
+from dataflow.serving.openai.adaptations import Adaptations
+from dataflow.serving.openai.client import ChatClient, ClientOptions
+from dataflow.serving.openai.request_body import BodyForm, merge_sampling
+from dataflow.serving.openai.transport.credentials import (
+    Credentials,
+    MissingKeyError,
+    credentials,
+    find_key,
+)
+from dataflow.serving.openai.transport.endpoint import read_endpoint
+
+__all__ = ["APIVLMServing_openai", "MissingKeyError"]
+
+_DETAILS = ("low", "high", "auto", "original")
 
 _log = logging.getLogger("dataflow")
-
-
-class MissingKeyError(WrongKeyError, EnvironmentError):
-    """There is no API key where one should be."""
 
 
 class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that users' code holds
@@ -30,23 +37,35 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
     Args:
         api_url: ``"https://host/v1"``, or the whole URL of the chat completions.
         key_name_of_api_key: The environment variable that holds the key, read now. A server on
-            this machine needs none.
+            this machine or in its own network is asked without one where none is set.
         model_name: The model's name at the server.
         image_io: Without effect; pictures are read by this package itself.
-        send_request_stream: Whether replies come as a stream; the answers are the same.
+        send_request_stream: As `stream`.
         max_workers: Requests in flight at most; the best number up to it is found while running.
         timeout: Seconds for one attempt at one request.
         temperature: Sampling temperature; None leaves the server's own.
         top_p: Nucleus sampling's share; None leaves the server's own.
         max_tokens: The longest answer, in tokens; None leaves the server's own.
         seed: The seed of sampling; None leaves the server's own.
-        extra_body: More fields of the request, by their names in the protocol.
+        body: More fields of the request, by their names in the protocol; a dotted name
+            (``"chat_template_kwargs.enable_thinking"``) is a field of an object. They determine
+            the answer: a changed one asks again.
+        headers: More HTTP headers; ``$NAME`` in a value stands for that environment variable.
+            Their values appear in no message.
+        key_header: The header that carries the key alone, as ``"api-key"`` for Azure; empty for
+            ``Authorization: Bearer``.
+        stream: Whether replies come in pieces; the answers are the same.
+        detail: In how much detail the model looks at pictures: ``"low"``, ``"high"``, ``"auto"``
+            or ``"original"``; None leaves it to the server.
+        drop_params: Whether parameters that you gave and the model does not take are left out, in
+            place of stopping the run.
+        ca_file: A PEM file of certificates to trust beside the system's.
         api_key_file: A file whose first line is the key, instead of the variable; read now.
         needs_key: False for a serving that is not asked anything, only what it would be asked.
 
     Raises:
-        MissingKeyError: there is no key in the file, or, for a server that is not on this
-            machine, the variable is not set.
+        MissingKeyError: there is no key in the file, or, for a server outside this network, the
+            variable is not set.
         UsageError: an argument cannot be used.
     """
 
@@ -67,37 +86,72 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
         top_p: float | None = None,
         max_tokens: int | None = None,
         seed: int | None = None,
-        extra_body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+        key_header: str = "",
+        stream: bool = False,
+        detail: str | None = None,
+        drop_params: bool = False,
+        ca_file: str | os.PathLike[str] | None = None,
         api_key_file: str | os.PathLike[str] | None = None,
         needs_key: bool = True,
     ) -> None:
         address = read_endpoint(api_url)
         self.api_url = api_url
-        self.api_urls = (api_url,)
+        self.api_urls = (address.base_url,)
         self.model = _name(model_name)
         self.max_workers = _positive("max_workers", max_workers)
         self.timeout = _positive("timeout", timeout)
-        self.send_request_stream = bool(send_request_stream)
-        self._key = (
-            check_key(os.environ.get(key_name_of_api_key, "").strip())
-            if api_key_file is None
-            else _key_in(api_key_file)
-        )
+        self.send_request_stream = bool(send_request_stream or stream)
+        self.detail = _detail(detail)
+        self.drop_params = drop_params
+        self.ca_file = ca_file
         own = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
-        self._sampling = merge_sampling(own, extra_body or {})
-        if self._key is None and needs_key and not address.is_loopback:
+        self._sampling = merge_sampling(own, body or {})
+        self._login = (key_name_of_api_key, api_key_file, key_header, dict(headers or {}))
+        self._credentials = self._log_in()
+        self._adaptations: dict[str, Adaptations] = {}
+        key, missing = self._credentials.key, self._credentials.missing
+        if key is None and needs_key and not address.is_private and not headers:
             raise MissingKeyError(
-                f"no API key: the environment variable {key_name_of_api_key} is not set "
-                f"(export {key_name_of_api_key}=…), and no key file is given"
+                f"no API key: {missing} (export {key_name_of_api_key}=…), and no key file is given"
             )
-        if self._key is not None and not (address.is_encrypted or address.is_loopback):
+        if key is not None and not (address.is_encrypted or address.is_loopback):
             _log.warning("the API key travels to %s unencrypted: prefer https", address.host)
         if image_io is not None:
             _log.warning("image_io has no effect: pictures are read by this package itself")
 
+    def _log_in(self) -> Credentials:
+        variable, file, key_header, headers = self._login
+        key, missing = find_key(variable, file)
+        return credentials(key, key_header=key_header, headers=headers, missing=missing)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the key and the headers' values, which are read anew where it is unpickled."""
+        state = dict(self.__dict__)
+        del state["_credentials"]
+        state["_adaptations"] = {}
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._credentials = self._log_in()
+
     def settings(self) -> Mapping[str, Any]:
-        """Model and sampling; the address is no part, for a model may move."""
-        return {"model": self.model, "sampling": dict(self._sampling)}
+        """Model, sampling and detail; the address is no part, for a model may move."""
+        detail = {"detail": self.detail} if self.detail else {}
+        return {"model": self.model, "sampling": dict(self._sampling), **detail}
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was learned of the model while asking it."""
+        return tuple(self._adapted().notes)
+
+    def _adapted(self) -> Adaptations:
+        form = BodyForm(stream=self.send_request_stream, detail=self.detail)
+        return self._adaptations.setdefault(
+            self.model, Adaptations(self.model, self.drop_params, form)
+        )
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:
@@ -110,26 +164,18 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
         return ChatClient(
             self.api_url,
             model=self.model,
-            api_key=self._key,
-            sampling=self._sampling,
-            timeout=self.timeout,
-            stream=self.send_request_stream,
-            connections=self.max_workers,
+            options=ClientOptions(
+                credentials=self._credentials,
+                sampling=self._sampling,
+                timeout=self.timeout,
+                connections=self.max_workers,
+                ca_file=self.ca_file,
+                adaptations=self._adapted(),
+            ),
         )
 
     def cleanup(self) -> None:
         """Nothing is held between calls; may be called any number of times."""
-
-
-def _key_in(file: str | os.PathLike[str]) -> str:
-    try:
-        key = check_key(read_key_file(file))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise MissingKeyError(f"no API key: the key file {file} cannot be read: {reason}") from None
-    if key is None:
-        raise MissingKeyError(f"no API key: the first line of the key file {file} is empty")
-    return key
 
 
 def _name(model: str) -> str:
@@ -142,3 +188,9 @@ def _positive(name: str, value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
         raise UsageError(f"{name} must be a number above 0, not {value!r}")
     return value
+
+
+def _detail(detail: str | None) -> str:
+    if detail is not None and detail not in _DETAILS:
+        raise UsageError(f"detail is one of {', '.join(_DETAILS)}, not {detail!r:.80}")
+    return detail or ""

@@ -8,7 +8,7 @@ from typing import Any
 
 from dataflow.core.batch import BatchOptions, BatchServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
-from dataflow.serving.openai.batch_api import OpenAIBatchApi
+from dataflow.serving.openai.batch.batch_api import OpenAIBatchApi
 
 
 class BatchVLMServing_openai(APIVLMServing_openai, BatchServing):  # noqa: N801 - as its sister

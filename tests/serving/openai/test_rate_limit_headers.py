@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.core.request import RateLimitStatus
-from dataflow.serving.openai.rate_limit_headers import read_duration, read_rate_limit
+from dataflow.core.retry_after import read_duration
+from dataflow.serving.openai.rate_limit_headers import read_rate_limit
 
 TOLD = {
     "x-ratelimit-limit-requests": "60",

@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from dataflow.core import errors
 from dataflow.core.request import Reply, Usage
+from dataflow.core.retry_after import LONGEST_WAIT
 from dataflow.core.text import scrub
-from dataflow.serving.openai.replies import read_answer, usage_of
+from dataflow.serving.openai.replies import read_answer
 from dataflow.serving.openai.streaming import EventLines, StreamedReply
+from dataflow.serving.openai.usage import usage_of
 from tests.servers.hostile_server import KEY
 
 SAID = [
@@ -47,27 +49,27 @@ SAID = [
      errors.UnknownModelError),
     (403, {"error": {"code": "model_not_found", "message": "Project has no access to model"}},
      errors.UnknownModelError),
-    (404, {"detail": "Not Found"}, errors.StopRunError),
+    (404, {"detail": "Not Found"}, errors.WrongAddressError),
     (500, {"error": {"message": "image input is not supported - hint: provide the mmproj"}},
-     errors.StopRunError),
+     errors.NoVisionError),
     (400, {"error": {"message": "At most 0 image(s) may be provided in one prompt."}},
-     errors.StopRunError),
+     errors.NoVisionError),
     (400, {"error": {"message": "At most 1 image(s) may be provided in one prompt."}},
      errors.BadRequestError),
     (400, {"error": {"message": "You uploaded an unsupported image.",
                      "code": "invalid_image_format"}}, errors.PictureError),
     (400, {"error": {"message": "Failed to load image or audio file"}}, errors.PictureError),
     (400, {"error": {"message": "This response_format type is unavailable now",
-                     "code": "invalid_request_error"}}, errors.StopRunError),
+                     "code": "invalid_request_error"}}, errors.ParameterError),
     (400, {"error": {"message": "Invalid schema for response_format 'caption': In context=(), "
                      "'additionalProperties' is required to be supplied and to be false."}},
-     errors.StopRunError),
+     errors.ParameterError),
     (418, {"error": "teapot"}, errors.BadRequestError),
     (599, {}, errors.OverloadedError),
     (200, {"error": {"message": "bad", "code": "invalid_api_key"}}, errors.WrongKeyError),
     (200, {"choices": [{"error": {"code": 502, "message": "upstream"}, "message": {}}]},
      errors.OverloadedError),
-    (200, {"code": "DataInspectionFailed", "message": "no"}, errors.GarbledReplyError),
+    (200, {"code": "DataInspectionFailed", "message": "no"}, errors.RefusedError),
     (200, {"choices": [{"message": {"content": "", "refusal": "I will not"}}]},
      errors.RefusedError),
     (200, {"choices": [{"finish_reason": "error", "message": {"content": "a"}}]},
@@ -162,7 +164,7 @@ def outcome_is_one_of_ours(call):
     assert outcome.message.isprintable()
     assert len(outcome.message) < 600
     wait = getattr(outcome, "retry_after", None)
-    assert wait is None or 0 <= wait <= 3600
+    assert wait is None or 0 <= wait <= LONGEST_WAIT
 
 
 @settings(max_examples=400, deadline=None)

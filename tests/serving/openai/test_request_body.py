@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dataflow.core.errors import BadRowError, UsageError
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Turn
-from dataflow.serving.openai.request_body import build_body, merge_sampling
+from dataflow.serving.openai.request_body import BodyForm, build_body, merge_sampling
 
 PARTS = st.lists(st.text(st.characters(exclude_categories=("Cs",))) | st.binary(max_size=99))
 TURNS = st.lists(st.tuples(st.sampled_from(["system", "user", "assistant"]), PARTS), max_size=4)
@@ -32,15 +32,26 @@ def test_a_body_read_back_is_the_request(said, stream):
     ]
     sampling = merge_sampling({"temperature": 0.5, "seed": 1}, {"seed": None, "max_tokens": 9})
     body = json.loads(
-        build_body(Request(turns), pictures, model='m"', sampling=sampling, stream=stream)
+        build_body(
+            Request(turns), pictures, model='m"', sampling=sampling, form=BodyForm(stream=stream)
+        )
     )
-    read = [(message["role"], [_read(part) for part in message["content"]])
-            for message in body.pop("messages")]  # fmt: skip
-    assert read == [(role, parts) for role, parts in said]
+    read = [(m["role"], _content(m["content"])) for m in body.pop("messages")]
+    assert read == [(role, _joined(role, parts)) for role, parts in said]
     expected = {"model": 'm"', "temperature": 0.5, "max_tokens": 9}
     if stream:
         expected |= {"stream": True, "stream_options": {"include_usage": True}}
     assert body == expected
+
+
+def _content(content):
+    return content if isinstance(content, str) else [_read(part) for part in content]
+
+
+def _joined(role, parts):
+    """The system's and the assistant's texts are sent as one text."""
+    is_text = role != "user" and all(isinstance(part, str) for part in parts)
+    return "\n".join(parts) if is_text else parts
 
 
 def _read(part):

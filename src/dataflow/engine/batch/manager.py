@@ -96,10 +96,10 @@ class BatchManager:
         under_way = self._ledger.under_way()
         for batch in under_way:
             self._tried.add(batch.token)
-            if batch.place != self._desk.place:
+            if batch.place != self._desk.base_url:
                 raise StopRunError(
                     f"{batch.requests} requests are in a batch at {batch.place}, and this is "
-                    f"{self._desk.place}: give that address, or begin anew with another output"
+                    f"{self._desk.base_url}: give that address, or begin anew with another output"
                 )
         clear(self._folder, {batch.token for batch in under_way if batch.state == WRITTEN})
         for batch in self._ledger.leftover_files():
@@ -108,7 +108,7 @@ class BatchManager:
     def add(self, shard: RequestFile) -> None:
         """Take over a batch's file that is written."""
         shard.finish()
-        self._ledger.add(shard.token, self._desk.place, shard.size, shard.requests)
+        self._ledger.add(shard.token, self._desk.base_url, shard.size, shard.requests)
 
     async def advance(self) -> None:
         """Look at every batch, take in those that ended, hand in those that wait.
@@ -264,8 +264,8 @@ class BatchManager:
         state = await self._persist(functools.partial(self._desk.state, batch.id or ""))
         if state is None:
             raise StopRunError(
-                f"{self._desk.place} knows no batch {batch.id}, in which {batch.requests} requests "
-                "are: is this another account's key? If the batch is gone for good, "
+                f"{self._desk.base_url} knows no batch {batch.id}, in which {batch.requests} "
+                "requests are: is this another account's key? If the batch is gone for good, "
                 "--batch-cancel gives its requests back"
             )
         batch = self._ledger.update(batch, status=state.status, done=state.done)

@@ -97,9 +97,10 @@ def next_request(
         added = " ".join(follow_ups)
         turns = _followed_up(turns, added)
     sampling = {**request.sampling, **changed}
+    droppable = request.droppable | changed.keys()
     if follow_ups:
         changed["follow_up"] = added
-    return replace(request, turns=turns, sampling=sampling), changed
+    return replace(request, turns=turns, sampling=sampling, droppable=droppable), changed
 
 
 def _sampling(answers: Sequence[AttemptRecord], takes: EngineCapabilities) -> dict[str, Any]:

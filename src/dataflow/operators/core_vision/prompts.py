@@ -126,6 +126,13 @@ class Prompt:
         merged = {**below, **self.sampling, **(self.structure.sampling if self.structure else {})}
         return {name: value for name, value in merged.items() if value is not None}
 
+    @property
+    def droppable(self) -> frozenset[str]:
+        """The fields of `sent_sampling` that are its preset's or its schema's, not the user's."""
+        below = set(self.preset.sampling) if self.preset else set()
+        below |= set(self.structure.sampling) if self.structure else set()
+        return frozenset(below - set(self.sampling))
+
 
 def check_prompts(prompts: Sequence[Prompt], serving: AsyncServing) -> None:
     """Refuse what `serving` cannot do.

@@ -75,7 +75,13 @@ class RowRequests:
             return error
         if prompt.structure is not None:
             turns = prompt.structure.told(turns)
-        return Request(turns, prompt.sent_sampling, checks=prompt.checks, refine=prompt.refine)
+        return Request(
+            turns,
+            prompt.sent_sampling,
+            droppable=prompt.droppable,
+            checks=prompt.checks,
+            refine=prompt.refine,
+        )
 
     def _conversation(self, prompt: Prompt, row: Row) -> object:
         if self.prompt_key is not None:

@@ -20,12 +20,11 @@ from dataflow.core.raw_json import RawJson
 from dataflow.core.request import Turn
 from dataflow.formats.base.json_rows import members
 from dataflow.operators.core_vision.column_types import holds, resolved
-from dataflow.serving.openai.response_format import response_format, subschemas
+from dataflow.serving.openai.response_format import response_format, schema_in_words, subschemas
 
 SchemaAs: TypeAlias = Literal["format", "prompt", "both"]
 """How the engine learns of the schema: in ``response_format``, in the question, or in both."""
 
-_TOLD = "Answer with JSON alone, which this JSON Schema allows:\n"
 _FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
 
 
@@ -108,7 +107,7 @@ class StructuredOutput:
         if self.schema_as == "format":
             return turns
         *others, last = turns
-        text = _TOLD + json.dumps(self.schema, ensure_ascii=False)
+        text = schema_in_words(self.schema)
         return (*others, Turn(last.role, (*last.parts, text)))
 
     def reading(self, name: str) -> AnswerReading:

@@ -27,7 +27,8 @@ from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Client
 from dataflow.serving.base.list_serving import ListServing
 from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec
-from dataflow.serving.openai.client import ChatClient
+from dataflow.serving.openai.client import ChatClient, ClientOptions
+from dataflow.serving.openai.transport.credentials import credentials
 
 _DYING_SECONDS = 1.0  # how long after a lost connection its engine may still seem to run
 
@@ -84,7 +85,7 @@ class LocalServing(ListServing):
             StopRunError: its model or its package cannot be had.
         """
         async with contextlib.AsyncExitStack() as stack:
-            client = _LocalAsker(self, self.child(), stack)
+            client = _LocalClient(self, self.child(), stack)
             await client.open()
             yield client
 
@@ -93,10 +94,12 @@ class LocalServing(ListServing):
         return ChatClient(
             f"{address}/v1",
             model=self.model,
-            api_key=self.key(),
-            sampling=self.sampling(),
-            timeout=self.timeout,
-            connections=self.max_workers,
+            options=ClientOptions(
+                credentials=credentials(self.key()),
+                sampling=self.sampling(),
+                timeout=self.timeout,
+                connections=self.max_workers,
+            ),
         )
 
 
@@ -114,7 +117,7 @@ class _Line:
     client: ChatClient
 
 
-class _LocalAsker:
+class _LocalClient:
     """Asks the engine; when it died, brings it back once for all that are asking."""
 
     def __init__(

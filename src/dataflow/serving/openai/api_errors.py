@@ -1,230 +1,181 @@
-"""What a server complains of → the error that says who must act.
-
-One table, `ERROR_RULES`, read from above: the first rule that fits names the error. The words are
-those of OpenAI, Azure, DashScope, OpenRouter, Gemini, Moonshot, vLLM and llama.cpp.
-"""
+"""An HTTP reply that is no answer → our error: what its body says, and who must act."""
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 from dataflow.core.errors import (
     BadRequestError,
     DataflowError,
-    OutOfMoneyError,
+    GarbledReplyError,
     OverloadedError,
-    PictureError,
     RateLimitedError,
-    RefusedError,
     StopRunError,
-    TooLongError,
     TryAgainError,
-    UnknownModelError,
-    WrongKeyError,
+    WrongAddressError,
 )
-from dataflow.core.retry_after import read_retry_after
-from dataflow.core.text import scrub
+from dataflow.core.text import scrub, shown_url
+from dataflow.serving.openai.error_rules import ERROR_RULES, ApiError, ErrorRule
+from dataflow.serving.openai.rate_limit_headers import read_reset
 
-
-class MaxTokensNameError(BadRequestError):
-    """The server knows ``max_tokens`` only under its newer name, ``max_completion_tokens``."""
-
-
-@dataclass(frozen=True, slots=True)
-class ApiError:
-    """A server's error, as it stands in the reply's body.
-
-    Attributes:
-        words: Its codes and types, in lower case, with a space at both ends and between them.
-        message: Its own prose.
-        status: The HTTP status that the body itself names, if it does.
-    """
-
-    words: str
-    message: str
-    status: int | None = None
-
-
-class _Rule(NamedTuple):
-    error: type[DataflowError]
-    statuses: frozenset[int] | None
-    words: re.Pattern[str] | None
-    message: re.Pattern[str] | None
-    cure: str = ""
-
-    def fits(self, status: int, complaint: ApiError) -> bool:
-        if self.statuses is not None and status not in self.statuses:
-            return False
-        if self.words is None and self.message is None:
-            return True
-        return self.fits_codes(complaint) or bool(
-            self.message and self.message.search(complaint.message[:4000])
-        )
-
-    def fits_codes(self, complaint: ApiError) -> bool:
-        """Whether the server's own codes say so, and not only its prose."""
-        return bool(self.words and self.words.search(complaint.words))
-
-
-def _rule(
-    error: type[DataflowError],
-    *statuses: int,
-    words: str = "",
-    message: str = "",
-    cure: str = "",
-) -> _Rule:
-    return _Rule(
-        error,
-        frozenset(statuses) or None,
-        re.compile(words) if words else None,
-        re.compile(message, re.IGNORECASE) if message else None,
-        cure,
-    )
-
-
-ERROR_RULES = (
-    _rule(
-        RefusedError,
-        words=r"content_policy|content_filter|responsibleaipolicy|data_?inspection_?failed"
-        r"|content_moderation|safety_violation|sensitive_content",
-        message=r"\b(input|prompt|image|content) was flagged|flagged as potentially violating"
-        r"|inappropriate content|content management policy",
-    ),
-    _rule(
-        OutOfMoneyError,
-        402,
-        cure="top up the account, then run the same command again",
-    ),
-    # DashScope sends insufficient_quota also for the tokens of one minute.
-    _rule(RateLimitedError, 429, message=r"allocated quota exceeded"),
-    _rule(
-        OutOfMoneyError,
-        400, 403, 429,
-        words=r" insufficient_(quota|balance|funds)| arrearage | billing_|freetieronly"
-        r"| exceeded_current_quota",
-        message=r"insufficient balance|credit balance is too low|account is in good standing",
-        cure="top up the account, then run the same command again",
-    ),
-    _rule(RateLimitedError, 429),
-    _rule(
-        UnknownModelError,
-        400, 403, 404,
-        words=r"model_?not_?found|unknown_model|invalid_model|model_not_exist",
-        message=r"\bmodel\b['\"`\s:]{0,3}[\w./:@-]{0,200}['\"`\s]{0,3}(is |does )?not (exist|found)"
-        r"|is not a valid model|no such model|unknown model",
-        cure="is the model's name right at this server?",
-    ),
-    _rule(
-        WrongKeyError,
-        400, 403,
-        words=r" (invalid|incorrect)_?api_?key ",
-        message=r"(invalid|incorrect) api key|api key not valid",
-        cure="is the key right, and is it the one of this server?",
-    ),
-    _rule(
-        WrongKeyError,
-        401, 403,
-        cure="is the key right, and is it the one of this server?",
-    ),
-    _rule(
-        StopRunError,
-        400, 404, 422, 500, 501,
-        message=r"image input is not supported|at most 0 image|not a multimodal model"
-        r"|image_url is only supported by certain models|unknown variant `image_url`"
-        r"|does not support (image|vision)",
-        cure="the model cannot see pictures: choose one that can",
-    ),
-    _rule(TooLongError, 413),
-    _rule(
-        TooLongError,
-        400, 422, 500,
-        words=r"context_length|exceed_context|context_window|string_above_max_length",
-        message=r"maximum context length|maximum model length|model's context length"
-        r"|available context size|(prompt|input) is too long|range of input length"
-        r"|input token count .{0,40}exceeds",
-    ),
-    _rule(
-        PictureError,
-        400, 415, 422, 500,
-        words=r" (invalid|unsupported|empty)_(base64_)?image| image_(parse|too_(large|small))"
-        r"|unsupported_image| invalid_base64",
-        message=r"failed to (load|decode|process) (the )?image|cannot identify image"
-        r"|(invalid|unsupported|corrupt(ed)?) (base64 )?image"
-        r"|image (data|format) is (invalid|illegal)"
-        r"|could not process image|image length and width do not meet|absolute aspect ratio"
-        r"|bytes per data-uri",
-    ),
-    _rule(
-        StopRunError,
-        404, 405,
-        cure="nothing answers at this path: does the URL end in /v1?",
-    ),
-    _rule(
-        StopRunError,
-        400, 422, 500, 501,
-        message=r"response_format|json[_ ]schema|structured[_ ]output|guided_json"
-        r"|(parse|compile|invalid|bad) grammar|grammar error",
-        cure="ask with another schema, or tell it in the question: --schema-as prompt "
-        '(in Python schema_as="prompt")',
-    ),
-    _rule(
-        MaxTokensNameError,
-        400, 422,
-        message=r"max_completion_tokens.{0,20} instead",
-    ),
-    _rule(OverloadedError, 408, 409, 425),
-)  # fmt: skip
+_STATUS_OF = (
+    ("rate_limit", 429),
+    ("resource_exhausted", 429),
+    ("insufficient_quota", 429),
+    ("overloaded", 503),
+    ("unavailable", 503),
+    ("timeout", 503),
+    ("server_error", 500),
+    ("internal", 500),
+    ("authentication", 401),
+    ("invalid_api_key", 401),
+    ("permission", 403),
+    ("not_found", 404),
+    ("invalid_request", 400),
+    ("badrequest", 400),
+    ("bad_request", 400),
+    ("content_policy", 400),
+    ("content_filter", 400),
+    ("context_length", 400),
+    ("exceed_context", 400),
+)
+_VERSION = re.compile(r"/v\d|/openai(/|$)")
+_CODES = ("code", "type", "status", "reason")
+_PROSE = ("message", "detail", "msg", "error_msg", "error_message", "errorMessage", "reason",
+          "description", "title", "error_description")  # fmt: skip
 
 
 def error_for(
     status: int,
     headers: Mapping[str, str],
-    complaint: ApiError,
+    api_error: ApiError,
     *,
     secrets: Sequence[str | None] = (),
-    place: str = "",
+    path: str = "",
 ) -> DataflowError:
     """The error for an HTTP reply that is no answer.
 
     Args:
         status: The HTTP status, 300 or above.
         headers: The reply's headers, their names in lower case.
-        complaint: What its body says.
+        api_error: What its body says.
         secrets: Texts that must not appear in the message.
-        place: The path that was asked, for the message.
+        path: The path that was asked, for the message.
     """
-    said = scrub(complaint.message, secrets=secrets) or "no reason given"
     if status < 400:
-        target = scrub(headers.get("location", "nowhere"), secrets=secrets, limit=120)
-        return StopRunError(
-            f"the server sends us on to {target} (HTTP {status}), and a picture and a key are not "
-            "sent where nobody told us to: give the right URL"
-        )
-    rule = next((rule for rule in ERROR_RULES if rule.fits(status, complaint)), None)
+        return _redirect(status, headers, secrets).with_status(status)
+    rule = next((rule for rule in ERROR_RULES if rule.matches(status, api_error)), None)
     error = rule.error if rule else OverloadedError if status >= 500 else BadRequestError
-    path = f" {place}" if place and status in (404, 405) else ""
-    cure = f" – {rule.cure}" if rule and rule.cure else ""
-    message = f"HTTP {status}{path}: {said}{cure}"
+    reason = scrub(api_error.message, secrets=secrets) or "no reason given"
+    shown_path = f" {path}" if path and issubclass(error, WrongAddressError) else ""
+    cure = rule.cure if rule else ""
+    if issubclass(error, WrongAddressError) and not cure:
+        cure = _cure_of_address(path, api_error)
+    message = f"HTTP {status}{shown_path}: {reason}" + (f" – {cure}" if cure else "")
+    if issubclass(error, RateLimitedError):
+        return _rate_limited(error, message, headers, api_error).with_status(status)
     if issubclass(error, TryAgainError):
-        return error(message, retry_after=read_retry_after(headers))
-    # a firewall or a proxy answers so, too, when it dislikes one request; and a server's prose may
-    # quote the row's own text, in which somebody asks about an "incorrect API key"
-    is_vague = (
-        status in (400, 403, 404, 405, 422) and rule is not None and not rule.fits_codes(complaint)
-    )
+        wait = read_reset(headers, api_error.body, api_error.message).seconds
+        return error(message, retry_after=wait).with_status(status)
     if issubclass(error, StopRunError):
-        return error(message, is_vague=is_vague)
-    return error(message)
+        is_vague = _is_vague(status, rule, api_error)
+        return error(message, is_vague=is_vague).with_status(status)
+    return error(message).with_status(status)
 
 
-def read_complaint(body: Any) -> ApiError | None:
+def _is_vague(status: int, rule: ErrorRule | None, api_error: ApiError) -> bool:
+    """Whether the answer may be about this request alone.
+
+    A firewall, a proxy or one replica of a gateway answers so, too, when it dislikes one request;
+    and a server's prose may quote the row's own text, in which somebody asks about an "incorrect
+    API key". Only the server's own codes are certain.
+    """
+    return status < 500 and rule is not None and not rule.matches_codes(api_error)
+
+
+def _redirect(
+    status: int, headers: Mapping[str, str], secrets: Sequence[str | None]
+) -> DataflowError:
+    target = scrub(shown_url(headers.get("location", "")) or "nowhere", secrets=secrets, limit=120)
+    return WrongAddressError(
+        f"the server sends us on to {target} (HTTP {status}), and a picture and a key are not "
+        "sent to another address than yours: give the right URL",
+        is_vague=True,
+    )
+
+
+def _cure_of_address(path: str, api_error: ApiError) -> str:
+    if path and not _VERSION.search(path):
+        return "nothing answers at this path: does the URL end in /v1?"
+    if "/deployments/" in path:
+        return (
+            "Azure wants the deployment's name and ?api-version=… in the URL: are both there and "
+            "right?"
+        )
+    if isinstance(api_error.body, dict) and len(api_error.message) > len("Not Found"):
+        return ""  # the server's own reason is the better one
+    return "nothing answers at this path: is the URL that of the API, and does it end in /v1?"
+
+
+def _rate_limited(
+    error: type[RateLimitedError], message: str, headers: Mapping[str, str], api_error: ApiError
+) -> RateLimitedError:
+    reset = read_reset(headers, api_error.body, api_error.message)
+    until = None if reset.seconds is None else time.time() + reset.seconds
+    return error(message, retry_after=reset.seconds, resets_at=until, quota=reset.quota)
+
+
+def error_inside(
+    parsed: Any, headers: Mapping[str, str], secrets: Sequence[str | None], path: str = ""
+) -> DataflowError | None:
+    """The error that a body or an event with status 200 holds, or None."""
+    api_error = read_api_error(parsed)
+    if api_error is None and (choice := first_choice(parsed)):
+        api_error = read_api_error({"error": choice.get("error"), "choices": ()})
+    if api_error is None:
+        return None
+    status = api_error.status or next(
+        (status for word, status in _STATUS_OF if word in api_error.words), None
+    )
+    if status is None:
+        known = any(
+            (rule.words or rule.message) and rule.matches(400, api_error) for rule in ERROR_RULES
+        )
+        status = 400 if known else None
+    if status is None:
+        reason = scrub(api_error.message, secrets=secrets) or shown_body(parsed, secrets)
+        return GarbledReplyError(f"an error in place of an answer: {reason}")
+    return error_for(status, headers, api_error, secrets=secrets, path=path)
+
+
+def shown_body(parsed: Any, secrets: Sequence[str | None], limit: int = 160) -> str:
+    """A body that is no answer, fit for a message."""
+    import orjson
+
+    try:
+        text = orjson.dumps(parsed).decode()
+    except (TypeError, UnicodeDecodeError):
+        text = str(type(parsed))
+    return scrub(text, secrets=secrets, limit=limit)
+
+
+def first_choice(parsed: Any) -> dict[str, Any] | None:
+    """The first choice of a completion or of an event, or None where there is none."""
+    choices = parsed.get("choices") if isinstance(parsed, dict) else None
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return choices[0]
+    return None
+
+
+def read_api_error(body: Any) -> ApiError | None:
     """The error that a JSON body holds, or None.
 
     Known shapes: ``{"error": {"message", "code", "type"}}``, ``{"error": "…"}``,
-    ``{"message", "code"}``, ``{"detail": …}`` and the first of a list of these.
+    ``{"message", "code"}``, ``{"detail": …}``, ``{"code", "msg"}`` and the first of a list of
+    these.
     """
     if isinstance(body, list) and body:
         body = body[0]
@@ -234,11 +185,13 @@ def read_complaint(body: Any) -> ApiError | None:
     if isinstance(error, list) and error:
         error = error[0]
     if isinstance(error, str):
-        return ApiError(_words(body), error, _status(body))
+        more = _prose_in(body)
+        message = f"{error}: {more}" if more and more != error else error
+        return ApiError(_words(body), message, _status(body), _param(body), body)
     if isinstance(error, dict):
-        return ApiError(_words(error), _prose(error), _status(error))
-    if "choices" not in body and ("message" in body or "detail" in body):
-        return ApiError(_words(body), _prose(body), _status(body))
+        return ApiError(_words(error), _message_in(error), _status(error), _param(error), body)
+    if "choices" not in body and any(isinstance(body.get(n), (str, list)) for n in _PROSE):
+        return ApiError(_words(body), _message_in(body), _status(body), _param(body), body)
     return None
 
 
@@ -247,23 +200,47 @@ def _words(error: Mapping[str, Any]) -> str:
 
 
 def _codes(error: Mapping[str, Any], depth: int = 3) -> Iterator[str]:
-    for name in ("code", "type", "status"):
+    for name in _CODES:
         value = error.get(name)
         if isinstance(value, str):
             yield value[:200]
-    for name in ("innererror", "metadata"):
+    for name in ("innererror", "metadata", "error"):
         inner = error.get(name)
         if isinstance(inner, dict) and depth:
             yield from _codes(inner, depth - 1)
 
 
-def _prose(error: Mapping[str, Any]) -> str:
-    for name in ("message", "detail", "msg"):
+def _message_in(error: Mapping[str, Any]) -> str:
+    """The error's prose, and that of the provider behind a gateway (OpenRouter's ``raw``)."""
+    message = _prose_in(error)
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return f"{message}: {raw[:1000]}" if isinstance(raw, str) and raw else message
+
+
+def _prose_in(error: Mapping[str, Any]) -> str:
+    for name in _PROSE:
         value = error.get(name)
         if isinstance(value, list) and value and isinstance(value[0], dict):
             value = value[0].get("msg")  # its "input" would be our own request again
+        if isinstance(value, dict):
+            value = _prose_in(value)
         if isinstance(value, str) and value:
             return value
+    return ""
+
+
+def _param(error: Mapping[str, Any]) -> str:
+    param = error.get("param")
+    if isinstance(param, str) and param.lower() != "none":
+        return param[:200]
+    for name in ("detail", "loc", "message"):
+        value = error.get(name)
+        if isinstance(value, list) and value and isinstance(value[0], dict):
+            value = value[0].get("loc")
+        if isinstance(value, list):
+            parts = [str(part) for part in value[:6] if part != "body"]
+            return ".".join(parts)[:200]
     return ""
 
 

@@ -1,66 +1,72 @@
 """The one HTTP client: every engine is reached by it, ours on loopback as well as a paid API.
 
 One `send` is one attempt and has one outcome, a `Reply` or one of our errors; whether and when to
-ask again is the road's.
+ask again is the engine's. Only where the model does not take the form of a request is it put
+another way at once (`adaptations`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import io
-from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from dataflow.core.errors import (
+    BadRequestError,
     ConnectionLostError,
     DataflowError,
-    GarbledReplyError,
-    UnreachableError,
+    StopRunError,
+    UnknownModelError,
+    WrongKeyError,
 )
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
-from dataflow.serving.openai.api_errors import MaxTokensNameError
-from dataflow.serving.openai.endpoint import check_key, read_endpoint
+from dataflow.serving.openai.adaptations import Adaptations
+from dataflow.serving.openai.exchanges import HttpExchanges
+from dataflow.serving.openai.model_list import model_hint, read_model_list
 from dataflow.serving.openai.rate_limit_headers import read_rate_limit
-from dataflow.serving.openai.replies import read_answer
-from dataflow.serving.openai.request_body import build_body, merge_sampling
-from dataflow.serving.openai.streaming import StreamedReply
-from dataflow.serving.openai.transport_errors import map_transport_error, network_errors
+from dataflow.serving.openai.request_body import BodyForm, build_body, merge_sampling
+from dataflow.serving.openai.transport.credentials import Credentials
+from dataflow.serving.openai.transport.endpoint import read_endpoint
+from dataflow.serving.openai.transport.replay_detector import Replay, ReplayDetector
+from dataflow.serving.openai.transport.session import open_session
 
 if TYPE_CHECKING:
     import aiohttp
     from typing_extensions import Self
 
-    from dataflow.serving.openai.safe_connector import ReplayDetector
+MAX_ADAPTATIONS = 8
+"""Changes in the form of one request at most, so that no server keeps it going round."""
 
-LONGEST_BODY = 16 * 2**20
-"""Bytes; a reply that is longer is no caption."""
-
-_LARGE_BODY = 2**20
-_LONGEST_HEADER = 64 * 2**10  # proxies and gateways add whole policies
-_CONNECT_SECONDS = 30.0
 _LIST_SECONDS = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """A file to send from the disk, as a form.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientOptions:
+    """How a client asks.
 
     Attributes:
-        path: The file.
-        name: What it is called at the server.
-        fields: The form's other fields.
+        credentials: The key and the headers of every request.
+        sampling: Fields of the protocol sent with each request (``temperature`` …); a request's
+            own sampling wins over them.
+        timeout: Seconds for one attempt, from the first byte sent to the last received.
+        stream: Whether to ask for replies in pieces.
+        connections: Connections at most; as many requests can be in flight.
+        ca_file: A file of certificates to trust beside the system's.
+        adaptations: What is known of the model already; None for nothing.
     """
 
-    path: Path
-    name: str
-    fields: Mapping[str, str]
+    credentials: Credentials = field(default_factory=Credentials)
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    timeout: float = 1800.0
+    stream: bool = False
+    connections: int = 10
+    ca_file: str | os.PathLike[str] | None = None
+    adaptations: Adaptations | None = None
 
 
 class ChatClient:
@@ -69,65 +75,38 @@ class ChatClient:
     Args:
         base_url: The API, as ``"https://host/v1"`` or as its chat completions' whole URL.
         model: The model's name at the server.
-        api_key: Sent as bearer token; None or empty sends none.
-        sampling: Fields of the protocol sent with each request (``temperature`` …); a request's
-            own sampling wins over them.
-        timeout: Seconds for one attempt, from the first byte sent to the last received.
-        stream: Whether to ask for replies in pieces.
-        connections: Connections at most; as many requests can be in flight.
+        options: How it asks; None for the defaults.
 
     Raises:
-        UsageError: the URL, the key or the sampling cannot be used.
+        UsageError: the URL or the sampling cannot be used.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        *,
-        model: str,
-        api_key: str | None,
-        sampling: Mapping[str, Any],
-        timeout: float,
-        stream: bool = False,
-        connections: int,
-    ) -> None:
+    def __init__(self, base_url: str, *, model: str, options: ClientOptions | None = None) -> None:
+        options = options or ClientOptions()
         self.address = read_endpoint(base_url)
         self.model = model
-        self._key = check_key(api_key)
-        self._sampling = merge_sampling(sampling)
-        self._timeout = timeout
-        self._stream = stream
-        self._connections = connections
-        self._new_name = False
-        self._session: aiohttp.ClientSession | None = None
-        self._repeats: ReplayDetector | None = None
-        self._proxy: str | None = None
+        self.adaptations = options.adaptations or Adaptations(
+            model, base=BodyForm(stream=options.stream)
+        )
+        self._options = options
+        self._sampling = merge_sampling(options.sampling)
+        self._timeout = options.timeout
+        self.http = HttpExchanges(self.address, None, self._timeout)
+        self._replays = ReplayDetector()
+        self._has_answered = False
+        self._has_tried_plain = False
+        self._models: list[str] | None = None
 
     async def __aenter__(self) -> Self:
-        import aiohttp
-
-        from dataflow.serving.openai.safe_connector import CleanConnector, ReplayDetector
-
-        headers = {
-            "Accept-Encoding": "identity",
-            "User-Agent": "dataflow-caption",
-        }
-        if self._key:
-            headers["Authorization"] = f"Bearer {self._key}"
-        self._repeats = ReplayDetector()
-        self._proxy = None if self.address.is_loopback else _proxy_for(self.address.chat_url)
-        # trust_env stays off: it would also send what stands in ~/.netrc.
-        self._session = aiohttp.ClientSession(
-            connector=CleanConnector(limit=self._connections, ttl_dns_cache=60),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            headers=headers,
-            trust_env=False,
-            max_line_size=_LONGEST_HEADER,
-            max_field_size=_LONGEST_HEADER,
-            timeout=aiohttp.ClientTimeout(
-                total=self._timeout, sock_connect=min(self._timeout, _CONNECT_SECONDS)
-            ),
+        session = open_session(
+            self.address,
+            self._options.credentials,
+            connections=self._options.connections,
+            timeout=self._timeout,
+            ca_file=self._options.ca_file,
         )
+        self.http = HttpExchanges(self.address, session, self._timeout)
+        self._trying = asyncio.Lock()
         return self
 
     async def __aexit__(
@@ -136,29 +115,88 @@ class ChatClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        if self._session is not None:
-            session, self._session = self._session, None
-            await session.close()
+        await self.http.close()
 
     async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """Make one attempt at `request`; see `core.serving.Client`.
 
-        A server that knows ``max_tokens`` only as ``max_completion_tokens`` is asked again at
-        once with that name, and with it from then on.
+        Where the model does not take a parameter or the form of a message, the request is put
+        another way and sent again at once, and so are all that follow.
 
         Raises:
             RowError: this row cannot be answered.
             TryAgainError: this attempt failed; a later one may not.
             StopRunError: no row can be answered until a person acts.
         """
-        used_new_name = self._new_name
-        try:
-            return await self._attempt(request, pictures)
-        except MaxTokensNameError:
-            if used_new_name:
-                raise
-        self._new_name = True
+        for _ in range(MAX_ADAPTATIONS):
+            version = self.adaptations.version
+            try:
+                reply = await self._attempt(request, pictures)
+            except DataflowError as error:
+                if not await self._adapts(error, request, pictures, version):
+                    raise await self._explained(error) from None
+                continue
+            self._has_answered = True
+            return reply
         return await self._attempt(request, pictures)
+
+    async def _adapts(
+        self, error: DataflowError, request: Request, pictures: Sequence[Picture], version: int
+    ) -> bool:
+        """Whether `request` is to be sent again, because it is put otherwise now."""
+        if isinstance(error, WrongKeyError) or error.status is None:
+            return False
+        if version != self.adaptations.version and isinstance(
+            error, (BadRequestError, StopRunError)
+        ):
+            return True  # another request has learned meanwhile what this one met
+        if self.adaptations.adapt(error, self._sampling, request):
+            return True
+        if type(error) is BadRequestError and not self._has_answered:
+            return await self._try_plain(request, pictures, version)
+        return False
+
+    async def _try_plain(self, request: Request, pictures: Sequence[Picture], version: int) -> bool:
+        """Whether a server that gives no reason takes the request without all that is ours."""
+        async with self._trying:
+            if version != self.adaptations.version:
+                return True
+            if self._has_tried_plain or self._has_answered:
+                return False
+            self._has_tried_plain = True
+            plain = self.adaptations.plain(request)
+            if plain is None:
+                return False
+            try:
+                await self._attempt(request, pictures, plain)
+            except DataflowError:
+                return False
+            self.adaptations.adopt(plain)
+            return True
+
+    async def _explained(self, error: DataflowError) -> DataflowError:
+        """`error` with what only the client knows: that no key was sent, which models there are."""
+        credentials = self._options.credentials
+        if isinstance(error, WrongKeyError) and credentials.key is None:
+            reason = credentials.missing or "none is given"
+            return error.with_message(f"{error.message}; no key was sent: {reason}")
+        is_unknown = isinstance(error, UnknownModelError)
+        if is_unknown or (type(error) is BadRequestError and not self._has_answered):
+            hint = model_hint(self.model, await self._known_models())
+            if hint and is_unknown:
+                return error.with_message(f"{error.message}; {hint}")
+            if hint and "model" in error.message.lower():
+                found = UnknownModelError(f"{error.message}; {hint}", is_vague=True)
+                return found if error.status is None else found.with_status(error.status)
+        return error
+
+    async def _known_models(self) -> list[str]:
+        async with self._trying:
+            if self._models is None:
+                self._models = []
+                with contextlib.suppress(DataflowError):
+                    self._models = await self.models()
+        return self._models
 
     async def models(self) -> list[str]:
         """The names of the server's models; it costs nothing.
@@ -168,220 +206,71 @@ class ChatClient:
             StopRunError: it does not accept the key, or has no such list.
         """
         seconds = min(_LIST_SECONDS, self._timeout)
-        async with self._open("GET", self.address.models_url, seconds=seconds) as answer:
-            body = await _whole_body(answer)
+        async with self.http.open("GET", self.address.models_url, seconds=seconds) as answer:
+            body = await self.http.whole_body(answer)
             if answer.status != 200:
-                self._read(answer, body)
-        try:
-            names = [str(model["id"]) for model in orjson.loads(body)["data"]]
-        except (ValueError, KeyError, TypeError):
-            raise GarbledReplyError("the server's list of models is no such list") from None
-        return names
+                self.http.read(answer, body)
+        return read_model_list(body)
 
-    def body(self, request: Request, pictures: Sequence[Picture], *, stream: bool = False) -> bytes:
-        """The JSON body that asks `request` of this server; see `body.build_body`.
+    def body(
+        self, request: Request, pictures: Sequence[Picture], form: Adaptations | None = None
+    ) -> bytes:
+        """The JSON body that asks `request` of this server; see `request_body.build_body`.
 
         Raises:
             BadRowError: a text of it cannot be sent.
         """
-        sampling = merge_sampling(self._sampling, request.sampling)
-        if self._new_name and "max_tokens" in sampling:
-            sampling["max_completion_tokens"] = sampling.pop("max_tokens")
-        return build_body(request, pictures, model=self.model, sampling=sampling, stream=stream)
+        asked = form or self.adaptations
+        return build_body(
+            request,
+            pictures,
+            model=self.model,
+            sampling=asked.sampling(self._sampling, request),
+            form=asked.form,
+        )
 
-    def use_new_name(self) -> None:
-        """Say ``max_completion_tokens`` for ``max_tokens`` from now on."""
-        self._new_name = True
+    def batch_body(self, request: Request, pictures: Sequence[Picture]) -> bytes:
+        """As `body`, for a line of a batch's file, which no stream answers."""
+        whole = replace(self.adaptations, _form=replace(self.adaptations.form, stream=False))
+        return self.body(request, pictures, whole)
+
+    def adapt(self, error: DataflowError, request: Request | None = None) -> bool:
+        """Whether `error`, of a batch's line, changed how requests are put; see `Adaptations`."""
+        return self.adaptations.adapt(error, self._sampling, request or Request(()))
 
     @property
     def secrets(self) -> tuple[str | None, ...]:
         """The texts that must not appear in a message."""
-        return (self._key,)
+        return (*self._options.credentials.secrets, *self.http.secrets)
 
-    async def call(
-        self,
-        method: str,
-        path: str,
-        body: bytes | None = None,
-        *,
-        query: Mapping[str, str] | None = None,
-        upload: Upload | None = None,
-        headers: Mapping[str, str] | None = None,
-        seconds: float | None = None,
-    ) -> bytes | None:
-        """Another exchange with the same API; returns what it answers, None where it is a 404.
-
-        Args:
-            method: ``"GET"``, ``"POST"`` …
-            path: After the API's address: ``"/batches"``.
-            body: JSON.
-            query: Of the URL.
-            upload: A file to send instead of a body.
-            headers: More of them.
-            seconds: The limit, where it is not that of every attempt.
-
-        Raises:
-            DataflowError: as `send`.
-        """
-        url = self.address.url(path, query)
-        async with self._open(
-            method, url, body, upload=upload, headers=headers, seconds=seconds
-        ) as answer:
-            whole = await _whole_body(answer)
-            if answer.status == 404:
-                return None
-            if not 200 <= answer.status <= 299:
-                self._read(answer, whole)
-            return whole
-
-    async def stream_file(self, path: str, *, seconds: float) -> AsyncIterator[bytes]:
-        """A file of the API, piece by piece as it comes.
-
-        Raises:
-            DataflowError: as `send`; also in the middle of the file.
-        """
-        async with self._open("GET", self.address.url(path), seconds=seconds) as answer:
-            if answer.status == 404:
-                raise GarbledReplyError(f"the server has no {answer.url.path}")
-            if answer.status != 200:
-                self._read(answer, await _whole_body(answer))
-            async for piece in answer.content.iter_any():
-                yield piece
-
-    async def _attempt(self, request: Request, pictures: Sequence[Picture]) -> Reply:
-        body = self.body(request, pictures, stream=self._stream)
-        async with self._open("POST", self.address.chat_url, body) as answer:
+    async def _attempt(
+        self, request: Request, pictures: Sequence[Picture], form: Adaptations | None = None
+    ) -> Reply:
+        body = self.body(request, pictures, form)
+        async with self.http.open("POST", self.address.chat_url, body) as answer:
             try:
-                reply = await self._read_reply(answer)
+                reply = await self._read_reply(answer, body)
             except DataflowError:
-                from dataflow.serving.openai.safe_connector import drop_connection
+                from dataflow.serving.openai.transport.safe_connector import drop_connection
 
                 drop_connection()  # whatever else comes on it answers no later request
                 raise
             rate_limit = read_rate_limit(answer.headers)
             return reply if rate_limit is None else replace(reply, rate_limit=rate_limit)
 
-    async def _read_reply(self, answer: aiohttp.ClientResponse) -> Reply:
-        if answer.status == 200 and answer.content_type == "text/event-stream":
-            reply = await self._read_stream(answer)
-        else:
-            reply = self._read(answer, await _whole_body(answer))
-        if self._repeats is not None and self._repeats.is_repeat(reply.id):
-            raise ConnectionLostError("the server sent its answer to a former request once more")
+    async def _read_reply(self, answer: aiohttp.ClientResponse, body: bytes) -> Reply:
+        reply = await self.http.read_reply(answer)
+        from dataflow.serving.openai.transport.safe_connector import connection_number
+
+        replay = self._replays.check(reply.id, body, connection_number())
+        if replay is Replay.CACHED:
+            raise StopRunError(
+                f"replies to different pictures have one id ({reply.id}): something between you "
+                "and the model, a gateway's cache most likely, repeats them, and captions would "
+                "stand beside the wrong pictures. Turn that cache off (often with "
+                "--header 'Cache-Control: no-cache'); where the run had begun, ask again with "
+                "--restart"
+            )
+        if replay is Replay.ONCE:
+            raise ConnectionLostError("the server sent its answer to another request once more")
         return reply
-
-    @contextlib.asynccontextmanager
-    async def _open(
-        self,
-        method: str,
-        url: str,
-        body: bytes | None = None,
-        *,
-        upload: Upload | None = None,
-        headers: Mapping[str, str] | None = None,
-        seconds: float | None = None,
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """One HTTP exchange; what fails in it, also while its reply is read, is our error."""
-        if self._session is None:
-            raise UnreachableError("the client is closed: use it as 'async with client:'")
-        with contextlib.ExitStack() as held:
-            options = _content(body, upload, held)
-            options["headers"] = {**options.get("headers", {}), **(headers or {})}
-            options |= {"proxy": self._proxy, "allow_redirects": False}
-            if seconds is not None:
-                options["timeout"] = _limits(seconds, still=self._timeout)
-            try:
-                async with self._session.request(method, url, **options) as answer:
-                    yield answer
-            except network_errors() as error:
-                raise self._fault(error) from None
-
-    def _fault(self, error: BaseException) -> DataflowError:
-        host, secrets = self.address.host, (self._key,)
-        return map_transport_error(error, host=host, timeout=self._timeout, secrets=secrets)
-
-    def _read(self, answer: aiohttp.ClientResponse, body: bytes) -> Reply:
-        return read_answer(
-            answer.status, answer.headers, body, secrets=(self._key,), place=answer.url.path
-        )
-
-    async def _read_stream(self, answer: aiohttp.ClientResponse) -> Reply:
-        reply = StreamedReply(answer.headers, secrets=(self._key,))
-        try:
-            await self._feed(reply, answer)
-            return reply.finish()
-        except DataflowError as error:
-            raise error.billed(reply.usage) from None
-
-    async def _feed(self, reply: StreamedReply, answer: aiohttp.ClientResponse) -> None:
-        left = LONGEST_BODY
-        try:
-            async for piece in answer.content.iter_any():
-                left -= len(piece)
-                if left < 0:
-                    raise GarbledReplyError(f"the stream is longer than {LONGEST_BODY} bytes")
-                reply.feed(piece)
-                if reply.is_done:
-                    await _run_out(answer)
-                    break
-        except network_errors() as error:
-            if not reply.is_whole:
-                raise self._fault(error) from None
-
-
-def _content(
-    body: bytes | None, upload: Upload | None, held: contextlib.ExitStack
-) -> dict[str, Any]:
-    """What to send, as aiohttp's arguments; files opened for it are closed by `held`."""
-    if upload is not None:
-        import aiohttp
-
-        form = aiohttp.FormData(dict(upload.fields))
-        file = held.enter_context(upload.path.open("rb"))
-        form.add_field("file", file, filename=upload.name, content_type="application/jsonl")
-        return {"data": form}
-    if body is None:
-        return {}
-    # Handed over as a file, a large body is sent in slices between which the loop runs;
-    # a small one costs less CPU at once.
-    data = body if len(body) < _LARGE_BODY else io.BytesIO(body)
-    return {"data": data, "headers": {"Content-Type": "application/json"}}
-
-
-def _limits(seconds: float, *, still: float) -> aiohttp.ClientTimeout:
-    """The limits of an exchange that may take `seconds`, but not stand still for `still`."""
-    import aiohttp
-
-    return aiohttp.ClientTimeout(
-        total=seconds, sock_connect=min(still, _CONNECT_SECONDS), sock_read=still
-    )
-
-
-async def _whole_body(answer: aiohttp.ClientResponse) -> bytes:
-    chunks = []
-    left = LONGEST_BODY
-    async for piece in answer.content.iter_any():
-        left -= len(piece)
-        if left < 0:
-            raise GarbledReplyError(f"the reply is longer than {LONGEST_BODY} bytes")
-        chunks.append(piece)
-    return b"".join(chunks)
-
-
-async def _run_out(answer: aiohttp.ClientResponse) -> None:
-    """Wait a moment for the stream's own end, so that its connection can be used again."""
-    with contextlib.suppress(*network_errors()):
-        await asyncio.wait_for(answer.content.read(1), 0.25)
-
-
-def _proxy_for(url: str) -> str | None:
-    """The proxy that the environment names for `url` (``HTTPS_PROXY``, ``NO_PROXY`` …)."""
-    from urllib.request import getproxies, proxy_bypass
-
-    scheme, _, rest = url.partition("://")
-    host = rest.partition("/")[0]
-    proxies = getproxies()
-    proxy = proxies.get(scheme) or proxies.get("all")
-    if proxy is None or proxy_bypass(host) or not proxy.startswith(("http://", "https://")):
-        return None
-    return proxy

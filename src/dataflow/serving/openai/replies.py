@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -18,39 +19,64 @@ from dataflow.core.errors import (
     EmptyCaptionError,
     GarbledReplyError,
     OverloadedError,
+    ReasoningOnlyError,
     RefusedError,
+    ReplyTooLargeError,
 )
 from dataflow.core.request import Reply, Usage
+from dataflow.core.secrets import redact
 from dataflow.core.text import scrub
-from dataflow.serving.openai.api_errors import ApiError, error_for, read_complaint
+from dataflow.serving.openai.api_errors import (
+    error_for,
+    error_inside,
+    first_choice,
+    read_api_error,
+    shown_body,
+)
+from dataflow.serving.openai.error_rules import ApiError
+from dataflow.serving.openai.finish_reasons import Ending, ending_of, plain_reason
+from dataflow.serving.openai.usage import usage_of
 
-_FILTERED = frozenset(
-    {"content_filter", "safety", "prohibited_content", "blocklist", "spii", "image_safety"}
-)
-_READ, _WRITTEN = "prompt_tokens_details", "completion_tokens_details"
+LONGEST_TEXT = 2**20
+"""Characters; an answer that is longer is no caption."""
+
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]{1,40})", re.IGNORECASE)
+# those that decode in linear time; Python knows others that take minutes for a megabyte
+_CHARSETS = frozenset({
+    "utf-8", "utf8", "utf-16", "utf-16le", "utf-16be", "utf-32", "utf-32le", "utf-32be", "ascii",
+    "us-ascii", "latin-1", "latin1", "iso-8859-1", "iso-8859-15", "windows-1252", "cp1252",
+    "gb2312", "gbk", "gb18030",
+})  # fmt: skip
 _TAG = re.compile(r"<[^<>]*>")
-_STATUS_OF = (
-    ("rate_limit", 429),
-    ("resource_exhausted", 429),
-    ("insufficient_quota", 429),
-    ("overloaded", 503),
-    ("unavailable", 503),
-    ("timeout", 503),
-    ("server_error", 500),
-    ("internal", 500),
-    ("authentication", 401),
-    ("invalid_api_key", 401),
-    ("permission", 403),
-    ("not_found", 404),
-    ("invalid_request", 400),
-    ("badrequest", 400),
-    ("bad_request", 400),
-    ("content_policy", 400),
-    ("content_filter", 400),
-    ("context_length", 400),
-    ("exceed_context", 400),
+_TEXT_PARTS = frozenset({"text", "output_text", None})
+_REASONING = ("reasoning_content", "reasoning", "thinking", "reasoning_text", "thought")
+_THINKING_CURE = (
+    "turn thinking off, for example with --body chat_template_kwargs.enable_thinking=false, "
+    "--body enable_thinking=false or --body reasoning_effort=low (in Python body={…})"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyParts:
+    """What a reply is made of, however it came: in one body or as a stream.
+
+    Attributes:
+        text: The answer.
+        reasoning: The thoughts that came beside it, or their beginning.
+        refusal: The model's refusal in the answer's place.
+        finish_reason: As the server gave it.
+        usage: Tokens.
+        model: The model's name as the server gave it.
+        id: The server's own name for this answer.
+    """
+
+    text: str
+    reasoning: str = ""
+    refusal: str = ""
+    finish_reason: str | None = None
+    usage: Usage = field(default_factory=Usage)
+    model: str = ""
+    id: str = ""
 
 
 def read_answer(
@@ -59,7 +85,7 @@ def read_answer(
     body: bytes,
     *,
     secrets: Sequence[str | None] = (),
-    place: str = "",
+    path: str = "",
 ) -> Reply:
     """The reply that an HTTP answer holds.
 
@@ -68,7 +94,7 @@ def read_answer(
         headers: The answer's headers, in any case.
         body: The whole body, decoded from its transfer and content encodings.
         secrets: Texts that must not appear in an error's message, such as the API key.
-        place: The path that was asked, for the message of a 404.
+        path: The path that was asked, for the message of a 404.
 
     Raises:
         RowError: the server rejects this row, or filtered its answer.
@@ -78,106 +104,162 @@ def read_answer(
     headers = {name.lower(): value for name, value in headers.items()}
     parsed = parse_json(body, headers)
     if not 200 <= status <= 299:
-        complaint = read_complaint(parsed) or ApiError("  ", _page_text(body))
-        raise error_for(status, headers, complaint, secrets=secrets, place=place)
+        api_error = read_api_error(parsed) or ApiError("  ", _page_text(body))
+        raise attach(error_for(status, headers, api_error, secrets=secrets, path=path), api_error)
     if parsed is None:
-        said = scrub(_page_text(body), secrets=secrets, limit=120)
-        raise GarbledReplyError(f"the reply is no JSON: {said or 'it is empty'}")
+        page = scrub(_page_text(body), secrets=secrets, limit=120)
+        raise GarbledReplyError(f"the reply is no JSON: {page or 'it is empty'}")
     try:
-        return _read_completion(parsed, headers, secrets)
+        return _read_completion(parsed, headers, secrets, path)
     except DataflowError as error:
         # an answer that was made is paid for, whatever is wrong with it
         raise error.billed(usage_of(parsed)) from None
 
 
+def attach(error: DataflowError, api_error: ApiError | None) -> DataflowError:
+    """`error` with what the server said, for whoever adapts the request to it; see `api_error_of`.
+
+    It is not kept: it is not scrubbed, and pickling leaves it out.
+    """
+    error.__dict__["_api_error"] = api_error
+    return error
+
+
+def api_error_of(error: DataflowError) -> ApiError | None:
+    """What the server said, where `error` is made of it."""
+    found = error.__dict__.get("_api_error")
+    return found if isinstance(found, ApiError) else None
+
+
 def _read_completion(
-    parsed: Any, headers: Mapping[str, str], secrets: Sequence[str | None]
+    parsed: Any, headers: Mapping[str, str], secrets: Sequence[str | None], path: str
 ) -> Reply:
-    if (error := error_inside(parsed, headers, secrets)) is not None:
-        raise error
+    if (error := error_inside(parsed, headers, secrets, path)) is not None:
+        raise attach(error, read_api_error(parsed))
     choice = first_choice(parsed)
     if choice is None:
-        raise GarbledReplyError("the reply has no choices")
+        raise GarbledReplyError(f"the reply has no choices: {shown_body(parsed, secrets)}")
     message = choice.get("message")
     if not isinstance(message, dict):
-        raise GarbledReplyError("the reply's choice has no message")
+        raise GarbledReplyError(f"the reply's choice has no message: {shown_body(parsed, secrets)}")
     refusal = message.get("refusal")
     return make_reply(
-        text_of(message.get("content")),
-        refusal=refusal if isinstance(refusal, str) else "",
-        finish_reason=finish_reason_of(choice),
-        usage=usage_of(parsed),
-        model=model_of(parsed),
-        name=name_of(parsed),
+        ReplyParts(
+            text=text_of(message.get("content")),
+            reasoning=reasoning_of(message),
+            refusal=refusal if isinstance(refusal, str) else "",
+            finish_reason=finish_reason_of(choice),
+            usage=usage_of(parsed),
+            model=model_of(parsed),
+            id=id_of(parsed),
+        ),
         secrets=secrets,
     )
 
 
-def make_reply(
-    text: str,
-    *,
-    refusal: str,
-    finish_reason: str | None,
-    usage: Usage,
-    model: str,
-    name: str = "",
-    secrets: Sequence[str | None] = (),
-) -> Reply:
-    """The reply of these parts, however they came: in one body or as a stream.
+def make_reply(parts: ReplyParts, *, secrets: Sequence[str | None] = ()) -> Reply:
+    """The reply of these parts, without secrets; an ending that is not known stays by its name.
 
     Raises:
         RefusedError: the provider filtered the answer, or the model's refusal stands in its place.
         EmptyCaptionError: all the tokens went before the answer began.
+        ReasoningOnlyError: the answer is whole, and all of it came as reasoning.
+        ReplyTooLargeError: the text is longer than any caption.
         OverloadedError: the engine gave up on its way.
     """
-    if (finish_reason or "").lower() in _FILTERED:
-        raise RefusedError(f"the provider filtered the answer (finish_reason {finish_reason})")
-    if finish_reason == "error":
-        raise OverloadedError("the engine gave up on the answer")
-    if not text.strip():
-        if refusal.strip():
-            raise RefusedError(f"the model refused: {scrub(refusal, secrets=secrets)}")
-        if finish_reason == "length":
-            raise EmptyCaptionError(
-                "the reply ended before its text began (finish_reason length): a thinking model "
-                "spent all its tokens on thoughts; raise max_tokens or turn thinking off"
-            )
-    return Reply(text, finish_reason, usage, model, id=name)
-
-
-def error_inside(
-    parsed: Any, headers: Mapping[str, str], secrets: Sequence[str | None]
-) -> DataflowError | None:
-    """The error that a body or an event with status 200 holds, or None."""
-    complaint = read_complaint(parsed)
-    if complaint is None and (choice := first_choice(parsed)):
-        complaint = read_complaint({"error": choice.get("error"), "choices": ()})
-    if complaint is None:
-        return None
-    status = complaint.status or next(
-        (status for word, status in _STATUS_OF if word in complaint.words), None
+    reason = parts.finish_reason
+    ending = ending_of(reason)
+    shown = scrub(reason or "", secrets=secrets, limit=60)
+    if len(parts.text) > LONGEST_TEXT:
+        raise ReplyTooLargeError(
+            f"the answer has {len(parts.text):,} characters, which is no caption: set --max-tokens"
+        )
+    if ending is Ending.FILTERED:
+        raise RefusedError(f"the provider filtered the answer (finish reason: {shown})")
+    if ending is Ending.FAILED:
+        raise OverloadedError(f"the engine gave up on the answer (finish reason: {shown})")
+    if not parts.text.strip():
+        _raise_empty(parts, ending, shown, secrets)
+    return Reply(
+        _clean(parts.text, secrets),
+        _clean(plain_reason(reason), secrets),
+        parts.usage,
+        _clean(parts.model, secrets),
+        id=_clean(parts.id, secrets),
     )
-    if status is None:
-        said = scrub(complaint.message, secrets=secrets)
-        return GarbledReplyError(f"an error in place of an answer: {said}")
-    return error_for(status, headers, complaint, secrets=secrets)
 
 
-def first_choice(parsed: Any) -> dict[str, Any] | None:
-    """The first choice of a completion or of an event, or None where there is none."""
-    choices = parsed.get("choices") if isinstance(parsed, dict) else None
-    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
-        return choices[0]
-    return None
+def _raise_empty(
+    parts: ReplyParts, ending: Ending, shown: str, secrets: Sequence[str | None]
+) -> None:
+    """Say why there is no text, where the reply tells."""
+    if parts.refusal.strip():
+        raise RefusedError(f"the model refused: {scrub(parts.refusal, secrets=secrets)}")
+    has_thoughts = bool(parts.reasoning.strip() or parts.usage.reasoning_tokens)
+    if ending is Ending.CUT and has_thoughts:
+        raise EmptyCaptionError(
+            f"the reply ended before its text began (finish reason: {shown}): a thinking model "
+            f"spent all its tokens on thoughts; raise --max-tokens, or {_THINKING_CURE}"
+        )
+    if parts.reasoning.strip():
+        raise ReasoningOnlyError(
+            "the reply has no text, and its reasoning_content has: "
+            f"“{scrub(parts.reasoning, secrets=secrets, limit=60)}”. The server takes the whole "
+            f"answer for thoughts: {_THINKING_CURE}, or start the server without its reasoning "
+            "parser"
+        )
+    if ending is Ending.CUT and parts.usage.completion_tokens == 0:
+        raise EmptyCaptionError(
+            f"the server wrote no token (finish reason: {shown}): question and picture fill the "
+            "model's context, or --max-tokens leaves no room; send smaller pictures (--max-side)"
+        )
+    if ending is Ending.CUT:
+        raise EmptyCaptionError(
+            f"the reply ended before its text began (finish reason: {shown}): raise --max-tokens; "
+            f"if the model thinks, {_THINKING_CURE}"
+        )
+
+
+def _clean(text: Any, secrets: Sequence[str | None]) -> Any:
+    """A text of a good reply, in which only secrets that are no common words are looked for."""
+    return redact(text, [s for s in secrets if s and len(s) >= 8]) if text else text
 
 
 def text_of(content: Any) -> str:
-    """A message's content, given as text or as a list of parts; "" where it has no text."""
+    """A message's content, given as text or as a list of parts; "" where it has no text.
+
+    Parts of other types, such as ``reasoning``, are no part of the answer.
+    """
     if isinstance(content, str):
         return content
     if isinstance(content, list):
-        texts = (part.get("text") for part in content if isinstance(part, dict))
+        texts = (
+            part.get("text")
+            for part in content
+            if isinstance(part, dict) and part.get("type") in _TEXT_PARTS
+        )
         return "".join(text for text in texts if isinstance(text, str))
+    return ""
+
+
+def reasoning_of(message: Mapping[str, Any]) -> str:
+    """The thoughts beside an answer, by the names that servers give them; "" where there are none.
+
+    vLLM, SGLang, DashScope and DeepSeek have ``reasoning_content``, OpenRouter and newer vLLM
+    ``reasoning``, Ollama ``thinking``; Mistral and others have parts of the content.
+    """
+    for name in _REASONING:
+        value = message.get(name)
+        if isinstance(value, str) and value.strip():
+            return value
+    content = message.get("content")
+    if isinstance(content, list):
+        for part in content:
+            if isinstance(part, dict) and part.get("type") not in _TEXT_PARTS:
+                for value in (part.get("text"), part.get("thinking"), part.get("reasoning")):
+                    found = value if isinstance(value, str) else text_of(value)
+                    if found.strip():
+                        return found
     return ""
 
 
@@ -187,69 +269,23 @@ def finish_reason_of(choice: Mapping[str, Any]) -> str | None:
     return reason[:60] if isinstance(reason, str) else None
 
 
-def usage_of(parsed: Any) -> Usage:
-    """The token counts of a completion or an event, by the names that servers give them.
-
-    OpenAI's (https://platform.openai.com/docs/api-reference/chat/object) are vLLM's, SGLang's and
-    DashScope's too; DeepSeek and Moonshot count cached tokens elsewhere, llama.cpp in its timings.
-    Some servers (xAI, Gemini) leave the thoughts out of ``completion_tokens`` and have them in
-    ``total_tokens`` only: what the total holds beyond the prompt was written, and is paid for.
-    """
-    if not isinstance(parsed, dict):
-        return Usage()
-    usage = _object(parsed.get("usage"))
-    read, written = _object(usage.get(_READ)), _object(usage.get(_WRITTEN))
-    timings = _object(parsed.get("timings"))
-    prompt, completion = _count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens"))
-    total = _count(usage.get("total_tokens"))
-    if prompt is not None and completion is not None and total is not None:
-        completion = max(completion, total - prompt)
-    return Usage(
-        prompt,
-        completion,
-        cached_tokens=_first_count(
-            read.get("cached_tokens"),
-            usage.get("prompt_cache_hit_tokens"),
-            usage.get("cached_tokens"),
-            timings.get("cache_n"),
-        ),
-        picture_tokens=_first_count(read.get("image_tokens"), usage.get("image_tokens")),
-        reasoning_tokens=_first_count(
-            written.get("reasoning_tokens"), usage.get("reasoning_tokens")
-        ),
-    )
-
-
 def model_of(parsed: Mapping[str, Any]) -> str:
     """The model's name as the server gives it, or ""."""
     model = parsed.get("model")
     return model[:200] if isinstance(model, str) else ""
 
 
-def _object(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _first_count(*values: Any) -> int | None:
-    return next((count for value in values if (count := _count(value)) is not None), None)
-
-
-def _count(value: Any) -> int | None:
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 2**53
-    return value if is_count else None
-
-
-def name_of(parsed: Mapping[str, Any]) -> str:
+def id_of(parsed: Mapping[str, Any]) -> str:
     """The server's name for this answer, or ""."""
-    name = parsed.get("id")
-    return name[:200] if isinstance(name, str) else ""
+    found = parsed.get("id")
+    return found[:200] if isinstance(found, str) else ""
 
 
 def parse_json(body: bytes, headers: Mapping[str, str]) -> Any:
     """The value of the JSON text `body`, or None where it is none (null is no answer either).
 
     What strict JSON forbids and servers send all the same is read: NaN (in ``logprobs``), half of
-    a surrogate pair, another charset than UTF-8 where the headers name it.
+    a surrogate pair, another charset than UTF-8 where the headers name one that decodes fast.
 
     Args:
         body: The text.
@@ -261,8 +297,11 @@ def parse_json(body: bytes, headers: Mapping[str, str]) -> Any:
     except ValueError:
         pass
     named = _CHARSET.search(headers.get("content-type", ""))
+    charset = named[1].lower() if named else "utf-8"
+    if charset not in _CHARSETS:
+        return None
     try:
-        return json.loads(body.decode(named[1] if named else "utf-8"))
+        return json.loads(body.decode(charset))
     except (ValueError, LookupError, RecursionError):
         return None
 

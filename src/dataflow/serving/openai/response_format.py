@@ -6,6 +6,7 @@ take too: those two hold every answer to the schema, OpenAI only where it may be
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -71,3 +72,16 @@ def subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
 
 def _values(named: Any) -> Iterator[Any]:
     yield from named.values() if isinstance(named, Mapping) else ()
+
+
+WORDS = "Answer with JSON alone, which this JSON Schema allows:\n"
+"""What stands before a schema that is told in the question."""
+
+
+def schema_in_words(format_or_schema: Mapping[str, Any]) -> str:
+    """The sentence that asks for JSON of a schema, given by itself or as a ``response_format``."""
+    inner = format_or_schema.get("json_schema")
+    schema = inner.get("schema") if isinstance(inner, Mapping) else format_or_schema
+    if schema == {"type": "json_object"}:
+        return "Answer with JSON alone."
+    return WORDS + json.dumps(schema, ensure_ascii=False)

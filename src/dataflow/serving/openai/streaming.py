@@ -9,20 +9,28 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dataflow.core.errors import ConnectionLostError, GarbledReplyError
+from dataflow.core.errors import ConnectionLostError, GarbledReplyError, ReplyTooLargeError
 from dataflow.core.request import Reply, Usage
 from dataflow.core.text import scrub
+from dataflow.serving.openai.api_errors import error_inside, first_choice, read_api_error
 from dataflow.serving.openai.replies import (
-    error_inside,
+    LONGEST_TEXT,
+    ReplyParts,
+    attach,
     finish_reason_of,
-    first_choice,
+    id_of,
     make_reply,
     model_of,
-    name_of,
     parse_json,
+    reasoning_of,
     text_of,
-    usage_of,
 )
+from dataflow.serving.openai.usage import usage_of
+
+LONGEST_LINE = 4 * 2**20
+"""Bytes of one event; a longer one is no piece of a caption."""
+
+_KEPT_REASONING = 2000  # characters, for a message
 
 
 class EventLines:
@@ -30,10 +38,18 @@ class EventLines:
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
+        self._rest_bytes = 0
         self._data: list[bytes] = []
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
-        """The data of each event that `piece` completes."""
+        """The data of each event that `piece` completes.
+
+        Raises:
+            GarbledReplyError: a line is longer than `LONGEST_LINE`.
+        """
+        self._rest_bytes += len(piece)
+        if self._rest_bytes > LONGEST_LINE:
+            raise GarbledReplyError(f"a line of the stream is longer than {LONGEST_LINE:,} bytes")
         waits_for_lf = bool(self._rest) and self._rest[-1].endswith(b"\r")
         if b"\n" not in piece and b"\r" not in piece and not waits_for_lf:
             self._rest.append(piece)
@@ -43,6 +59,7 @@ class EventLines:
         end = len(buffer) - buffer.endswith(b"\r")
         *lines, rest = buffer[:end].replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         self._rest = [rest + buffer[end:]]
+        self._rest_bytes = len(self._rest[0])
         for line in lines:
             yield from self._line(line)
 
@@ -81,11 +98,13 @@ class StreamedReply:
         self._secrets = secrets
         self._lines = EventLines()
         self._texts: list[str] = []
+        self._length = 0
         self._refusals: list[str] = []
+        self._reasoning = ""
         self._finish_reason: str | None = None
         self.usage = Usage()
         self._model = ""
-        self._name = ""
+        self._id = ""
         self._has_choices = False
 
     @property
@@ -107,7 +126,7 @@ class StreamedReply:
 
         Raises:
             ConnectionLostError: the stream ended before the answer did.
-            DataflowError: as `answers.make_reply`, or for a stream without chunks.
+            DataflowError: as `replies.make_reply`, or for a stream without chunks.
         """
         for data in self._lines.close():
             self._event(data)
@@ -116,15 +135,16 @@ class StreamedReply:
                 raise ConnectionLostError("the stream ended before the answer did")
             if not self._has_choices:
                 raise GarbledReplyError("the stream has no choices")
-        return make_reply(
-            "".join(self._texts),
+        parts = ReplyParts(
+            text="".join(self._texts),
+            reasoning=self._reasoning,
             refusal="".join(self._refusals),
             finish_reason=self._finish_reason,
             usage=self.usage,
             model=self._model,
-            name=self._name,
-            secrets=self._secrets,
+            id=self._id,
         )
+        return make_reply(parts, secrets=self._secrets)
 
     def _event(self, data: bytes) -> None:
         if self.is_done:
@@ -134,10 +154,12 @@ class StreamedReply:
             return
         chunk = parse_json(data, self._headers)
         if chunk is None:
-            said = scrub(data[:65_536].decode("utf-8", "replace"), secrets=self._secrets, limit=120)
-            raise GarbledReplyError(f"a piece of the stream is no JSON: {said}")
+            shown = scrub(
+                data[:65_536].decode("utf-8", "replace"), secrets=self._secrets, limit=120
+            )
+            raise GarbledReplyError(f"a piece of the stream is no JSON: {shown}")
         if (error := error_inside(chunk, self._headers, self._secrets)) is not None:
-            raise error
+            raise attach(error, read_api_error(chunk))
         if isinstance(chunk, dict):
             self._chunk(chunk)
 
@@ -146,14 +168,26 @@ class StreamedReply:
         if usage != Usage():
             self.usage = usage
         self._model = self._model or model_of(chunk)
-        self._name = self._name or name_of(chunk)
+        self._id = self._id or id_of(chunk)
         choice = first_choice(chunk)
         if choice is None or choice.get("index") not in (None, 0):
             return
         self._has_choices = True
         delta = choice.get("delta")
         if isinstance(delta, dict):
-            self._texts.append(text_of(delta.get("content")))
-            if isinstance(refusal := delta.get("refusal"), str):
-                self._refusals.append(refusal)
+            self._delta(delta)
         self._finish_reason = finish_reason_of(choice) or self._finish_reason
+
+    def _delta(self, delta: Mapping[str, Any]) -> None:
+        text = text_of(delta.get("content"))
+        self._length += len(text)
+        if self._length > LONGEST_TEXT:
+            raise ReplyTooLargeError(
+                f"the answer is longer than {LONGEST_TEXT:,} characters, which is no caption: "
+                "set --max-tokens"
+            )
+        self._texts.append(text)
+        if len(self._reasoning) < _KEPT_REASONING:
+            self._reasoning += reasoning_of(delta)
+        if isinstance(refusal := delta.get("refusal"), str):
+            self._refusals.append(refusal)

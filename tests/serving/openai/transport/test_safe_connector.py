@@ -11,7 +11,7 @@ import pytest
 
 from dataflow.core.errors import ConnectionLostError, DataflowError, OverloadedError
 from dataflow.core.request import Request, Turn
-from dataflow.serving.openai.client import ChatClient
+from dataflow.serving.openai.client import ChatClient, ClientOptions
 
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
@@ -111,9 +111,7 @@ def questions(
         answers: dict[str, str | DataflowError] = {}
         async with (
             server as url,
-            ChatClient(
-                url, model="m", api_key=None, sampling={}, timeout=10, connections=2
-            ) as client,
+            ChatClient(url, model="m", options=ClientOptions(timeout=10, connections=2)) as client,
         ):
 
             async def ask(numbers):

@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from dataflow.core.errors import UsageError
-from dataflow.serving.openai.endpoint import check_key, read_endpoint, read_key_file
+from dataflow.serving.openai.transport.credentials import check_key, read_key_file
+from dataflow.serving.openai.transport.endpoint import read_endpoint
 
 
 @pytest.mark.parametrize(
@@ -78,7 +79,7 @@ def test_loopback(url, loopback):
     assert read_endpoint(url).is_loopback is loopback
 
 
-@pytest.mark.parametrize("wrong", ["sk-secret\n", "sk secret", "sk-sécret", "sk-secret\u200b"])
+@pytest.mark.parametrize("wrong", ["sk-secret\n", "sk-sécret", "sk-secret\u200b", '{"key": "sk"}'])
 def test_a_wrong_key_is_not_shown(wrong):
     with pytest.raises(UsageError) as caught:
         check_key(wrong)

@@ -2,7 +2,8 @@
 
 Pure functions of bytes. The formats are OpenAI's (https://platform.openai.com/docs/api-reference/
 batch); DashScope's are the same, and vLLM's `run-batch` reads and writes the same lines. What a
-line holds is a request's body and reply as everywhere else: `body.py` and `answers.py` know them.
+line holds is a request's body and reply as everywhere else: `request_body.py` and `replies.py` know
+them.
 """
 
 from __future__ import annotations
@@ -22,8 +23,9 @@ from dataflow.core.errors import (
 )
 from dataflow.core.request import Reply
 from dataflow.core.text import scrub
-from dataflow.serving.openai.api_errors import ApiError, error_for, read_complaint
-from dataflow.serving.openai.replies import error_inside, read_answer
+from dataflow.serving.openai.api_errors import error_for, error_inside, read_api_error
+from dataflow.serving.openai.error_rules import ApiError
+from dataflow.serving.openai.replies import attach, read_answer
 
 ENDPOINT = "/v1/chat/completions"
 """What every line asks, and the batch is made for."""
@@ -71,15 +73,15 @@ def _reply_in(value: Mapping[str, Any], secrets: Sequence[str | None]) -> Reply:
     status = status if isinstance(status, int) else 200
     if body is not None:
         return read_answer(status, {}, orjson.dumps(body), secrets=secrets)
-    complaint = error if isinstance(error, dict) and "error" in error else {"error": error}
-    said = read_complaint(complaint)
-    if said is None:
+    wrapped = error if isinstance(error, dict) and "error" in error else {"error": error}
+    api_error = read_api_error(wrapped)
+    if api_error is None:
         raise GarbledReplyError("the batch's line holds neither a reply nor an error")
-    if _NEVER_ASKED.search(said.words):
-        raise TryAgainError(f"not answered: {scrub(said.message, secrets=secrets)}")
+    if _NEVER_ASKED.search(api_error.words):
+        raise TryAgainError(f"not answered: {scrub(api_error.message, secrets=secrets)}")
     if status >= 400:
-        raise error_for(status, {}, said, secrets=secrets)
-    raise error_inside(complaint, {}, secrets) or GarbledReplyError("an error without words")
+        raise attach(error_for(status, {}, api_error, secrets=secrets), api_error)
+    raise error_inside(wrapped, {}, secrets) or GarbledReplyError("an error without words")
 
 
 def read_batch(body: bytes, *, secrets: Sequence[str | None] = ()) -> BatchState:
@@ -118,13 +120,13 @@ def batch_of(value: Mapping[str, Any], secrets: Sequence[str | None] = ()) -> Ba
 
 def _why_failed(value: Mapping[str, Any], secrets: Sequence[str | None]) -> DataflowError:
     errors = value.get("errors")
-    complaint = read_complaint(
+    api_error = read_api_error(
         {"error": errors.get("data") if isinstance(errors, dict) else errors}
     )
-    complaint = complaint or ApiError("  ", "")
-    if _TOO_MUCH.search(complaint.words) or _TOO_MUCH.search(complaint.message):
-        return RateLimitedError(scrub(complaint.message, secrets=secrets))
-    return error_for(400, {}, complaint, secrets=secrets)
+    api_error = api_error or ApiError("  ", "")
+    if _TOO_MUCH.search(api_error.words) or _TOO_MUCH.search(api_error.message):
+        return RateLimitedError(scrub(api_error.message, secrets=secrets))
+    return error_for(400, {}, api_error, secrets=secrets)
 
 
 def read_list(body: bytes) -> tuple[list[dict[str, Any]], str | None]:

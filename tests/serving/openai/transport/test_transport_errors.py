@@ -10,9 +10,11 @@ import aiohttp
 import pytest
 
 from dataflow.core import errors
-from dataflow.serving.openai.client import ChatClient
+from dataflow.core.retry_after import LONGEST_WAIT
+from dataflow.serving.openai.client import ChatClient, ClientOptions
 from dataflow.serving.openai.replies import read_answer
-from dataflow.serving.openai.transport_errors import map_transport_error
+from dataflow.serving.openai.transport.credentials import credentials
+from dataflow.serving.openai.transport.transport_errors import map_transport_error
 from tests.servers.hostile_faults import FAULTS, KEY, Fault, caption_of
 from tests.serving.outcomes import OUTCOMES
 
@@ -24,11 +26,9 @@ def ask(url, question, *, timeout=10.0, **options):
         client = ChatClient(
             url,
             model="m",
-            api_key=KEY,
-            sampling=options.pop("sampling", {}),
-            timeout=timeout,
-            connections=4,
-            **options,
+            options=ClientOptions(
+                credentials=credentials(KEY), timeout=timeout, connections=4, **options
+            ),
         )
         async with client:
             return await client.send(*question)
@@ -61,7 +61,8 @@ def test_outcome(hostile, question, fault, stream):
         assert outcome.retry_after == pytest.approx(RETRY_AFTER[fault], abs=2)
     elif isinstance(outcome, errors.TryAgainError):
         assert outcome.retry_after is None
-    assert server.asked == 1
+    # a rejection without a reason is met by one more request, in the plainest form
+    assert server.asked == (2 if expected is errors.BadRequestError else 1)
 
 
 def test_texts_of_odd_replies(hostile, question):
@@ -118,10 +119,10 @@ def test_a_date_is_measured_against_the_servers_clock():
     for date, seconds in (
         ("Tue, 01 Jan 2030 00:00:07 GMT", 7.0),
         ("Mon, 31 Dec 2029 23:59:00 GMT", 0.0),
-        ("Fri, 01 Jan 2100 00:00:00 GMT", 3600.0),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", LONGEST_WAIT),
         ("nan", None),
         ("-5", 0.0),
-        ("1e300", 3600.0),
+        ("1e300", LONGEST_WAIT),
         ("soon", None),
     ):
         with pytest.raises(errors.RateLimitedError) as caught:
@@ -143,10 +144,9 @@ def test_max_tokens_is_renamed_once_for_all(hostile, question, monkeypatch):
         client = ChatClient(
             server.url,
             model="m",
-            api_key=KEY,
-            sampling={"max_tokens": 77},
-            timeout=5,
-            connections=2,
+            options=ClientOptions(
+                credentials=credentials(KEY), sampling={"max_tokens": 77}, timeout=5, connections=2
+            ),
         )
         async with client:
             return [await client.send(*question(n)) for n in range(3)]
@@ -169,7 +169,9 @@ async def _refuse_max_tokens(exchange):
 def test_models(hostile):
     async def run(server, key):
         client = ChatClient(
-            server.url, model="m", api_key=key, sampling={}, timeout=5, connections=1
+            server.url,
+            model="m",
+            options=ClientOptions(credentials=credentials(key), timeout=5, connections=1),
         )
         async with client:
             return await client.models()

@@ -24,7 +24,12 @@ from dataflow.core.errors import (
 )
 from dataflow.core.request import Reply
 from dataflow.engine.journal.codec import from_text, to_text
-from dataflow.serving.openai.batch_format import read_batch, read_line, read_list, request_line
+from dataflow.serving.openai.batch.batch_format import (
+    read_batch,
+    read_line,
+    read_list,
+    request_line,
+)
 
 KEY = "sk-secret-1234567890"
 COMPLETION = {

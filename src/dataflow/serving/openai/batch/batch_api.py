@@ -15,11 +15,16 @@ from urllib.parse import quote
 import orjson
 
 from dataflow.core.batch import BatchResult, BatchState
-from dataflow.core.errors import DataflowError, GarbledReplyError, StopRunError, TryAgainError
+from dataflow.core.errors import (
+    DataflowError,
+    GarbledReplyError,
+    ParameterError,
+    StopRunError,
+    TryAgainError,
+)
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
-from dataflow.serving.openai.api_errors import MaxTokensNameError
-from dataflow.serving.openai.batch_format import (
+from dataflow.serving.openai.batch.batch_format import (
     ENDPOINT,
     METADATA_KEY,
     batch_of,
@@ -29,7 +34,9 @@ from dataflow.serving.openai.batch_format import (
     read_list,
     request_line,
 )
-from dataflow.serving.openai.client import LONGEST_BODY, ChatClient, Upload
+from dataflow.serving.openai.client import ChatClient
+from dataflow.serving.openai.exchanges import Upload
+from dataflow.serving.openai.transport.reply_buffer import LONGEST_BODY
 
 FILE_SECONDS = 6 * 3600.0
 """For one file up or down; a connection that stands still is noticed much earlier."""
@@ -54,7 +61,8 @@ class OpenAIBatchApi:
     def __init__(self, client: ChatClient, window: str) -> None:
         self._client = client
         self._window = window
-        self.place = client.address.base_url
+        self._sample: Request | None = None
+        self.base_url = client.address.base_url
 
     def line(self, custom_id: str, request: Request, pictures: Sequence[Picture]) -> bytes:
         """The line that asks `request`.
@@ -62,7 +70,8 @@ class OpenAIBatchApi:
         Raises:
             BadRowError: a text of it cannot be sent.
         """
-        return request_line(custom_id, self._client.body(request, pictures))
+        self._sample = request
+        return request_line(custom_id, self._client.batch_body(request, pictures))
 
     async def upload(self, path: Path, name: str) -> str:
         """Send the file at `path` from the disk; returns the server's id of it."""
@@ -79,7 +88,7 @@ class OpenAIBatchApi:
 
     async def remove_file(self, file: str) -> None:
         """Remove an uploaded file; one that is gone already is no error."""
-        await self._client.call("DELETE", f"/files/{quote(file, safe='')}")
+        await self._client.http.call("DELETE", f"/files/{quote(file, safe='')}")
 
     async def create(self, file: str, token: str) -> BatchState:
         """Make a batch of an uploaded file."""
@@ -104,13 +113,13 @@ class OpenAIBatchApi:
 
     async def state(self, batch: str) -> BatchState | None:
         """The batch as it is now; None where the server knows none of this id."""
-        body = await self._client.call("GET", f"/batches/{quote(batch, safe='')}")
+        body = await self._client.http.call("GET", f"/batches/{quote(batch, safe='')}")
         return None if body is None else read_batch(body, secrets=self._client.secrets)
 
     async def cancel(self, batch: str) -> None:
         """Have the server stop; where it has stopped by itself already, nothing happens."""
         try:
-            await self._client.call("POST", f"/batches/{quote(batch, safe='')}/cancel", b"{}")
+            await self._client.http.call("POST", f"/batches/{quote(batch, safe='')}/cancel", b"{}")
         except TryAgainError:
             raise
         except DataflowError as error:
@@ -124,20 +133,26 @@ class OpenAIBatchApi:
             if answer is None:
                 unreadable += bool(line.strip())
             else:
-                yield answer[0], self._told(answer[1])
+                yield answer[0], self._adapted(answer[1])
         if unreadable:
             _log.warning("%d lines of the batch's file %s cannot be read", unreadable, file)
 
-    def _told(self, answer: Reply | DataflowError) -> Reply | DataflowError:
-        if isinstance(answer, MaxTokensNameError):
-            self._client.use_new_name()
-            return TryAgainError(f"asked again under the newer name: {answer.message}")
+    def _adapted(self, answer: Reply | DataflowError) -> Reply | DataflowError:
+        """`answer`, or that it is worth asking again, for the request is put otherwise from now."""
+        if isinstance(answer, Reply):
+            return answer
+        try:
+            if self._client.adapt(answer, self._sample):
+                return TryAgainError(f"asked again in another form: {answer.message}")
+        except ParameterError as error:
+            # without a request of this run nobody knows whose the parameter is
+            return answer if self._sample is None else error
         return answer
 
     async def _lines(self, file: str) -> AsyncIterator[bytes]:
         rest, is_too_long = b"", False
         path = f"/files/{quote(file, safe='')}/content"
-        async for piece in self._client.stream_file(path, seconds=FILE_SECONDS):
+        async for piece in self._client.http.stream_file(path, seconds=FILE_SECONDS):
             *whole, rest = (rest + piece).split(b"\n")
             for line in whole:
                 yield b"(the rest of too long a line)" if is_too_long else line
@@ -168,9 +183,9 @@ class OpenAIBatchApi:
 
     async def _call(self, method: str, path: str, body: bytes | None = None, **more: Any) -> bytes:
         """As `ChatClient.call`, for what every server that takes batches has."""
-        answer = await self._client.call(method, path, body, seconds=FILE_SECONDS, **more)
+        answer = await self._client.http.call(method, path, body, seconds=FILE_SECONDS, **more)
         if answer is None:
             raise StopRunError(
-                f"{self.place}{path}: not found (HTTP 404) – does this server take batches?"
+                f"{self.base_url}{path}: not found (HTTP 404) – does this server take batches?"
             )
         return answer

@@ -1,23 +1,21 @@
-"""Where an API is: the address and the key as a user gives them → checked values."""
+"""Where an API is: the address as a user gives it → checked URLs."""
 
 from __future__ import annotations
 
 import ipaddress
-import logging
-import os
 import re
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 
 from dataflow.core.errors import UsageError
-
-_log = logging.getLogger("dataflow")
+from dataflow.core.secrets import register_secret
 
 _ENDPOINT = "/chat/completions"
 _ELSEWHERE = "put the key into an environment variable or a file instead"
-_LONGEST_KEY = 65_536  # bytes, so that a wrong file is not read whole
+_INSIDE = (".local", ".lan", ".internal", ".home.arpa", ".intranet", ".home", ".localdomain")
+_SHARED_SPACE = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598; Tailscale's addresses
+_PUBLIC_QUERY = frozenset({"api-version", "model", "deployment", "region"})
 _SECRET_NAME = re.compile(
     r"(^|[_-])(api)?(key|token|secret|password|sig|signature)$", re.IGNORECASE
 )
@@ -55,6 +53,29 @@ class Endpoint:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
             return False
+
+    @property
+    def is_private(self) -> bool:
+        """Whether the API is on this machine or in its own network, by its name or number.
+
+        A name without a dot, or one that ends as names inside a network do, counts as such
+        (RFC 6762, RFC 8375 and ICANN's ``.internal``).
+        """
+        if self.is_loopback or "." not in self.host.strip("."):
+            return self.is_loopback or ":" not in self.host or self._address_is_private()
+        return self.host.endswith(_INSIDE) or self._address_is_private()
+
+    def _address_is_private(self) -> bool:
+        try:
+            address = ipaddress.ip_address(self.host)
+        except ValueError:
+            return False
+        return address.is_private or address.is_link_local or address in _SHARED_SPACE
+
+    @property
+    def has_version(self) -> bool:
+        """Whether its path names the API's version, as ``/v1`` does."""
+        return bool(re.search(r"/(v\d|openai)", self.base_url.partition("://")[2]))
 
     @property
     def is_encrypted(self) -> bool:
@@ -106,35 +127,7 @@ def _split(base_url: str) -> SplitResult:
     for name, _ in parse_qsl(url.query, keep_blank_values=True):
         if _SECRET_NAME.search(name):
             raise UsageError(f"the API's URL holds a key in its query (?{name}=): {_ELSEWHERE}")
+    register_secret(
+        *(value for name, value in parse_qsl(url.query) if name.lower() not in _PUBLIC_QUERY)
+    )
     return url
-
-
-def read_key_file(path: str | os.PathLike[str]) -> str:
-    """The first line of the file at `path`; a file that others may read is warned of.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with open(path, "rb") as file:
-        status = os.fstat(file.fileno())
-        line = file.readline(_LONGEST_KEY)
-    others = stat.S_IMODE(status.st_mode) & 0o077
-    if others and stat.S_ISREG(status.st_mode):
-        _log.warning("the key file %s is open to others: chmod 600 it", path)
-    return line.decode("utf-8-sig", "replace").strip()
-
-
-def check_key(key: str | None) -> str | None:
-    """The key, fit for an HTTP header; None where it is None or empty.
-
-    Raises:
-        UsageError: the key holds a character that no header can carry; it is not shown.
-    """
-    if not key:
-        return None
-    if not key.isprintable() or not key.isascii() or " " in key:
-        raise UsageError(
-            "the API key holds a line break, a space or a character outside ASCII: "
-            "was it copied whole, and nothing beside it? (it is not shown here)"
-        )
-    return key

@@ -1,0 +1,1 @@
+"""How bytes get to an API and back: addresses, keys, proxies, connections."""

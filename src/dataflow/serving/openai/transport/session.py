@@ -1,0 +1,109 @@
+"""The HTTP session of one client: its connections, headers, certificates and proxy."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from dataflow.core.errors import UsageError
+from dataflow.serving.openai.transport.credentials import Credentials
+from dataflow.serving.openai.transport.endpoint import Endpoint
+from dataflow.serving.openai.transport.proxy import find_proxy
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CONNECT_SECONDS = 30.0
+"""For one connection at most."""
+
+_LONGEST_HEADER = 64 * 2**10  # proxies and gateways add whole policies
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """An open HTTP session.
+
+    Attributes:
+        http: aiohttp's session.
+        options: What each of its requests is given: the proxy and its credentials.
+        secrets: Texts that must not appear in a message.
+    """
+
+    http: aiohttp.ClientSession
+    options: dict[str, Any]
+    secrets: tuple[str | None, ...]
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self.http.close()
+
+
+def open_session(
+    endpoint: Endpoint,
+    credentials: Credentials,
+    *,
+    connections: int,
+    timeout: float,
+    ca_file: str | os.PathLike[str] | None = None,
+) -> Session:
+    """Open a session for the running event loop; nothing is sent yet.
+
+    Args:
+        endpoint: The API.
+        credentials: The headers of every request.
+        connections: Connections at most.
+        timeout: Seconds for one exchange.
+        ca_file: A PEM file of certificates to trust beside the system's; None for those alone,
+            among which OpenSSL counts what ``SSL_CERT_FILE`` names.
+
+    Raises:
+        MissingPackageError: a SOCKS proxy is named, and its package is not installed.
+        ProxyError: the proxy that the environment names cannot be used.
+        UsageError: `ca_file` holds no certificates.
+    """
+    import aiohttp
+
+    from dataflow.serving.openai.transport.safe_connector import CleanConnector
+    from dataflow.serving.openai.transport.socks_connector import socks_connector
+
+    proxy = None if endpoint.is_loopback else find_proxy(endpoint.chat_url)
+    settings: dict[str, Any] = {"limit": connections, "ttl_dns_cache": 60}
+    if ca_file is not None:
+        settings["ssl"] = _trusting(ca_file)
+    options: dict[str, Any] = {}
+    if proxy is not None and not proxy.is_socks:
+        options["proxy"] = proxy.url
+        if proxy.user or proxy.password:
+            auth = aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8")
+            options["proxy_auth"] = auth
+    is_socks = proxy is not None and proxy.is_socks
+    connector = (
+        socks_connector(proxy, **settings) if proxy and is_socks else CleanConnector(**settings)
+    )
+    # trust_env stays off: it would also send what stands in ~/.netrc.
+    http = aiohttp.ClientSession(
+        connector=connector,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={
+            "Accept-Encoding": "identity",
+            "User-Agent": "dataflow-caption",
+            **credentials.headers,
+        },
+        trust_env=False,
+        max_line_size=_LONGEST_HEADER,
+        max_field_size=_LONGEST_HEADER,
+        timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, CONNECT_SECONDS)),
+    )
+    return Session(http, options, (*credentials.secrets, proxy.password if proxy else None))
+
+
+def _trusting(ca_file: str | os.PathLike[str]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    try:
+        context.load_verify_locations(cafile=os.fspath(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        reason = getattr(error, "strerror", None) or "it holds no certificate in PEM form"
+        raise UsageError(f"the file of certificates {ca_file} cannot be used: {reason}") from None
+    return context
