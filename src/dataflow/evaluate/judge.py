@@ -13,7 +13,8 @@ PROMPT = """\
 You see a picture and two descriptions of it. Decide which one describes this picture better.
 
 Look at the picture first. Count what is wrong or invented in each description, then what matters
-and is missing. A wrong statement weighs more than a missing one. Length, style and order do not count.
+and is missing. A wrong statement weighs more than a missing one. Length, style and order do not
+count.
 
 Description 1:
 {first}

@@ -1,7 +1,8 @@
 """Objects that captions name and pictures do not hold, where a column says what they hold.
 
 Source: Rohrbach et al., "Object hallucination in image captioning", EMNLP 2018 (CHAIR), section 2:
-CHAIR_i is the share of named objects that are not there, CHAIR_s the share of captions with at least one.
+CHAIR_i is the share of named objects that are not there, CHAIR_s the share of captions with at
+least one.
 """
 
 from __future__ import annotations
