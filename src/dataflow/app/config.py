@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import json
 from pathlib import Path
 from typing import Any
 
-from dataflow.app.options.option import Options, option_fields
+from dataflow.app.options.option import OptionField, Options, option_fields
 from dataflow.core.errors import UsageError
 
 
@@ -36,9 +37,19 @@ def read_config(path: str, options: type[Options]) -> dict[str, Any]:
             near = difflib.get_close_matches(name.replace("-", "_"), names, n=1)
             cure = f"did you mean {near[0]}?" if near else "see --help for the options"
             raise UsageError(f"--config {path}: there is no option {name!r}; {cure}")
-        if isinstance(value, dict):
+        if isinstance(value, dict) and known_field.kind is not dict:
             raise UsageError(
                 f"--config {path}: {name} is a table; write each option as NAME = VALUE"
             )
-        found[known_field.name] = value
+        found[known_field.name] = _as_given(known_field, value)
     return found
+
+
+def _as_given(known: OptionField, value: Any) -> Any:
+    """`value` as the parser takes it: as it would stand on the command line."""
+    pairs = known.option.pairs
+    if isinstance(value, dict):
+        return [f"{k}{pairs}{json.dumps(v) if pairs == '=' else v}" for k, v in value.items()]
+    if known.is_list:
+        return value if isinstance(value, list) else [value]
+    return str(value).lower() if known.is_switch and isinstance(value, bool) else value

@@ -138,7 +138,15 @@ def _limits(choices: CaptionOptions) -> Limits:
         trusted_server=server_of(choices.source),
         image_root=choices.image_root,
         image_cache=choices.image_cache,
+        max_pixels=choices.max_pixels,
+        picture_connections=choices.picture_connections,
+        user_agent=choices.user_agent,
     )
+    for name in ("max_picture_bytes", "max_picture_memory"):
+        size = getattr(choices, name)
+        if size is not None:
+            flag = f"--{name.replace('_', '-')}"
+            limits = replace(limits, **{name: bytes_of(str(size), flag)})
     if choices.image_cache_max is None:
         return limits
     if choices.image_cache is None:

@@ -10,6 +10,7 @@ from dataflow.app.options.engine import EngineOptions
 from dataflow.app.options.output import OutputOptions
 from dataflow.app.options.prompt import PromptOptions
 from dataflow.app.options.reject import ReaskOptions, RejectOptions
+from dataflow.app.options.request import RequestOptions
 from dataflow.app.options.requirements import RequirementOptions
 from dataflow.app.options.run import RunOptions
 from dataflow.app.options.source import SourceOptions
@@ -20,6 +21,7 @@ class CaptionOptions(
     BatchFlags,
     BudgetOptions,
     RunOptions,
+    RequestOptions,
     ReaskOptions,
     RejectOptions,
     RequirementOptions,

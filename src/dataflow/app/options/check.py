@@ -11,6 +11,7 @@ from dataflow.app.options.engine import EngineOptions
 from dataflow.app.options.option import Option, Options
 from dataflow.app.options.prompt import QuestionOptions
 from dataflow.app.options.reject import ReaskOptions
+from dataflow.app.options.request import RequestOptions
 from dataflow.app.options.requirements import RequirementOptions
 from dataflow.app.options.run import RunOptions
 from dataflow.app.options.source import PictureOptions
@@ -92,6 +93,7 @@ class CheckOptions(
     BatchFlags,
     BudgetOptions,
     RunOptions,
+    RequestOptions,
     PictureOptions,
     QuestionOptions,
     EngineOptions,

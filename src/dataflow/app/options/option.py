@@ -6,6 +6,7 @@ names. To add an option, add a field to the dataclass of its group and read it w
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -29,6 +30,8 @@ class Option:
         default: The default in words, where the value itself does not say enough.
         negatable: Whether a switch also has a ``--no-`` form.
         is_argument: Whether it is given by position, without a flag.
+        pairs: What stands between name and value, for an option that is a mapping: ``"="`` or
+            ``":"``.
     """
 
     help: str
@@ -40,6 +43,7 @@ class Option:
     default: str | None = None
     negatable: bool = False
     is_argument: bool = False
+    pairs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +52,11 @@ class OptionField:
 
     Attributes:
         name: The field's name, which is the option's name in Python and in a ``--config`` file.
-        kind: `bool`, `int`, `float` or `str`: the type of one value.
+        kind: `bool`, `int`, `float`, `str` or `dict`: the type of one value.
         choices: The words it takes; empty for any.
         is_list: Whether it may be given several times.
         is_optional: Whether None is a value.
+        is_switch: Whether it is a switch that also takes a value: ``--flag`` or ``--flag=VALUE``.
         default: Its default; `MISSING` where it must be given.
         group: The title under which ``--help`` shows it.
         option: Its description.
@@ -62,6 +67,7 @@ class OptionField:
     choices: tuple[str, ...]
     is_list: bool
     is_optional: bool
+    is_switch: bool
     default: Any
     group: str
     option: Option
@@ -136,12 +142,15 @@ def _option_field(field: Field[Any], hint: Any, group: str) -> OptionField:
         found = listed
     words = next((get_args(member) for member in found if get_origin(member) is Literal), ())
     one = str if words else (found[0] if len(found) == 1 else str)
+    if option.pairs:
+        one = dict
     return OptionField(
         field.name,
         one,
         words,
-        bool(listed),
+        bool(listed) or one is dict,
         is_optional,
+        bool in found and len(found) > 1,
         field.default if field.default_factory is MISSING else field.default_factory(),
         group,
         option,
@@ -152,10 +161,32 @@ def _checked(known: OptionField, value: Any) -> Any:
     """`value` as the field takes it: a lone value becomes a list where a list is meant."""
     if value is None and known.is_optional:
         return value
+    if known.kind is dict:
+        return value if isinstance(value, dict) else _pairs(known, value)
+    if known.is_switch and value in ("true", "false"):
+        return value == "true"
     if known.is_list:
         values = [value] if isinstance(value, (str, bytes)) else list(value)
         return [_one(known, item) for item in values]
     return _one(known, value)
+
+
+def _pairs(known: OptionField, given: Any) -> dict[str, Any]:
+    """Texts such as ``NAME=VALUE`` as a mapping; values are JSON where they can be."""
+    separator, found = known.option.pairs, {}
+    for text in [given] if isinstance(given, str) else given:
+        name, found_separator, value = str(text).partition(separator)
+        if not (name.strip() and found_separator):
+            raise UsageError(f"{known.flag} is written {known.option.metavar}, not {text!r}")
+        found[name.strip()] = _json_or_text(value) if separator == "=" else value.strip()
+    return found
+
+
+def _json_or_text(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _one(known: OptionField, value: Any) -> Any:

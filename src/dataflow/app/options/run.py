@@ -67,6 +67,18 @@ class RunOptions(Options):
             hidden=("--durable",),
         ),
     ] = False
+    fault_alarm: Annotated[
+        float | str,
+        Option(
+            "Stop the run when this share of the latest answers has one and the same fault; off "
+            "never stops it.",
+            metavar="SHARE|off",
+        ),
+    ] = 0.9
+    quiet: Annotated[
+        bool,
+        Option("Show no progress and no summary.", flags=("-q", "--quiet")),
+    ] = False
     image_cache: Annotated[
         str | None,
         Option(

@@ -22,9 +22,14 @@ class PictureOptions(Options):
         str | None,
         Option("Refuse picture paths that lead out of this folder.", metavar="FOLDER"),
     ] = None
-    allow_private_urls: Annotated[bool, Option("Let picture URLs point into private networks.")] = (
-        False
-    )
+    allow_private_urls: Annotated[
+        bool | str,
+        Option(
+            "Let picture URLs point into private networks: any, or only those that you list, such "
+            "as =10.0.0.0/8,192.168.0.0/16",
+            metavar="NETWORKS",
+        ),
+    ] = False
     max_side: Annotated[
         int,
         Option(
@@ -34,6 +39,38 @@ class PictureOptions(Options):
             most=16384,
         ),
     ] = 1024
+    max_pixels: Annotated[
+        int,
+        Option(
+            "Refuse pictures with more decoded pixels than this, width times height.",
+            metavar="N",
+            least=1,
+        ),
+    ] = 220_000_000
+    max_picture_bytes: Annotated[
+        str | None,
+        Option("Refuse picture files larger than this.", metavar="SIZE", default="256MiB"),
+    ] = None
+    max_picture_memory: Annotated[
+        str | None,
+        Option(
+            "The memory that all pictures may take together while they are decoded.",
+            metavar="SIZE",
+            default="512MiB",
+        ),
+    ] = None
+    picture_connections: Annotated[
+        int,
+        Option("How many pictures are fetched from one host at once.", metavar="N", least=1),
+    ] = 4
+    user_agent: Annotated[
+        str | None,
+        Option(
+            "How picture hosts are told who asks; some want an address to write to.",
+            metavar="TEXT",
+            default="this program's name and address",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)

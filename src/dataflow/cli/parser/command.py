@@ -56,6 +56,13 @@ class OptionsCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, and help where an option is not known."""
+        switches = {
+            flag
+            for param in self.params
+            if isinstance(param, OptionParameter) and param.is_switch
+            for flag in param.opts
+        }
+        args = [f"{arg}=true" if arg in switches else arg for arg in args]
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as error:
@@ -97,6 +104,7 @@ class OptionParameter(click.Option):
         group: The group's title.
         shown_flags: The flags that the help shows; the others are former names that still work.
         default_text: The default in words; empty for none.
+        is_switch: Whether it may stand without its value, which then follows a ``=``.
     """
 
     def __init__(
@@ -105,11 +113,13 @@ class OptionParameter(click.Option):
         group: str,
         hidden_flags: Sequence[str] = (),
         default_text: str = "",
+        is_switch: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.group = group
         self.default_text = default_text
+        self.is_switch = is_switch
         hidden = {*hidden_flags, *(f"--no-{flag[2:]}" for flag in hidden_flags)}
         both = [*self.opts, *self.secondary_opts]
         self.shown_flags = sorted((f for f in both if f not in hidden), key=_by_dashes)
@@ -118,7 +128,7 @@ class OptionParameter(click.Option):
         """The flags and the help, with the default and whether it may be repeated."""
         flags = ", ".join(self.shown_flags)
         if not self.is_flag:
-            flags += f" {self.make_metavar(ctx)}"
+            flags += f"[={self.metavar}]" if self.is_switch else f" {self.make_metavar(ctx)}"
         notes = ["repeatable"] if self.multiple else []
         if self.default_text:
             notes.append(f"default: {self.default_text}")
@@ -169,7 +179,8 @@ def _parameter(known: OptionField) -> click.Parameter:
             "metavar": option.metavar or (None if known.choices else _METAVARS.get(known.kind)),
             "multiple": known.is_list,
         }
-        given["default"] = None if known.is_list else known.default
+        given["default"] = None if known.is_list or known.is_switch else known.default
+        given["is_switch"] = known.is_switch
     return OptionParameter(
         [known.name, *flags], help=option.help, required=is_needed, group=known.group,
         hidden_flags=option.hidden, default_text=_default_text(known), **given,
@@ -194,7 +205,7 @@ def _type_of(known: OptionField) -> Any:
         return click.FloatRange(least, most)
     if known.option.metavar in ("FILE", "FOLDER", "INPUT", "DATASET", "OUTPUT"):
         return click.Path()  # for the shell's completion; the file is looked at where it is read
-    return known.kind
+    return str if known.kind is dict else known.kind
 
 
 def _config_option(options: type[Options]) -> click.Parameter:
@@ -211,8 +222,12 @@ def _config_option(options: type[Options]) -> click.Parameter:
 
 def _listed(options: type[Options], given: dict[str, Any]) -> dict[str, Any]:
     """Click's tuples as lists, and None where an option was not given."""
-    lists = {known.name for known in option_fields(options) if known.is_list}
-    return {
-        name: (list(value) or None if name in lists and value is not None else value)
-        for name, value in given.items()
-    }
+    found: dict[str, Any] = {}
+    for known in option_fields(options):
+        value = given[known.name]
+        if known.is_list and value is not None:
+            value = value if isinstance(value, dict) else list(value) or None
+        if value is None and not known.is_optional:
+            value = known.default  # a switch that was not given
+        found[known.name] = value
+    return found
