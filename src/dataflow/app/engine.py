@@ -88,6 +88,8 @@ def fallback_of(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing | N
         api_key_file=choices.key_file if is_same else None,
         timeout=choices.timeout,
         needs_key=needs_key,
+        key_header=(choices.key_header or "") if is_same else "",
+        **(_request_choices(choices) if is_same else {}),
         **sampling_choices(choices),
     )
 
@@ -106,11 +108,25 @@ def _api(choices: CaptionOptions, url: str, key_env: str, *, needs_key: bool) ->
         "api_key_file": choices.key_file,
         "timeout": choices.timeout,
         "needs_key": needs_key,
+        "key_header": choices.key_header or "",
+        **_request_choices(choices),
         **sampling_choices(choices),
     }
     if is_batch(choices):
         return BatchVLMServing_openai(batching=_batching(choices), **given)
     return APIVLMServing_openai(**given)
+
+
+def _request_choices(choices: CaptionOptions) -> dict[str, Any]:
+    """What the options put into each request to an API."""
+    return {
+        "body": choices.body,
+        "headers": choices.header,
+        "stream": choices.stream,
+        "detail": choices.detail,
+        "drop_params": choices.drop_params,
+        "ca_file": choices.ca_file,
+    }
 
 
 def is_batch(choices: CaptionOptions) -> bool:

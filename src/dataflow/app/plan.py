@@ -142,11 +142,10 @@ def _limits(choices: CaptionOptions) -> Limits:
         picture_connections=choices.picture_connections,
         user_agent=choices.user_agent,
     )
-    for name in ("max_picture_bytes", "max_picture_memory"):
-        size = getattr(choices, name)
-        if size is not None:
-            flag = f"--{name.replace('_', '-')}"
-            limits = replace(limits, **{name: bytes_of(str(size), flag)})
+    if (size := choices.max_picture_bytes) is not None:
+        limits = replace(limits, max_picture_bytes=bytes_of(size, "--max-picture-bytes"))
+    if (size := choices.max_picture_memory) is not None:
+        limits = replace(limits, max_picture_memory=bytes_of(size, "--max-picture-memory"))
     if choices.image_cache_max is None:
         return limits
     if choices.image_cache is None:

@@ -42,7 +42,7 @@ def prompts_of(choices: CaptionOptions) -> tuple[Prompt, ...]:
             choices.output_key,
             preset=choices.preset,
             system=choices.system_prompt,
-            sampling=_sampling(choices) if choices.preset else {},
+            sampling=_sampling(choices) if choices.preset else _local_body(choices),
             question=question,
             template=template,
             n=choices.n,
@@ -79,9 +79,16 @@ def _over_preset(prompt: Prompt, choices: CaptionOptions) -> Prompt:
     return replace(prompt, system=system, sampling={**_sampling(choices), **prompt.sampling})
 
 
+def _local_body(choices: CaptionOptions) -> dict[str, Any]:
+    """What --body gives a local engine; an API's serving takes it itself."""
+    is_api = bool(choices.api_url or choices.endpoints)
+    return {} if is_api else dict(choices.body or {})
+
+
 def _sampling(choices: CaptionOptions) -> dict[str, Any]:
     """What the command line says of the sampling."""
-    return {name: value for name, value in sampling_choices(choices).items() if value is not None}
+    named = {name: value for name, value in sampling_choices(choices).items() if value is not None}
+    return {**named, **(choices.body or {})}
 
 
 def _template(choices: CaptionOptions) -> Any:

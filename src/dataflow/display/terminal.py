@@ -25,48 +25,59 @@ class ConsoleReporter:
     Args:
         console: Where it is shown.
         show_quality: What shows the report of a check; None for a page on the console.
+        is_quiet: Whether only warnings and what `show_quality` shows are printed.
 
     Attributes:
         progress: Of the latest run, or None before one.
     """
 
     def __init__(
-        self, console: Console, show_quality: Callable[[QualityReport], None] | None = None
+        self,
+        console: Console,
+        show_quality: Callable[[QualityReport], None] | None = None,
+        *,
+        is_quiet: bool = False,
     ) -> None:
         self.console = console
         self.progress: Progress | None = None
         self._show_quality = show_quality
+        self._is_quiet = is_quiet
 
     @property
     def has_answers(self) -> bool:
         """Whether the latest run has anything that is kept when it stops."""
-        return self.progress is not None and bool(self.progress.requests or self.progress.reused)
+        found = self.progress
+        return found is not None and bool(found.captioned or found.failed or found.reused)
 
     def say(self, text: str, *, is_warning: bool = False) -> None:
         """Print a sentence."""
-        say(self.console, text, "yellow" if is_warning else None)
+        if is_warning or not self._is_quiet:
+            say(self.console, text, "yellow" if is_warning else None)
 
     def watch(self, progress: Progress) -> AbstractContextManager[object]:
         """Show a run: a live bar where a person watches, a line every 10 s elsewhere."""
         self.progress = progress
+        if self._is_quiet:
+            return contextlib.nullcontext()
         return watching(progress, self.console)
 
     @contextlib.contextmanager
     def count(self, what: str, total: int | None) -> Iterator[Callable[[int], None]]:
         """Show a bar where a person watches."""
         columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn()
-        is_off = not self.console.is_interactive
+        is_off = self._is_quiet or not self.console.is_interactive
         with Bar(*columns, console=self.console, transient=True, disable=is_off) as bar:
             task = bar.add_task(what, total=total)
             yield lambda steps: bar.advance(task, steps)
 
     def finished(self, report: RunReport) -> None:
         """Print the summary of a run."""
-        show_summary(report, self.console)
+        if not self._is_quiet:
+            show_summary(report, self.console)
 
     def quality(self, report: QualityReport) -> None:
         """Print the report of a check."""
-        if self._show_quality is None:
-            show_report(report, self.console)
-        else:
+        if self._show_quality is not None:
             self._show_quality(report)
+        elif not self._is_quiet:
+            show_report(report, self.console)

@@ -33,7 +33,7 @@ def caption(options: CaptionOptions) -> int:
 
     if options.show:
         need_stdout("--show")
-    result = captioned(options, reporter(console))
+    result = captioned(options, reporter(console, is_quiet=options.quiet))
     if options.show:
         several = sum(len(column.holds) for column in result.columns) > 1
         _print_captions(result.captions(), has_names=several)

@@ -27,6 +27,7 @@ def check(options: CheckOptions) -> int:
 
     if options.json:
         need_stdout("--json")
-    shown = reporter(console, (lambda report: put([as_json(report)])) if options.json else None)
+    show = (lambda report: put([as_json(report)])) if options.json else None
+    shown = reporter(console, show, is_quiet=options.quiet)
     is_sound = (fix if options.fix else checked)(options, shown).is_sound
     return 0 if is_sound else FAILED_ROWS

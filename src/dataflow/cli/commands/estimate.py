@@ -23,7 +23,7 @@ def estimate(options: EstimateOptions) -> None:
 
     if options.json:
         need_stdout("--json")
-    found = estimated(options, reporter(console))
+    found = estimated(options, reporter(console, is_quiet=options.quiet))
     if options.json:
         put([as_json(found)])
     else:

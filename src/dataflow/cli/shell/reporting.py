@@ -13,10 +13,13 @@ _REPORTERS: list[ConsoleReporter] = []
 
 
 def reporter(
-    console: Console, show_quality: Callable[[QualityReport], None] | None = None
+    console: Console,
+    show_quality: Callable[[QualityReport], None] | None = None,
+    *,
+    is_quiet: bool = False,
 ) -> ConsoleReporter:
     """A reporter on `console`; see `ConsoleReporter`."""
-    _REPORTERS.append(ConsoleReporter(console, show_quality))
+    _REPORTERS.append(ConsoleReporter(console, show_quality, is_quiet=is_quiet))
     return _REPORTERS[-1]
 
 
