@@ -1,8 +1,4 @@
-"""One thread that does one thing after another, and that nobody has to wait for.
-
-`concurrent.futures` cannot do this: the interpreter waits for its threads when it ends, so that one
-that is stuck in a dead network disk or in another's code would keep the process for ever.
-"""
+"""What asyncio lacks: a daemon worker thread, and a queue of waiters that loses no grant."""
 
 from __future__ import annotations
 
@@ -10,14 +6,76 @@ import asyncio
 import contextlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
+K = TypeVar("K")
+
+
+def now() -> float:
+    """Seconds of the running event loop's clock, which a test may replace by one of its own."""
+    return asyncio.get_running_loop().time()
+
+
+class FifoWaiters(Generic[K, T]):
+    """Coroutines of one event loop that wait for a grant, first come first served.
+
+    A waiter that is cancelled after it was granted something hands the grant back, so that it
+    reaches the next waiter; without that care one cancelled task loses a permit for ever.
+
+    Type parameters: `K`, what a waiter asks for; `T`, what it is granted.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[K, asyncio.Future[T]]] = deque()
+
+    def __len__(self) -> int:
+        """How many wait."""
+        self._drop_cancelled()
+        return len(self._waiting)
+
+    @property
+    def first(self) -> K | None:
+        """What the one that has waited longest asks for; None where nobody waits."""
+        self._drop_cancelled()
+        return self._waiting[0][0] if self._waiting else None
+
+    async def wait(self, wanted: K, *, hand_back: Callable[[T], None]) -> T:
+        """Wait for a grant.
+
+        Args:
+            wanted: What is asked for; `first` shows it.
+            hand_back: Called with the grant where the waiting is cancelled after it was given.
+        """
+        turn: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._waiting.append((wanted, turn))
+        try:
+            return await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                hand_back(turn.result())
+            raise
+
+    def grant(self, value: T) -> bool:
+        """Grant `value` to the one that has waited longest; returns whether anybody waited."""
+        self._drop_cancelled()
+        if not self._waiting:
+            return False
+        self._waiting.popleft()[1].set_result(value)
+        return True
+
+    def _drop_cancelled(self) -> None:
+        while self._waiting and self._waiting[0][1].done():
+            self._waiting.popleft()
 
 
 class Worker:
-    """A daemon thread for blocking work.
+    """A daemon thread that does one piece of blocking work after another.
+
+    `concurrent.futures` cannot do this: the interpreter waits for its threads when it ends, so that
+    one that is stuck in a dead network disk or in other people's code would keep the process.
 
     Args:
         name: The thread's.
@@ -31,7 +89,9 @@ class Worker:
     async def do(self, work: Callable[[], T]) -> T:
         """Do `work` in the thread, after what was asked before; returns or raises what it does.
 
-        Where the waiting is cancelled, work that has begun goes on.
+        Where the waiting is cancelled, work that has begun continues. An exception that would
+        confuse the event loop (StopIteration, CancelledError, GeneratorExit, SystemExit) comes as a
+        RuntimeError that names it, with the exception as its cause.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
@@ -60,8 +120,26 @@ class Worker:
 def _outcome(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     try:
         return work(), None
+    except CONTROL_EXCEPTIONS as error:
+        return None, as_ordinary(error)
     except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for it
         return None, error
+
+
+CONTROL_EXCEPTIONS = (
+    StopIteration, StopAsyncIteration, GeneratorExit, SystemExit, asyncio.CancelledError,
+)  # fmt: skip
+"""Exceptions that mean something to the interpreter or the event loop: raised by other people's
+code they would end a task, or could not be set on a future (https://docs.python.org/3/library/
+asyncio-future.html: StopIteration raises TypeError there)."""
+
+
+def as_ordinary(error: BaseException) -> RuntimeError:
+    """A RuntimeError that names one of `CONTROL_EXCEPTIONS`, which is its cause."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    ordinary = RuntimeError(text)
+    ordinary.__cause__ = error
+    return ordinary
 
 
 def _settle(done: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:

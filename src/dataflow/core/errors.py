@@ -375,6 +375,12 @@ class JournalError(StopRunError):
     kind = "journal"
 
 
+class QuotaError(StopRunError):
+    """The server's rate limit lifts only after longer than the run waits for it."""
+
+    kind = "quota"
+
+
 class LimitReachedError(StopRunError):
     """The limit on money or tokens leaves no room for another request."""
 

@@ -20,6 +20,7 @@ from dataflow.engine.flow import retry_policy
 from dataflow.engine.job import Job
 from dataflow.engine.paths import files_at, resolved_path
 from dataflow.engine.progress import Progress
+from dataflow.engine.quality.fault_alarm import SHARE
 from dataflow.engine.quality.reject_policy import RejectPolicy
 from dataflow.images.base.limits import Limits
 from dataflow.remote.path import AnyPath, RemotePath
@@ -134,6 +135,8 @@ class Plan:
         price: What the serving's tokens cost.
         live_price: What they cost where a batch's requests are asked one by one after all.
         spend_limit: How much the run may spend.
+        fault_alarm: The share of the latest answers with one and the same fault that stops the
+            run, above 0 and up to 1; None for no alarm.
         detach: Hand in batches and take in what is done, but wait for none.
         cancel_batches: Ask for nothing more: cancel the batches, and keep what they answered.
         needs: Columns that rows are asked about; one that none of the first 1,000 rows has stops
@@ -161,6 +164,7 @@ class Plan:
     price: Price | NoPrice = UNPRICED
     live_price: Price | NoPrice = UNPRICED
     spend_limit: SpendLimit = field(default_factory=SpendLimit)
+    fault_alarm: float | None = SHARE
     detach: bool = False
     cancel_batches: bool = False
     needs: Sequence[str] = ()

@@ -22,8 +22,11 @@ class Progress:
         reused: Those whose answer was in the journal already, or that repeat another's request.
         captioned: Captions made in this run.
         failed: Captions that failed in this run.
+        failures: Kind of error → these.
         asked_again: Asks of this run for which an answer was turned down.
         in_flight: Requests under way.
+        hedged: Requests that were sent a second time beside the first, which was out for too long.
+        rate_limit: Requests per second that the server takes, by its refusals; None before any.
         requests: Requests made in this run, every attempt counted.
         usage: Tokens of all attempts, as the server counted them.
         cost: US dollars for them, as far as it is known.
@@ -41,8 +44,11 @@ class Progress:
     reused: int = 0
     captioned: int = 0
     failed: int = 0
+    failures: Counter[str] = field(default_factory=Counter)
     asked_again: int = 0
     in_flight: int = 0
+    hedged: int = 0
+    rate_limit: float | None = None
     requests: int = 0
     usage: Usage = field(default_factory=Usage)
     cost: Decimal = Decimal(0)

@@ -24,7 +24,7 @@ from dataflow.engine.journal.batch_tables import unsettled
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.run_lock import RunLock
 from dataflow.engine.journal.schema import set_aside
-from dataflow.engine.pipeline.budget import check_ceiling
+from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.intake import preflight
 from dataflow.engine.pipeline.live import LivePipeline
 from dataflow.engine.pipeline.resume import ResumeState, note_written, recall
@@ -62,7 +62,7 @@ def run(plan: Plan) -> Summary:
         StopRunError: the run could not go on; what is done is kept, no output file is written.
         RunInterruptedError: Ctrl-C; likewise.
     """
-    check_ceiling(plan)
+    check_spend_limit(plan)
     lock = RunLock(plan.output.beside(".lock"))
     try:
         check_output(plan.output)

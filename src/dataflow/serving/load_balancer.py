@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from dataflow.core.aio import now
 from dataflow.core.errors import RowError, StopRunError, TryAgainError, UsageError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
@@ -110,9 +110,9 @@ class _Endpoint:
         """Whether it rests, or is tried after a rest."""
         return self._failures >= FAILURES
 
-    def is_free(self, now: float) -> bool:
+    def is_free(self, at: float) -> bool:
         """Whether it takes a request now; one that rested is tried with one alone."""
-        has_rested = now >= self._rests_until and self.limiter.in_flight == 0
+        has_rested = at >= self._rests_until and self.limiter.in_flight == 0
         return self.limiter.is_free and (has_rested or not self.is_failing)
 
     def rank(self, usual: float) -> tuple[float, int]:
@@ -140,10 +140,10 @@ class _Endpoint:
         return outcome
 
     def _ended(self, given: Permit, outcome: Reply | TryAgainError | None) -> None:
-        self.limiter.leave(given, outcome)
+        self.limiter.release(given, outcome)
         if isinstance(outcome, Reply):
             self._failures = self._rests = 0
-            seconds = time.monotonic() - given.sent
+            seconds = now() - given.sent
             self.latency += (RECENT if self.latency else 1.0) * (seconds - self.latency)
         elif isinstance(outcome, BREAKER_ERRORS):
             self.failed()
@@ -154,7 +154,7 @@ class _Endpoint:
         if self.is_failing:
             rest = RESTS[min(self._rests, len(RESTS) - 1)]
             self._rests += 1
-            self._rests_until = time.monotonic() + rest
+            self._rests_until = now() + rest
 
 
 class _Spread:
@@ -176,7 +176,7 @@ class _Spread:
         try:
             async with self._choosing:  # first come first served
                 endpoint = await self._free_one()
-                given = await endpoint.limiter.enter(others_wait=self._waiting > 1)
+                given = await endpoint.limiter.acquire(others_wait=self._waiting > 1)
         finally:
             self._waiting -= 1
         try:
@@ -187,7 +187,7 @@ class _Spread:
                 raise
             other = self._soonest(others)
             with contextlib.suppress(RowError, TryAgainError):
-                given = await other.limiter.enter()
+                given = await other.limiter.acquire()
                 reply = await self._asked(other, given, request, pictures)
                 endpoint.failed()
                 return reply
@@ -207,8 +207,8 @@ class _Spread:
 
     async def _free_one(self) -> _Endpoint:
         while True:
-            now = time.monotonic()
-            free = [endpoint for endpoint in self._endpoints if endpoint.is_free(now)]
+            at = now()
+            free = [endpoint for endpoint in self._endpoints if endpoint.is_free(at)]
             if free:
                 return self._soonest(free)
             self._changed.clear()

@@ -65,7 +65,7 @@ class BatchPipeline:
         self._journal = journal
         self._serving = cast("BatchServing", plan.serving)
         self._progress = plan.progress
-        self._judge = Judge(plan)
+        self._judge = Judge.for_plan(plan)
         self._ledger = BatchTables(journal.path)
         self._live: LivePipeline | None = None
         self._draining = False
@@ -276,16 +276,10 @@ class _Round:
 
     async def _settle(self, job: Job, outcome: Reply | DataflowError) -> bool:
         """Keep what came of a job; returns whether that is all, or it is to be asked again."""
-        asks_again = self._judge.hear(job, outcome)
-        kept = self._judge.latest(job)
-        if asks_again:
-            await self._journal.put(*kept)
-            self._progress.asked_again += 1
-            return False
-        entry = self._judge.entry(job, outcome if isinstance(outcome, DataflowError) else None)
-        await self._journal.put(entry, *kept)
-        stages.count(self._progress, entry)
-        return True
+        settled = await stages.settle(
+            job, outcome, judge=self._judge, journal=self._journal, progress=self._progress
+        )
+        return settled is not None
 
     async def _write(self, jobs: list[Job]) -> list[bytes]:
         """Load the pictures of a row's jobs and write these into batches' files.

@@ -1,18 +1,16 @@
-"""How many requests are in flight, and how fast they follow each other.
+"""Admission: a request waits here until it may be sent.
 
-`AdaptiveConcurrency` finds how many are worth having in flight, `RateLimiter` when the next one
-may be sent; this is where requests wait for both. A request that is out far longer than the others
-(a lost connection, a worker that hangs) is nothing that the server is working at: its place is
-given to another.
+`AdaptiveConcurrency` finds how many requests are worth having in flight, `RateLimiter` when the
+next one may be sent; a request waits for both. One that is out far longer than the others (a lost
+connection, a worker that hangs) is nothing that the server works at: another takes its slot.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
-from collections import deque
 from dataclasses import dataclass
 
+from dataflow.core.aio import FifoWaiters, now
 from dataflow.core.errors import (
     AskTimeoutError,
     ConnectionLostError,
@@ -25,8 +23,8 @@ from dataflow.engine.flow.adaptive_concurrency import AdaptiveConcurrency
 from dataflow.engine.flow.rate_limiter import RateLimiter
 
 LOOK_SECONDS = 0.5
-"""How often requests that are out are looked at while others wait, and the tempo while one waits
-for it."""
+"""How often requests in flight are looked at while others wait, and the rate while one waits for
+it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,8 +32,8 @@ class Permit:
     """A request's right to be sent.
 
     Attributes:
-        sent: `time.monotonic()` when it was given.
-        was_full: Whether there were at least as many requests as places.
+        sent: When it was given, in seconds of the event loop's clock.
+        was_full: Whether there were at least as many requests as slots.
         tokens: What it is taken to cost.
     """
 
@@ -45,25 +43,25 @@ class Permit:
 
 
 class AdmissionController:
-    """One run's limiter, used from its event loop only.
+    """Admits the requests of one run, or of one endpoint; used from one event loop only.
 
     Args:
-        level: How many requests are in flight.
-        tempo: How fast they follow each other.
-        learns: Whether what becomes of the requests changes level and tempo; several endpoints,
-            each with its own, see to that themselves.
+        concurrency: How many requests are in flight.
+        rate: How fast they follow each other.
+        learns: Whether what becomes of the requests changes both; several endpoints, each with
+            a controller of its own, do that themselves.
     """
 
     def __init__(
-        self, level: AdaptiveConcurrency, tempo: RateLimiter, *, learns: bool = True
+        self, concurrency: AdaptiveConcurrency, rate: RateLimiter, *, learns: bool = True
     ) -> None:
-        self._level = level
-        self._tempo = tempo
+        self._concurrency = concurrency
+        self._rate = rate
         self._learns = learns
         self._in_flight = 0
-        self._out: dict[Permit, None] = {}
+        self._in_use: dict[Permit, None] = {}
         self._look: asyncio.TimerHandle | None = None
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: FifoWaiters[None, None] = FifoWaiters()
         self._pacing = asyncio.Lock()
 
     @property
@@ -73,78 +71,76 @@ class AdmissionController:
 
     @property
     def is_free(self) -> bool:
-        """Whether `enter` returns at once."""
-        has_place = not self._waiting and self._in_flight < self._level.limit
-        return has_place and self._tempo.wait(time.monotonic()) <= 0
+        """Whether `acquire` returns at once."""
+        has_slot = not self._waiting and self._in_flight < self._concurrency.limit
+        return has_slot and self._rate.wait(now()) <= 0
 
-    async def enter(self, *, others_wait: bool = False) -> Permit:
+    @property
+    def requests_per_second(self) -> float | None:
+        """The rate that the server's refusals leave, and nothing else; None where it has none."""
+        return self._rate.learned_rate(now())
+
+    async def acquire(self, *, others_wait: bool = False) -> Permit:
         """Wait, first come first served, until a request may be sent.
 
         Args:
-            others_wait: Whether more requests wait elsewhere for a place here.
+            others_wait: Whether more requests wait elsewhere for a slot here.
         """
-        if self._waiting or self._in_flight >= self._level.limit:
+        if self._waiting or self._in_flight >= self._concurrency.limit:
             await self._turn()
         else:
             self._in_flight += 1
         try:
-            was_full = others_wait or self._in_flight >= self._level.limit
-            async with self._pacing:  # one at a time, so that each sees the latest tempo
-                while (wait := self._tempo.wait(time.monotonic())) > 0:  # noqa: ASYNC110 - a time
+            was_full = others_wait or self._in_flight >= self._concurrency.limit
+            async with self._pacing:  # one at a time, so that each sees the latest rate
+                while (wait := self._rate.wait(now())) > 0:  # noqa: ASYNC110 - a time
                     await asyncio.sleep(min(wait, LOOK_SECONDS))
-                now = time.monotonic()
-                tokens = self._tempo.sent(now)
+                at = now()
+                tokens = self._rate.sent(at)
         except asyncio.CancelledError:
-            self._give_place()
+            self._free_slot()
             raise
-        given = Permit(now, was_full, tokens)
-        self._out[given] = None
-        return given
+        permit = Permit(at, was_full, tokens)
+        self._in_use[permit] = None
+        return permit
 
-    def leave(self, given: Permit, outcome: Reply | TryAgainError | None = None) -> None:
-        """The request that was sent with `given` has ended; None where the row has an error."""
-        now = time.monotonic()
-        self._tempo.ended(now, taken_to_cost=given.tokens, cost=tokens_of(outcome))
+    def release(self, permit: Permit, outcome: Reply | TryAgainError | None = None) -> None:
+        """The request that was sent with `permit` has ended; None where the row has an error."""
+        at = now()
+        self._rate.ended(at, taken_to_cost=permit.tokens, cost=tokens_of(outcome))
         if self._learns:
-            self._learn(now, given, outcome)
-        self.give_back(given)
+            self._learn(at, permit, outcome)
+        self.release_slot(permit)
 
-    def _learn(self, now: float, given: Permit, outcome: Reply | TryAgainError | None) -> None:
+    def _learn(self, at: float, permit: Permit, outcome: Reply | TryAgainError | None) -> None:
         if isinstance(outcome, Reply) and outcome.rate_limit is not None:
-            self._tempo.told(now, outcome.rate_limit, self._in_flight - 1)
+            self._rate.told(at, outcome.rate_limit, self._in_flight - 1)
         if isinstance(outcome, RateLimitedError):
-            self._tempo.turned_down(now, given.sent)
+            self._rate.turned_down(at, permit.sent)
         elif not isinstance(outcome, ConnectionLostError):  # which tells nothing of the engine
-            self._level.finished(
-                now,
-                now - given.sent,
-                was_full=given.was_full,
+            self._concurrency.finished(
+                at,
+                at - permit.sent,
+                was_full=permit.was_full,
                 too_much=isinstance(outcome, (OverloadedError, AskTimeoutError)),
             )
 
-    def give_back(self, given: Permit) -> None:
-        """Give its place to another, unless that was done already."""
-        if given in self._out:
-            del self._out[given]
-            self._give_place()
+    def release_slot(self, permit: Permit) -> None:
+        """Give its slot to another, unless that was done already."""
+        if permit in self._in_use:
+            del self._in_use[permit]
+            self._free_slot()
 
     async def _turn(self) -> None:
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
         if self._look is None:
             self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_for_stuck)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self._give_place()
-            raise
+        await self._waiting.wait(None, hand_back=lambda _: self._free_slot())
 
     def release_stuck(self) -> None:
-        """Give the places of requests that are stuck to others."""
-        before = time.monotonic() - self._level.stuck_seconds
-        for given in [given for given in self._out if given.sent < before]:
-            self.give_back(given)
+        """Give the slots of requests that are stuck to others."""
+        before = now() - self._concurrency.stuck_seconds
+        for permit in [permit for permit in self._in_use if permit.sent < before]:
+            self.release_slot(permit)
 
     def _look_for_stuck(self) -> None:
         self.release_stuck()
@@ -152,13 +148,10 @@ class AdmissionController:
         if self._waiting:
             self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._look_for_stuck)
 
-    def _give_place(self) -> None:
+    def _free_slot(self) -> None:
         self._in_flight -= 1
-        while self._waiting and self._in_flight < self._level.limit:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self._in_flight += 1
-                turn.set_result(None)
+        while self._in_flight < self._concurrency.limit and self._waiting.grant(None):
+            self._in_flight += 1
 
 
 def tokens_of(outcome: Reply | TryAgainError | None) -> int | None:

@@ -1,15 +1,14 @@
-"""How much may be on the road at once, in jobs and in bytes."""
+"""Backpressure: how much may be between loading and outcome at once, in jobs and in bytes."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
+from dataflow.core.aio import FifoWaiters
 
 
 class InFlightBound:
     """A bound on the jobs between loading and their outcome.
 
-    A job that is bigger than the whole bound is let in when it is alone.
+    A job that is bigger than the whole bound is admitted when it is alone.
 
     Args:
         jobs: Jobs at most.
@@ -20,34 +19,33 @@ class InFlightBound:
         self._jobs_left = jobs
         self._size_left = size
         self._inside = 0
-        self._waiting: deque[tuple[int, int, asyncio.Future[None]]] = deque()
+        self._waiting: FifoWaiters[tuple[int, int], None] = FifoWaiters()
 
-    async def enter(self, size: int, jobs: int = 1) -> None:
+    async def acquire(self, size: int, jobs: int = 1) -> None:
         """Wait, first come first served, until `jobs` of `size` bytes together fit in.
 
-        Jobs that come together are let in together, where there is a place for one of them.
+        Jobs that come together are admitted together, where one of them fits.
         """
         if not self._waiting and self._fits(size):
             self._take(size, jobs)
             return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append((size, jobs, turn))
-        await turn
+        await self._waiting.wait((size, jobs), hand_back=lambda _: self._hand_back(size, jobs))
 
     def grow(self, size: int) -> None:
         """What is inside has become `size` bytes bigger."""
         self._size_left -= size
 
-    def leave(self, size: int) -> None:
-        """A job has left, and `size` bytes with it."""
-        self._jobs_left += 1
+    def release(self, size: int) -> None:
+        """A job has its outcome, and frees `size` bytes."""
+        self._hand_back(size, 1)
+
+    def _hand_back(self, size: int, jobs: int) -> None:
+        self._jobs_left += jobs
         self._size_left += size
-        self._inside -= 1
-        while self._waiting and self._fits(self._waiting[0][0]):
-            waiting_size, jobs, turn = self._waiting.popleft()
-            if not turn.cancelled():
-                self._take(waiting_size, jobs)
-                turn.set_result(None)
+        self._inside -= jobs
+        while (first := self._waiting.first) is not None and self._fits(first[0]):
+            self._take(*first)
+            self._waiting.grant(None)
 
     def _fits(self, size: int) -> bool:
         return self._inside == 0 or (self._jobs_left > 0 and size <= self._size_left)
@@ -76,7 +74,7 @@ class RowReservation:
     async def enter(self) -> None:
         """Wait until the row fits into the bound; nothing where it is inside already."""
         if not self._is_inside:
-            await self._bound.enter(self._size, self._jobs)
+            await self._bound.acquire(self._size, self._jobs)
             self._is_inside = True
 
     def leave(self) -> None:
@@ -84,4 +82,4 @@ class RowReservation:
         if self._is_inside:
             self._is_inside = False
             for left in reversed(range(self._jobs)):
-                self._bound.leave(0 if left else self._size)
+                self._bound.release(0 if left else self._size)

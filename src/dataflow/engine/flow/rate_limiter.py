@@ -79,6 +79,10 @@ class RateLimiter:
         self._tokens = TokenBucket(None if tokens_per_minute is None else tokens_per_minute / 60)
         self._usual: float | None = None
 
+    def learned_rate(self, now: float) -> float | None:
+        """Requests per second that the server takes, by its refusals; None before there were any."""
+        return self._pace.rate(now)
+
     def wait(self, now: float) -> float:
         """Seconds until the next request may be sent."""
         return max(self._pace.wait(now), self._requests.wait(now), self._tokens.wait(now))

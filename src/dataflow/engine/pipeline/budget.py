@@ -1,8 +1,8 @@
-"""The ceiling on what a run spends: no request starts that could pass it.
+"""The limit on what a run spends: no request starts that could pass it.
 
-Each request in flight holds a reserve, the most that it may cost: the bound of what it reads
+Each request in flight holds a reservation, the most that it may cost: the bound of what it reads
 (`billing/prompt_bound.py`) and the longest answer it may get. Where the next one's does not fit
-beside what is spent and held, it waits until those in flight are back, which mostly cost less;
+beside what is spent and reserved, it waits until those in flight are back, which mostly cost less;
 where nothing is in flight and it still does not fit, the run ends.
 """
 
@@ -44,8 +44,8 @@ class SpendReservation:
 _NOTHING = SpendReservation(0, Decimal(0), RequestSize(0, 0, 0))
 
 
-def check_ceiling(plan: Plan) -> None:
-    """Refuse a ceiling that cannot be kept.
+def check_spend_limit(plan: Plan) -> None:
+    """Refuse a spend limit that cannot be kept.
 
     Raises:
         UsageError: it is no number, the price is not known, answers may be of any length, or the
@@ -74,77 +74,81 @@ class Budget:
     """One run's spending, used from its event loop only.
 
     Args:
-        plan: The run; its ceiling was checked.
+        plan: The run; its limit was checked.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
-        self._ceiling = plan.spend_limit
+        self._limit = plan.spend_limit
         self._progress = plan.progress
         self._bound = PromptBound()
         self._longest_answer = 0
         self._has_answer = False
-        self._held = 0
+        self._reserved = 0
         self._tokens = 0
         self._cost = Decimal(0)
         self._turn = asyncio.Lock()
         self._back = asyncio.Event()
 
-    async def enter(self, job: Job) -> SpendReservation:
-        """Wait, first come first served, until the job's request fits under the ceiling.
+    async def acquire(self, job: Job) -> SpendReservation:
+        """Wait, first come first served, until the job's request fits under the limit.
 
         Raises:
             LimitReachedError: it does not, and nothing is in flight that could make room.
         """
-        if not self._ceiling:
+        if not self._limit:
             return _NOTHING
         async with self._turn:
             while True:
-                reserve = self._worst(job)
-                if self._fits(reserve):
+                reservation = self._worst(job)
+                if self._fits(reservation):
                     break
-                if not self._held:
-                    raise LimitReachedError(self._message(reserve))
+                if not self._reserved:
+                    raise LimitReachedError(self._message(reservation))
                 self._back.clear()
                 await self._back.wait()
-        self._held += 1
-        self._add(reserve.tokens, reserve.cost)
-        return reserve
+        self._reserved += 1
+        self._add(reservation.tokens, reservation.cost)
+        return reservation
 
-    def leave(self, reserve: SpendReservation, outcome: Reply | DataflowError) -> None:
-        """The request has ended: its reserve goes, and what it used stays."""
-        if not self._ceiling:
+    def hand_back(self, reservation: SpendReservation) -> None:
+        """The request was not sent."""
+        self._settle(reservation, 0, Decimal(0))
+
+    def release(self, reservation: SpendReservation, outcome: Reply | DataflowError) -> None:
+        """The request has ended: its reservation goes, and what it used stays."""
+        if not self._limit:
             return
         usage = outcome.usage or Usage()
         self._has_answer = self._has_answer or isinstance(outcome, Reply)
-        cost = reserve.price.cost(usage)
+        cost = reservation.price.cost(usage)
         if usage.prompt_tokens is not None and usage.completion_tokens is not None:
-            self._bound.learn(reserve.size, usage.prompt_tokens)
+            self._bound.learn(reservation.size, usage.prompt_tokens)
             self._longest_answer = max(self._longest_answer, usage.completion_tokens)
             tokens = usage.prompt_tokens + usage.completion_tokens
-            self._settle(reserve, tokens, cost or Decimal(0))
+            self._settle(reservation, tokens, cost or Decimal(0))
         elif may_be_paid_for(outcome):
             # nobody says what it cost: it counts as the most that it may have cost
-            self._settle(reserve, reserve.tokens, reserve.cost)
+            self._settle(reservation, reservation.tokens, reservation.cost)
         else:
-            self._settle(reserve, 0, Decimal(0))
+            self._settle(reservation, 0, Decimal(0))
 
-    def _settle(self, reserve: SpendReservation, tokens: int, cost: Decimal) -> None:
-        if self._ceiling:
-            self._held -= 1
-            self._add(tokens - reserve.tokens, cost - reserve.cost)
+    def _settle(self, reservation: SpendReservation, tokens: int, cost: Decimal) -> None:
+        if self._limit:
+            self._reserved -= 1
+            self._add(tokens - reservation.tokens, cost - reservation.cost)
             self._back.set()
 
     def _add(self, tokens: int, cost: Decimal) -> None:
         self._tokens += tokens
         self._cost += cost
 
-    def _fits(self, reserve: SpendReservation) -> bool:
-        if self._held and not self._has_answer:
+    def _fits(self, reservation: SpendReservation) -> bool:
+        if self._reserved and not self._has_answer:
             return False  # the first one goes alone, to tell how much the server counts
-        limit = self._ceiling
-        return (limit.cost is None or self._cost + reserve.cost <= limit.cost) and (
-            limit.tokens is None or self._tokens + reserve.tokens <= limit.tokens
+        limit = self._limit
+        return (limit.cost is None or self._cost + reservation.cost <= limit.cost) and (
+            limit.tokens is None or self._tokens + reservation.tokens <= limit.tokens
         )
 
     def _worst(self, job: Job) -> SpendReservation:
@@ -160,19 +164,25 @@ class Budget:
             price = FREE  # then only tokens are limited
         return SpendReservation(prompt + answer, price.most(prompt, answer), size, price)
 
-    def _message(self, reserve: SpendReservation) -> str:
-        progress, limit = self._progress, self._ceiling
-        if limit.cost is not None and self._cost + reserve.cost > limit.cost:
+    def _message(self, reservation: SpendReservation) -> str:
+        progress, limit = self._progress, self._limit
+        if limit.cost is not None and self._cost + reservation.cost > limit.cost:
             name, most = "--max-cost", dollars(limit.cost)
-            spent, worst = dollars(self._cost), dollars(reserve.cost)
+            spent, worst = dollars(self._cost), dollars(reservation.cost)
             rest = _rest(progress, self._cost)
             to_finish = None if rest is None else dollars(rest)
         else:
             name, most = "--max-tokens-total", f"{limit.tokens:,} tokens"
-            spent, worst = f"{self._tokens:,} tokens", f"{reserve.tokens:,}"
+            spent, worst = f"{self._tokens:,} tokens", f"{reservation.tokens:,}"
             rest = _rest(progress, Decimal(self._tokens))
             to_finish = None if rest is None else f"{int(rest):,} tokens"
         text = f"{name} {most} is reached: {spent} spent, and the next request may take {worst}"
+        failed = ", ".join(f"{kind} {count:,}" for kind, count in progress.failures.most_common(3))
+        if failed:
+            text += f". Failed so far: {failed}"
+        if to_finish is None and progress.asked_again:
+            count = progress.asked_again
+            return f"{text}; {count:,} answers came, and the checks rejected each of them"
         if to_finish is None:
             return f"{text}; nothing is answered so far: a higher limit is needed to begin"
         return f"{text}; the other {_left(progress):,} captions take about {to_finish} more"

@@ -135,7 +135,7 @@ class Intake:
         self._planner = self.maker if plan.fingerprint is None else JobMaker(plan, self._note)
         self._rows = selected_rows(plan)
         self._under_way: set[bytes] = set()
-        self._judge = judge or Judge(plan)
+        self._judge = judge or Judge.for_plan(plan)
         if recalled is not None:
             plan.progress.reused += recalled.answered
 
@@ -220,7 +220,7 @@ class Intake:
         if not answers:
             kept += [answer for answer in job.answers if answer.must_be_kept]
         if not is_asked:
-            kept.append(self._judge.entry(job))
+            kept.append(self._judge.record(job))
             self.finished(job.key)
         return is_asked
 

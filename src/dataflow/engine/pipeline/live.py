@@ -1,4 +1,4 @@
-"""The road: every job from the intake through loading, asking and checking into the journal.
+"""The live pipeline: every job through loading, asking and checking into the journal.
 
 Bounded in every direction, so that memory does not grow with the dataset: `InFlightBound` bounds
 what lies between loading and outcome, and no stage runs ahead of it. Rows finish in any order; the
@@ -9,53 +9,41 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from typing import Any, cast
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from typing import Any
 
 from dataflow.core.aio import Worker
-from dataflow.core.errors import (
-    DataflowError,
-    RateLimitedError,
-    RowError,
-    StopRunError,
-    TryAgainError,
-    UnreachableError,
-)
-from dataflow.core.request import Reply, Request
+from dataflow.core.errors import DataflowError, RowError
+from dataflow.core.request import Reply
 from dataflow.core.serving import Client
-from dataflow.engine.flow import retry_policy
 from dataflow.engine.flow.adaptive_concurrency import START, AdaptiveConcurrency
-from dataflow.engine.flow.admission import AdmissionController, Permit
+from dataflow.engine.flow.admission import AdmissionController
 from dataflow.engine.flow.backpressure import InFlightBound
 from dataflow.engine.flow.circuit_breaker import CircuitBreaker
 from dataflow.engine.flow.rate_limiter import RateLimiter
-from dataflow.engine.job import Job, RetryState
+from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline import stages
-from dataflow.engine.pipeline.budget import Budget, SpendReservation
+from dataflow.engine.pipeline.admission import Admission
+from dataflow.engine.pipeline.asking import Asking
+from dataflow.engine.pipeline.budget import Budget
+from dataflow.engine.pipeline.health import RunHealth
 from dataflow.engine.pipeline.intake import Intake
 from dataflow.engine.pipeline.resume import ResumeState
 from dataflow.engine.pipeline.row_loader import LOADERS, RowLoader
+from dataflow.engine.pipeline.stages import RowOutcome
 from dataflow.engine.plan import Plan
-from dataflow.engine.quality.judge import Judge
+from dataflow.engine.quality.fault_alarm import FaultAlarm, FaultAlarmError
+from dataflow.engine.quality.judge import REOPENED, Judge
 from dataflow.images.loader import Loader
 
 AHEAD = 64
 """Jobs loaded or loading beyond those in flight."""
 
 AHEAD_BYTES = 128 * 1024 * 1024
-"""Bytes of pictures on the road at most."""
-
-VAGUE_ROWS = 3
-"""So many rows turned down without a reason and without an answer between them stop the run."""
-
-LONG_WAIT = 20.0
-"""Seconds: a wait from here on is told."""
-
-_log = logging.getLogger("dataflow")
+"""Bytes of pictures between loading and outcome at most."""
 
 
 class LivePipeline:
@@ -65,37 +53,48 @@ class LivePipeline:
         plan: The run.
         journal: Where outcomes go.
         recalled: The rows that need no looking at; None to look at each.
+        on_outcome: Called with each outcome, once it is committed.
     """
 
-    def __init__(self, plan: Plan, journal: Journal, recalled: ResumeState | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        journal: Journal,
+        recalled: ResumeState | None = None,
+        *,
+        on_outcome: Callable[[RowOutcome], None] | None = None,
+    ) -> None:
         self._plan = plan
         self._journal = journal
         self._progress = plan.progress
         self._concurrency = plan.concurrency or plan.serving.max_workers
-        self._judge = Judge(plan)
+        self._judge = Judge.for_plan(plan)
+        self._alarm = FaultAlarm(plan.fault_alarm)
         self._intake = Intake(plan, journal, recalled, judge=self._judge)
-        self._gate = CircuitBreaker(plan.give_up_after)
-        self._limiter = AdmissionController(
+        self._bound = InFlightBound(self._concurrency + AHEAD, AHEAD_BYTES)
+        self._inbox: asyncio.Queue[list[Job]] = asyncio.Queue(maxsize=2 * LOADERS)
+        self._first_ready = asyncio.Event()
+        self._outstanding: set[bytes] = set()
+        self._fed = False
+        self._all_done = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = asyncio.Event()
+        self._error: BaseException | None = None
+        self._on_outcome = on_outcome
+        breaker = CircuitBreaker(plan.give_up_after)
+        controller = AdmissionController(
             AdaptiveConcurrency(self._concurrency, start=_first_level(plan)),
             RateLimiter(plan.requests_per_minute, plan.tokens_per_minute),
             learns=not plan.serving.self_limiting,
         )
-        self._budget = Budget(plan)
-        self._room = InFlightBound(self._concurrency + AHEAD, AHEAD_BYTES)
-        self._inbox: asyncio.Queue[list[Job]] = asyncio.Queue(maxsize=2 * LOADERS)
-        self._ready: asyncio.Queue[Job] = asyncio.Queue()
-        self._first_ready = asyncio.Event()
-        self._outstanding = 0
-        self._fed = False
-        self._all_done = asyncio.Event()
-        self._rng = random.Random()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._busy: set[asyncio.Task[None]] = set()
-        self._draining = asyncio.Event()
-        self._error: BaseException | None = None
-        self._vague = 0
-        self._failing: set[bytes] = set()
-        self._is_last_chance = False
+        self._asking = Asking(
+            plan,
+            Admission(Budget(plan), breaker, controller),
+            RunHealth(plan, breaker),
+            settle=self._settle,
+            are_left=self._are_left,
+            reopen=self._reopen,
+        )
 
     async def drive(self) -> None:
         """Take every row to its outcome.
@@ -105,7 +104,9 @@ class LivePipeline:
         """
         async with Loader(self._plan.limits) as loader:
             self._start(self._feed())
-            rows = RowLoader(self._room, self._intake.maker, start=self._start, loaded=self._loaded)
+            rows = RowLoader(
+                self._bound, self._intake.maker, start=self._start, loaded=self._loaded
+            )
             rows.run(self._inbox, loader)
             try:
                 await self._until(self._first_ready.wait(), self._all_done.wait())
@@ -127,7 +128,7 @@ class LivePipeline:
         try:
             while (rows := await reader.do(self._intake.next_rows)) is not None:
                 for jobs in rows:
-                    self._outstanding += len(jobs)
+                    self._outstanding.update(job.key for job in jobs)
                     await self._inbox.put(jobs)
         finally:
             reader.close(wait=True)
@@ -136,7 +137,7 @@ class LivePipeline:
 
     async def _loaded(self, job: Job, problem: RowError | None) -> None:
         if problem is None:
-            self._ready.put_nowait(job)
+            self._asking.ready.put_nowait(job)
             self._first_ready.set()
         else:
             await self._settle(job, problem)
@@ -145,204 +146,74 @@ class LivePipeline:
 
     async def _ask_all(self) -> None:
         self._progress.phase = "starting engine"
-        async with self._askers() as of_job:
+        async with self._clients() as client_of:
             self._progress.phase, self._progress.fetched = "captioning", None
             self._progress.started = time.monotonic()
-            askers = [asyncio.create_task(self._ask_jobs(of_job)) for _ in range(self._concurrency)]
-            ending = set(askers)
-            try:
+            async with self._asking.running(client_of, self._fail):
                 await self._until(self._all_done.wait())
-                # a drain lets each asker end the request it is at; one that waits just ends
-                ending -= self._busy
-            finally:
-                for task in ending:
-                    task.cancel()
-                await asyncio.gather(*askers, return_exceptions=True)
 
     @contextlib.asynccontextmanager
-    async def _askers(self) -> AsyncIterator[Callable[[Job], Client]]:
+    async def _clients(self) -> AsyncIterator[Callable[[Job], Client]]:
         """Open the engine, and the fallback's where there is one: a job → who is asked."""
         fallback = self._plan.reject_policy.fallback
         async with contextlib.AsyncExitStack() as stack:
-            asker = await stack.enter_async_context(self._plan.serving.connect())
-            other = asker
+            client = await stack.enter_async_context(self._plan.serving.connect())
+            other = client
             if fallback is not None:
                 other = await stack.enter_async_context(fallback.serving.connect())
-            yield lambda job: other if job.by_fallback else asker
-
-    async def _ask_jobs(self, of_job: Callable[[Job], Client]) -> None:
-        me = cast("asyncio.Task[None]", asyncio.current_task())
-        try:
-            while not self._draining.is_set():
-                job = await self._ready.get()
-                reserve = await self._budget.enter(job)
-                given, probe = await self._admitted()
-                if self._draining.is_set():
-                    return
-                self._busy.add(me)
-                outcome = await self._ask_once(job, of_job(job), reserve, probe=probe)
-                self._limiter.leave(given, outcome)
-                self._busy.discard(me)
-        except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
-            self._fail(error)
-
-    async def _admitted(self) -> tuple[Permit, bool]:
-        """Wait for gate and limiter; returns the limiter's pass, and whether it is for a probe."""
-        while True:
-            # the gate first: whoever waits there must not hold a place that the probe needs
-            probe = await self._gate.enter()
-            given = await self._limiter.enter()
-            if probe or not self._gate.is_closed:
-                return given, probe
-            self._limiter.give_back(given)
-
-    async def _ask_once(
-        self, job: Job, asker: Client, reserve: SpendReservation, *, probe: bool
-    ) -> Reply | TryAgainError | None:
-        """Make one attempt; returns what came of it, None for an error of the row."""
-        request = cast("Request", job.asking or job.request)
-        job.first_asked = job.first_asked or time.monotonic()
-        job.attempts += 1
-        self._progress.requests += 1
-        self._progress.in_flight += 1
-        outcome = await _outcome_of(asker.send(request, job.pictures))
-        stages.charge(job, outcome, self._plan.price_of(job), self._progress)
-        try:
-            if not isinstance(outcome, Reply):
-                return await self._failed(job, outcome, probe=probe)
-            self._answered()
-            await self._settle(job, outcome)
-            return outcome
-        finally:
-            self._progress.in_flight -= 1
-            self._budget.leave(reserve, outcome)
-
-    async def _failed(self, job: Job, error: DataflowError, *, probe: bool) -> TryAgainError | None:
-        """Do about a failed attempt what its error asks for; returns it where it comes again."""
-        if isinstance(error, TryAgainError):
-            await self._try_again(job, error, probe=probe)
-            return error
-        if isinstance(error, RowError):
-            self._answered()
-        elif isinstance(error, StopRunError) and self._may_be_the_rows(error):
-            self._gate.answered()
-        else:
-            raise error
-        await self._settle(job, error)
-        return None
-
-    def _may_be_the_rows(self, error: StopRunError) -> bool:
-        """Whether a server that answered others turned down this row alone, for all we know."""
-        self._vague += 1
-        return error.is_vague and self._others_answered and self._vague < VAGUE_ROWS
-
-    @property
-    def _others_answered(self) -> bool:
-        """Whether the engine answered other rows, now or in a former run."""
-        return self._gate.ever_answered or self._progress.reused > 0
-
-    def _answered(self) -> None:
-        self._vague = 0
-        self._progress.answered = time.monotonic()
-        self._progress.limited = None
-        self._gate.answered()
-        self._say_pause()
-
-    def _say_pause(self) -> None:
-        """Tell the person who watches when the gate closes and when it opens again."""
-        reason = self._gate.closed_because
-        if (reason is None) != (self._progress.paused is None):
-            if reason is None:
-                _log.warning("the engine answers again")
-            else:
-                _log.warning(
-                    "waiting for the engine, for %g s at most: %s", self._plan.give_up_after, reason
-                )
-        self._progress.paused = reason
-
-    async def _try_again(self, job: Job, error: TryAgainError, *, probe: bool) -> None:
-        self._failing.add(job.key)
-        says_something = self._is_told(error, job, probe=probe)
-        self._say_pause()
-        now = self._gate.clock()
-        tries = job.retries.setdefault(retry_policy.kind_of(error), RetryState(now))
-        tries.count += says_something
-        wait = retry_policy.wait_before_next(
-            error, max(1, tries.count), now - tries.since, rng=self._rng
-        )
-        if wait is None or self._is_last_chance:
-            await self._settle(job, error)
-        else:
-            self._say_wait(error, now=time.monotonic(), wait=wait)
-            # the asker is free for another row meanwhile; where the run ends before the wait does,
-            # the row has no outcome in the journal and is asked by the next run
-            asyncio.get_running_loop().call_later(wait, self._ready.put_nowait, job)
-
-    def _say_wait(self, error: TryAgainError, *, now: float, wait: float) -> None:
-        """Tell the person who watches when a rate limit lets nothing through, or for long."""
-        since = self._progress.answered or self._progress.started or now
-        if isinstance(error, RateLimitedError) and now - since >= LONG_WAIT:
-            if self._progress.limited is None:
-                _log.warning(
-                    "the server has let nothing through for %.0f s: %s", now - since, error
-                )
-            self._progress.limited = error.message
-        if error.retry_after is None or wait < LONG_WAIT:
-            return
-        if self._progress.waits_until < now:
-            _log.warning("a row waits %.0f s, as the server asks: %s", wait, error.message)
-        self._progress.waits_until = max(self._progress.waits_until, now + wait)
-
-    def _is_told(self, error: TryAgainError, job: Job, *, probe: bool) -> bool:
-        """Tell the gate; returns whether the failure says something about its row."""
-        if self._is_last_chance:
-            return True
-        try:
-            return self._gate.failed(error, row=job.key, probe=probe)
-        except UnreachableError:
-            if not (
-                self._fed and self._others_answered and len(self._failing) == self._outstanding
-            ):
-                raise
-        # only rows are left that the server never answers: each fails by itself, not the run
-        self._is_last_chance = True
-        self._gate.answered()
-        return True
+            yield lambda job: other if job.by_fallback else client
 
     # --- outcomes ------------------------------------------------------------------------------
 
-    async def _settle(self, job: Job, outcome: Reply | DataflowError) -> None:
-        """Keep what came of a job; one that is asked again goes back to the others."""
-        asks_again = self._judge.hear(job, outcome)
-        kept = self._judge.latest(job)
-        if asks_again:
-            await self._journal.put(*kept)
-            self._progress.asked_again += 1
-            self._failing.discard(job.key)
-            self._ready.put_nowait(job)
-            return
-        entry = self._judge.entry(job, outcome if isinstance(outcome, DataflowError) else None)
-        await self._journal.put(entry, *kept)
-        stages.count(self._progress, entry)
+    async def _settle(self, job: Job, outcome: Reply | DataflowError) -> bool:
+        """Commit what came of a job; returns whether it is to be asked again instead."""
+        try:
+            settled = await stages.settle(
+                job,
+                outcome,
+                judge=self._judge,
+                journal=self._journal,
+                progress=self._progress,
+                alarm=self._alarm,
+            )
+        except FaultAlarmError:
+            await self._reopen(self._alarm.suspects)
+            raise
+        if settled is None:
+            return True
         self._intake.finished(job.key)
-        self._failing.discard(job.key)
         job.row_group.left -= 1
-        self._room.leave(
-            0 if job.row_group.left else job.row_group.size
-        )  # the row's pictures with its last
-        self._outstanding -= 1
+        # the row's pictures go with its last job
+        self._bound.release(0 if job.row_group.left else job.row_group.size)
+        self._outstanding.discard(job.key)
+        if self._on_outcome is not None:
+            self._on_outcome(settled)
         self._mark_if_done()
+        return False
+
+    async def _reopen(self, keys: Iterable[bytes]) -> None:
+        """Take back what came of these requests, so that the next run asks them again."""
+        await self._journal.put(
+            *(
+                ResultRecord(key, error_kind=REOPENED, error="the engine was at fault")
+                for key in keys
+            )
+        )
+
+    def _are_left(self, keys: set[bytes]) -> bool:
+        """Whether no job but those of `keys` is without an outcome."""
+        return self._fed and self._outstanding <= keys
 
     def _mark_if_done(self) -> None:
-        if self._fed and self._outstanding == 0:
+        if self._fed and not self._outstanding:
             self._all_done.set()
 
     # --- tasks ---------------------------------------------------------------------------------
 
     def _start(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
-        task.add_done_callback(self._ended)
         self._tasks.add(task)
+        task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -369,14 +240,7 @@ class LivePipeline:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self._intake.close()
-
-
-async def _outcome_of(attempt: Awaitable[Reply]) -> Reply | DataflowError:
-    """The attempt's reply, or the error that it failed with."""
-    try:
-        return await attempt
-    except (RowError, TryAgainError, StopRunError) as error:
-        return error
+        self._judge.close()
 
 
 def _first_level(plan: Plan) -> int:

@@ -1,12 +1,13 @@
-"""The steps that every road takes with jobs: load them, charge for them, count them.
+"""The steps that both pipelines take with a job: load it, charge for it, settle its outcome.
 
-`road.py` decides the order, the pace and the retries; what a job goes through before and after it
-is asked stands here.
+`live.py` and `batch/pipeline.py` decide the order, the pace and the retries; what a job goes
+through before and after it is asked stands here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from dataflow.billing.price import NoPrice, Price
@@ -23,9 +24,12 @@ from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Reply, Usage
 from dataflow.engine.flow.backpressure import RowReservation
 from dataflow.engine.job import Job
+from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.progress import Progress
+from dataflow.engine.quality.fault_alarm import FaultAlarm
+from dataflow.engine.quality.judge import Judge
 from dataflow.images.loader import Loader
 
 
@@ -95,9 +99,53 @@ def may_be_paid_for(outcome: Reply | DataflowError) -> bool:
     return isinstance(outcome, (Reply, EmptyCaptionError, AskTimeoutError, GarbledReplyError))
 
 
-def count(progress: Progress, entry: ResultRecord) -> None:
-    """Count an outcome."""
-    if entry.caption is not None:
-        progress.captioned += 1
+@dataclass(frozen=True, slots=True)
+class RowOutcome:
+    """What came of one request; progress, intake and whoever watches the run hear of it.
+
+    Attributes:
+        job: The request.
+        record: Its result, as the journal keeps it; it is committed.
+    """
+
+    job: Job
+    record: ResultRecord
+
+
+async def settle(
+    job: Job,
+    outcome: Reply | DataflowError,
+    *,
+    judge: Judge,
+    journal: Journal,
+    progress: Progress,
+    alarm: FaultAlarm | None = None,
+) -> RowOutcome | None:
+    """Check a job's answer and commit what came of it.
+
+    Returns:
+        The outcome; None where the answer was rejected and the job is to be asked again.
+
+    Raises:
+        FaultAlarmError: nearly all of the latest answers have the same fault; this one is kept.
+        JournalError: the journal cannot be written.
+    """
+    before = len(job.answers)
+    asks_again = await judge.take_reply(job, outcome)
+    kept = judge.records_of_latest(job)
+    if asks_again:
+        await journal.put(*kept)
+        progress.asked_again += 1
+        found = None
     else:
-        progress.failed += 1
+        record = judge.record(job, outcome if isinstance(outcome, DataflowError) else None)
+        await journal.put(record, *kept)
+        if record.caption is not None:
+            progress.captioned += 1
+        else:
+            progress.failed += 1
+            progress.failures[record.error_kind or "error"] += 1
+        found = RowOutcome(job, record)
+    if alarm is not None and len(job.answers) > before:
+        alarm.record(job, job.answers[-1])
+    return found

@@ -1,15 +1,20 @@
-"""What is made of answers: judged, asked for again, and in the end the request's outcome."""
+"""Judges answers: runs the checks, has rejected ones asked again, and makes the result record."""
 
 from __future__ import annotations
 
+import asyncio
+import inspect
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from dataflow.core.check import Check, CheckContext, Verdict
-from dataflow.core.errors import DataflowError, EmptyCaptionError, RowError
+from dataflow.core.aio import CONTROL_EXCEPTIONS, Worker
+from dataflow.core.errors import BadRequestError, DataflowError, EmptyCaptionError, RowError
 from dataflow.core.request import Reply, Request, Usage
+from dataflow.core.serving import AsyncServing
 from dataflow.engine.job import Job
 from dataflow.engine.journal.codec import utf8
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord
@@ -21,36 +26,81 @@ from dataflow.engine.quality.reask import (
     best_of,
     next_request,
 )
+from dataflow.engine.quality.reject_policy import RejectPolicy
+
+REOPENED = "engine_fault"
+"""The kind of error of a row whose answers were the broken engine's: they count for nothing."""
 
 
 class Judge:
     """Judges the answers of one run; from any thread.
 
+    Checks and refinements of this package run on the event loop: they are linear in the text, and
+    take microseconds. Those that a user wrote run in one thread beside it, one answer after
+    another, so that a slow one holds up no request; one that is a coroutine function is awaited
+    there, in an event loop of that thread.
+
     Args:
-        plan: The run.
+        serving: The engine.
+        checks: Run over each answer.
+        reject_policy: What becomes of an answer that one of them rejects.
+        retry_failed: Whether rows that failed for good in a former run are asked again.
     """
 
-    def __init__(self, plan: Plan) -> None:
-        self._serving = plan.serving
-        self._checks = plan.checks
-        self._rejects = plan.reject_policy
-        self._retries = plan.retry_failed
+    def __init__(
+        self,
+        serving: AsyncServing,
+        checks: Sequence[Check],
+        reject_policy: RejectPolicy,
+        *,
+        retry_failed: bool = False,
+    ) -> None:
+        self._serving = serving
+        self._checks = checks
+        self._rejects = reject_policy
+        self._retries = retry_failed
         self._lock = threading.Lock()  # a check may remember what it has seen
+        self._has_foreign = any(map(_is_foreign, [*checks, *reject_policy.refine]))
+        self._beside: Worker | None = None
 
-    def hear(self, job: Job, outcome: Reply | DataflowError) -> bool:
+    @classmethod
+    def for_plan(cls, plan: Plan) -> Judge:
+        """The judge of a run."""
+        return cls(
+            plan.serving, plan.checks, plan.reject_policy, retry_failed=plan.retry_failed
+        )
+
+    def close(self) -> None:
+        """Let the thread beside the event loop end."""
+        if self._beside is not None:
+            self._beside.close(wait=False)
+            self._beside = None
+
+    async def take_reply(self, job: Job, outcome: Reply | DataflowError) -> bool:
         """Take in what came back for a job; returns whether it is to be asked again.
 
         Then its request is changed. Where the outcome is an answer, it is the job's last one now,
         with all that was spent on it.
         """
-        answer = self._answer(job, outcome)
+        if isinstance(outcome, Reply) and self._runs_foreign_code(job):
+            self._beside = self._beside or Worker("dataflow-checks")
+            answer = await self._beside.do(lambda: self._answer(job, outcome))
+        else:
+            answer = self._answer(job, outcome)
         if answer is None:
             return False
         job.answers.append(answer)
         job.usage, job.cost, job.attempts = Usage(), None, 0
         return self._asks_again(job)
 
-    def latest(self, job: Job) -> list[AttemptRecord]:
+    def _runs_foreign_code(self, job: Job) -> bool:
+        request = job.request
+        if request is None or (request.checks is None and request.refine is None):
+            return self._has_foreign
+        own = [*(request.checks or ()), *(request.refine or ())]
+        return self._has_foreign or any(map(_is_foreign, own))
+
+    def records_of_latest(self, job: Job) -> list[AttemptRecord]:
         """A job's latest answer, where the journal is to keep it beside the job's entry."""
         return [answer for answer in job.answers[-1:] if answer.must_be_kept]
 
@@ -78,11 +128,11 @@ class Judge:
         elif former is not None:
             job.billed = sum(answer.ask < former.asks for answer in answers)
         job.answers = [self._judged(answer, job.request) for answer in answers]
-        if self._retries and former is not None:
+        if former is not None and (self._retries or former.error_kind == REOPENED):
             job.more_asks = len(answers)
         return not answers or self._asks_again(job)
 
-    def entry(self, job: Job, error: DataflowError | None = None) -> ResultRecord:
+    def record(self, job: Job, error: DataflowError | None = None) -> ResultRecord:
         """A job's outcome, as the journal keeps it: by its best answer, where it has one.
 
         Args:
@@ -158,10 +208,10 @@ class Judge:
         with self._lock:
             for check in checks:
                 try:
-                    verdict = check(text, context)
+                    verdict = _awaited(check(text, context))
                     if not _is_one(verdict):
                         raise TypeError(f"it is to return a Verdict or None, not {verdict!r:.80}")
-                except Exception as error:  # noqa: BLE001 - a check may be anybody's code
+                except (Exception, *CONTROL_EXCEPTIONS) as error:  # a check may be anybody's code
                     name = getattr(check, "__name__", type(check).__name__)
                     reason = f"the check {name} broke down: {type(error).__name__}: {error}"
                     return (Verdict(CHECK_FAILED, reason),)
@@ -208,8 +258,25 @@ def _failed(entry: ResultRecord, error: DataflowError, job: Job) -> ResultRecord
 
 
 def _is_final(error: DataflowError, job: Job) -> bool:
-    # a failure that cost no request, or that time may cure, is looked at again by a later run
-    return isinstance(error, RowError) and job.attempts > 0
+    # a failure that cost no request, or that time may cure, is looked at again by a later run; so is
+    # a refusal of the request without a known reason, which a person may mend at the server
+    is_rows = isinstance(error, RowError) and not isinstance(error, BadRequestError)
+    return is_rows and job.attempts > 0
+
+
+def _is_foreign(code: object) -> bool:
+    """Whether a check or a refinement is not this package's own."""
+    module = getattr(code, "__module__", None) or type(code).__module__
+    return not module.startswith("dataflow.")
+
+
+def _awaited(verdict: Any) -> Any:
+    """What a check returned; where that is a coroutine, what it returns."""
+    return asyncio.run(_outcome_of(verdict)) if inspect.isawaitable(verdict) else verdict
+
+
+async def _outcome_of(verdict: Awaitable[Any]) -> Any:
+    return await verdict
 
 
 def _context_of(reply: Reply, request: Request) -> CheckContext:
