@@ -58,9 +58,9 @@ def test_each_caption_is_asked_once_and_each_picture_loaded_once(plan_for, monke
     loads: Counter[str] = Counter()
     load = Loader.load
 
-    async def counted(self, ref):
+    async def counted(self, ref, reservation=None):
         loads[ref.name] += 1
-        return await load(self, ref)
+        return await load(self, ref, reservation)
 
     monkeypatch.setattr(Loader, "load", counted)
     with BatchServer() as server:

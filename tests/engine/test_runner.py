@@ -24,7 +24,7 @@ from dataflow.core.errors import (
 from dataflow.engine.columns import Column
 from dataflow.engine.flow import retry_policy
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.pipeline import live
+from dataflow.engine.pipeline import health
 from dataflow.engine.plan import Output
 from dataflow.engine.runner import run
 from dataflow.serving.fake import FakeServing
@@ -221,7 +221,7 @@ def test_a_page_in_place_of_answers_pauses_the_run_and_fails_no_row(dataset):
 
 
 def test_a_rate_limit_that_lets_nothing_through_is_told(dataset, caplog, monkeypatch):
-    monkeypatch.setattr(live, "LONG_WAIT", 0.0)
+    monkeypatch.setattr(health, "LONG_WAIT", 0.0)
     plan = dataset.add(1).plan(FakeServing([RateLimitedError("slow down"), "a"]))
     run(plan)
     assert "let nothing through" in caplog.text
@@ -242,7 +242,7 @@ def test_a_key_taken_away_during_the_run_stops_it(dataset):
     serving = FakeServing(answers, max_workers=1)
     with pytest.raises(WrongKeyError):
         run(dataset.add(100).plan(serving))
-    assert serving.asked == 5 + 3
+    assert serving.asked == 5 + 3 + 1, "three refusals in a row, and the control"
     again = FakeServing("later")
     run(dataset.plan(again))
     assert again.asked == 95
@@ -394,7 +394,7 @@ def test_an_errors_file_that_cannot_be_is_told_before_anything_is_paid(dataset, 
 
 
 def test_a_long_wait_that_the_server_asks_for_is_told(dataset, width_of, caplog, monkeypatch):
-    monkeypatch.setattr(live, "LONG_WAIT", 0.05)
+    monkeypatch.setattr(health, "LONG_WAIT", 0.05)
     plan = dataset.add(1).plan(FakeServing([RateLimitedError("no", retry_after=0.1), "a"]))
     run(plan)
     assert "as the server asks: no" in caplog.text

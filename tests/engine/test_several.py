@@ -95,9 +95,9 @@ def loads(monkeypatch):
     count: Counter[str] = Counter()
     load = Loader.load
 
-    async def counted(self, ref):
+    async def counted(self, ref, reservation=None):
         count[ref.name] += 1
-        return await load(self, ref)
+        return await load(self, ref, reservation)
 
     monkeypatch.setattr(Loader, "load", counted)
     return count

@@ -16,13 +16,13 @@ def limiter(most: int, *, per_minute: float | None = None) -> AdmissionControlle
 
 def test_no_more_are_inside_than_the_level_allows_and_they_come_in_order():
     async def scene():
-        gate, order = limiter(2), []
+        breaker, order = limiter(2), []
 
         async def request(name):
-            given = await gate.enter()
+            given = await breaker.acquire()
             order.append(name)
             await asyncio.sleep(0.01)
-            gate.leave(given)
+            breaker.release(given)
 
         tasks = [asyncio.create_task(request(n)) for n in range(6)]
         await asyncio.sleep(0.005)
@@ -35,39 +35,39 @@ def test_no_more_are_inside_than_the_level_allows_and_they_come_in_order():
 
 def test_one_that_gave_up_waiting_takes_no_place():
     async def scene():
-        gate = limiter(1)
-        given = await gate.enter()
-        gone, stays = (asyncio.create_task(gate.enter()) for _ in "ab")
+        breaker = limiter(1)
+        given = await breaker.acquire()
+        gone, stays = (asyncio.create_task(breaker.acquire()) for _ in "ab")
         await asyncio.sleep(0.01)
         gone.cancel()
         await asyncio.sleep(0)
-        gate.leave(given)
-        gate.leave(await asyncio.wait_for(stays, 1))
-        await asyncio.wait_for(gate.enter(), 1)
+        breaker.release(given)
+        breaker.release(await asyncio.wait_for(stays, 1))
+        await asyncio.wait_for(breaker.acquire(), 1)
 
     asyncio.run(scene())
 
 
 def test_one_that_gave_up_waiting_for_its_pace_takes_no_place():
     async def scene():
-        gate = limiter(1, per_minute=0.6)
-        gate.leave(await gate.enter())
-        late = asyncio.create_task(gate.enter())
+        breaker = limiter(1, per_minute=0.6)
+        breaker.release(await breaker.acquire())
+        late = asyncio.create_task(breaker.acquire())
         await asyncio.sleep(0.01)
         late.cancel()
         await asyncio.gather(late, return_exceptions=True)
-        return gate._in_flight
+        return breaker._in_flight
 
     assert asyncio.run(scene()) == 0
 
 
 def test_many_refusals_pause_everybody():
     async def scene():
-        gate = limiter(8)
-        passes = [await gate.enter() for _ in range(8)]
+        breaker = limiter(8)
+        passes = [await breaker.acquire() for _ in range(8)]
         for given in passes:
-            gate.leave(given, RateLimitedError("slow down"))
-        next_one = asyncio.create_task(gate.enter())
+            breaker.release(given, RateLimitedError("slow down"))
+        next_one = asyncio.create_task(breaker.acquire())
         await asyncio.sleep(0.2)
         waited = not next_one.done()
         await asyncio.wait_for(next_one, 30)
@@ -78,23 +78,23 @@ def test_many_refusals_pause_everybody():
 
 def test_a_request_that_hangs_gives_its_place_to_another_and_takes_none_when_it_ends():
     async def scene():
-        gate = limiter(2)
+        breaker = limiter(2)
         for _ in range(8):
-            gate.leave(await gate.enter())  # what is usual: no time at all
-        hanging = [await gate.enter() for _ in range(2)]
-        others = [await asyncio.wait_for(gate.enter(), 5) for _ in range(2)]
+            breaker.release(await breaker.acquire())  # what is usual: no time at all
+        hanging = [await breaker.acquire() for _ in range(2)]
+        others = [await asyncio.wait_for(breaker.acquire(), 5) for _ in range(2)]
         for given in (*hanging, *others):
-            gate.leave(given)
-        return gate._in_flight
+            breaker.release(given)
+        return breaker._in_flight
 
     assert asyncio.run(scene()) == 0
 
 
 def test_nothing_is_taken_for_hanging_before_an_answer_showed_what_is_usual():
     async def scene():
-        gate = limiter(1)
-        await gate.enter()
-        waiting = asyncio.create_task(gate.enter())
+        breaker = limiter(1)
+        await breaker.acquire()
+        waiting = asyncio.create_task(breaker.acquire())
         done, _ = await asyncio.wait([waiting], timeout=1.2)
         waiting.cancel()
         return done

@@ -22,9 +22,9 @@ DOWN = ConnectionLostError("refused")
 _rows = itertools.count()
 
 
-def fail(gate: CircuitBreaker, error=DOWN, *, probe=False) -> bool:
+def fail(breaker: CircuitBreaker, error=DOWN, *, probe=False) -> bool:
     """Another row's request fails."""
-    return gate.failed(error, row=next(_rows).to_bytes(8, "big"), probe=probe)
+    return breaker.record_failure(error, row=next(_rows).to_bytes(8, "big"), probe=probe)
 
 
 @pytest.fixture(autouse=True)
@@ -32,85 +32,87 @@ def _fast(monkeypatch):
     monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.02,))
 
 
-def closed_gate(**more) -> CircuitBreaker:
-    gate = CircuitBreaker(**more)
-    gate.answered()
+def open_breaker(**more) -> CircuitBreaker:
+    breaker = CircuitBreaker(**more)
+    breaker.record_success()
     for _ in range(retry_policy.BREAKER_ROWS):
-        fail(gate)
-    return gate
+        fail(breaker)
+    return breaker
 
 
 def test_a_few_failures_leave_it_open_and_count_for_their_rows():
     async def scene():
-        gate = CircuitBreaker()
-        gate.answered()
-        counted = [fail(gate) for _ in range(retry_policy.BREAKER_ROWS - 1)]
-        return counted, gate.is_closed
+        breaker = CircuitBreaker()
+        breaker.record_success()
+        counted = [fail(breaker) for _ in range(retry_policy.BREAKER_ROWS - 1)]
+        return counted, breaker.is_open
 
     assert asyncio.run(scene()) == ([True] * (retry_policy.BREAKER_ROWS - 1), False)
 
 
 def test_many_in_a_row_close_it_and_cost_no_attempt_from_then_on():
     async def scene():
-        gate = closed_gate()
-        return gate.is_closed, gate.closed_because, fail(gate)
+        breaker = open_breaker()
+        return breaker.is_open, breaker.open_reason, fail(breaker)
 
     assert asyncio.run(scene()) == (True, "refused", False)
 
 
 def test_one_row_that_fails_for_ever_closes_nothing():
     async def scene():
-        gate = CircuitBreaker()
-        gate.answered()
-        counted = [gate.failed(DOWN, row=b"bad") for _ in range(3 * retry_policy.BREAKER_ROWS)]
-        return all(counted), gate.is_closed
+        breaker = CircuitBreaker()
+        breaker.record_success()
+        counted = [
+            breaker.record_failure(DOWN, row=b"bad") for _ in range(3 * retry_policy.BREAKER_ROWS)
+        ]
+        return all(counted), breaker.is_open
 
     assert asyncio.run(scene()) == (True, False)
 
 
 def test_while_closed_one_request_at_a_time_probes():
     async def scene():
-        gate, passed = closed_gate(), []
+        breaker, passed = open_breaker(), []
 
         async def request(name):
-            await gate.enter()
+            await breaker.acquire()
             passed.append(name)
 
         tasks = [asyncio.create_task(request(n)) for n in range(5)]
         await asyncio.sleep(0.1)
         probing = list(passed)
-        gate.answered()
+        breaker.record_success()
         await asyncio.gather(*tasks)
-        return len(probing), len(passed), gate.is_closed
+        return len(probing), len(passed), breaker.is_open
 
     assert asyncio.run(scene()) == (1, 5, False)
 
 
 def test_a_probe_that_times_out_lets_the_next_one_out():
     async def scene():
-        gate = closed_gate()
-        assert await gate.enter()
-        fail(gate, AskTimeoutError("slow"), probe=True)
-        await asyncio.wait_for(gate.enter(), 1)
+        breaker = open_breaker()
+        assert await breaker.acquire()
+        fail(breaker, AskTimeoutError("slow"), probe=True)
+        await asyncio.wait_for(breaker.acquire(), 1)
 
     asyncio.run(scene())
 
 
 def test_an_answer_of_any_kind_opens_it():
     async def scene():
-        gate = closed_gate()
-        fail(gate, RateLimitedError("slow down"))
-        return gate.is_closed
+        breaker = open_breaker()
+        fail(breaker, RateLimitedError("slow down"))
+        return breaker.is_open
 
     assert asyncio.run(scene()) is False
 
 
 def test_a_server_down_too_long_ends_the_run():
     async def scene():
-        gate = closed_gate(give_up_after=0.05)
+        breaker = open_breaker(give_up_after=0.05)
         await asyncio.sleep(0.06)
         with pytest.raises(UnreachableError, match="refused"):
-            fail(gate)
+            fail(breaker)
 
     asyncio.run(scene())
 
@@ -119,11 +121,11 @@ def test_a_server_never_reached_is_given_up_sooner(monkeypatch):
     monkeypatch.setattr(retry_policy, "FIRST_CONTACT_SECONDS", 0.05)
 
     async def scene():
-        gate = CircuitBreaker(give_up_after=600)
-        fail(gate)
+        breaker = CircuitBreaker(give_up_after=600)
+        fail(breaker)
         await asyncio.sleep(0.06)
         with pytest.raises(UnreachableError):
-            fail(gate)
+            fail(breaker)
 
     asyncio.run(scene())
 
@@ -132,10 +134,10 @@ def test_a_server_that_says_it_is_busy_is_there_and_is_not_given_up_at_first_con
     monkeypatch.setattr(retry_policy, "FIRST_CONTACT_SECONDS", 0.0)
 
     async def scene():
-        gate = CircuitBreaker(give_up_after=600)
+        breaker = CircuitBreaker(give_up_after=600)
         for _ in range(retry_policy.BREAKER_ROWS + 3):
-            fail(gate, OverloadedError("loading"))
-        return gate.is_closed
+            fail(breaker, OverloadedError("loading"))
+        return breaker.is_open
 
     assert asyncio.run(scene()) is True
 
@@ -144,14 +146,14 @@ def test_late_failures_of_requests_sent_before_it_closed_let_no_second_probe_out
     monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.02, 60.0))
 
     async def scene():
-        gate = closed_gate()
-        probe = await gate.enter()
+        breaker = open_breaker()
+        probe = await breaker.acquire()
         for _ in range(50):
-            fail(gate)
-        second = asyncio.create_task(gate.enter())
+            fail(breaker)
+        second = asyncio.create_task(breaker.acquire())
         await asyncio.sleep(0.1)
         waits = not second.done()
-        gate.answered()
+        breaker.record_success()
         return probe, waits, await asyncio.wait_for(second, 1)
 
     assert asyncio.run(scene()) == (True, True, False)
@@ -161,10 +163,10 @@ def test_late_failures_do_not_put_off_the_next_probe(monkeypatch):
     monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.02, 60.0))
 
     async def scene():
-        gate = closed_gate()
+        breaker = open_breaker()
         for _ in range(50):
-            fail(gate)
-        return await asyncio.wait_for(gate.enter(), 2)
+            fail(breaker)
+        return await asyncio.wait_for(breaker.acquire(), 2)
 
     assert asyncio.run(scene()) is True
 
@@ -173,24 +175,24 @@ def test_the_last_probe_comes_no_later_than_the_end_of_patience(monkeypatch):
     monkeypatch.setattr(retry_policy, "PROBE_WAITS", (60.0,))
 
     async def scene():
-        gate = closed_gate(give_up_after=0.05)
-        probe = await asyncio.wait_for(gate.enter(), 2)
+        breaker = open_breaker(give_up_after=0.05)
+        probe = await asyncio.wait_for(breaker.acquire(), 2)
         await asyncio.sleep(0.01)
         with pytest.raises(UnreachableError):
-            fail(gate, probe=probe)
+            fail(breaker, probe=probe)
 
     asyncio.run(scene())
 
 
-def test_its_clock_stands_still_while_it_is_closed():
+def test_its_clock_stands_still_while_it_is_open():
     async def scene():
-        gate = closed_gate()
-        at = gate.clock()
+        breaker = open_breaker()
+        at = breaker.clock()
         await asyncio.sleep(0.05)
-        stood = gate.clock() - at
-        gate.answered()
+        stood = breaker.clock() - at
+        breaker.record_success()
         await asyncio.sleep(0.05)
-        return stood, gate.clock() - at
+        return stood, breaker.clock() - at
 
     stood, ran = asyncio.run(scene())
     assert stood == 0
@@ -199,12 +201,12 @@ def test_its_clock_stands_still_while_it_is_closed():
 
 def test_who_waits_longest_is_the_next_probe():
     async def scene():
-        gate, order = closed_gate(), []
+        breaker, order = open_breaker(), []
 
         async def probe(name):
-            if await gate.enter():
+            if await breaker.acquire():
                 order.append(name)
-                fail(gate, probe=True)
+                fail(breaker, probe=True)
 
         await asyncio.gather(*(probe(name) for name in "abcde"))
         return order
@@ -214,36 +216,36 @@ def test_who_waits_longest_is_the_next_probe():
 
 def test_an_answer_just_as_the_turn_comes_leaves_no_probe_behind():
     async def scene():
-        gate = closed_gate()
-        first = asyncio.create_task(gate.enter())
-        second = asyncio.create_task(gate.enter())
+        breaker = open_breaker()
+        first = asyncio.create_task(breaker.acquire())
+        second = asyncio.create_task(breaker.acquire())
         await first
-        fail(gate, probe=True)  # the turn goes to the second …
-        gate.answered()  # … and an answer comes before it runs
+        fail(breaker, probe=True)  # the turn goes to the second …
+        breaker.record_success()  # … and an answer comes before it runs
         assert await asyncio.wait_for(second, 1) is False
         for _ in range(retry_policy.BREAKER_ROWS):
-            fail(gate)
-        return await asyncio.wait_for(gate.enter(), 1)
+            fail(breaker)
+        return await asyncio.wait_for(breaker.acquire(), 1)
 
     assert asyncio.run(scene()) is True
 
 
 def test_a_server_that_hangs_is_given_up():
     async def scene():
-        gate = closed_gate(give_up_after=0.05)
+        breaker = open_breaker(give_up_after=0.05)
         await asyncio.sleep(0.06)
         with pytest.raises(UnreachableError):
-            fail(gate, AskTimeoutError("no answer"), probe=True)
+            fail(breaker, AskTimeoutError("no answer"), probe=True)
 
     asyncio.run(scene())
 
 
 def test_many_rows_that_time_out_close_it():
     async def scene():
-        gate = CircuitBreaker()
-        gate.answered()
+        breaker = CircuitBreaker()
+        breaker.record_success()
         for _ in range(retry_policy.BREAKER_ROWS):
-            fail(gate, AskTimeoutError("no answer"))
-        return gate.is_closed
+            fail(breaker, AskTimeoutError("no answer"))
+        return breaker.is_open
 
     assert asyncio.run(scene())

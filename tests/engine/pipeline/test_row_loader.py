@@ -52,7 +52,7 @@ def outcomes(urls, *, bound=8):
 
         async def loaded(job, problem):
             found[job.key.decode()] = problem
-            room.leave(job.row_group.size)
+            room.release(job.row_group.size)
 
         rows = RowLoader(
             room,

@@ -116,7 +116,7 @@ def test_the_requests_own_sampling_is_kept():
     found = next_request(request, [answer("loop")], EngineCapabilities(SAMPLING, ""), max_asks=2)
     assert found is not None
     assert found[0].sampling == {**request.sampling, "seed": 1007, "temperature": 0.5}
-    assert found[0].number == 2
+    assert found[0].sample_index == 2
 
 
 def test_no_more_is_asked_than_allowed():

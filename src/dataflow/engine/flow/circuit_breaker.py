@@ -1,7 +1,7 @@
 """The circuit breaker before the engine: the run pauses while the server is down.
 
 When many requests in a row fail because the server is not there, or when the server says that its
-rate limit lifts only after a long while, the run pauses and one request at a time probes, at growing
+rate limit lifts only after a long while, the run pauses. One request at a time probes, at growing
 intervals, until one is answered or the server is given up. So a server that restarts costs no row
 its attempts, and a dead one is not hammered.
 """
@@ -93,12 +93,12 @@ class CircuitBreaker:
             return self.is_open
         return False
 
-    def _hand_back(self, is_probe: bool) -> None:  # noqa: FBT001 - a waiter's grant
+    def _hand_back(self, is_probe: bool) -> None:
         if is_probe:
             self._pass_probe_on()
 
     def give_up_probe(self) -> None:
-        """The probe was not sent, or nobody waits for what comes of it: another may take its turn."""
+        """The probe was not sent, or its outcome will not come: another may take its turn."""
         if self.is_open:
             self.state = BreakerState.OPEN
             self._pass_probe_on()
@@ -116,7 +116,11 @@ class CircuitBreaker:
                 nothing about that limit.
         """
         self.ever_answered = True
-        if self._limited_since is not None and sent_at is not None and sent_at < self._limited_since:
+        if (
+            self._limited_since is not None
+            and sent_at is not None
+            and sent_at < self._limited_since
+        ):
             return
         self._failing.clear()
         self._down_since = self._limited_since = None

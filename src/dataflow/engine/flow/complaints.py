@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Callable
 
 from dataflow.core.errors import (
     DataflowError,
@@ -59,7 +60,7 @@ class ComplaintTracker:
         had_answers: Whether a former run of the same plan was answered.
     """
 
-    def __init__(self, *, had_answers: bool = False) -> None:
+    def __init__(self, had_answers: Callable[[], bool] = lambda: False) -> None:
         self._had_answers = had_answers
         self._has_answers = False
         self._refused: dict[tuple[str, ...], set[bytes]] = {}
@@ -86,7 +87,7 @@ class ComplaintTracker:
         if self._has_answers:
             needed = min(self._needed * CONTROL_ROW_ERRORS, MOST_CONTROL_ROWS)
             return Decision.CONTROL if same >= needed else Decision.FAIL
-        needed = FIRST_ROWS_RESUMED if self._had_answers else FIRST_ROWS
+        needed = FIRST_ROWS_RESUMED if self._had_answers() else FIRST_ROWS
         if same >= needed or alike >= OTHER_WORDS * needed:
             return Decision.STOP
         return Decision.HOLD
@@ -102,16 +103,16 @@ class ComplaintTracker:
             return Decision.CONTROL if isinstance(error, StopRunError) else Decision.FAIL
         if isinstance(error, StopRunError):
             return Decision.STOP
-        is_one = len(self._refused) == 1 and not self._had_answers
+        is_one = len(self._refused) == 1 and not self._had_answers()
         return Decision.STOP if is_one and are_all else Decision.FAIL
 
     def _must_act(self, key: bytes, error: StopRunError) -> Decision:
-        if error.status is None:
+        if error.status is None and not error.is_vague:
             return Decision.STOP
         _, alike = self._note(key, error)
         if self._has_answers:
             return Decision.CONTROL if alike >= CONTROL_ROWS * self._needed else Decision.HOLD
-        if error.is_vague and self._had_answers and alike < FIRST_ROWS_RESUMED:
+        if error.is_vague and self._had_answers() and alike < FIRST_ROWS_RESUMED:
             return Decision.HOLD
         return Decision.STOP
 

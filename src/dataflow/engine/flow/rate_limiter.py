@@ -80,7 +80,7 @@ class RateLimiter:
         self._usual: float | None = None
 
     def learned_rate(self, now: float) -> float | None:
-        """Requests per second that the server takes, by its refusals; None before there were any."""
+        """Requests per second that the server takes, by its refusals; None before any."""
         return self._pace.rate(now)
 
     def wait(self, now: float) -> float:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
+from dataflow.core.aio import now
 from dataflow.core.errors import (
     AskTimeoutError,
     DataflowError,
@@ -78,6 +79,7 @@ class Asking:
         self._tasks: set[asyncio.Task[None]] = set()
         self._hedging = HedgePolicy()
         self._reuse = ReplyReuseDetector()
+        self._is_stopping = False
         self._refusals = RefusalHandler(
             health, settle=self._settle, ask_later=self._ask_later, ask_control=self._ask_control
         )
@@ -100,6 +102,7 @@ class Asking:
             yield
             is_whole = True
         finally:
+            self._is_stopping = True
             await _cancel(helpers)
             tasks = list(self._tasks)
             if tasks and is_whole:
@@ -111,6 +114,11 @@ class Asking:
         if not self._hedging.usual:
             return UNMEASURED_DRAIN_SECONDS
         return max(DRAIN_SECONDS, DRAIN_MULTIPLE * self._hedging.usual)
+
+    def _stop(self, error: BaseException) -> None:
+        """Send nothing more; the run ends with `error`."""
+        self._is_stopping = True
+        self._on_error(error)
 
     # --- sending -------------------------------------------------------------------------------
 
@@ -126,7 +134,8 @@ class Asking:
             try:
                 await admitted.wait()
             except asyncio.CancelledError:
-                task.cancel()
+                if not admitted.is_set():
+                    task.cancel()
                 raise
 
     async def _run(self, job: Job, admitted: asyncio.Event) -> None:
@@ -136,19 +145,23 @@ class Asking:
             call.start(self._first(call, admitted))
             attempt = await call.result()
             self._calls.pop(call, None)
+            # still admitted: nothing else is sent in its place before it is known what this means
             await self._conclude(job, attempt)
         except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
-            self._on_error(error)
+            self._stop(error)
         finally:
             self._calls.pop(call, None)
             admitted.set()
+            await call.admission.aclose()
 
     async def _first(self, call: HedgedCall, admitted: asyncio.Event) -> Attempt:
-        async with self._admission(call.job) as attempt:
-            call.first = attempt
-            self._calls[call] = None
-            admitted.set()
-            await self._send(call.job, attempt)
+        attempt = await call.admission.enter_async_context(self._admission(call.job))
+        if self._is_stopping:
+            raise asyncio.CancelledError  # the run ended while this one waited
+        call.first = attempt
+        self._calls[call] = None
+        admitted.set()
+        await self._send(call.job, attempt)
         return attempt
 
     async def _second(self, call: HedgedCall) -> Attempt:
@@ -176,10 +189,10 @@ class Asking:
             self._hedging.record_reply(attempt.seconds)
 
     async def _ask_control(self, job: Job) -> Reply | DataflowError:
-        """Ask a request once more that was answered before; only the run's bill knows of it."""
+        """Ask a request once more that was answered before, in the slot of the refused one."""
         control = Job(job.key, job.request, pictures=job.pictures, by_fallback=job.by_fallback)
-        async with self._admission(control) as attempt:
-            await self._send(control, attempt)
+        attempt = Attempt(now(), False, AskTimeoutError("the control was given up"))
+        await self._send(control, attempt)
         return attempt.outcome
 
     # --- hung requests -------------------------------------------------------------------------
@@ -194,7 +207,7 @@ class Asking:
                     self._look_for_hung()
                     await self._look_for_last()
         except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
-            self._on_error(error)
+            self._stop(error)
 
     def _look_for_hung(self) -> None:
         """Ask those a second time that are out too long; give up those that hang twice."""
@@ -226,7 +239,7 @@ class Asking:
         outcome = attempt.outcome
         if isinstance(outcome, TryAgainError):
             await self._try_again(job, outcome, attempt)
-        elif isinstance(outcome, Reply) or isinstance(outcome, EmptyCaptionError):
+        elif isinstance(outcome, (Reply, EmptyCaptionError)):
             self._health.record_answer(attempt)
             await self._answered(job, outcome)
         else:

@@ -53,9 +53,8 @@ class RunHealth:
         self._plan = plan
         self._progress = plan.progress
         self._breaker = breaker
-        had_answers = plan.progress.reused > 0
         self.trackers = {
-            False: ComplaintTracker(had_answers=had_answers),
+            False: ComplaintTracker(lambda: plan.progress.reused > 0),
             True: ComplaintTracker(),
         }
         self._rng = random.Random()
@@ -84,7 +83,12 @@ class RunHealth:
         self._failing.discard(job.key)
 
     def wait_before_retry(
-        self, job: Job, error: TryAgainError, attempt: Attempt, *, are_left: Callable[[set[bytes]], bool]
+        self,
+        job: Job,
+        error: TryAgainError,
+        attempt: Attempt,
+        *,
+        are_left: Callable[[set[bytes]], bool],
     ) -> float | None:
         """Seconds until the job is asked again; None where it fails.
 
@@ -177,9 +181,7 @@ class RunHealth:
         since = self._progress.answered or self._progress.started or at
         if isinstance(error, RateLimitedError) and at - since >= LONG_WAIT:
             if self._progress.limited is None:
-                _log.warning(
-                    "the server has let nothing through for %.0f s: %s", at - since, error
-                )
+                _log.warning("the server has let nothing through for %.0f s: %s", at - since, error)
             self._progress.limited = error.message
         if error.retry_after is None or wait < LONG_WAIT:
             return
@@ -194,7 +196,7 @@ def _quota_text(seconds: float, words: str) -> str:
     hours, minutes = divmod(int(seconds // 60) + 1, 60)
     took = f"{hours} h {minutes} min" if hours else f"{minutes} min"
     return (
-        f"the server's limit lifts at {lifts:%Y-%m-%d %H:%M} (in {took}). Run the same command again "
-        f"then: what is answered is kept. To wait here instead, give --give-up-after "
+        f"the server's limit lifts at {lifts:%Y-%m-%d %H:%M} (in {took}). Run the same command "
+        f"again then: what is answered is kept. To wait here instead, give --give-up-after "
         f"{int(seconds) + 60}. The server says: {words}"
     )

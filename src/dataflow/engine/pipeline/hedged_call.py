@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine
 from typing import Any
 
@@ -22,6 +23,7 @@ class HedgedCall:
         first: The first attempt, once it is sent.
         second: The second one, likewise.
         is_hedged: Whether there is a second one, be it not sent yet.
+        admission: Holds what the first attempt was admitted to, until the call is concluded.
     """
 
     def __init__(self, job: Job) -> None:
@@ -29,6 +31,7 @@ class HedgedCall:
         self.first: Attempt | None = None
         self.second: Attempt | None = None
         self.is_hedged = False
+        self.admission = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[Attempt]] = set()
         self._ended: asyncio.Queue[asyncio.Task[Attempt] | None] = asyncio.Queue()
 

@@ -104,16 +104,16 @@ class RefusalHandler:
         self.settled.clear()
         try:
             found = await self._ask_control(self._controls[by_fallback])
-            if isinstance(found, StopRunError) or signature(found) == signature(error):
-                raise _stopping(error)
             if isinstance(found, TryAgainError):
                 return  # nothing is known yet; the next refusal asks once more
+            if isinstance(found, DataflowError) and _is_same(found, error):
+                raise _stopping(error)
             self._trackers[by_fallback].record_control_reply()
             await self._release(by_fallback)
         finally:
             self.settled.set()
 
-    async def _release(self, by_fallback: bool) -> None:  # noqa: FBT001 - a key of the trackers
+    async def _release(self, by_fallback: bool) -> None:
         """The refusals are the rows' own: ask them again, or fail those that were asked enough."""
         mine = [one for one in self._waiting if one[0].by_fallback == by_fallback]
         self._waiting = [one for one in self._waiting if one[0].by_fallback != by_fallback]
@@ -124,6 +124,11 @@ class RefusalHandler:
             else:
                 self._tries.pop(job.key, None)
                 await self._settle(job, error)
+
+
+def _is_same(found: DataflowError, error: DataflowError) -> bool:
+    """Whether the control got the refusal, or another that a person must act on."""
+    return isinstance(found, StopRunError) or signature(found) == signature(error)
 
 
 def _stopping(error: DataflowError) -> StopRunError:

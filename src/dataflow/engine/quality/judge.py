@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.aio import CONTROL_EXCEPTIONS, Worker
+from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import BadRequestError, DataflowError, EmptyCaptionError, RowError
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.core.serving import AsyncServing
@@ -66,9 +66,7 @@ class Judge:
     @classmethod
     def for_plan(cls, plan: Plan) -> Judge:
         """The judge of a run."""
-        return cls(
-            plan.serving, plan.checks, plan.reject_policy, retry_failed=plan.retry_failed
-        )
+        return cls(plan.serving, plan.checks, plan.reject_policy, retry_failed=plan.retry_failed)
 
     def close(self) -> None:
         """Let the thread beside the event loop end."""
@@ -211,7 +209,7 @@ class Judge:
                     verdict = _awaited(check(text, context))
                     if not _is_one(verdict):
                         raise TypeError(f"it is to return a Verdict or None, not {verdict!r:.80}")
-                except (Exception, *CONTROL_EXCEPTIONS) as error:  # a check may be anybody's code
+                except (Exception, *CONTROL_EXCEPTIONS) as error:  # noqa: BLE001 - a user's code
                     name = getattr(check, "__name__", type(check).__name__)
                     reason = f"the check {name} broke down: {type(error).__name__}: {error}"
                     return (Verdict(CHECK_FAILED, reason),)
@@ -258,8 +256,8 @@ def _failed(entry: ResultRecord, error: DataflowError, job: Job) -> ResultRecord
 
 
 def _is_final(error: DataflowError, job: Job) -> bool:
-    # a failure that cost no request, or that time may cure, is looked at again by a later run; so is
-    # a refusal of the request without a known reason, which a person may mend at the server
+    # a failure that cost no request, or that time may cure, is looked at again by a later run; so
+    # is a refusal of the request without a known reason, which a person may mend at the server
     is_rows = isinstance(error, RowError) and not isinstance(error, BadRequestError)
     return is_rows and job.attempts > 0
 
