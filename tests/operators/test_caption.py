@@ -246,11 +246,20 @@ def test_in_somebodys_own_storage_a_column_is_kept_and_refused_too(folder, servi
     assert [row["answer"] for row in written] == ["1 pictures, 40 wide"]
 
 
-def test_videos_are_refused_at_once(folder, serving):
-    with pytest.raises(UsageError, match="videos"):
-        PromptedVQAGenerator(serving).run(
-            dataset(folder, [{"image": "x"}]), input_video_key="video"
-        )
+def test_a_video_column_is_fine_where_no_row_fills_it(folder, serving):
+    asker = PromptedVQAGenerator(serving)
+    rows = [{"image": "pictures/0.png"}, {"image": "pictures/1.png", "video": None}]
+    asker.run(dataset(folder, rows), input_image_key="image", input_video_key="video")
+    assert all(row["answer"] for row in result(folder))
+
+
+def test_a_row_with_a_video_fails_and_says_so(folder, serving):
+    rows = [{"image": "pictures/0.png"}, {"image": "pictures/1.png", "video": "clip.mp4"}]
+    asker = PromptedVQAGenerator(serving)
+    asker.run(dataset(folder, rows), input_image_key="image", input_video_key="video")
+    assert [row["answer"] is None for row in result(folder)] == [False, True]
+    [line] = (folder / "cache_local").glob("*.errors.jsonl")
+    assert "videos are not supported" in line.read_text()
 
 
 class OwnServing(LLMServingABC):

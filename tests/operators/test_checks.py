@@ -105,5 +105,5 @@ def test_a_word_that_means_nothing_is_refused_at_once():
 
 
 def test_a_check_that_is_no_function_is_told_before_anything_is_asked():
-    with pytest.raises(UsageError, match="a check is a function"):
+    with pytest.raises(UsageError, match="checks must be a list of functions"):
         ImageCaptionGenerator(FakeServing(), "", checks=["language"])

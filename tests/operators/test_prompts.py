@@ -68,7 +68,7 @@ def test_each_table_is_a_prompt_in_the_files_order(file):
 
 
 KNOWN = (
-    "preset, system, question, template, n, schema, spread, schema_as, max_tokens, temperature, "
+    "preset, system, question, template, n, schema, flatten, schema_as, max_tokens, temperature, "
     "top_p, top_k, seed"
 )
 WRONG = {
@@ -77,14 +77,14 @@ WRONG = {
     "no table": ('short = "Briefly?"', "'short' is no prompt"),
     "no name": ("['']", "empty name"),
     "an unknown key": ("[short]\nquestoin = 'x'", rf"\[short\]: unknown key 'questoin'.*{KNOWN}"),
-    "a number for a text": ("[short]\nquestion = 3", r"\[short\]: question is a text.*not 3"),
-    "an empty question": ("[short]\nquestion = ' '", r"\[short\]: question is .* not empty"),
+    "a number for a text": ("[short]\nquestion = 3", r"\[short\]: question must be a text.*not 3"),
+    "an empty question": ("[short]\nquestion = ' '", r"\[short\]: question must be .* not empty"),
     "two questions": ("[a]\nquestion = 'x'\ntemplate = 'y'", r"\[a\]: .*give one of them"),
-    "no captions": ("[a]\nn = 0", r"\[a\]: n is a whole number from 1, not 0"),
-    "true captions": ("[a]\nn = true", r"\[a\]: n is .*not True"),
-    "hot": ("[a]\ntemperature = 2.5", r"\[a\]: temperature is a number from 0 to 2, not 2.5"),
-    "not a number": ("[a]\ntop_p = nan", r"\[a\]: top_p is a number from 0 to 1, not nan"),
-    "half a token": ("[a]\nmax_tokens = 1.5", r"\[a\]: max_tokens is a whole number"),
+    "no captions": ("[a]\nn = 0", r"\[a\]: n must be a whole number from 1, not 0"),
+    "true captions": ("[a]\nn = true", r"\[a\]: n must be .*not True"),
+    "hot": ("[a]\ntemperature = 2.5", r"\[a\]: temperature must be a number from 0 to 2, not 2.5"),
+    "not a number": ("[a]\ntop_p = nan", r"\[a\]: top_p must be a number from 0 to 1, not nan"),
+    "half a token": ("[a]\nmax_tokens = 1.5", r"\[a\]: max_tokens must be a whole number"),
     "a brace": ("[a]\ntemplate = 'x {'", r"\[a\]: the template .*\{\{"),
     "a place for nothing": ("[a]\ntemplate = 'x {} {0}'", r"\[a\]: .*\{\} names no column"),
     "a table in it": ("[a.b]\nquestion = 'x'", r"\[a\]: unknown key 'b'"),

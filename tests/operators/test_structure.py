@@ -86,13 +86,13 @@ def test_a_file_that_is_no_schema_is_refused(tmp_path, text):
         Prompt("a", schema=tmp_path / "schema.json")
 
 
-def test_only_a_closed_object_can_be_spread():
+def test_only_a_closed_object_can_be_flattened():
     for schema in ({"type": "array"}, {"type": "object"}):
         with pytest.raises(UsageError, match="only the properties of an object"):
-            Prompt("a", schema=schema, spread=True)
+            Prompt("a", schema=schema, flatten=True)
     with pytest.raises(UsageError, match='"additionalProperties": false'):
-        Prompt("a", schema={"type": "object", "properties": {"a": {}}}, spread=True)
-    for wrong in ({"spread": True}, {"schema_as": "prompt"}):
+        Prompt("a", schema={"type": "object", "properties": {"a": {}}}, flatten=True)
+    for wrong in ({"flatten": True}, {"schema_as": "prompt"}):
         with pytest.raises(UsageError, match="give one"):
             Prompt("a", **wrong)
     with pytest.raises(UsageError, match="schema_as is one of"):
@@ -123,9 +123,9 @@ def test_a_prompt_of_a_file_names_its_schema_from_the_files_folder(tmp_path):
     path.write_text('[a]\nschema = "s.json"\nspread = true\nschema_as = "both"\n[b]\n')
     structured, other = read_prompts(path)
     assert structured.structure.schema == SCHEMA
-    assert (structured.spread, structured.schema_as, other.structure) == (True, "both", None)
+    assert (structured.flatten, structured.schema_as, other.structure) == (True, "both", None)
     path.write_text("[a]\nspread = 1\n")
-    with pytest.raises(UsageError, match="spread is true or false, not 1"):
+    with pytest.raises(UsageError, match="flatten must be true or false, not 1"):
         read_prompts(path)
     path.write_text("[a]\nschema_as = 'tool'\n")
     with pytest.raises(UsageError, match="schema_as is format or prompt or both"):
@@ -218,14 +218,14 @@ def test_nothing_is_asked_again_for_another_layout(tmp_path, rows):
     serving = FakeServing(told)
     ImageCaptionGenerator(serving, "", schema=SCHEMA).run(storage(tmp_path))
     assert serving.asked == 5, "one row is asked three times"
-    for spread in (True, False):
-        captioner = ImageCaptionGenerator(serving, "", schema=SCHEMA, spread=spread)
+    for flat in (True, False):
+        captioner = ImageCaptionGenerator(serving, "", schema=SCHEMA, flatten=flat)
         captioner.run(storage(tmp_path))
     assert serving.asked == 5
 
 
-def test_spread_makes_a_column_of_each_property(tmp_path, rows):
-    captioner = ImageCaptionGenerator(FakeServing(told), "", schema=Model, spread=True)
+def test_flatten_makes_a_column_of_each_property(tmp_path, rows):
+    captioner = ImageCaptionGenerator(FakeServing(told), "", schema=Model, flatten=True)
     assert captioner.run(storage(tmp_path), meta=True) == ["colour", "count"]
     lines = (tmp_path / "dataflow_cache_step1.jsonl").read_text().splitlines()
     assert lines[0].startswith('{"image": "0.png", "colour": "red", "count": 1.10, "output_meta":')
@@ -237,8 +237,8 @@ def test_spread_makes_a_column_of_each_property(tmp_path, rows):
     ]
 
 
-def test_spread_in_parquet_has_types_and_in_lists_too(tmp_path, rows):
-    captioner = ImageCaptionGenerator(FakeServing(told), "", schema=SCHEMA, spread=True, n=2)
+def test_flatten_in_parquet_has_types_and_in_lists_too(tmp_path, rows):
+    captioner = ImageCaptionGenerator(FakeServing(told), "", schema=SCHEMA, flatten=True, n=2)
     captioner.run(storage(tmp_path, "parquet"))
     table = pyarrow.parquet.read_table(tmp_path / "dataflow_cache_step1.parquet")
     types = {field.name: str(field.type) for field in table.schema}
@@ -252,8 +252,8 @@ def test_a_property_called_like_a_column_is_refused_before_anything_is_asked(tmp
     serving = FakeServing(told)
     schema = {"type": "object", "properties": {"image": {}}, "additionalProperties": False}
     with pytest.raises(UsageError, match=r"'image' already.*leave --spread out"):
-        ImageCaptionGenerator(serving, "", schema=schema, spread=True).run(storage(tmp_path))
-    prompts = [Prompt("a", schema=SCHEMA, spread=True), Prompt("colour")]
+        ImageCaptionGenerator(serving, "", schema=schema, flatten=True).run(storage(tmp_path))
+    prompts = [Prompt("a", schema=SCHEMA, flatten=True), Prompt("colour")]
     with pytest.raises(UsageError, match="would be called 'colour'"):
         ImageCaptionGenerator(serving, "", prompts=prompts).run(storage(tmp_path))
     with pytest.raises(UsageError, match="its own n, preset and schema"):

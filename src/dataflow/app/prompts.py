@@ -47,7 +47,7 @@ def prompts_of(choices: CaptionOptions) -> tuple[Prompt, ...]:
             template=template,
             n=choices.n,
             schema=choices.schema,
-            spread=choices.flatten,
+            flatten=choices.flatten,
             schema_as=choices.schema_as,
         ),
     )

@@ -369,6 +369,12 @@ class OutputError(StopRunError):
     kind = "output"
 
 
+class NothingCaptionedError(StopRunError):
+    """Every row failed before a model was asked; the message says why and where the rows are."""
+
+    kind = "nothing_captioned"
+
+
 class JournalError(StopRunError):
     """The journal cannot be opened, trusted or written."""
 

@@ -45,14 +45,23 @@ class StreamingStorage(DataFlowStorage):
     """A storage whose steps are files, so that rows stream through in constant memory."""
 
     @abstractmethod
-    def open_step(self, *, picture_key: str, columns: Columns) -> StepFiles:
+    def open_step(
+        self, *, picture_key: str, columns: Columns, skip_bad_rows: bool = False
+    ) -> StepFiles:
         """The current step's reader and the next step's writer.
 
         Args:
             picture_key: The name of the picture column, where the step is a folder of pictures.
             columns: What the writer will add to each row.
+            skip_bad_rows: Whether rows that cannot be read are left out and counted.
 
         Raises:
             UsageError: before the first `step()`.
             InputError: the current step's file is missing or has no known format.
         """
+
+    def step_failed(self) -> None:
+        """Note that the operator did not finish: the same call goes on at this step."""
+
+    def step_written(self) -> None:
+        """Note that the operator wrote the next step."""

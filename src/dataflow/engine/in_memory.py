@@ -1,4 +1,4 @@
-"""Lists in, lists out: the same road for requests that stand in memory."""
+"""Lists in, lists out: the same pipeline for requests in memory."""
 
 from __future__ import annotations
 
@@ -18,6 +18,9 @@ from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
+from dataflow.engine.journal.run_lock import RunLock
+from dataflow.engine.journal.schema import set_aside
+from dataflow.engine.pipeline.budget import check_ceiling
 from dataflow.engine.pipeline.write_output import outcomes
 from dataflow.engine.plan import UNPRICED, Output, Plan
 from dataflow.engine.quality.reject_policy import RejectPolicy
@@ -86,7 +89,38 @@ def entries_of(
         price=price,
         limits=limits,
     )
-    journal = Journal(None)
+    return answer_plan(plan)
+
+
+def answer_plan(plan: Plan, journal_path: Path | None = None) -> list[list[ResultRecord]]:
+    """Take every row of `plan` to its outcome and return all that is known of them, in order.
+
+    Args:
+        plan: What is asked; its output is not written.
+        journal_path: Where the answers are kept, so that the same plan goes on after a failure;
+            None to keep them in memory.
+
+    Returns:
+        As `entries_of`.
+
+    Raises:
+        StopRunError: the run could not go on; what was answered is in its `answers`, row after row.
+        RunInterruptedError: Ctrl-C; likewise.
+    """
+    check_ceiling(plan)
+    if journal_path is None:
+        return _answer(plan, None)
+    lock = RunLock(journal_path.with_name(journal_path.name + ".lock"))
+    try:
+        if plan.restart and journal_path.exists():
+            _log.warning("the former journal is kept as %s", set_aside(journal_path))
+        return _answer(plan, journal_path)
+    finally:
+        lock.release()
+
+
+def _answer(plan: Plan, journal_path: Path | None) -> list[list[ResultRecord]]:
+    journal = Journal(journal_path)
 
     def collect(*_: object) -> list[list[ResultRecord]]:
         return [[entry for _, entry in made] for _, made in outcomes(plan, journal)]

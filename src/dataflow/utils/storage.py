@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ from dataflow.core.column_types import Columns
 from dataflow.core.dataset import Reader, Skipped, Writer
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
+from dataflow.core.settings import PATH, TEXT, value_text
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
 from dataflow.formats.detect import detect_format
 from dataflow.formats.patterns.brace_patterns import is_several
@@ -20,6 +22,8 @@ from dataflow.utils.frames import frame_of, records_of
 from dataflow.utils.hidden_pictures import PictureWriter, hidden_picture
 
 __all__ = ["DataFlowStorage", "FileStorage"]
+
+_log = logging.getLogger("dataflow")
 
 _OF_A_HUB = {"hf", "ms"}
 _PICTURE = "image"
@@ -41,42 +45,84 @@ class FileStorage(StreamingStorage):
             a pickle runs the code in it, so use it only for files of your own.
 
     Raises:
-        UsageError: an unknown `cache_type`, or a `cache_path` at a URL.
+        UsageError: a value is not what its argument takes, an unknown `cache_type`, or a
+            `cache_path` at a URL.
     """
 
     def __init__(
         self,
-        first_entry_file_name: str,
-        cache_path: str = "./cache",
+        first_entry_file_name: str | os.PathLike[str],
+        cache_path: str | os.PathLike[str] = "./cache",
         file_name_prefix: str = "dataflow_cache",
         cache_type: str = "jsonl",
     ) -> None:
+        first = PATH.take("first_entry_file_name", first_entry_file_name)
+        folder = PATH.take("cache_path", cache_path)
+        prefix = TEXT.take("file_name_prefix", file_name_prefix)
+        if Path(prefix).name != prefix:
+            raise UsageError(f"file_name_prefix {value_text(prefix)} must be a name, not a path")
+        TEXT.take("cache_type", cache_type)
         if cache_type != "pickle" and not is_known(f"step.{cache_type}"):
             raise UsageError(
                 f"the cache_type {cache_type!r} is no known ending; known are {known_endings()}, "
                 "and pickle"
             )
-        if is_url(str(cache_path)):
-            raise UsageError(f"the cache_path {cache_path!r} is a URL; give a folder here")
-        self.first_entry_file_name = first_entry_file_name
-        self.cache_path = cache_path
-        self.file_name_prefix = file_name_prefix
+        if is_url(folder):
+            raise UsageError(f"the cache_path {folder!r} is a URL; give a folder here")
+        self.first_entry_file_name: str = first
+        self.cache_path: str = folder
+        self.file_name_prefix: str = prefix
         self.cache_type = cache_type
         self.operator_step = -1
+        self._is_unfinished = False
+        self._opened: tuple[str, ...] = ()
+        self._written: tuple[int, tuple[str, ...]] | None = None
+
+    def __repr__(self) -> str:
+        return (
+            f"FileStorage({self.first_entry_file_name!r}, cache_path={self.cache_path!r}, "
+            f"step {self.operator_step})"
+        )
 
     def step(self) -> FileStorage:
-        """Move on to the next step; returns the storage itself."""
-        self.operator_step += 1
+        """Move on to the next step; returns the storage itself.
+
+        Where the operator of the current step failed or was interrupted, the storage stays at it:
+        the same call goes on with what is not done yet.
+        """
+        if self._is_unfinished:
+            self._is_unfinished = False
+            _log.warning(
+                "step %d did not finish: the storage stays at it (reset() starts over)",
+                self.operator_step,
+            )
+        else:
+            self.operator_step += 1
         return self
 
     def reset(self) -> FileStorage:
         """Go back to before the first step; returns the storage itself."""
         self.operator_step = -1
+        self._is_unfinished, self._written = False, None
         return self
 
-    def open_step(self, *, picture_key: str, columns: Columns) -> StepFiles:
+    def step_failed(self) -> None:
+        """Note that the operator did not finish: the next `step` stays here."""
+        self._is_unfinished = self.operator_step >= 0
+
+    def step_written(self) -> None:
+        """Note that the operator wrote the next step."""
+        self._is_unfinished = False
+        self._written = self.operator_step, self._opened
+
+    def open_step(
+        self, *, picture_key: str, columns: Columns, skip_bad_rows: bool = False
+    ) -> StepFiles:
         """The current step's reader and the next step's writer; see `StreamingStorage`."""
-        reader = self._reader(picture_key)
+        self._opened = tuple(columns)
+        if self._written is not None and self._written[0] == self.operator_step:
+            self._refuse_second(self._written[1])
+        reader = self._reader(picture_key, skip_bad_rows=skip_bad_rows)
         output = self._path(self.operator_step + 1)
         # a later step holds the paths that the first entry held
         folders = [reader.folder(), self._beside(), os.curdir]
@@ -130,10 +176,17 @@ class FileStorage(StreamingStorage):
         _write_rows(rows, self._writer(path, rows, [])(part), path)
         return str(path)
 
-    def _beside(self) -> str:
-        return str(to_path(self.first_entry_file_name).parent)
+    def _refuse_second(self, written: tuple[str, ...]) -> None:
+        if written != self._opened:
+            raise UsageError(
+                f"step {self.operator_step + 1} is written already, with {', '.join(written)}: "
+                "call storage.step() between two operators, or the second replaces the first"
+            )
 
-    def _reader(self, picture_key: str) -> Reader:
+    def _beside(self) -> str:
+        return str(to_path(_expanded(self.first_entry_file_name)).parent)
+
+    def _reader(self, picture_key: str, *, skip_bad_rows: bool = False) -> Reader:
         path = self._current()
         is_looked_up = self.operator_step == 0 and (
             is_several(path) or detect_format(path) in _OF_A_HUB
@@ -142,10 +195,16 @@ class FileStorage(StreamingStorage):
             cure = (
                 "check first_entry_file_name"
                 if self.operator_step == 0
-                else "run the operator before this step first"
+                else "run the operator of the step before first; where step() was called once too "
+                "often, storage.reset() starts over"
             )
             raise InputError(f"step {self.operator_step} reads {path}, which is not there; {cure}")
-        return open_reader(path, picture_key=picture_key, format_name=self._named(path))
+        return open_reader(
+            path,
+            picture_key=picture_key,
+            format_name=self._named(path),
+            skip_bad_rows=skip_bad_rows,
+        )
 
     def _writer(self, path: Path, reader: Reader, columns: Columns) -> Callable[[Path], Writer]:
         return writer_for(path, reader, columns, format_name=self._named(path))
@@ -157,12 +216,20 @@ class FileStorage(StreamingStorage):
 
     def _current(self) -> AnyPath:
         step = self.operator_step
-        return to_path(self.first_entry_file_name) if step == 0 else self._path(step)
+        return to_path(_expanded(self.first_entry_file_name)) if step == 0 else self._path(step)
 
     def _path(self, step: int) -> Path:
         if self.operator_step < 0:
             raise UsageError("call storage.step() before reading or writing")
-        return Path(self.cache_path) / f"{self.file_name_prefix}_step{step}.{self.cache_type}"
+        return (
+            Path(_expanded(self.cache_path))
+            / f"{self.file_name_prefix}_step{step}.{self.cache_type}"
+        )
+
+
+def _expanded(path: str) -> str:
+    """`path` with ``~`` for the home folder; a URL stays as it is."""
+    return path if is_url(path) else os.path.expanduser(path)  # noqa: PTH111 - "./" shall not go
 
 
 class _Rows:

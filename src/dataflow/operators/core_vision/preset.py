@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any
 from dataflow.checks.cleanup import strip_lead_in, strip_thinking
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
-from dataflow.engine.quality.reject_policy import Refine
-from dataflow.operators.core_vision.toml_file import (
+from dataflow.core.settings import (
     ANY_TEXT,
     SAMPLING,
     TEXT,
     WHOLE,
     YES_NO,
-    Rule,
-    read_toml,
-    refuse_wrong,
+    ValueRule,
+    value_text,
 )
+from dataflow.engine.quality.reject_policy import Refine
+from dataflow.operators.core_vision.toml_file import read_toml, refuse_wrong
 
 if TYPE_CHECKING:
     from dataflow.checks.suite import CaptionRequirements
@@ -176,6 +176,11 @@ def preset_of(given: str | os.PathLike[str] | Preset) -> Preset:
     """
     if isinstance(given, Preset):
         return given
+    if not isinstance(given, (str, os.PathLike)):
+        raise UsageError(
+            "preset must be a preset's name, the path of its file, or a Preset, not "
+            f"{value_text(given)}"
+        )
     name = os.fspath(given)
     if not is_path(name) and name not in preset_names():
         raise UsageError(
@@ -237,18 +242,18 @@ def _texts(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(one, str) for one in value)
 
 
-def _rule(annotation: str) -> Rule:
+def _rule(annotation: str) -> ValueRule:
     """What a field of `CaptionRequirements` may be in a file."""
     if annotation.startswith(("tuple", "frozenset")):
-        return "a list of texts", _texts
+        return ValueRule("a list of texts", _texts)
     return YES_NO if annotation == "bool" else ANY_TEXT if "str" in annotation else WHOLE
 
 
 _FORMER_KEYS: Mapping[str, str] = {"leave_out": "disabled", "most_alike": "max_duplicates"}
 """Keys of ``[checks]`` in files of earlier versions; they are read as the names of today."""
 
-_TABLE: Rule = ("a table", lambda value: isinstance(value, dict))
-_KEYS: Mapping[str, Rule] = {
+_TABLE = ValueRule("a table", lambda value: isinstance(value, dict))
+_KEYS: Mapping[str, ValueRule] = {
     "version": WHOLE,
     "summary": TEXT,
     "system": ANY_TEXT,
@@ -256,12 +261,12 @@ _KEYS: Mapping[str, Rule] = {
     "sampling": _TABLE,
     "checks": _TABLE,
     "steps": _TABLE,
-    "examples": ("a list of tables", lambda value: isinstance(value, list)),
+    "examples": ValueRule("a list of tables", lambda value: isinstance(value, list)),
 }
-_STEPS: Mapping[str, Rule] = dict.fromkeys(STEPS, YES_NO)
+_STEPS: Mapping[str, ValueRule] = dict.fromkeys(STEPS, YES_NO)
 
 
-def _check_rules() -> Mapping[str, Rule]:
+def _check_rules() -> Mapping[str, ValueRule]:
     """What a preset may say of the checks: all that `CaptionRequirements` knows but a schema."""
     from dataflow.checks.suite import CaptionRequirements
 

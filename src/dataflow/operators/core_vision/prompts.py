@@ -11,20 +11,22 @@ from typing import Any, get_args
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import AsyncServing, sampling_of
+from dataflow.core.settings import (
+    ANY_TEXT,
+    FROM_1,
+    NAME,
+    SAMPLING,
+    TEXT,
+    YES_NO,
+    ValueRule,
+    one_of,
+    take_all,
+)
 from dataflow.engine.columns import Column
 from dataflow.engine.quality.reject_policy import Refine
 from dataflow.operators.core_vision.preset import is_path, preset_of
 from dataflow.operators.core_vision.structured import SchemaAs, StructuredOutput, read_schema
-from dataflow.operators.core_vision.toml_file import (
-    ANY_TEXT,
-    FROM_1,
-    SAMPLING,
-    TEXT,
-    YES_NO,
-    Rule,
-    read_toml,
-    refuse_wrong,
-)
+from dataflow.operators.core_vision.toml_file import read_toml, refuse_wrong
 from dataflow.serving.adapter import ServingAdapter
 from dataflow.serving.openai.request_body import merge_sampling
 
@@ -47,7 +49,7 @@ class Prompt:
             None takes a field of the preset's away.
         schema: The JSON Schema of answers that are JSON: a dict, a file's path, or a pydantic
             model's class. The column then holds what they say.
-        spread: Whether the answers' properties become columns of their own, in place of this one.
+        flatten: Whether the answers' properties become columns of their own, in place of this one.
         schema_as: How the engine learns of the schema; see `structure.SchemaAs`.
         checks: What its answers have to pass in place of the run's checks; None for those of its
             schema or its preset, where it has one.
@@ -56,7 +58,7 @@ class Prompt:
     Raises:
         MissingPackageError: there is a schema, and `jsonschema` is not installed.
         UsageError: the template is none, there are both a question and a template, `n` is below 1,
-            there is no such preset, or the schema is none or cannot be spread.
+            there is no such preset, or the schema is none or cannot be flattened.
     """
 
     name: str
@@ -68,13 +70,17 @@ class Prompt:
     n: int = 1
     sampling: Mapping[str, Any] = field(default_factory=dict)
     schema: Any = None
-    spread: bool = False
+    flatten: bool = False
     schema_as: SchemaAs = "format"
     checks: Sequence[Check] | None = field(default=None, repr=False, compare=False)
     refine: Sequence[Refine] | None = field(default=None, repr=False, compare=False)
     structure: StructuredOutput | None = field(init=False, default=None, compare=False)
 
     def __post_init__(self) -> None:
+        given = {name: getattr(self, name) for name in _FIELDS}
+        for name, value in take_all(given, _FIELDS).items():
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "sampling", take_all(self.sampling, _SAMPLING))
         if self.question is not None and self.template is not None:
             raise UsageError(f"{self.name!r} has a question and a template; give one of them")
         if isinstance(self.template, str):
@@ -87,11 +93,11 @@ class Prompt:
                 object.__setattr__(self, "refine", preset.refine)
         if self.schema is not None:
             found = StructuredOutput(
-                schema=read_schema(self.schema), spread=self.spread, schema_as=self.schema_as
+                schema=read_schema(self.schema), flatten=self.flatten, schema_as=self.schema_as
             )
             object.__setattr__(self, "structure", found)
-        elif self.spread or self.schema_as != "format":
-            raise UsageError("spread and schema_as are about answers with a schema; give one")
+        elif self.flatten or self.schema_as != "format":
+            raise UsageError("flatten and schema_as are about answers with a schema; give one")
         if self.checks is None:
             object.__setattr__(self, "checks", self._checks())
 
@@ -166,6 +172,26 @@ def presets_of(prompts: Sequence[Prompt]) -> dict[str, str]:
     return {prompt.name: prompt.preset.label for prompt in prompts if prompt.preset}
 
 
+_FIELDS: Mapping[str, ValueRule] = {
+    "name": NAME,
+    "system": ANY_TEXT.or_none(),
+    "question": ANY_TEXT.or_none(),
+    "template": ValueRule(
+        "a text with {column} places, or an object with build_prompt() (prompt_template)",
+        lambda value: isinstance(value, str) or _builds_prompts(value),
+    ).or_none(),
+    "n": FROM_1,
+    "sampling": ValueRule("a dict", lambda value: isinstance(value, Mapping)),
+    "flatten": YES_NO,
+    "schema_as": one_of(get_args(SchemaAs)),
+}
+_SAMPLING = {name: rule.or_none() for name, rule in SAMPLING.items()}
+
+
+def _builds_prompts(value: object) -> bool:
+    return not isinstance(value, type) and callable(getattr(value, "build_prompt", None))
+
+
 def _check_template(template: str) -> None:
     cure = "a brace that is to be sent is written twice: {{ or }}"
     try:
@@ -178,17 +204,18 @@ def _check_template(template: str) -> None:
 
 # --- the file ----------------------------------------------------------------------------------
 
-_WAYS = get_args(SchemaAs)
-_KEYS: dict[str, Rule] = {
-    "preset": ("the name or the path of a preset", TEXT[1]),
+_KEYS: dict[str, ValueRule] = {
+    "preset": ValueRule("the name or the path of a preset", TEXT.fits),
     "system": ANY_TEXT,
     "question": TEXT,
     "template": TEXT,
     "n": FROM_1,
-    "schema": ("the path of a JSON Schema", TEXT[1]),
-    "spread": YES_NO,
-    "schema_as": (" or ".join(_WAYS), lambda value: value in _WAYS),
+    "schema": ValueRule("the path of a JSON Schema", TEXT.fits),
+    "flatten": YES_NO,
+    "schema_as": one_of(get_args(SchemaAs)),
 }
+_TODAY = {"spread": "flatten"}
+"""Former name of a key → its name today."""
 
 
 def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
@@ -197,7 +224,7 @@ def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
     Each is a table, called like its column, with any of the keys ``preset`` (a name, or a path from
     the file's folder), ``system``, ``question`` or ``template``, ``n``, ``max_tokens``,
     ``temperature``, ``top_p``, ``top_k``, ``seed``, ``schema`` (a path from the file's folder),
-    ``spread`` and ``schema_as``.
+    ``flatten`` and ``schema_as``.
 
     Raises:
         UsageError: the file cannot be read, is no TOML, or holds something else.
@@ -213,6 +240,7 @@ def _prompt(name: str, value: object, path: Path) -> Prompt:
         raise UsageError(f"{path}: {name!r} is no prompt; one is a table, which begins with [name]")
     if not name.strip():
         raise UsageError(f"{path}: a prompt has an empty name, and its column is called so")
+    value = {_TODAY.get(key, key): one for key, one in value.items()}
     refuse_wrong(value, {**_KEYS, **SAMPLING}, f"{path}, [{name}]")
     own = {key: value[key] for key in _KEYS if key in value}
     for key in ("schema", "preset"):

@@ -1,4 +1,4 @@
-"""What is asked of answers, and what becomes of those that a check turns down."""
+"""What is asked of answers, and what becomes of those that a check rejects."""
 
 from __future__ import annotations
 
@@ -7,22 +7,21 @@ from dataclasses import dataclass, field, replace
 
 from dataflow.checks.rules.empty import empty
 from dataflow.core.check import Check
-from dataflow.core.errors import UsageError
 from dataflow.engine.quality.reject_policy import RejectPolicy, rejects_named
 from dataflow.operators.core_vision.prompts import Prompt
 
 
 @dataclass(frozen=True, slots=True)
 class QualityPolicy:
-    """What is asked of answers, and what becomes of those that a check turns down.
+    """What is asked of answers, and what becomes of those that a check rejects.
 
     Attributes:
         checks: Run over each answer, in this order.
-        rejects: What becomes of an answer that one of them turns down.
+        reject_policy: What becomes of an answer that one of them rejects.
     """
 
     checks: Sequence[Check] = (empty,)
-    rejects: RejectPolicy = field(default_factory=RejectPolicy)
+    reject_policy: RejectPolicy = field(default_factory=RejectPolicy)
 
 
 def quality_policy(
@@ -40,10 +39,8 @@ def quality_policy(
         prompts: What is asked; some have checks of their own.
 
     Raises:
-        UsageError: there is no such name, `max_asks` is below 1, or a check is no function.
+        UsageError: there is no such name, or `max_asks` is below 1.
     """
-    if wrong := [check for check in checks or () if not callable(check)]:
-        raise UsageError(f"a check is a function of a text and its context, not {wrong[0]!r:.80}")
     # anybody's code cannot be told from what it was in the run before: it judges in every run
     rejects = rejects_named(on_reject, max_asks=max_asks, mark=None)
     if checks is None and all(prompt.checks is None for prompt in prompts):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from string import Formatter
-from typing import Any
+from typing import Any, Literal
 
 from dataflow.core.errors import BadRowError, RowError
 from dataflow.core.picture import ImageRef
@@ -16,6 +17,9 @@ from dataflow.core.row import Row
 from dataflow.images.reference import parse_reference
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.serving.base.conversation import DEFAULT_QUESTION, turns_of
+
+CONVERSATION = "conversation"
+"""The column of turns that is read where no other is named; rows may lack it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,15 +34,19 @@ class RowRequests:
         prompt_key: The column with the row's question, instead of all others.
         prompts: What is asked.
         image_root: Picture paths may not leave this folder; None for anywhere.
+        video_key: A column that no row may fill; None for no such column.
+        on_missing_picture: Whether a row whose picture is null fails or is asked without one.
     """
 
     folders: Sequence[str] = (".",)
     system_prompt: str = ""
     image_key: str | None = "image"
-    conversation_key: str | None = "conversation"
+    conversation_key: str | None = CONVERSATION
     prompt_key: str | None = None
     prompts: Sequence[Prompt] = (Prompt("caption"),)
     image_root: str | None = None
+    video_key: str | None = None
+    on_missing_picture: Literal["fail", "ask"] = "fail"
 
     def __call__(self, row: Row) -> list[Request | RowError]:
         """For each prompt the request of `row`, or why it makes none.
@@ -47,17 +55,31 @@ class RowRequests:
             BadRowError: the row has no picture, or lacks a column that was named.
             PictureError: a reference points where data may not point.
         """
-        pictures: list[ImageRef] = []
-        if self.image_key is not None:
-            value = _column(row, self.image_key)
-            pictures = parse_reference(value, self.folders, image_root=self.image_root)
-            if not pictures:
-                raise BadRowError(f"{row.source}: no picture in {self.image_key!r}")
+        video = None if self.video_key is None else row.fields.get(self.video_key)
+        if not _is_null(video) and video not in ("", []):
+            raise BadRowError(
+                f"{row.source}: there is a video in {self.video_key!r}; videos are not supported"
+            )
+        pictures = self._pictures(row)
         return [self._asked(prompt, row, pictures) for prompt in self.prompts]
+
+    def _pictures(self, row: Row) -> list[ImageRef]:
+        if self.image_key is None:
+            return []
+        if self.on_missing_picture == "ask":
+            value = row.fields.get(self.image_key)
+        else:
+            value = _column(row, self.image_key)
+        pictures = parse_reference(value, self.folders, image_root=self.image_root)
+        if not pictures and self.on_missing_picture == "fail":
+            raise BadRowError(f"{row.source}: no picture in {self.image_key!r}")
+        return pictures
 
     def needs(self) -> list[str]:
         """The columns without which a row makes no request; see `Plan.needs`."""
         needed = [self.image_key, self.prompt_key]
+        if self.prompt_key is None and self.conversation_key != CONVERSATION:
+            needed.append(self.conversation_key)
         if self.prompt_key is None:
             needed += [name for prompt in self.prompts for name in names_in(prompt.template)]
         return [name for name in needed if name is not None]
@@ -115,15 +137,20 @@ class _Fields:
 
     def __getitem__(self, name: str) -> object:
         value = _column(self._row, name)
-        is_nan = isinstance(value, float) and math.isnan(value)  # what pandas puts for null
-        return "" if value is None or is_nan else value
+        return "" if _is_null(value) else value
+
+
+def _is_null(value: object) -> bool:
+    # pandas marks what is missing by NaN, NA or NaT
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or type(value).__name__ in ("NAType", "NaTType")
 
 
 def _filled(template: Any, row: Row) -> str:
     build: Callable[..., object] | None = getattr(template, "build_prompt", None)
-    fields: Mapping[str, Any] = row.fields
     try:
-        text = build(**fields) if build else str(template).format_map(_Fields(row))
+        text = _built(build, row) if build else str(template).format_map(_Fields(row))
     except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise BadRowError(
             f"{row.source}: the prompt template cannot be filled: {error!r}"
@@ -131,3 +158,15 @@ def _filled(template: Any, row: Row) -> str:
     if not isinstance(text, str):
         raise BadRowError(f"{row.source}: the prompt template gave {type(text).__name__}, not text")
     return text
+
+
+def _built(build: Callable[..., object], row: Row) -> object:
+    """What `build` makes of the fields that it takes: all, those it names, or none."""
+    fields: Mapping[str, Any] = row.fields
+    takes = inspect.signature(build).parameters
+    if any(one.kind is one.VAR_KEYWORD for one in takes.values()):
+        return build(**fields)
+    for name, one in takes.items():
+        if one.default is one.empty and one.kind is not one.VAR_POSITIONAL:
+            _column(row, name)  # says which columns there are
+    return build(**{name: fields[name] for name in takes if name in fields})

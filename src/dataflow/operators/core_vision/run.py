@@ -6,30 +6,37 @@ import itertools
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from dataflow.billing.price_list import price_for
-from dataflow.core.errors import InputError, RowError
-from dataflow.core.raw_json import plain
-from dataflow.core.request import Request
-from dataflow.core.row import Row
+from dataflow.core.dataset import first_rows
+from dataflow.core.errors import NothingCaptionedError
 from dataflow.core.serving import AsyncServing, LLMServingABC
 from dataflow.core.storage import DataFlowStorage, StreamingStorage
-from dataflow.engine.columns import Column, added_columns, values_of
-from dataflow.engine.in_memory import entries_of
+from dataflow.engine.columns import added_columns, values_of
+from dataflow.engine.in_memory import answer_plan
 from dataflow.engine.journal.records import ResultRecord
-from dataflow.engine.pipeline.intake import forbid_columns, require_pictures
-from dataflow.engine.plan import UNPRICED, Output, Plan
+from dataflow.engine.plan import Output, Plan, SpendLimit
+from dataflow.engine.progress import Summary
 from dataflow.engine.runner import run
 from dataflow.images.base.limits import Limits
+from dataflow.operators.core_vision.list_rows import ListRows, rows_of, write_or_save
+from dataflow.operators.core_vision.options import RunOptions
 from dataflow.operators.core_vision.prompts import check_prompts, presets_of
 from dataflow.operators.core_vision.quality import QualityPolicy
 from dataflow.operators.core_vision.request_builder import RowRequests
+from dataflow.operators.core_vision.unsent_pictures import warn_of_unsent_pictures
 from dataflow.remote.path import server_of
 from dataflow.serving.adapter import ServingAdapter
 
 _log = logging.getLogger("dataflow")
+
+_NEVER_ASKED = frozenset({"bad_row", "changed"})
+"""Kinds of errors, beside ``picture…``, of rows that no model was asked about."""
 
 
 def answer_rows(
@@ -37,8 +44,7 @@ def answer_rows(
     serving: LLMServingABC,
     requests: RowRequests,
     *,
-    overwrite: bool = False,
-    meta: bool = False,
+    options: RunOptions | None = None,
     limits: Limits | None = None,
     judging: QualityPolicy | None = None,
 ) -> None:
@@ -48,136 +54,185 @@ def answer_rows(
         storage: A `FileStorage` streams and can be resumed; others are read and written whole.
         serving: The model.
         requests: What is asked; its folders are the storage's.
-        overwrite: Whether columns of the prompts' names may be replaced; otherwise it is an error.
-        meta: Whether a column ``<name>_meta`` is added for each, too.
-        limits: What a picture may cost, how large it is sent, and where those of URLs are kept.
-        judging: What is asked of answers; None for no more than that they are there.
+        options: How the run goes.
+        limits: What a picture may cost, how large it is sent, and where fetched ones are kept.
+        judging: What answers must pass; None for no more than that they are there.
 
     Raises:
         UsageError: the prompts cannot be asked, or the rows have a column of such a name already.
         StopRunError: the run could not go on; what is done is kept, no output is written.
+        NothingCaptionedError: no row could be asked about; the output is set aside.
     """
     engine = serving if isinstance(serving, AsyncServing) else ServingAdapter(serving)
     check_prompts(requests.prompts, engine)
-    judging, limits = judging or QualityPolicy(), limits or Limits()
-    if isinstance(storage, StreamingStorage):
-        _run_stream(
-            storage, engine, requests,
-            overwrite=overwrite, meta=meta, limits=limits, judging=judging,
-        )  # fmt: skip
-    else:
-        _run_lists(
-            storage, engine, requests,
-            overwrite=overwrite, meta=meta, limits=limits, judging=judging,
-        )  # fmt: skip
-
-
-def _columns(requests: RowRequests) -> list[Column]:
-    return [prompt.column for prompt in requests.prompts]
-
-
-def _run_stream(
-    storage: StreamingStorage,
-    serving: AsyncServing,
-    requests: RowRequests,
-    *,
-    overwrite: bool,
-    meta: bool,
-    limits: Limits,
-    judging: QualityPolicy,
-) -> None:
-    columns = _columns(requests)
-    step = storage.open_step(
-        picture_key=requests.image_key or "image", columns=added_columns(columns, has_meta=meta)
+    options = options or RunOptions()
+    missing = options.on_missing_picture or ("fail" if requests.prompt_key is None else "ask")
+    step = _StepRun(
+        engine,
+        replace(requests, on_missing_picture=missing),
+        options,
+        limits or Limits(),
+        judging or QualityPolicy(),
     )
-    trusted = next(filter(None, map(server_of, step.folders)), None)
-    plan = Plan(
-        reader=step.reader,
-        requests_of=replace(requests, folders=step.folders),
-        needs=requests.needs(),
-        serving=serving,
-        output=Output(step.output, columns, step.open_writer, overwrite, meta),
-        checks=judging.checks,
-        reject_policy=judging.rejects,
-        limits=replace(limits, trusted_server=trusted),
-        presets=presets_of(requests.prompts),
-        price=price_for(serving),
-        live_price=price_for(serving, live=True),
-    )
-    summary = run(plan)
-    _log.info("%d answers in %d rows, %s", summary.captioned, summary.rows, summary.output)
+    if not isinstance(storage, StreamingStorage):
+        step.through_lists(storage)
+        return
+    try:
+        step.through_files(storage)
+    except BaseException:
+        storage.step_failed()
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class _StepRun:
+    """One step: who is asked what, and how."""
+
+    serving: AsyncServing
+    requests: RowRequests
+    options: RunOptions
+    limits: Limits
+    judging: QualityPolicy
+
+    def through_files(self, storage: StreamingStorage) -> None:
+        options, columns = self.options, self._columns()
+        step = storage.open_step(
+            picture_key=self.requests.image_key or "image",
+            columns=added_columns(columns, has_meta=options.meta),
+            skip_bad_rows=options.on_bad_row == "skip",
+        )
+        self._warn_of_unsent(first_rows(step.reader))
+        trusted = next(filter(None, map(server_of, step.folders)), None)
+        output = Output(step.output, columns, step.open_writer, options.overwrite, options.meta)
+        summary = run(
+            self._plan(
+                reader=step.reader,
+                requests_of=replace(self.requests, folders=step.folders),
+                output=output,
+                limits=replace(self.limits, trusted_server=trusted),
+            )
+        )
+        _log.info("%d answers in %d rows, %s", summary.captioned, summary.rows, summary.output)
+        _tell(summary)
+        _refuse_nothing(summary, output.path)
+        storage.step_written()
+
+    def through_lists(self, storage: DataFlowStorage) -> None:
+        options, columns = self.options, self._columns()
+        data = storage.read("dict")
+        rows = rows_of(data, storage)[: options.limit]
+        reader = ListRows(rows)
+        self._warn_of_unsent(reader.rows())
+        journal = None if options.journal is None else Path(options.journal).expanduser()
+        output = Output(
+            journal or Path(os.devnull), columns, _no_writer, options.overwrite, options.meta
+        )
+        found = answer_plan(
+            self._plan(
+                reader=reader,
+                requests_of=replace(self.requests, folders=[os.curdir]),
+                output=output,
+                limits=self.limits,
+            ),
+            journal,
+        )
+        for index, entries in enumerate(found):
+            _warn(index, entries)
+        _refuse_nothing_of(found)
+        is_kept = [not self.judging.reject_policy.drops(entries) for entries in found]
+        added = [
+            values_of(columns, entries, has_meta=options.meta)
+            for entries in itertools.compress(found, is_kept)
+        ]
+        write_or_save(storage, data, rows, is_kept, added, names=output.names)
+
+    def _columns(self) -> list[Any]:
+        return [prompt.column for prompt in self.requests.prompts]
+
+    def _plan(self, **own: Any) -> Plan:
+        options = self.options
+        cost = None if options.max_cost is None else Decimal(str(options.max_cost))
+        price_of = partial(
+            price_for, self.serving, price_in=options.price_in, price_out=options.price_out
+        )
+        return Plan(
+            serving=self.serving,
+            needs=self.requests.needs(),
+            checks=self.judging.checks,
+            reject_policy=self.judging.reject_policy,
+            presets=presets_of(self.requests.prompts),
+            concurrency=options.concurrency,
+            requests_per_minute=options.rpm,
+            tokens_per_minute=options.tpm,
+            limit=options.limit,
+            restart=options.restart,
+            retry_failed=options.retry_failed,
+            fsync=options.fsync,
+            give_up_after=options.give_up_after,
+            price=price_of(),
+            live_price=price_of(live=True),
+            spend_limit=SpendLimit(cost, options.max_tokens_total),
+            **own,
+        )
+
+    def _warn_of_unsent(self, rows: Any) -> None:
+        if self.requests.image_key is None:
+            warn_of_unsent_pictures(rows, self.requests)
+
+
+def _no_writer(path: Path) -> Any:
+    raise AssertionError(f"lists are not written to {path}")
+
+
+def _tell(summary: Summary) -> None:
     if summary.errors is not None:
         _log.warning(
-            "%d answers failed, %d were turned down and kept, %d rows dropped; see %s",
+            "%d answers failed, %d were rejected and kept, %d rows dropped; see %s "
+            "(retry_failed=True asks failed rows again)",
             sum(summary.failed.values()), sum(summary.flagged.values()), summary.dropped,
             summary.errors,
         )  # fmt: skip
 
 
-def _run_lists(
-    storage: DataFlowStorage,
-    serving: AsyncServing,
-    requests: RowRequests,
-    *,
-    overwrite: bool,
-    meta: bool,
-    limits: Limits,
-    judging: QualityPolicy,
-) -> None:
-    columns = _columns(requests)
-    names = list(added_columns(columns, has_meta=meta))
-    data = storage.read("dict")
-    rows: list[dict[str, Any]] = data.to_dict("records") if hasattr(data, "to_dict") else data
-    if not isinstance(rows, list):
-        raise InputError(
-            f"{type(storage).__name__}.read('dict') gave {type(data).__name__}; a list of dicts "
-            "or a DataFrame is needed"
-        )
-    for index, fields in enumerate(rows if not overwrite else ()):
-        forbid_columns(names, fields, f"row {index}")
-    asked = _asked(rows, replace(requests, folders=[os.curdir]))
-    price = price_for(serving) if meta else UNPRICED
-    found = entries_of(
-        serving,
-        columns,
-        asked,
-        checks=judging.checks,
-        reject_policy=judging.rejects,
-        price=price,
-        limits=limits,
+def _refuse_nothing(summary: Summary, output: Path) -> None:
+    """Stop where no row could be asked about: a next step would work on nulls alone.
+
+    Raises:
+        NothingCaptionedError: so it is.
+    """
+    if summary.captioned or summary.flagged or not _is_unasked(list(summary.failed)):
+        return
+    aside = output.with_name(f"{output.stem}.failed{output.suffix}")
+    if output.is_file():
+        output.replace(aside)
+    raise NothingCaptionedError(
+        f"every row failed ({_kinds(summary.failed)}): see {summary.errors}; the rows with null "
+        f"for a caption are in {aside}. Mend the picture column or the folder and run it again"
     )
-    for index, entries in enumerate(found):
-        _warn(index, entries)
-    is_kept = [not judging.rejects.drops(entries) for entries in found]
-    rows = list(itertools.compress(rows, is_kept))
-    found = list(itertools.compress(found, is_kept))
-    added = [
-        {name: plain(value) for name, value in values_of(columns, entries, has_meta=meta).items()}
-        for entries in found
-    ]
-    if isinstance(data, list):
-        storage.write([{**row, **more} for row, more in zip(rows, added, strict=True)])
-    else:
-        kept = data if all(is_kept) else data[is_kept]
-        storage.write(kept.assign(**{name: [more[name] for more in added] for name in names}))
+
+
+def _refuse_nothing_of(found: Sequence[Sequence[ResultRecord]]) -> None:
+    """As `_refuse_nothing`, for rows in memory."""
+    entries = [entry for one in found for entry in one]
+    kinds = [entry.error_kind or "" for entry in entries]
+    if all(entry.caption is None for entry in entries) and _is_unasked(kinds):
+        counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
+        raise NothingCaptionedError(
+            f"every row failed ({_kinds(counts)}), the first with: {entries[0].error}; nothing is "
+            "written"
+        )
+
+
+def _is_unasked(kinds: Sequence[str]) -> bool:
+    return bool(kinds) and all(k in _NEVER_ASKED or k.startswith("picture") for k in kinds)
+
+
+def _kinds(counts: dict[str, int]) -> str:
+    return ", ".join(f"{count:,} × {kind}" for kind, count in counts.items())
 
 
 def _warn(index: int, entries: Sequence[ResultRecord]) -> None:
     for entry in entries:
         if entry.error_kind is not None:
-            what = "an answer that was turned down" if entry.is_flagged else "no answer"
+            what = "a rejected answer" if entry.is_flagged else "no answer"
             _log.warning("row %d has %s: %s (%s)", index, what, entry.error, entry.error_kind)
-
-
-def _asked(
-    rows: Sequence[dict[str, Any]], requests: RowRequests
-) -> list[Sequence[Request | RowError]]:
-    asked: list[Sequence[Request | RowError]] = []
-    numbered = [Row(index, fields, f"row {index}") for index, fields in enumerate(rows)]
-    require_pictures(numbered, requests.needs())
-    for row in numbered:
-        try:
-            asked.append(requests(row))
-        except RowError as error:  # noqa: PERF203 - each row fails by itself
-            asked.append([error] * len(requests.prompts))
-    return asked

@@ -60,17 +60,17 @@ class StructuredOutput:
 
     Attributes:
         schema: The JSON Schema.
-        spread: Whether the properties of an answer become columns of their own.
+        flatten: Whether the properties of an answer become columns of their own.
         schema_as: How the engine learns of the schema.
         checks: What an answer has to pass: that it is there, and fits.
 
     Raises:
         MissingPackageError: `jsonschema` is not installed.
-        UsageError: `schema` is no JSON Schema, or cannot be spread.
+        UsageError: `schema` is no JSON Schema, or cannot be flattened.
     """
 
     schema: Mapping[str, Any]
-    spread: bool = False
+    flatten: bool = False
     schema_as: SchemaAs = "format"
     checks: Sequence[Check] = field(init=False, repr=False, compare=False)
 
@@ -79,18 +79,18 @@ class StructuredOutput:
             raise UsageError(f"schema_as is one of {get_args(SchemaAs)}, not {self.schema_as!r}")
         object.__setattr__(self, "checks", (empty, _Fits(self.schema)))
         _check_references(self.schema)
-        if self.spread:
-            self._check_spread()
+        if self.flatten:
+            self._check_flatten()
 
-    def _check_spread(self) -> None:
+    def _check_flatten(self) -> None:
         if not self.schema.get("properties") or self.schema.get("type") != "object":
             raise UsageError(
-                "only the properties of an object can be spread: the schema's type must be "
+                "only the properties of an object can be flattened: the schema's type must be "
                 "'object', with properties"
             )
         if self.schema.get("additionalProperties") is not False:
             raise UsageError(
-                "the schema allows properties that it does not name, and spread they would be "
+                "the schema allows properties that it does not name, and flattened they would be "
                 'lost: add "additionalProperties": false to it (in pydantic: '
                 "model_config = ConfigDict(extra='forbid'))"
             )
@@ -112,10 +112,10 @@ class StructuredOutput:
 
     def reading(self, name: str) -> AnswerReading:
         """What becomes of an answer in the column `name`."""
-        if not self.spread:
-            return AnswerReading({name: holds(self.schema, self.schema)}, is_spread=False)
+        if not self.flatten:
+            return AnswerReading({name: holds(self.schema, self.schema)}, is_flat=False)
         named: Mapping[str, Any] = self.schema["properties"]
-        return AnswerReading({n: holds(p, self.schema) for n, p in named.items()}, is_spread=True)
+        return AnswerReading({n: holds(p, self.schema) for n, p in named.items()}, is_flat=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class AnswerReading:
     """The values of an answer; see `engine.columns.ColumnReading`."""
 
     holds: Mapping[str, ColumnType]
-    is_spread: bool
+    is_flat: bool
 
     def values(self, answer: str | None) -> Mapping[str, Any]:
         """What stands in each column; None where the answer has nothing for it, or is no JSON."""
@@ -137,7 +137,7 @@ class AnswerReading:
         return {name: self._value(name, found.get(name)) for name in self.holds}
 
     def _found(self, whole: RawJson, value: Any) -> dict[str, RawJson]:
-        if not self.is_spread:
+        if not self.is_flat:
             return dict.fromkeys(self.holds, whole)
         if not isinstance(value, dict):
             return {}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 from dataflow.core.errors import UsageError
-
-Rule: TypeAlias = "tuple[str, Callable[[object], bool]]"
-"""What a key's value is, in words, and whether one is that."""
+from dataflow.core.settings import ValueRule
 
 
 def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
@@ -39,7 +37,7 @@ def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:
         raise UsageError(f"the {what} {path} is no TOML: {error}") from None
 
 
-def refuse_wrong(given: Mapping[str, Any], rules: Mapping[str, Rule], where: str) -> None:
+def refuse_wrong(given: Mapping[str, Any], rules: Mapping[str, ValueRule], where: str) -> None:
     """Make sure that `given` holds only what `rules` know.
 
     Raises:
@@ -48,39 +46,4 @@ def refuse_wrong(given: Mapping[str, Any], rules: Mapping[str, Rule], where: str
     for key, value in given.items():
         if key not in rules:
             raise UsageError(f"{where}: unknown key {key!r}; known are {', '.join(rules)}")
-        what, fits = rules[key]
-        if not fits(value):
-            raise UsageError(f"{where}: {key} is {what}, not {value!r:.80}")
-
-
-def _text(value: object) -> bool:
-    return isinstance(value, str) and bool(value.strip())
-
-
-def is_whole(value: object) -> bool:
-    """Whether `value` is a whole number, and not true or false."""
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _between(least: float, most: float) -> Callable[[object], bool]:
-    def fits(value: object) -> bool:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-        return is_number and least <= value <= most  # type: ignore[operator]
-
-    return fits
-
-
-ANY_TEXT: Rule = ("a text", lambda value: isinstance(value, str))
-TEXT: Rule = ("a text that is not empty", _text)
-WHOLE: Rule = ("a whole number", is_whole)
-FROM_1: Rule = ("a whole number from 1", lambda value: is_whole(value) and value >= 1)  # type: ignore[operator]
-YES_NO: Rule = ("true or false", lambda value: isinstance(value, bool))
-
-SAMPLING: Mapping[str, Rule] = {
-    "max_tokens": FROM_1,
-    "temperature": ("a number from 0 to 2", _between(0, 2)),
-    "top_p": ("a number from 0 to 1", _between(0, 1)),
-    "top_k": WHOLE,
-    "seed": WHOLE,
-}
-"""How answers are sampled."""
+        rules[key].take(f"{where}: {key}", value)

@@ -1,0 +1,132 @@
+"""What all operators that look at pictures share: their arguments, checked, and their run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from dataflow.core.check import Check
+from dataflow.core.errors import UsageError
+from dataflow.core.operator import OperatorABC
+from dataflow.core.serving import LLMServingABC
+from dataflow.core.settings import ANY_TEXT, NAME, value_text
+from dataflow.core.storage import DataFlowStorage
+from dataflow.operators.core_vision.options import OperatorOptions, RunOptions
+from dataflow.operators.core_vision.prompts import Prompt
+from dataflow.operators.core_vision.quality import quality_policy, with_checks
+from dataflow.operators.core_vision.request_builder import RowRequests
+from dataflow.operators.core_vision.run import answer_rows
+
+DEFAULT_SYSTEM = "You are a helpful assistant."
+
+
+class VisionOperator(OperatorABC):
+    """An operator that asks a model about each row's pictures.
+
+    Args:
+        serving: The model.
+        system_prompt: Sent as the system message of every request; none where it is empty.
+        options: What is asked, and what its answers must be.
+
+    Raises:
+        UsageError: a value is not what its argument takes.
+    """
+
+    def __init__(
+        self, serving: LLMServingABC, system_prompt: str, options: OperatorOptions
+    ) -> None:
+        self.serving = check_serving(serving)
+        self.system_prompt: str = ANY_TEXT.take("system_prompt", system_prompt)
+        self.options = options
+        quality_policy(options.checks, options.on_reject, options.max_asks)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.serving!r}, system_prompt={self.system_prompt!r:.60})"
+
+    def _prompt(self, name: str, **more: Any) -> Prompt:
+        options = self.options
+        is_own = self.system_prompt not in ("", DEFAULT_SYSTEM)
+        return Prompt(
+            name,
+            system=self.system_prompt if is_own else None,
+            n=options.n,
+            preset=options.preset,
+            schema=options.schema,
+            flatten=options.flatten,
+            schema_as=options.schema_as,
+            **more,
+        )
+
+    def _answer(
+        self,
+        storage: DataFlowStorage,
+        prompts: Sequence[Prompt],
+        options: RunOptions,
+        **columns: Any,
+    ) -> list[str]:
+        """Ask `prompts` about each row of the storage's step; returns the columns that are added.
+
+        `columns` says where the rows have what: fields of `RowRequests`.
+        """
+        check_storage(storage)
+        checks: Sequence[Check] | None = self.options.checks
+        asked = with_checks(prompts, checks)
+        requests = RowRequests(
+            system_prompt=ANY_TEXT.take("system_prompt", self.system_prompt),
+            prompts=asked,
+            **columns,
+        )
+        judging = quality_policy(checks, self.options.on_reject, self.options.max_asks, asked)
+        answer_rows(
+            storage,
+            check_serving(self.serving),
+            requests,
+            options=options,
+            limits=self.options.limits,
+            judging=judging,
+        )
+        return [name for prompt in prompts for name in prompt.column.holds]
+
+
+def column_name(argument: str, value: object) -> str:
+    """The name of a column that was given for `argument`.
+
+    Raises:
+        UsageError: it is no text, or an empty one.
+    """
+    name: str = NAME.take(argument, value)
+    return name
+
+
+def optional_column(argument: str, value: object) -> str | None:
+    """As `column_name`, where None stands for no column."""
+    return None if value is None else column_name(argument, value)
+
+
+def check_serving(serving: Any) -> LLMServingABC:
+    """Refuse what is no serving.
+
+    Raises:
+        UsageError: it is a class, or has no `generate_from_input`.
+    """
+    if isinstance(serving, type) or not callable(getattr(serving, "generate_from_input", None)):
+        raise UsageError(
+            "serving must be an object with generate_from_input(), such as "
+            f"APIVLMServing_openai(…), not {value_text(serving)}"
+        )
+    found: LLMServingABC = serving
+    return found
+
+
+def check_storage(storage: Any) -> None:
+    """Refuse what is no storage.
+
+    Raises:
+        UsageError: it is a class, or has no `read` or `write`.
+    """
+    is_storage = all(callable(getattr(storage, name, None)) for name in ("read", "write"))
+    if isinstance(storage, type) or not is_storage:
+        raise UsageError(
+            "storage must be an object with read() and write(), such as FileStorage(…), not "
+            f"{value_text(storage)}"
+        )
