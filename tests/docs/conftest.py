@@ -53,7 +53,7 @@ def api() -> Iterator[dict[str, str]]:
     """An OpenAI-compatible server that needs a key: llama.cpp's own, with the demo model."""
     serving = LocalModelVLMServing_llamacpp("demo", threads=1)
     try:
-        yield {"api": f"{serving.child().ensure()}/v1", "key": serving.key()}
+        yield {"api": f"{serving.child().ensure_running()}/v1", "key": serving.key()}
     finally:
         serving.cleanup()
 

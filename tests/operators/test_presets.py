@@ -172,7 +172,10 @@ WRONG = {
     "an unknown key": (f'qestion = "x"\n{OWN}', r"unknown key 'qestion'; known are version"),
     "an unknown check": (OWN.replace("max_words", "most_words"), r"\[checks\]: unknown key"),
     "a schema": (OWN.replace("max_words = 3", "schema = {}"), r"unknown key 'schema'"),
-    "a text for a number": (OWN.replace("= 3\nforbid", '= "3"\nforbid'), "max_words must be a whole"),
+    "a text for a number": (
+        OWN.replace("= 3\nforbid", '= "3"\nforbid'),
+        "max_words must be a whole",
+    ),
     "words that are none": (OWN.replace('["grey"]', "[1]"), "forbid must be a list of texts"),
     "an unknown step": (OWN.replace("strip_lead_in", "strip"), r"\[steps\]: unknown key 'strip'"),
     "a hot sampling": (OWN.replace("temperature = 0", "temperature = 3"), "from 0 to 2, not 3"),

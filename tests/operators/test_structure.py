@@ -95,7 +95,7 @@ def test_only_a_closed_object_can_be_flattened():
     for wrong in ({"flatten": True}, {"schema_as": "prompt"}):
         with pytest.raises(UsageError, match="give one"):
             Prompt("a", **wrong)
-    with pytest.raises(UsageError, match="schema_as is one of"):
+    with pytest.raises(UsageError, match="schema_as must be one of"):
         Prompt("a", schema=SCHEMA, schema_as="tool")
 
 
@@ -128,7 +128,7 @@ def test_a_prompt_of_a_file_names_its_schema_from_the_files_folder(tmp_path):
     with pytest.raises(UsageError, match="flatten must be true or false, not 1"):
         read_prompts(path)
     path.write_text("[a]\nschema_as = 'tool'\n")
-    with pytest.raises(UsageError, match="schema_as is format or prompt or both"):
+    with pytest.raises(UsageError, match="schema_as must be one of"):
         read_prompts(path)
 
 

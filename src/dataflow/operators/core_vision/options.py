@@ -261,7 +261,8 @@ def options_from(kind: type[Options], given: Mapping[str, Any], method: str) -> 
             hint = f"; did you mean {near[0]}=?" if near else ""
             raise TypeError(f"{method}() takes no {name}={value_text(value)}{hint}")
         if today in found:
-            raise UsageError(f"{name} is the former name of {today}: give one of them")
+            former = next(old for old, new in FORMER_NAMES.items() if new == today)
+            raise UsageError(f"{former} is the former name of {today}: give one of them")
         found[today] = value
     return kind(**found)
 
