@@ -29,7 +29,10 @@ TAKEN = {
     # a schema may be a path, which is looked for; a truth value is one
     "schema": {"3"},
     "preset": {"3"},
-    **dict.fromkeys(("flatten", "overwrite", "meta", "restart", "retry_failed", "fsync"), {True}),
+    **{
+        name: {True}
+        for name in ("flatten", "overwrite", "meta", "restart", "retry_failed", "fsync")
+    },
     "journal": {"3"},
 }
 
