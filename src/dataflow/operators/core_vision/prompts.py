@@ -240,7 +240,7 @@ def _prompt(name: str, value: object, path: Path) -> Prompt:
         raise UsageError(f"{path}: {name!r} is no prompt; one is a table, which begins with [name]")
     if not name.strip():
         raise UsageError(f"{path}: a prompt has an empty name, and its column is called so")
-    value = {_TODAY.get(key, key): one for key, one in value.items()}
+    value = {_TODAY.get(str(key), str(key)): one for key, one in value.items()}
     refuse_wrong(value, {**_KEYS, **SAMPLING}, f"{path}, [{name}]")
     own = {key: value[key] for key in _KEYS if key in value}
     for key in ("schema", "preset"):
