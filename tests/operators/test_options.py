@@ -59,7 +59,7 @@ def cases(options):
                 yield pytest.param(one.name, value, id=f"{one.name}={value!r:.20}")
 
 
-@pytest.mark.parametrize(("name", "value"), cases(OperatorOptions))
+@pytest.mark.parametrize(("name", "value"), list(cases(OperatorOptions)))
 def test_every_option_of_an_operator_refuses_wrong_values_by_name(name, value):
     serving = FakeServing("A cat.")
     with pytest.raises(UsageError, match=name.replace("_", "[_ ]")):
@@ -67,7 +67,7 @@ def test_every_option_of_an_operator_refuses_wrong_values_by_name(name, value):
     assert serving.asked == 0
 
 
-@pytest.mark.parametrize(("name", "value"), cases(RunOptions))
+@pytest.mark.parametrize(("name", "value"), list(cases(RunOptions)))
 def test_every_option_of_a_run_refuses_wrong_values_by_name(name, value):
     serving, storage = FakeServing("A cat."), Memory([{"image": "a.png"}])
     with pytest.raises(UsageError, match=name):
