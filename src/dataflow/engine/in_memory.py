@@ -20,7 +20,7 @@ from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.journal.run_lock import RunLock
 from dataflow.engine.journal.schema import set_aside
-from dataflow.engine.pipeline.budget import check_ceiling
+from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.write_output import outcomes
 from dataflow.engine.plan import UNPRICED, Output, Plan
 from dataflow.engine.quality.reject_policy import RejectPolicy
@@ -107,7 +107,7 @@ def answer_plan(plan: Plan, journal_path: Path | None = None) -> list[list[Resul
         StopRunError: the run could not go on; what was answered is in its `answers`, row after row.
         RunInterruptedError: Ctrl-C; likewise.
     """
-    check_ceiling(plan)
+    check_spend_limit(plan)
     if journal_path is None:
         return _answer(plan, None)
     lock = RunLock(journal_path.with_name(journal_path.name + ".lock"))
