@@ -39,6 +39,7 @@ COMMANDS = (
     ("dataflow", "estimate", "--help"),
     ("dataflow", "status", "--help"),
     ("dataflow", "check", "--help"),
+    ("dataflow", "compare", "--help"),
     ("dataflow", "presets", "--help"),
 )
 MARK = "<!-- generated: {} -->"

@@ -16,10 +16,11 @@ import click
 from dataflow import __version__
 from dataflow.app.options.caption import CaptionOptions
 from dataflow.app.options.check import CheckOptions
+from dataflow.app.options.compare import CompareOptions
 from dataflow.app.options.estimate import EstimateOptions
 from dataflow.app.options.presets import PresetsOptions
 from dataflow.app.options.status import StatusOptions
-from dataflow.cli.commands import caption, check, estimate, presets, status
+from dataflow.cli.commands import caption, check, compare, estimate, presets, status
 from dataflow.cli.parser.command import command
 from dataflow.cli.parser.group import CommandGroup
 from dataflow.cli.shell import signals, streams
@@ -35,6 +36,7 @@ COMMANDS = (
     command(EstimateOptions, estimate.estimate, examples=estimate.EXAMPLES),
     command(StatusOptions, status.status, examples=status.EXAMPLES),
     command(CheckOptions, check.check, examples=check.EXAMPLES),
+    command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
     command(PresetsOptions, presets.presets, examples=presets.EXAMPLES),
 )
 

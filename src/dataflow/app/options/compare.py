@@ -1,0 +1,75 @@
+"""All options of `dataflow compare`: the datasets, the judge, and how it is asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+from dataflow.app.options.batch import BatchFlags
+from dataflow.app.options.budget import BudgetOptions
+from dataflow.app.options.engine import EngineOptions
+from dataflow.app.options.option import Option, Options
+from dataflow.app.options.run import RunOptions
+from dataflow.app.options.source import PictureOptions
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparisonOptions(Options):
+    """Which captions are compared, and where the result goes."""
+
+    GROUP: ClassVar[str] = "Comparison"
+
+    datasets: Annotated[
+        list[str],
+        Option(
+            "Two or more datasets with captions of the same pictures, or folders with sidecars.",
+            is_argument=True,
+            metavar="DATASET...",
+        ),
+    ]
+    output: Annotated[
+        str,
+        Option(
+            "The folder for the judge's answers and the result.",
+            flags=("-o", "--output"),
+            metavar="FOLDER",
+        ),
+    ] = "comparison"
+    output_key: Annotated[
+        str | None,
+        Option(
+            "The column with the captions.",
+            metavar="COLUMN",
+            default="caption or another usual name",
+        ),
+    ] = None
+    facet: Annotated[
+        str | None,
+        Option("Also count by the values of this column of the first dataset.", metavar="COLUMN"),
+    ] = None
+    sample: Annotated[
+        int | None,
+        Option("Judge only this many pictures, drawn at random.", metavar="N", least=1),
+    ] = None
+    seed: Annotated[int, Option("The seed of the sample and of the intervals.", metavar="N")] = 0
+    judge_prompt: Annotated[
+        str | None,
+        Option(
+            "A file with your own question to the judge; {first} and {second} stand for the "
+            "captions.",
+            metavar="FILE",
+        ),
+    ] = None
+    json: Annotated[bool, Option("Print the result as JSON.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompareOptions(
+    BatchFlags,
+    BudgetOptions,
+    RunOptions,
+    EngineOptions,
+    PictureOptions,
+    ComparisonOptions,
+):
+    """The options of `dataflow compare`."""
