@@ -26,6 +26,10 @@ REFUSED = {
 }
 
 
+# Pillow refuses them for a mebibyte of text, which is no part of the picture.
+LONG_TEXTS = {"png_decompression_dos.png"}
+
+
 @pytest.fixture(scope="module")
 def loaded(corpus):
     import asyncio
@@ -57,7 +61,8 @@ def test_every_file_gives_a_picture_or_a_typed_error(loaded):
             assert 0 < len(result.message) < 400
             assert result.message.isprintable()
         else:
-            assert result.data[:3] == b"\xff\xd8\xff"
+            start = {"image/jpeg": b"\xff\xd8\xff", "image/png": b"\x89PN"}[result.media_type]
+            assert result.data[:3] == start
 
 
 def decodes_here(path):
@@ -87,7 +92,8 @@ def test_what_pillow_cannot_decode_is_an_error(loaded):
         for row, result in loaded
         if not isinstance(result, RowError) and not row.get("pillow", {"decodes": True})["decodes"]
     }
-    assert all(name.endswith(".heic") for name in decoded)  # by pillow-heif
+    names = {name[9:] for name in decoded if not name.endswith(".heic")}  # these by pillow-heif
+    assert names <= LONG_TEXTS
 
 
 def test_bombs_are_too_large(loaded):

@@ -13,7 +13,7 @@ from dataflow.images.base.byte_semaphore import ByteSemaphore
 from dataflow.images.base.limits import Limits
 from dataflow.images.base.open_file import check_size, open_file
 from dataflow.images.base.reservation import Reservation, Unlimited
-from dataflow.images.base.timeout_pool import PoolTask, TimeoutPool
+from dataflow.images.base.timeout_pool import SHARED_MEMORY, PoolTask, TimeoutPool
 from dataflow.images.decode.target_size import Size
 
 if TYPE_CHECKING:
@@ -46,9 +46,8 @@ class Loader:
 
         codecs.prepare(self._limits.max_pixels)
         threads = self._limits.threads or os.cpu_count() or 1
-        self._pool = TimeoutPool(
-            threads, self._limits.max_seconds, ByteSemaphore(self._limits.max_picture_memory)
-        )
+        shared = ByteSemaphore(min(SHARED_MEMORY, self._limits.max_picture_memory))
+        self._pool = TimeoutPool(threads, self._limits.max_seconds, shared)
         return self
 
     async def __aexit__(

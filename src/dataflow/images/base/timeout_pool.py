@@ -16,8 +16,14 @@ from typing import Any, Generic, TypeVar
 
 from dataflow.core.errors import PictureError, PictureTooSlowError
 from dataflow.images.base.byte_semaphore import ByteSemaphore
+from dataflow.images.base.limits import MIB
 
 T = TypeVar("T")
+
+SHARED_MEMORY = 512 * MIB
+"""Bytes that all decodes together hold at most; a picture that needs more is decoded alone."""
+
+_ORDINARY = 256 * MIB  # of memory: a picture that takes more may take more time, too
 
 MAX_ABANDONED = 32
 """Threads that may hang at once. Past this no new ones are started, so that a dead network disk
@@ -59,6 +65,7 @@ class PoolTask(Generic[T]):
         self._held = 0
         self._started: float | None = None
         self._spent = 0.0
+        self._size = 1.0
         self._over = False
         self.loop = asyncio.get_running_loop()
         self.future: asyncio.Future[T] = self.loop.create_future()
@@ -66,6 +73,7 @@ class PoolTask(Generic[T]):
     def reserve(self, cost: int) -> None:
         """Called by the work, once: wait until `cost` bytes of memory may be used."""
         self._pause()
+        self._size = max(1.0, cost / _ORDINARY)
         self._gate.acquire(cost)
         with self._lock:
             if self._over:
@@ -75,10 +83,10 @@ class PoolTask(Generic[T]):
                 self._started = self._clock.now()
 
     def seconds(self) -> float:
-        """How long the work has run so far, without waiting."""
+        """How long the work has run so far, without waiting; less where it is a large one."""
         with self._lock:
             running = 0.0 if self._started is None else self._clock.now() - self._started
-            return self._spent + running
+            return (self._spent + running) / self._size
 
     def run(self) -> None:
         """Do the work in this thread and hand over its result, unless nobody waits any more."""

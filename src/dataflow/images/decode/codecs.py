@@ -32,12 +32,23 @@ _PLUGINS = {  # Pillow's name of the format → the plugin that knows it
 decodes in Python (QOI: 12 MP in 15 s with the interpreter held; DDS, BLP), and that no dataset
 holds (FLI, PCX, IM …), since every format is a way in for hostile files."""
 
-_BYTES_PER_PIXEL = {"WEBP": 17, "AVIF": 14, "HEIF": 9, "JPEG2000": 24, "TIFF": 6}
+_BYTES_PER_PIXEL = {"WEBP": 17, "AVIF": 14, "HEIF": 9, "JPEG2000": 24}
 """Peak of a whole decode, measured with 12 MP pictures (Pillow 13: WebP 16.4, AVIF 9.5, HEIF 8.1,
-JPEG 2000 19.5, TIFF 4.1), with room for alpha and for more than 8 bits where they can occur."""
+JPEG 2000 19.5), with room for alpha and for more than 8 bits where they can occur."""
 _BYTES_PER_PIXEL_OF_MODE = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2}
 _BYTES_PER_PIXEL_ELSE = 4
 _BYTES_PER_COEFFICIENT = 2  # libjpeg holds them all while it reads a progressive JPEG
+_READ_WHOLE = {"WEBP", "AVIF", "HEIF", "JPEG2000"}  # their encoded bytes are held, too
+
+JPEGS = {"JPEG", "MPO"}
+"""Pillow's names of what is decoded at a fraction of its size."""
+
+_LOSSLESS = {"PNG", "GIF", "TIFF", "BMP", "PSD", "TGA", "PPM", "ICO", "CUR"}
+_PIXELS_PER_BYTE = (
+    2000  # a photograph of 48 MP takes 1 byte for 100 at most, a smooth gradient 1000
+)
+_PIXELS_PER_BYTE_LOSSLESS = 100
+_ORDINARY_PIXELS = 100_000_000
 
 _M_MMAP_THRESHOLD = -3  # glibc's malloc.h
 _LARGE_BLOCK = 4 * MIB
@@ -108,16 +119,45 @@ def known() -> list[str]:
     return _known
 
 
-def cost(image: Image.Image, full: tuple[int, int]) -> int:
+def cost(image: Image.Image, full: tuple[int, int], encoded: int) -> int:
     """Bytes that decoding takes at its peak, as far as the header tells.
 
     Args:
         image: Opened, not yet loaded; its size is the one it will be decoded at.
         full: Width and height in the file.
+        encoded: Bytes of the file.
     """
     mode = _BYTES_PER_PIXEL_OF_MODE.get(image.mode, _BYTES_PER_PIXEL_ELSE)
     each = max(mode, _BYTES_PER_PIXEL.get(image.format or "", 0))
-    held = 0
-    if image.format in {"JPEG", "MPO"} and image.info.get("progressive"):
-        held = _BYTES_PER_COEFFICIENT * len(image.getbands()) * full[0] * full[1]
+    held = encoded if image.format in _READ_WHOLE else 0
+    if image.format in JPEGS and image.info.get("progressive"):
+        held += int(_BYTES_PER_COEFFICIENT * _samples_per_pixel(image) * full[0] * full[1])
     return image.width * image.height * each + held
+
+
+def is_bomb(image: Image.Image, cost: int, ordinary_cost: int, encoded: int) -> bool:
+    """Whether the file is far too small to hold a picture of its size.
+
+    Only what is larger than ordinary is judged so: a plain colour packs into next to nothing.
+
+    Args:
+        image: Opened, not yet loaded; its size is the one it will be decoded at.
+        cost: Bytes that decoding takes.
+        ordinary_cost: Bytes that any picture may take.
+        encoded: Bytes of the file.
+    """
+    pixels = image.width * image.height
+    if pixels <= _ORDINARY_PIXELS and cost <= ordinary_cost:
+        return False
+    is_lossless = image.format in _LOSSLESS
+    return pixels > encoded * (_PIXELS_PER_BYTE_LOSSLESS if is_lossless else _PIXELS_PER_BYTE)
+
+
+def _samples_per_pixel(image: Image.Image) -> float:
+    """3 for 4:4:4, 1.5 for 4:2:0 and so on, after the frame's sampling factors."""
+    layers = getattr(image, "layer", [])
+    areas = [across * down for _, across, down, _ in layers]
+    if not areas or min(areas) < 1:
+        return float(len(image.getbands()))
+    across, down = max(layer[1] for layer in layers), max(layer[2] for layer in layers)
+    return float(sum(areas) / (across * down))

@@ -6,20 +6,21 @@ else is done to it; orientation, colours and padding are done on the small pictu
 
 from __future__ import annotations
 
+import contextlib
 import io
-import struct
+import os
 from collections.abc import Callable
 from typing import BinaryIO, TypeVar
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
-from dataflow.core.errors import PictureError, PictureTooLargeError, RowError
+from dataflow.core.errors import PictureTooLargeError, RowError
 from dataflow.core.picture import Picture
-from dataflow.core.text import short_text
 from dataflow.images.base.limits import MIB, Limits
-from dataflow.images.decode import codecs, jpeg_passthrough, pixels
-from dataflow.images.decode.sniff import PICTURES, sniff
-from dataflow.images.decode.target_size import Size, enlarged, padded, shrunk
+from dataflow.images.base.timeout_pool import SHARED_MEMORY
+from dataflow.images.decode import codecs, color, faults, jpeg_passthrough, pixels, png_text
+from dataflow.images.decode.encode import encode, with_margins
+from dataflow.images.decode.target_size import Size, padded, shrunk
 
 T = TypeVar("T")
 
@@ -28,7 +29,6 @@ _DRAFT = 1.3  # JPEGs are decoded at 1/2, 1/4 or 1/8, but no smaller than this t
 _ANIMATED = {"GIF", "PNG", "WEBP", "AVIF"}
 _FRAMES = 8  # looked at to find one that is not blank
 _FRAME_PIXELS = 16_000_000  # frames after the first can take 4 times the memory
-_ICON_SIDE = 1024  # an icon's embedded PNG, which Pillow decodes as it opens the file
 _HEAD = 1 << 16
 _ORIENTATION = 0x0112  # EXIF tag
 _TRANSPOSE = {  # its values, EXIF 2.32 section 4.6.4
@@ -41,7 +41,6 @@ _TRANSPOSE = {  # its values, EXIF 2.32 section 4.6.4
     8: Image.Transpose.ROTATE_90,
 }
 _TURNED = range(5, 9)  # orientations that exchange width and height
-_BOMBS = (MemoryError, Image.DecompressionBombError)
 
 
 def to_picture(
@@ -57,15 +56,15 @@ def to_picture(
             may wait.
 
     Returns:
-        A JPEG, upright, in grey or RGB on white, of the size that `sent_size` tells: within
-        `limits.max_side`, with white around the picture where it would be too small or too narrow.
-        A JPEG that is all this already keeps its own scans.
+        A JPEG, or a PNG where that is smaller, upright, in grey or sRGB on white, of the size that
+        `sent_size` tells: within `limits.max_side`, with white around the picture where it would be
+        too small or too narrow. A JPEG that is all this already keeps its own scans.
 
     Raises:
         PictureTooLargeError: it passes a limit.
         PictureError: it cannot be decoded.
     """
-    return _guarded(source, name, lambda: _Decoder(name, limits, reserve).picture(source))
+    return _guarded(source, name, _Decoder(name, limits, reserve).picture)
 
 
 def full_size(source: bytes | BinaryIO, *, name: str, limits: Limits) -> Size:
@@ -83,20 +82,28 @@ def full_size(source: bytes | BinaryIO, *, name: str, limits: Limits) -> Size:
         PictureTooLargeError: it passes a limit.
         PictureError: it is no picture.
     """
-    return _guarded(source, name, lambda: _Decoder(name, limits, lambda _: None).full_size(source))
+    return _guarded(source, name, _Decoder(name, limits, lambda _: None).full_size)
 
 
-def _guarded(source: bytes | BinaryIO, name: str, work: Callable[[], T]) -> T:
+def _guarded(source: bytes | BinaryIO, name: str, work: Callable[[BinaryIO], T]) -> T:
     """What `work` gives; whatever it raises becomes an error of ours."""
-    head = source[:_HEAD] if isinstance(source, bytes) else source.read(_HEAD)
+    file = io.BytesIO(source) if isinstance(source, bytes) else source
+    head = file.read(_HEAD)
     failure: RowError
     try:
-        _check_icon(head)
-        return work()
+        faults.check_icon(head)
+        file.seek(0)
+        try:
+            return work(file)
+        except ValueError as error:
+            if not png_text.is_too_much_text(error):
+                raise
+        with png_text.without_texts(file) as bare:
+            return work(bare)
     except RowError as error:
         failure = error.with_traceback(None)
     except Exception as error:  # noqa: BLE001 - Pillow raises a dozen kinds; here they become ours
-        failure = _typed(error, head, name)
+        failure = faults.typed(error, head, name, file)
     raise failure  # out here, without the traceback that would keep the pixels in memory
 
 
@@ -106,40 +113,43 @@ class _Decoder:
         self._limits = limits
         self._reserve = reserve
 
-    def picture(self, source: bytes | BinaryIO) -> Picture:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
+    def picture(self, file: BinaryIO) -> Picture:
         with Image.open(file, formats=codecs.known()) as image:
-            full = image.size
-            self._check_pixels(full)
-            target = self._target(full)
-            if isinstance(source, bytes) and target == full:
-                plain = self._plain(image, source)
+            full, encoded = image.size, _size_of(file)
+            target = shrunk(full, self._limits.max_side)
+            drafted = self._draft(image, target)
+            self._check_pixels(image.size)
+            cost = self._cost(image, full, encoded)
+            if target == full and isinstance(file, io.BytesIO):
+                plain = self._plain(image, file.getvalue(), cost)
                 if plain is not None:
                     return plain
-            drafted = self._draft(image, target)
-            self._reserve(self._cost(image, full))
+            self._reserve(cost)
             image.load()
             if not drafted and image.size != full:  # TIFF turns upright as it loads
                 self._check_pixels(image.size)
-                target = self._target(image.size)
-            orientation = _orientation(image)
-            return self._encoded(_spaced(self._upright(image, target, orientation)))
+                target = shrunk(image.size, self._limits.max_side)
+            small = with_margins(self._upright(image, target, _orientation(image), file))
+            return encode(
+                small,
+                quality=self._limits.jpeg_quality,
+                is_from_jpeg=image.format in codecs.JPEGS,
+            )
 
-    def full_size(self, source: bytes | BinaryIO) -> Size:
-        file = io.BytesIO(source) if isinstance(source, bytes) else source
+    def full_size(self, file: BinaryIO) -> Size:
         with Image.open(file, formats=codecs.known()) as image:
             full = image.size
-            self._check_pixels(full)
             turned = _may_be_turned(image) and _orientation(image) in _TURNED
-            self._draft(image, self._target(full))
-            self._cost(image, full)
+            self._draft(image, shrunk(full, self._limits.max_side))
+            self._check_pixels(image.size)
+            self._cost(image, full, _size_of(file))
         return (full[1], full[0]) if turned else full
 
     def _draft(self, image: Image.Image, target: Size) -> bool:
         """Have `image` decoded no larger than is worth it; whether its format can do that."""
         return image.draft(None, (int(target[0] * _DRAFT), int(target[1] * _DRAFT))) is not None
 
-    def _plain(self, image: Image.Image, source: bytes) -> Picture | None:
+    def _plain(self, image: Image.Image, source: bytes, cost: int) -> Picture | None:
         """The picture with its own scans, where they may be kept; `image` is not loaded yet."""
         width, height = image.size
         if not _is_plain(image):
@@ -151,64 +161,56 @@ class _Decoder:
         # time of the whole (measured).
         with Image.open(io.BytesIO(plain.proof), formats=("JPEG",)) as seen:
             seen.draft(None, (1, 1))
-            self._reserve(self._cost(seen, (width, height)))
+            self._reserve(cost)
             seen.load()
         return Picture(plain.data, "image/jpeg", width, height)
 
     def _upright(
-        self, image: Image.Image, target: tuple[int, int], orientation: int
+        self, image: Image.Image, target: Size, orientation: int, file: BinaryIO
     ) -> Image.Image:
         small = pixels.shrink(image, target)
         if image.format in _ANIMATED and pixels.is_blank(small):
             small = self._later_frame(image) or small
         if orientation in _TRANSPOSE:
             small = small.transpose(_TRANSPOSE[orientation])
-        profile = image.info.get("icc_profile")
-        if isinstance(profile, bytes) and image.mode != "CMYK":
-            small = pixels.to_srgb(small, profile)
-        return small
+        return color.to_srgb(small, image, file)
 
     def _later_frame(self, image: Image.Image) -> Image.Image | None:
         """The first frame after a blank one that shows something, among the first few."""
-        try:
+        with contextlib.suppress(Exception):  # no more frames, or broken ones: the first one stands
             for number in range(1, _FRAMES):
                 image.seek(number)
                 if image.width * image.height > _FRAME_PIXELS:
                     return None
                 image.load()
-                frame = pixels.shrink(image, self._target(image.size))
+                frame = pixels.shrink(image, shrunk(image.size, self._limits.max_side))
                 if not pixels.is_blank(frame):
                     return frame
-        except Exception:  # noqa: BLE001 - no more frames, or broken ones: the first one stands
-            return None
         return None
 
-    def _check_pixels(self, size: tuple[int, int]) -> None:
+    def _check_pixels(self, size: Size) -> None:
         if size[0] * size[1] > self._limits.max_pixels:
             raise PictureTooLargeError(
                 f"{self._name}: has {size[0]}×{size[1]} pixels, over the limit of "
-                f"{self._limits.max_pixels / 1e6:g} million"
+                f"{self._limits.max_pixels / 1e6:g} million (--max-pixels)"
             )
 
-    def _target(self, size: Size) -> Size:
-        return shrunk(size, self._limits.max_side)
-
-    def _cost(self, image: Image.Image, full: tuple[int, int]) -> int:
-        cost = codecs.cost(image, full)
+    def _cost(self, image: Image.Image, full: Size, encoded: int) -> int:
+        cost = codecs.cost(image, full, encoded)
         # what shrink() holds besides: under four times the sides that are sent
         cost += 4 * min(image.width * image.height, 16 * self._limits.max_side**2)
-        if cost > self._limits.max_picture_memory:
+        most = self._limits.max_picture_memory
+        if cost > most:
             raise PictureTooLargeError(
                 f"{self._name}: its {full[0]}×{full[1]} pixels need about {cost / MIB:.0f} MiB to "
-                f"decode, over the limit of {self._limits.max_picture_memory / MIB:.0f}"
+                f"decode, over the limit of {most / MIB:.0f} (--max-picture-memory)"
+            )
+        if codecs.is_bomb(image, cost, SHARED_MEMORY, encoded):
+            raise PictureTooLargeError(
+                f"{self._name}: claims {full[0]}×{full[1]} pixels, which its {encoded:,} bytes "
+                "can hardly hold"
             )
         return cost
-
-    def _encoded(self, image: Image.Image) -> Picture:
-        image.info = {}  # a GIF's comment would be written otherwise
-        file = io.BytesIO()
-        image.save(file, "JPEG", quality=self._limits.jpeg_quality)
-        return Picture(file.getvalue(), "image/jpeg", image.width, image.height)
 
 
 def _is_plain(image: Image.Image) -> bool:
@@ -217,21 +219,17 @@ def _is_plain(image: Image.Image) -> bool:
         image.format == "JPEG"
         and (image.mode == "L" or (image.mode == "RGB" and image.info.get("adobe_transform") != 0))
         and _orientation(image) == 1
-        and pixels.is_plain(image.info.get("icc_profile"))
+        and color.is_plain(image.info.get("icc_profile"))
         and image.size == padded(image.size)
     )
 
 
-def _spaced(image: Image.Image) -> Image.Image:
-    """`image` with the least size and the greatest ratio that models take."""
-    if image.size != enlarged(image.size):
-        image = image.resize(enlarged(image.size), Image.Resampling.BICUBIC)
-    size = padded(image.size)
-    if image.size == size:
-        return image
-    page = Image.new(image.mode, size, "white")
-    page.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
-    return page
+def _size_of(file: BinaryIO) -> int:
+    """Bytes of the whole file, which stays where it is."""
+    at = file.tell()
+    size = file.seek(0, os.SEEK_END)
+    file.seek(at)
+    return size
 
 
 def _orientation(image: Image.Image) -> int:
@@ -249,30 +247,3 @@ def _may_be_turned(image: Image.Image) -> bool:
         return False  # its size is told upright
     # a PNG without EXIF before its pixels would be read to its end to look for it there
     return image.format != "PNG" or "exif" in image.info
-
-
-def _check_icon(head: bytes) -> None:
-    """Refuse an icon that holds a large PNG, since Pillow decodes it as it opens the file."""
-    if head[:4] not in {b"\0\0\1\0", b"\0\0\2\0"}:
-        return
-    at = head.find(b"IHDR")
-    while at != -1:
-        side = max(struct.unpack_from(">II", head.ljust(at + 12, b"\0"), at + 4))
-        if side > _ICON_SIDE:
-            raise Image.DecompressionBombError(f"an icon of {side} pixels")
-        at = head.find(b"IHDR", at + 1)
-
-
-def _typed(error: Exception, head: bytes, name: str) -> PictureError:
-    if isinstance(error, _BOMBS):
-        return PictureTooLargeError(f"{name}: needs too much memory to decode")
-    kind = sniff(head[:512])
-    if kind == "HEIC" and "HEIF" not in codecs.known():
-        return PictureError(f"{name}: is HEIC; to read it: pip install 'dataflow-caption[heif]'")
-    if kind and kind not in PICTURES:
-        return PictureError(f"{name}: is {kind}, not a picture")
-    if isinstance(error, UnidentifiedImageError):
-        what = f"a broken {kind}" if kind else "no picture of a known format"
-        return PictureError(f"{name}: is {what}")
-    reason = short_text(str(error) or type(error).__name__, 120)
-    return PictureError(f"{name}: is a broken {kind or 'picture'} ({reason})")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable
 
 from PIL import Image, ImageCms
+
+from dataflow.images.decode import color
 
 _BAND = 1 << 18  # pixels converted at a time, 20 bytes each with alpha
 _LAST_STEP = Image.Resampling.BICUBIC
 """Two thirds of Lanczos' time, and over 48 dB from it, where the JPEG that is sent lies 37 to 44 dB
 from what it encodes (measured with 12 MP photographs)."""
 _WHITE = (255, 255, 255)
+_ASSOCIATED = {"La": "LA", "RGBa": "RGBA"}  # alpha that the colours are multiplied by already
 _SIXTEEN_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 _TO_8_BIT = [(value + 128) // 257 for value in range(65536)]  # 65535 / 255 = 257, rounded
 
@@ -38,22 +40,6 @@ def shrink(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     reduced = _reduced(image, convert, (factors[0], factors[1]))
     box = (0.0, 0.0, image.width / factors[0], image.height / factors[1])
     return reduced.resize(size, _LAST_STEP, box=box)
-
-
-def to_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """`image` (mode ``RGB``) with the colours of its ICC `profile` turned into sRGB's.
-
-    A profile that is broken or of another kind leaves the picture as it is.
-    """
-    transform = _transform(profile, "RGB")
-    if transform is None or image.mode != "RGB":
-        return image
-    return _applied(image, transform)
-
-
-def is_plain(profile: bytes | None) -> bool:
-    """Whether `profile` changes nothing: there is none, or it says that it is sRGB."""
-    return not profile or b"sRGB" in profile or "sRGB".encode("utf-16-be") in profile
 
 
 def is_blank(image: Image.Image) -> bool:
@@ -86,7 +72,7 @@ def _converter(image: Image.Image) -> _Convert | None:
         return _sixteen_bit
     if mode in {"I", "F"}:
         return _by_range(image)
-    if image.has_transparency_data:
+    if image.has_transparency_data or mode in _ASSOCIATED:
         return _on_white
     if mode in {"L", "RGB"}:
         return None
@@ -96,15 +82,17 @@ def _converter(image: Image.Image) -> _Convert | None:
         lab = ImageCms.buildTransform(
             ImageCms.createProfile("LAB"), ImageCms.createProfile("sRGB"), "LAB", "RGB"
         )
-        return lambda band: _applied(band, lab)
+        return lambda band: color.transformed(band, lab)
     if mode == "CMYK":
-        inks = _transform(image.info.get("icc_profile"), "CMYK")
+        inks = color.inks(image.info.get("icc_profile"))
         if inks is not None:
-            return lambda band: _applied(band, inks)
+            return lambda band: color.transformed(band, inks)
     return lambda band: band.convert("RGB")
 
 
 def _on_white(band: Image.Image) -> Image.Image:
+    if band.mode in _ASSOCIATED:
+        band = band.convert(_ASSOCIATED[band.mode])
     with_alpha = band.convert("RGBA")
     page = Image.new("RGB", band.size, _WHITE)
     page.paste(with_alpha.convert("RGB"), mask=with_alpha.getchannel("A"))
@@ -140,24 +128,3 @@ def _by_range(image: Image.Image) -> _Convert:
     scale = 255.0 / (high - low) if high > low else 0.0
     offset = 0.5 - low * scale
     return lambda band: band.convert("F").point(lambda v: v * scale + offset).convert("L")
-
-
-def _transform(profile: object, mode: str) -> ImageCms.ImageCmsTransform | None:
-    if not isinstance(profile, bytes) or is_plain(profile):
-        return None
-    try:
-        return ImageCms.buildTransform(
-            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            mode,
-            "RGB",
-        )
-    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
-        return None
-
-
-def _applied(image: Image.Image, transform: ImageCms.ImageCmsTransform) -> Image.Image:
-    converted = ImageCms.applyTransform(image, transform)
-    if converted is None:
-        raise ValueError("its colours cannot be converted")
-    return converted

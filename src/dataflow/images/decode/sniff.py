@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-PICTURES = frozenset({"JPEG", "PNG", "GIF", "WebP", "BMP", "TIFF", "AVIF", "HEIC", "JPEG 2000"})
-"""The kinds that base64 text in a dataset may hold."""
+import re
+
+PICTURES = frozenset(
+    {"JPEG", "PNG", "GIF", "WebP", "BMP", "TIFF", "AVIF", "HEIC", "JPEG 2000", "PSD"}
+)
+"""The kinds that are read; base64 text in a dataset may hold them."""
+
+UNSUPPORTED = frozenset(
+    {
+        "JPEG XL", "a minimised HEIF", "a camera's raw picture", "JPEG XR", "OpenEXR",
+        "Radiance HDR", "QOI", "DDS", "a Windows metafile", "ICNS", "JBIG2", "DjVu", "FLIF",
+        "BPG", "GIMP's XCF",
+    }
+)  # fmt: skip
+"""Pictures of formats that are not read."""
 
 _PREFIXES = (
     (b"\xff\xd8\xff", "JPEG"),
@@ -16,6 +29,29 @@ _PREFIXES = (
     (b"MM\0+", "TIFF"),
     (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
     (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"8BPS", "PSD"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
+    (b"II\xbc\x01", "JPEG XR"),
+    (b"FUJIFILMCCD-RAW", "a camera's raw picture"),
+    (b"IIRO", "a camera's raw picture"),
+    (b"IIRS", "a camera's raw picture"),
+    (b"MMOR", "a camera's raw picture"),
+    (b"IIU\0", "a camera's raw picture"),
+    (b"II\x1a\0\0\0HEAPCCDR", "a camera's raw picture"),
+    (b"\0MRM", "a camera's raw picture"),
+    (b"FOVb", "a camera's raw picture"),
+    (b"\x76\x2f\x31\x01", "OpenEXR"),
+    (b"#?RADIANCE", "Radiance HDR"),
+    (b"qoif", "QOI"),
+    (b"DDS ", "DDS"),
+    (b"\xd7\xcd\xc6\x9a", "a Windows metafile"),
+    (b"icns", "ICNS"),
+    (b"\x97JB2\r\n\x1a\n", "JBIG2"),
+    (b"AT&TFORM", "DjVu"),
+    (b"FLIF", "FLIF"),
+    (b"BPG\xfb", "BPG"),
+    (b"gimp xcf", "GIMP's XCF"),
     (b"%PDF-", "a PDF file"),
     (b"\x1f\x8b", "a gzip file"),
     (b"PK\x03\x04", "a zip file"),
@@ -31,7 +67,11 @@ _BRANDS = {  # ISO/IEC 23008-12 annex B, AV1 Image File Format section 8
     b"hevc": "HEIC",
     b"mif1": "HEIC",
     b"msf1": "HEIC",
+    b"mif3": "a minimised HEIF",
+    b"jxl ": "JPEG XL",
+    b"crx ": "a camera's raw picture",
 }
+_VIDEO = re.compile(rb"isom|iso[2-9]|mp4[12]|mp71|qt  |M4V |M4A |avc1|dash|3g[ep2]|f4v |MSNV|mmp4")
 
 
 def sniff(head: bytes) -> str:
@@ -53,11 +93,16 @@ def sniff(head: bytes) -> str:
 
 
 def _iso_kind(head: bytes) -> str:
-    brands = [head[8:12], *(head[at : at + 4] for at in range(16, 32, 4))]
+    end = min(int.from_bytes(head[:4], "big"), len(head), 128)
+    brands = [head[8:12], *(head[at : at + 4] for at in range(16, max(end, 32), 4))]
     kinds = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
     if "AVIF" in kinds:
         return "AVIF"
-    return kinds[0] if kinds else "a video file"
+    if kinds:
+        return kinds[0]
+    if any(_VIDEO.match(brand) for brand in brands):
+        return "a video file"
+    return "a media file of an unknown kind"
 
 
 def _text_kind(head: bytes) -> str:

@@ -1,0 +1,51 @@
+"""A finished picture → the bytes that are sent."""
+
+from __future__ import annotations
+
+import io
+
+from PIL import Image
+
+from dataflow.core.picture import Picture
+from dataflow.images.decode.target_size import enlarged, padded
+
+_SMALL_SIDE = 256
+_FEW_COLOURS = 256
+_WHOLE_COLOURS, _HALF_COLOURS = 0, 2  # 4:4:4 and 4:2:0, as Pillow numbers them
+
+
+def encode(image: Image.Image, *, quality: int, is_from_jpeg: bool) -> Picture:
+    """`image` as a JPEG, or as a PNG where that is smaller and may be.
+
+    Half of the colours' resolution is left out only where a camera's JPEG did so before: icons,
+    pixel art and coloured text would blur. A PNG is tried for small pictures and for few colours.
+
+    Args:
+        image: Mode ``L`` or ``RGB``, as it is to be seen.
+        quality: The JPEG's, 1-95 (Pillow's scale).
+        is_from_jpeg: Whether it was a JPEG before.
+    """
+    image.info = {}  # a GIF's comment would be written otherwise
+    is_small = max(image.size) <= _SMALL_SIDE
+    file = io.BytesIO()
+    subsampling = _HALF_COLOURS if is_from_jpeg and not is_small else _WHOLE_COLOURS
+    image.save(file, "JPEG", quality=quality, subsampling=subsampling)
+    data, media_type = file.getvalue(), "image/jpeg"
+    if not is_from_jpeg and (is_small or image.getcolors(_FEW_COLOURS) is not None):
+        file = io.BytesIO()
+        image.save(file, "PNG")
+        if file.tell() < len(data):
+            data, media_type = file.getvalue(), "image/png"
+    return Picture(data, media_type, image.width, image.height)
+
+
+def with_margins(image: Image.Image) -> Image.Image:
+    """`image` with the least size and the greatest ratio that models take."""
+    if image.size != enlarged(image.size):
+        image = image.resize(enlarged(image.size), Image.Resampling.BICUBIC)
+    size = padded(image.size)
+    if image.size == size:
+        return image
+    page = Image.new(image.mode, size, "white")
+    page.paste(image, ((size[0] - image.width) // 2, (size[1] - image.height) // 2))
+    return page

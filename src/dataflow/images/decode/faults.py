@@ -1,0 +1,85 @@
+"""Why a picture cannot be decoded, in our own words."""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import BinaryIO
+
+from PIL import Image, UnidentifiedImageError
+
+from dataflow.core.errors import PictureError, PictureTooLargeError
+from dataflow.core.text import short_text
+from dataflow.images.decode import codecs
+from dataflow.images.decode.sniff import PICTURES, UNSUPPORTED, sniff
+
+_BOMBS = (MemoryError, Image.DecompressionBombError)
+_ICON_SIDE = 1024  # an icon's embedded PNG, which Pillow decodes as it opens the file
+_UNSUPPORTED = re.compile(
+    r"unsupported|not supported|not implemented|unknown (pixel mode|compression|raw mode|"
+    r"data organization|photometric|coding)|cannot (handle|read this)|no longer supported|"
+    r"decoder .* not available|data precision",
+    re.IGNORECASE,
+)
+_PILLOW_NAMES = {"HEIC": "HEIF", "JPEG 2000": "JPEG2000", "WebP": "WEBP"}
+
+
+def check_icon(head: bytes) -> None:
+    """Refuse an icon that holds a large PNG, since Pillow decodes it as it opens the file.
+
+    Raises:
+        Image.DecompressionBombError: it does.
+    """
+    if head[:4] not in {b"\0\0\1\0", b"\0\0\2\0"}:
+        return
+    at = head.find(b"IHDR")
+    while at != -1:
+        side = max(struct.unpack_from(">II", head.ljust(at + 12, b"\0"), at + 4))
+        if side > _ICON_SIDE:
+            raise Image.DecompressionBombError(f"an icon of {side} pixels")
+        at = head.find(b"IHDR", at + 1)
+
+
+def typed(error: Exception, head: bytes, name: str, file: BinaryIO) -> PictureError:
+    """The error of ours for what Pillow raised.
+
+    Args:
+        error: Pillow's.
+        head: The file's first bytes.
+        name: The picture's name for messages.
+        file: The file.
+    """
+    if isinstance(error, _BOMBS):
+        return PictureTooLargeError(f"{name}: needs too much memory to decode")
+    kind = sniff(head[:512])
+    if kind == "HEIC" and "HEIF" not in codecs.known():
+        return PictureError(f"{name}: is HEIC; to read it: pip install 'dataflow-caption[heif]'")
+    if kind in UNSUPPORTED:
+        return PictureError(f"{name}: is {kind}, which is not supported; convert it to JPEG or PNG")
+    if kind and kind not in PICTURES:
+        return PictureError(f"{name}: is {kind}, not a picture")
+    reason = str(error) or type(error).__name__
+    if isinstance(error, UnidentifiedImageError):
+        if not kind:
+            return PictureError(f"{name}: is no picture of a known format")
+        reason = _why_not_opened(kind, file)
+    if isinstance(error, NotImplementedError) or _UNSUPPORTED.search(reason):
+        return PictureError(
+            f"{name}: is a {kind or 'picture'} of a sort that is not supported "
+            f"({short_text(reason, 120)}); convert it to JPEG or PNG"
+        )
+    told = f" ({short_text(reason, 120)})" if reason else ""
+    return PictureError(f"{name}: is a broken {kind or 'picture'}{told}")
+
+
+def _why_not_opened(kind: str, file: BinaryIO) -> str:
+    """What the format's own reader says, which `Image.open` keeps to itself."""
+    name = _PILLOW_NAMES.get(kind, kind)
+    if name not in Image.OPEN or name == "HEIF":
+        return ""
+    try:
+        file.seek(0)
+        Image.OPEN[name][0](file, "")
+    except Exception as error:  # noqa: BLE001 - Pillow raises a dozen kinds; only the words matter
+        return str(error)
+    return ""
