@@ -10,9 +10,11 @@ from dataflow.core.errors import (
     BadRequestError,
     ConnectionLostError,
     GarbledReplyError,
+    OutOfMoneyError,
     RateLimitedError,
     RowError,
     TryAgainError,
+    UnknownModelError,
     UsageError,
     WrongKeyError,
 )
@@ -77,8 +79,8 @@ def test_while_it_rests_nothing_is_sent_to_it(question):
     texts, failures = ask(
         LoadBalancedServing([bad, FakeServing("up", delay=0.001)]), question(1), 300
     )
-    assert bad.asked == failures <= 8 + load_balancer.FAILURES
-    assert len(texts) == 300 - failures
+    assert bad.asked <= 8 + load_balancer.FAILURES
+    assert (len(texts), failures) == (300, 0)
 
 
 def test_when_all_rest_the_first_that_comes_back_is_asked(question, monkeypatch):
@@ -145,3 +147,72 @@ def test_an_error_for_a_person_names_the_endpoint(question):
     bad.api_urls = ("http://second/v1",)
     with pytest.raises(WrongKeyError, match="http://second/v1: no"):
         ask(LoadBalancedServing([bad]), question(1), 1)
+
+
+def ends_after(count, error):
+    """An endpoint that answers so often, and then refuses with `error` for good."""
+    served = []
+
+    def answer(request, pictures):
+        served.append(1)
+        return "first" if len(served) <= count else error
+
+    return FakeServing(answer, delay=0.002)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        WrongKeyError("HTTP 401: revoked"),
+        OutOfMoneyError("HTTP 429: quota used up"),
+        UnknownModelError("HTTP 404: unloaded"),
+        WrongKeyError("HTTP 401: no reason given", is_vague=True),
+    ],
+)
+def test_an_endpoint_that_ends_is_left_out_by_name_and_the_others_finish(question, error, caplog):
+    ending = ends_after(5, error)
+    ending.api_urls = ("http://second/v1",)
+    serving = LoadBalancedServing([FakeServing("up", delay=0.002), ending])
+    texts, failures = ask(serving, question(1), 200)
+    assert (len(texts), failures) == (200, 0)
+    assert ending.asked <= 5 + 8 + load_balancer.FAILURES
+    assert "http://second/v1 is left out" in caplog.text
+    assert any("http://second/v1" in note for note in serving.notes)
+
+
+def test_a_stray_refusal_of_an_endpoint_ends_nothing(question):
+    stray = [True]
+
+    def answer(request, pictures):
+        if len(seen) == 20 and stray:
+            stray.pop()
+            return WrongKeyError("HTTP 401: no reason given", is_vague=True)
+        seen.append(1)
+        return "both"
+
+    seen = []
+    serving = LoadBalancedServing([FakeServing(answer), FakeServing("up", delay=0.001)])
+    texts, failures = ask(serving, question(1), 200, at_once=1)
+    assert (len(texts), failures, serving.notes) == (200, 0, ())
+
+
+def test_an_endpoint_that_never_answered_stops_the_run(question):
+    bad = FakeServing(lambda r, p: WrongKeyError("no"))
+    serving = LoadBalancedServing([FakeServing("up", delay=0.001), bad])
+    with pytest.raises(WrongKeyError):
+        ask(serving, question(1), 50)
+
+
+def test_the_run_stops_when_no_endpoint_is_left(question):
+    servings = [ends_after(5, OutOfMoneyError("empty")) for _ in range(2)]
+    with pytest.raises(OutOfMoneyError):
+        ask(LoadBalancedServing(servings), question(1), 100)
+
+
+def test_a_dead_endpoint_is_named_once(question, caplog):
+    dead = FakeServing(lambda r, p: ConnectionLostError("nothing listens"))
+    dead.api_urls = ("http://dead/v1",)
+    serving = LoadBalancedServing([FakeServing("up", delay=0.001), dead])
+    ask(serving, question(1), 100)
+    assert caplog.text.count("http://dead/v1 does not answer") == 1
+    assert "nothing listens" in serving.notes[0]

@@ -1,22 +1,36 @@
 """Several endpoints of one model as one serving.
 
-Each endpoint has a level and a tempo of its own, as a run with one endpoint has: so a fast one
-takes more and a slow one less, and a rate limit, which is an endpoint's or a key's, slows nobody
-else. A request goes to the endpoint with a free place that will answer soonest. An endpoint that
-fails several times in a row rests, and is then tried with one request; its rows go to the others,
-as any row that is tried again.
+Each endpoint has a concurrency and a rate of its own, as a run with one endpoint has: so a fast one
+takes more and a slow one less, and a rate limit, which is an endpoint's or a key's, slows down no
+other. A request goes to the endpoint with a free slot that will answer soonest. An endpoint that
+fails several times in a row rests, and is then tried with one request. One whose key, quota or
+model ends is left out, by name, while the others finish.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from dataflow.core.aio import now
-from dataflow.core.errors import RowError, StopRunError, TryAgainError, UsageError
+from dataflow.core.errors import (
+    ConnectionLostError,
+    EngineFailedError,
+    GarbledReplyError,
+    OutOfMoneyError,
+    OverloadedError,
+    RowError,
+    StopRunError,
+    TryAgainError,
+    UnknownModelError,
+    UnreachableError,
+    UsageError,
+    WrongKeyError,
+)
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import AsyncServing, Client
@@ -39,6 +53,16 @@ RECENT = 0.1
 
 LOOK_SECONDS = 0.25
 """How often the endpoints are looked at while a request waits for a free one."""
+
+FAILOVER_ERRORS = (ConnectionLostError, OverloadedError, GarbledReplyError)
+"""Failures after which a request is sent to another endpoint at once."""
+
+OWN_ENDINGS = (
+    WrongKeyError, UnknownModelError, OutOfMoneyError, EngineFailedError, UnreachableError,
+)  # fmt: skip
+"""Errors that are one endpoint's own; others, such as a wrong parameter, are the run's."""
+
+_log = logging.getLogger("dataflow")
 
 
 class LoadBalancedServing(ListServing):
@@ -63,6 +87,17 @@ class LoadBalancedServing(ListServing):
         self.penalty = endpoints[0].penalty
         self.api_urls = [url for endpoint in endpoints for url in endpoint.api_urls]
         self.max_workers = sum(e.max_workers for e in endpoints)
+        self._client: _BalancedClient | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without the open client, which belongs to one event loop."""
+        return {**self.__dict__, "_client": None}
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """The endpoints that were left out or stopped answering, and what was learned of all."""
+        own = self._client.notes if self._client is not None else []
+        return tuple(dict.fromkeys([*own, *(n for e in self._endpoints for n in e.notes)]))
 
     def settings(self) -> Mapping[str, Any]:
         """Model and sampling, which are the same at every endpoint."""
@@ -72,7 +107,7 @@ class LoadBalancedServing(ListServing):
     async def connect(self) -> AsyncIterator[Client]:
         """Open every endpoint for the running event loop."""
         async with AsyncExitStack() as stack:
-            yield _Spread(
+            self._client = _BalancedClient(
                 [
                     _Endpoint(
                         next(iter(e.api_urls), e.model),
@@ -83,6 +118,7 @@ class LoadBalancedServing(ListServing):
                     for e in self._endpoints
                 ]
             )
+            yield self._client
 
     def cleanup(self) -> None:
         """Clean up every endpoint."""
@@ -91,29 +127,40 @@ class LoadBalancedServing(ListServing):
 
 
 class _Endpoint:
-    """One endpoint: what is under way there, how long it takes, whether it rests."""
+    """One endpoint: what is in flight there, how long it takes, whether it rests or has ended."""
 
     def __init__(
-        self, name: str, client: Client, places: int, *, adaptive_concurrency: bool
+        self, name: str, client: Client, slots: int, *, adaptive_concurrency: bool
     ) -> None:
-        self._name = name
+        self.name = name
         self._client = client
-        level = AdaptiveConcurrency(places, START if adaptive_concurrency else places)
-        self.limiter = AdmissionController(level, RateLimiter())
+        concurrency = AdaptiveConcurrency(slots, START if adaptive_concurrency else slots)
+        self.limiter = AdmissionController(concurrency, RateLimiter())
         self.latency = 0.0
+        self.has_answered = False
+        self.ended_because = ""
+        self.failing_because = ""
+        self.failed_requests = 0
+        self.refusals = 0
         self._failures = 0
         self._rests = 0
         self._rests_until = float("-inf")
 
     @property
+    def has_ended(self) -> bool:
+        """Whether it is left out for good: its key, its quota or its model ended."""
+        return bool(self.ended_because)
+
+    @property
     def is_failing(self) -> bool:
-        """Whether it rests, or is tried after a rest."""
-        return self._failures >= FAILURES
+        """Whether it rests, or is tried after a rest, or has ended."""
+        return self._failures >= FAILURES or self.has_ended
 
     def is_free(self, at: float) -> bool:
         """Whether it takes a request now; one that rested is tried with one alone."""
         has_rested = at >= self._rests_until and self.limiter.in_flight == 0
-        return self.limiter.is_free and (has_rested or not self.is_failing)
+        is_open = not self.has_ended and (has_rested or not self.is_failing)
+        return is_open and self.limiter.is_free
 
     def rank(self, usual: float) -> tuple[float, int]:
         """The least is asked first: how soon it answers, about.
@@ -124,7 +171,7 @@ class _Endpoint:
         in_flight = self.limiter.in_flight
         return (in_flight + 1) * (self.latency or usual), in_flight
 
-    async def send(self, given: Permit, request: Request, pictures: Sequence[Picture]) -> Reply:
+    async def send(self, permit: Permit, request: Request, pictures: Sequence[Picture]) -> Reply:
         outcome: Reply | TryAgainError | None = None
         try:
             outcome = await self._client.send(request, pictures)
@@ -132,32 +179,49 @@ class _Endpoint:
             outcome = error
             raise
         except StopRunError as error:
-            raise type(error)(
-                f"the endpoint {self._name}: {error.message}", is_vague=error.is_vague
-            ) from error
+            raise error.with_message(f"the endpoint {self.name}: {error.message}") from error
         finally:
-            self._ended(given, outcome)
+            self._record(permit, outcome)
         return outcome
 
-    def _ended(self, given: Permit, outcome: Reply | TryAgainError | None) -> None:
-        self.limiter.release(given, outcome)
+    def _record(self, permit: Permit, outcome: Reply | TryAgainError | None) -> None:
+        self.limiter.release(permit, outcome)
         if isinstance(outcome, Reply):
-            self._failures = self._rests = 0
-            seconds = now() - given.sent
+            if self.failing_because and self.is_failing:
+                _log.warning("the endpoint %s answers again", self.name)
+            self._failures = self._rests = self.refusals = 0
+            self.has_answered, self.failing_because = True, ""
+            seconds = now() - permit.sent
             self.latency += (RECENT if self.latency else 1.0) * (seconds - self.latency)
         elif isinstance(outcome, BREAKER_ERRORS):
-            self.failed()
+            self.record_failure(outcome.message)
 
-    def failed(self) -> None:
+    def record_failure(self, reason: str) -> None:
         """Something went wrong that is the endpoint's own fault."""
         self._failures += 1
-        if self.is_failing:
-            rest = RESTS[min(self._rests, len(RESTS) - 1)]
-            self._rests += 1
-            self._rests_until = now() + rest
+        self.failed_requests += 1
+        if not self.is_failing:
+            return
+        if not self.failing_because:
+            _log.warning("the endpoint %s does not answer, and rests: %s", self.name, reason)
+        self.failing_because = reason
+        self._rests_until = now() + RESTS[min(self._rests, len(RESTS) - 1)]
+        self._rests += 1
+
+    @property
+    def note(self) -> str:
+        """What a person should know of it after the run; empty where it does well."""
+        if self.ended_because:
+            return f"the endpoint {self.name} was left out: {self.ended_because}"
+        if self.failing_because:
+            return (
+                f"the endpoint {self.name} did not answer any more "
+                f"({self.failed_requests:,} requests failed): {self.failing_because}"
+            )
+        return ""
 
 
-class _Spread:
+class _BalancedClient:
     """The open endpoints."""
 
     def __init__(self, endpoints: Sequence[_Endpoint]) -> None:
@@ -166,40 +230,88 @@ class _Spread:
         self._changed = asyncio.Event()
         self._waiting = 0
 
-    async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
-        """One attempt at the endpoint that has a free place and answers soonest.
+    @property
+    def notes(self) -> list[str]:
+        """What a person should know of the endpoints."""
+        return [endpoint.note for endpoint in self._endpoints if endpoint.note]
 
-        A row that it turns down is asked at one other before it is failed: an endpoint may be set
-        up otherwise, and reject what the others take.
+    async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
+        """One attempt at the endpoint that has a free slot and answers soonest.
+
+        A row that it rejects, or that it does not answer, is sent to one other before it fails: an
+        endpoint may be down, or set up otherwise, and reject what the others take. An endpoint
+        whose key, quota or model has ended is left out, as long as another is left.
         """
+        while True:
+            endpoint, permit = await self._acquire()
+            try:
+                return await self._send_to(endpoint, permit, request, pictures)
+            except StopRunError as error:
+                if not self._goes_on_without(endpoint, error):
+                    raise
+            except (RowError, *FAILOVER_ERRORS) as error:
+                reply = await self._send_elsewhere(endpoint, request, pictures)
+                if reply is None:
+                    raise
+                if isinstance(error, RowError):
+                    endpoint.record_failure(error.message)
+                return reply
+
+    async def _acquire(self) -> tuple[_Endpoint, Permit]:
         self._waiting += 1
         try:
             async with self._choosing:  # first come first served
                 endpoint = await self._free_one()
-                given = await endpoint.limiter.acquire(others_wait=self._waiting > 1)
+                return endpoint, await endpoint.limiter.acquire(others_wait=self._waiting > 1)
         finally:
             self._waiting -= 1
-        try:
-            return await self._asked(endpoint, given, request, pictures)
-        except RowError:
-            others = [e for e in self._endpoints if e is not endpoint and not e.is_failing]
-            if not others:
-                raise
-            other = self._soonest(others)
-            with contextlib.suppress(RowError, TryAgainError):
-                given = await other.limiter.acquire()
-                reply = await self._asked(other, given, request, pictures)
-                endpoint.failed()
-                return reply
-            raise
 
-    async def _asked(
-        self, endpoint: _Endpoint, given: Permit, request: Request, pictures: Sequence[Picture]
+    async def _send_to(
+        self, endpoint: _Endpoint, permit: Permit, request: Request, pictures: Sequence[Picture]
     ) -> Reply:
         try:
-            return await endpoint.send(given, request, pictures)
+            return await endpoint.send(permit, request, pictures)
         finally:
             self._changed.set()
+
+    async def _send_elsewhere(
+        self, first: _Endpoint, request: Request, pictures: Sequence[Picture]
+    ) -> Reply | None:
+        """The reply of another endpoint; None where there is none that does well."""
+        others = [e for e in self._endpoints if e is not first and not e.is_failing]
+        if not others:
+            return None
+        other = self._soonest(others)
+        with contextlib.suppress(RowError, TryAgainError):
+            permit = await other.limiter.acquire()
+            return await self._send_to(other, permit, request, pictures)
+        return None
+
+    def _goes_on_without(self, endpoint: _Endpoint, error: StopRunError) -> bool:
+        """Whether the others take over what `endpoint` refuses.
+
+        One that never answered is set up wrongly, and the run stops. A refusal that may be a stray
+        one counts only when it comes again and again.
+
+        Raises:
+            StopRunError: the endpoint never answered.
+        """
+        others = [e for e in self._endpoints if e is not endpoint and not e.has_ended]
+        if not others or (not isinstance(error, OWN_ENDINGS) and not error.is_vague):
+            return False
+        endpoint.refusals += 1
+        if error.is_vague and endpoint.refusals < FAILURES:
+            endpoint.record_failure(error.message)
+        elif not endpoint.has_answered:
+            raise type(error)(error.message) from error
+        elif not endpoint.has_ended:
+            endpoint.ended_because = error.message.partition(": ")[2] or error.message
+            _log.warning(
+                "the endpoint %s is left out, and %d of %d go on: %s",
+                endpoint.name, len(others), len(self._endpoints), endpoint.ended_because,
+            )  # fmt: skip
+        self._changed.set()
+        return True
 
     def _soonest(self, endpoints: Sequence[_Endpoint]) -> _Endpoint:
         usual = max(endpoint.latency for endpoint in self._endpoints)

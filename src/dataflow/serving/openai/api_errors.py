@@ -55,6 +55,7 @@ def error_for(
     *,
     secrets: Sequence[str | None] = (),
     path: str = "",
+    shown_status: int | None = None,
 ) -> DataflowError:
     """The error for an HTTP reply that is no answer.
 
@@ -64,6 +65,7 @@ def error_for(
         api_error: What its body says.
         secrets: Texts that must not appear in the message.
         path: The path that was asked, for the message.
+        shown_status: The status to name in the message, where that is another.
     """
     if status < 400:
         return _redirect(status, headers, secrets).with_status(status)
@@ -74,7 +76,9 @@ def error_for(
     cure = rule.cure if rule else ""
     if issubclass(error, WrongAddressError) and not cure:
         cure = _cure_of_address(path, api_error)
-    message = f"HTTP {status}{shown_path}: {reason}" + (f" – {cure}" if cure else "")
+    message = f"HTTP {shown_status or status}{shown_path}: {reason}" + (
+        f" – {cure}" if cure else ""
+    )
     if issubclass(error, RateLimitedError):
         return _rate_limited(error, message, headers, api_error).with_status(status)
     if issubclass(error, TryAgainError):
@@ -144,8 +148,8 @@ def error_inside(
         known = any(
             (rule.words or rule.message) and rule.matches(400, api_error) for rule in ERROR_RULES
         )
-        status = 400 if known else None
-    if status is None:
+        if known:
+            return error_for(400, headers, api_error, secrets=secrets, path=path, shown_status=200)
         reason = scrub(api_error.message, secrets=secrets) or shown_body(parsed, secrets)
         return GarbledReplyError(f"an error in place of an answer: {reason}")
     return error_for(status, headers, api_error, secrets=secrets, path=path)

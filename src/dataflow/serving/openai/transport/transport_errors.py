@@ -114,7 +114,7 @@ def describe(error: BaseException) -> str:
 
 def _tls_error(error: BaseException, host: str) -> DataflowError | None:
     inner = getattr(error, "os_error", None)
-    for found in (error, inner, getattr(error, "certificate_error", None), error.__cause__):
+    for found in (getattr(error, "certificate_error", None), inner, error.__cause__, error):
         if isinstance(found, ssl.SSLCertVerificationError):
             reason = getattr(found, "verify_message", "") or "it does not fit the host"
             return StopRunError(
