@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
-from dataflow.core.errors import UsageError
+from dataflow.core.errors import OutputError, UsageError
 from dataflow.remote.filesystem import copy
 from dataflow.remote.path import AnyPath, RemotePath
 
-_Place = TypeVar("_Place", Path, RemotePath)
+_AnyPath = TypeVar("_AnyPath", Path, RemotePath)
 
 LONGEST_NAME = 255
 """Bytes in the name of one file (``NAME_MAX`` of Linux and macOS)."""
 
-_LONGEST_ENDING = len(".journal.20260102-030405-wal")
+FOLDER_ENDING = ".dataflow"
+"""Of the folder beside an output in which all lies that belongs to it, but for its errors file."""
+
+_LONGEST_ENDING = len(".20260102-030405-9999.jsonl")
 
 
 def resolved_path(path: Path) -> Path:
@@ -48,23 +52,134 @@ def _check_name(path: Path) -> None:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SideFiles:
+    """The files that belong to an output: its errors file beside it, the rest in one folder.
+
+    Attributes:
+        output: The output's path.
+    """
+
+    output: Path
+
+    @property
+    def errors(self) -> Path:
+        """The rows that failed or were left out, one JSON object a line."""
+        return self.output.with_name(self.output.name + ".errors.jsonl")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of all the others."""
+        return self.output.with_name(self.output.name + FOLDER_ENDING)
+
+    @property
+    def journal(self) -> Path:
+        """The journal's file."""
+        return self.folder / "journal.sqlite"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a run goes."""
+        return self.folder / "lock"
+
+    @property
+    def part(self) -> Path:
+        """The output, until it is whole."""
+        return self.folder / "output.part"
+
+    @property
+    def errors_part(self) -> Path:
+        """The errors file, until it is whole."""
+        return self.folder / "errors.part"
+
+    @property
+    def batches(self) -> Path:
+        """The folder of requests on their way into batches."""
+        return self.folder / "batches"
+
+    @property
+    def originals(self) -> Path:
+        """What stood in sidecars before a run changed them."""
+        return self.folder / "originals"
+
+    @property
+    def faults(self) -> Path:
+        """The captions in which `dataflow check --fix` found faults."""
+        return self.folder / "faults.list"
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a symbolic link where a file of ours is to be: it may lead to anybody's file.
+
+    Raises:
+        OutputError: there is one.
+    """
+    if path.is_symlink():
+        raise OutputError(
+            f"{path} is a link, and what belongs to an output is not written through links; remove "
+            "the link, or choose another output"
+        )
+
+
+def make_folder(path: Path) -> None:
+    """Make the folder `path` where it is missing; it must not be a link.
+
+    Raises:
+        OutputError: it is a link.
+        OSError: it cannot be made.
+    """
+    refuse_link(path)
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def open_new(path: Path) -> IO[str]:
+    """A new text file at `path`; what stood there, a link at the most, is removed, not followed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    clear_way(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    return open(os.open(path, flags, 0o666), "w", encoding="utf-8")
+
+
+def open_append(path: Path) -> IO[str]:
+    """The text file at `path`, to add to; a link is not followed.
+
+    Raises:
+        OSError: it cannot be written, or is a link.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    return open(os.open(path, flags, 0o666), "a", encoding="utf-8")
+
+
+def clear_way(path: Path) -> None:
+    """Remove the file or link at `path`, so that what is written there goes nowhere else.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+
+
 def state_folder() -> Path:
     """Where programs keep what they need to go on (``XDG_STATE_HOME``), ours in it."""
     given = os.environ.get("XDG_STATE_HOME")
     return (Path(given) if given else Path("~/.local/state").expanduser()) / "dataflow"
 
 
-def escaped_name(place: RemotePath, folder: Path | None = None) -> Path:
-    """The path of this machine beside which all lies that belongs to an output at a URL.
+def escaped_name(url: RemotePath, folder: Path | None = None) -> Path:
+    """The path of this machine beside which everything lies that belongs to an output at a URL.
 
-    Journal, lock, errors file and what is not finished; each output has its own, whose path is
-    made of its URL.
+    Journal, lock, errors file and what is not finished. Each output has its own path, made of its
+    URL.
 
     Args:
-        place: The output.
+        url: The output.
         folder: Where such paths begin; None for `state_folder`.
     """
-    parts = place.url.replace("://", "/").split("/")
+    parts = url.url.replace("://", "/").split("/")
     names = [_short(quote(part).replace("..", "%2E%2E")) or "%2F" for part in parts]
     return (folder or state_folder()).joinpath(*names)
 
@@ -82,7 +197,7 @@ def files_at(path: AnyPath) -> list[Any]:
     return [path] if path.is_file() else []
 
 
-def free_name(path: _Place) -> _Place:
+def free_name(path: _AnyPath) -> _AnyPath:
     """A name beside `path` that is free: its own and the time."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     free = path.with_name(f"{path.name}.{stamp}")

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import JournalError, UsageError
+from dataflow.core.errors import UsageError
 from dataflow.core.request import Usage
-from dataflow.engine.journal.batch_tables import ENDED, count_unsettled, has_batches
-from dataflow.engine.journal.read_only import open_to_look
+from dataflow.engine.journal.batch_tables import ENDED, count_unsettled
+from dataflow.engine.journal.read_only import open_read_only, unreadable
 from dataflow.engine.journal.run_lock import holder_of
-from dataflow.engine.paths import escaped_name, resolved_path
+from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.remote.path import AnyPath, RemotePath
 
 SLICES = 10
@@ -25,7 +25,7 @@ SLICES = 10
 
 
 @dataclass(frozen=True, slots=True)
-class ShardStatus:
+class SpeedSlice:
     """A part of the latest run.
 
     Attributes:
@@ -110,7 +110,7 @@ class Status:
     attempts: int = 0
     asked_again: int = 0
     unpriced: int = 0
-    speed: tuple[ShardStatus, ...] = ()
+    speed: tuple[SpeedSlice, ...] = ()
 
 
 def status_of(output: AnyPath) -> Status:
@@ -121,21 +121,19 @@ def status_of(output: AnyPath) -> Status:
         JournalError: its journal cannot be read.
     """
     here = resolved_path(escaped_name(output) if isinstance(output, RemotePath) else output)
-    path = here.with_name(here.name + ".journal")
+    files = SideFiles(here)
+    path = files.journal
     if not path.exists():
         is_url = isinstance(output, RemotePath)
         cure = "; of a run with --journal FOLDER, give the output's path in it" if is_url else ""
         raise UsageError(f"no run has begun for {output}: there is no {path}{cure}")
-    holder = holder_of(here.with_name(here.name + ".lock"))
+    holder = holder_of(files.lock)
     try:
-        with closing(open_to_look(path)) as db:
+        with closing(open_read_only(path)) as db:
             db.execute("BEGIN")  # everything as of one moment
             return _read(db, path, holder)
     except sqlite3.Error as error:
-        raise JournalError(
-            f"the journal {path} cannot be read: {error}; the next run mends or sets aside what it "
-            "cannot read"
-        ) from error
+        raise unreadable(path, error) from error
 
 
 def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
@@ -181,23 +179,19 @@ def _used(db: sqlite3.Connection) -> list[Any]:
         "sum(picture_tokens), sum(reasoning_tokens), coalesce(sum(cost), 0.0), "
         "coalesce(sum(attempts), 0), coalesce(sum(cost IS NULL AND attempts > 0), 0) "
     )
-    told = db.execute(f"{used} FROM replies").fetchone()
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'answers'").fetchone():
-        return [*told, 0]  # a former layout
-    # answers that no entry counts yet: their requests are still to be asked again
+    counted = db.execute(f"{used} FROM results WHERE copied_from IS NULL").fetchone()
+    # attempts that no result counts yet: their requests are still to be asked again
     more = db.execute(
-        f"{used} FROM answers WHERE NOT EXISTS (SELECT 1 FROM replies "  # noqa: S608
-        "WHERE replies.key = answers.key AND answers.ask < max(asks, 1))"
+        f"{used} FROM attempts AS tried WHERE NOT EXISTS (SELECT 1 FROM results "  # noqa: S608
+        "WHERE results.key = tried.key AND tried.ask < max(asks, 1))"
     ).fetchone()
-    [again] = db.execute("SELECT count(*) FROM answers WHERE ask > 0").fetchone()
-    both = [a if b is None else b if a is None else a + b for a, b in zip(told, more, strict=True)]
+    [again] = db.execute("SELECT count(*) FROM attempts WHERE ask > 0").fetchone()
+    both = [a if b is None else b if a is None else a + b for a, b in zip(counted, more, strict=True)]
     return [*both, again]
 
 
 def _presets(db: sqlite3.Connection, run: int) -> dict[str, str]:
-    if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'presets'").fetchone():
-        return {}
-    return dict(db.execute("SELECT place, preset FROM presets WHERE run = ?", (run,)))
+    return dict(db.execute("SELECT column, preset FROM presets WHERE run = ?", (run,)))
 
 
 def _state(holder: str | None, ended: float | None, ending: str | None) -> str:
@@ -211,9 +205,9 @@ def _captions(db: sqlite3.Connection) -> tuple[int, dict[str, int], dict[str, in
     captioned, to_ask = 0, 0
     flagged, failed = Counter[str](), Counter[str]()
     found = db.execute(
-        "SELECT replies.key IS NOT NULL, caption IS NOT NULL, error_kind, is_final, "
+        "SELECT results.key IS NOT NULL, caption IS NOT NULL, error_kind, is_final, "
         "count(*), count(DISTINCT plan.key) "
-        "FROM plan LEFT JOIN replies ON plan.key = replies.key GROUP BY 1, 2, 3, 4"
+        "FROM plan LEFT JOIN results ON plan.key = results.key GROUP BY 1, 2, 3, 4"
     )
     for is_known, has_caption, kind, is_final, captions, requests in found:
         if has_caption and kind is None:
@@ -229,8 +223,6 @@ def _captions(db: sqlite3.Connection) -> tuple[int, dict[str, int], dict[str, in
 
 def _batches(db: sqlite3.Connection) -> tuple[int, tuple[BatchLine, ...]]:
     """How many requests need no asking for a batch's sake, and the batches under way."""
-    if not has_batches(db):
-        return 0, ()
     lines = db.execute(
         "SELECT id, status, requests, done, written FROM batches WHERE state != ? ORDER BY number",
         (ENDED,),
@@ -238,18 +230,18 @@ def _batches(db: sqlite3.Connection) -> tuple[int, tuple[BatchLine, ...]]:
     return count_unsettled(db), tuple(BatchLine(*line) for line in lines)
 
 
-def _speed(db: sqlite3.Connection, run: int, started: float) -> tuple[ShardStatus, ...]:
-    last = db.execute("SELECT max(at) FROM replies WHERE run = ?", (run,)).fetchone()[0]
+def _speed(db: sqlite3.Connection, run: int, started: float) -> tuple[SpeedSlice, ...]:
+    last = db.execute("SELECT max(committed_at) FROM results WHERE run = ?", (run,)).fetchone()[0]
     if last is None or last <= started:
         return ()
     seconds = (last - started) / SLICES
     found = db.execute(
-        "SELECT min(?, CAST((at - ?) / ? AS INTEGER)), count(*), "
-        "coalesce(sum(completion_tokens), 0) FROM replies WHERE run = ? GROUP BY 1",
+        "SELECT min(?, CAST((committed_at - ?) / ? AS INTEGER)), count(*), "
+        "coalesce(sum(completion_tokens), 0) FROM results WHERE run = ? GROUP BY 1",
         (SLICES - 1, started, seconds, run),
     )
     answered = {number: (count, tokens) for number, count, tokens in found}
     return tuple(
-        ShardStatus(number * seconds, seconds, *answered.get(number, (0, 0)))
+        SpeedSlice(number * seconds, seconds, *answered.get(number, (0, 0)))
         for number in range(SLICES)
     )

@@ -1,52 +1,48 @@
-"""The journal's table of answers: read and written within its own transactions."""
+"""The journal's table of attempts: read and written within its own transactions."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from dataflow.engine.journal.records import ATTEMPT_COLUMNS, AttemptRecord, attempt_checksum
-from dataflow.engine.journal.schema import LOOKUP_BATCH
+from dataflow.core.sqlite import marks, select_in
+from dataflow.engine.journal.records import ATTEMPT_COLUMNS, AttemptRecord, checksum
 
-_MARKS = ", ".join("?" * len(ATTEMPT_COLUMNS.split(",")))
+_MARKS = marks(len(ATTEMPT_COLUMNS.split(",")))
 
 
-def has_answers(db: sqlite3.Connection) -> bool:
+def has_attempts(db: sqlite3.Connection) -> bool:
     """Whether an answer was ever turned down, edited or asked for again."""
-    return db.execute("SELECT 1 FROM answers LIMIT 1").fetchone() is not None
+    return db.execute("SELECT 1 FROM attempts LIMIT 1").fetchone() is not None
 
 
-def keep_answers(
-    db: sqlite3.Connection, answers: Sequence[AttemptRecord], run: int, now: float
+def keep_attempts(
+    db: sqlite3.Connection, attempts: Sequence[AttemptRecord], run: int, now: float
 ) -> None:
-    """Write `answers`; nothing is committed.
+    """Write `attempts`; nothing is committed.
 
     Args:
         db: The journal.
-        answers: What is to be kept.
+        attempts: What is to be kept.
         run: In which it is.
         now: In seconds since 1970.
     """
     db.executemany(
-        f"INSERT OR REPLACE INTO answers ({ATTEMPT_COLUMNS}, checksum, run, at) "  # noqa: S608
+        f"INSERT OR REPLACE INTO attempts ({ATTEMPT_COLUMNS}, checksum, run, committed_at) "  # noqa: S608
         f"VALUES ({_MARKS}, ?, ?, ?)",
-        [(*one.values(), one.checksum(), run, now) for one in answers],
+        [(*(values := one.values()), checksum(values), run, now) for one in attempts],
     )
     # an answer that came in a batch is the journal's from here on, in the same commit
-    if db.execute("SELECT 1 FROM sqlite_master WHERE name = 'asked'").fetchone():
-        db.executemany("DELETE FROM asked WHERE key = ?", [(one.key,) for one in answers])
+    db.executemany("DELETE FROM batch_requests WHERE key = ?", [(one.key,) for one in attempts])
 
 
-def answers_to(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[AttemptRecord]:
-    """The answers to the requests of these keys, each one's in their order; no damaged one."""
-    for start in range(0, len(keys), LOOKUP_BATCH):
-        part = keys[start : start + LOOKUP_BATCH]
-        marks = ", ".join("?" * len(part))
-        found = db.execute(
-            f"SELECT {ATTEMPT_COLUMNS}, checksum FROM answers WHERE key IN ({marks}) "  # noqa: S608
-            "ORDER BY key, ask",
-            part,
-        )
-        for *values, told in found:
-            if attempt_checksum(values) == told:
-                yield AttemptRecord.of(values)
+def attempts_for(db: sqlite3.Connection, keys: Sequence[bytes]) -> Iterator[AttemptRecord]:
+    """The attempts at the requests of these keys, each one's in their order; no damaged one."""
+    found = select_in(
+        db,
+        f"SELECT {ATTEMPT_COLUMNS}, checksum FROM attempts WHERE key IN (*) ORDER BY key, ask",  # noqa: S608
+        keys,
+    )
+    for *values, stored in found:
+        if checksum(values) == stored:
+            yield AttemptRecord.of(values)

@@ -1,9 +1,9 @@
-"""The ledger: which requests are in which batch, where each batch stands, what has come back.
+"""The journal's tables of batches: which requests are in which batch, and what has come back.
 
-Two more tables in the journal's file, made when the first batch is. `batches`: one line per batch.
-`asked`: one line per request that was put into a batch and has no entry in the journal yet, with
-what came back for it. Each step with a batch is on disk before and after it is made, and each
-commit waits for the disk: a lost line here would be a batch that is paid twice.
+`batches`: one line per batch. `batch_requests`: one line per request that was put into a batch and
+has no result in the journal yet, with what came back for it. Each step with a batch is on disk
+before and after it is made, and each commit waits for the disk: a lost line here would be a batch
+that is paid twice.
 """
 
 from __future__ import annotations
@@ -11,16 +11,18 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
 
-from dataflow.core.errors import JournalError
 from dataflow.engine.journal.codec import REPLY_BEGINS
-from dataflow.engine.journal.schema import BATCH_TABLES, LOOKUP_BATCH, connect
+from dataflow.core.sqlite import connect, select_in
+from dataflow.engine.journal import schema
+from dataflow.engine.journal.database import guarded
+from dataflow.engine.journal.read_only import open_read_only
 
 FREE = 0
 """The batch of a request that is in none and is to be asked again."""
@@ -47,12 +49,12 @@ Former: TypeAlias = "tuple[bytes, int, str | None]"
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """A batch, as the ledger knows it.
+    """A batch, as the journal knows it.
 
     Attributes:
         number: Ours, from 1.
         token: Our name for it, unlike that of any other batch; its file is called so.
-        place: The server.
+        server: Its base URL.
         state: `WRITTEN`, `UPLOADED`, `SUBMITTING`, `CREATED` or `ENDED`.
         requests: In it.
         size: Bytes of its file.
@@ -66,7 +68,7 @@ class Batch:
 
     number: int
     token: str
-    place: str
+    server: str
     state: str
     requests: int
     size: int
@@ -101,10 +103,10 @@ _FIELDS = ", ".join(field.name for field in dataclasses.fields(Batch))
 
 
 class BatchTables:
-    """The ledger in a journal's file, from one thread at a time.
+    """The tables of batches in a journal's file, from one thread at a time.
 
     Args:
-        path: The journal's file, which is there already; None for a ledger in memory.
+        path: The journal's file, which is there already; None for tables in memory.
 
     Raises:
         JournalError: the file cannot be read or written.
@@ -112,10 +114,11 @@ class BatchTables:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._db = connect(":memory:" if path is None else str(path))
         with self._guarded():
-            self._db = connect(":memory:" if path is None else str(path))
             self._db.execute("PRAGMA synchronous = FULL")
-            self._db.executescript(BATCH_TABLES)
+            if path is None:
+                schema.create(self._db)
         self._tidy()
 
     def close(self) -> None:
@@ -124,16 +127,16 @@ class BatchTables:
 
     # --- batches -------------------------------------------------------------------------------
 
-    def add(self, token: str, place: str, size: int, requests: Sequence[Former]) -> Batch:
+    def add(self, token: str, server: str, size: int, requests: Sequence[Former]) -> Batch:
         """Note a written batch and the requests in it, each with what was before."""
         with self._guarded():
             number = self._db.execute(
-                "INSERT INTO batches (token, place, state, requests, size, written, status, done) "
+                "INSERT INTO batches (token, server, state, requests, size, written, status, done) "
                 "VALUES (?, ?, ?, ?, ?, ?, '', 0)",
-                (token, place, WRITTEN, len(requests), size, time.time()),
+                (token, server, WRITTEN, len(requests), size, time.time()),
             ).lastrowid
             self._db.executemany(
-                "INSERT OR REPLACE INTO asked (key, batch, attempts, spent) VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO batch_requests (key, batch, attempts, spent) VALUES (?, ?, ?, ?)",
                 ((key, number, before + 1, spent) for key, before, spent in requests),
             )
             self._db.commit()
@@ -180,13 +183,13 @@ class BatchTables:
             unanswered = self._unanswered(batch)
             if answer is None:
                 self._db.execute(
-                    "UPDATE asked SET batch = ?, attempts = attempts - 1 "
+                    "UPDATE batch_requests SET batch = ?, attempts = attempts - 1 "
                     "WHERE batch = ? AND answer IS NULL",
                     (FREE, batch.number),
                 )
             else:
                 self._db.execute(
-                    "UPDATE asked SET answer = ?, checksum = ? WHERE batch = ? AND answer IS NULL",
+                    "UPDATE batch_requests SET answer = ?, checksum = ? WHERE batch = ? AND answer IS NULL",
                     (answer, _checksum(answer), batch.number),
                 )
             self._db.execute(
@@ -209,15 +212,13 @@ class BatchTables:
     def find(self, keys: Sequence[bytes]) -> dict[bytes, BatchRequest]:
         """What is known of those of `keys` that were put into a batch."""
         found = {}
-        for start in range(0, len(keys), LOOKUP_BATCH):
-            part = keys[start : start + LOOKUP_BATCH]
-            marks = ", ".join("?" * len(part))
-            with self._guarded():
-                rows = self._db.execute(
-                    "SELECT key, attempts, spent, answer, checksum, state, written, ended "  # noqa: S608
-                    f"FROM asked LEFT JOIN batches ON number = batch WHERE key IN ({marks})",
-                    part,
-                ).fetchall()
+        with self._guarded():
+            rows = select_in(
+                self._db,
+                "SELECT key, attempts, spent, answer, checksum, state, written, ended "
+                "FROM batch_requests LEFT JOIN batches ON number = batch WHERE key IN (*)",
+                keys,
+            )
             for key, attempts, spent, answer, checksum, state, written, ended in rows:
                 is_whole = answer is not None and _checksum(answer) == checksum
                 found[key] = BatchRequest(
@@ -239,7 +240,7 @@ class BatchTables:
         with self._guarded():
             for key, answer in answers:
                 done = self._db.execute(
-                    "UPDATE asked SET answer = COALESCE(answer, ?), checksum = "
+                    "UPDATE batch_requests SET answer = COALESCE(answer, ?), checksum = "
                     "COALESCE(checksum, ?) WHERE key = ? AND batch = ?",
                     (answer, _checksum(answer), key, batch.number),
                 )
@@ -254,7 +255,7 @@ class BatchTables:
 
     def _unanswered(self, batch: Batch) -> int:
         [count] = self._db.execute(
-            "SELECT count(*) FROM asked WHERE batch = ? AND answer IS NULL", (batch.number,)
+            "SELECT count(*) FROM batch_requests WHERE batch = ? AND answer IS NULL", (batch.number,)
         ).fetchone()
         return int(count)
 
@@ -262,7 +263,7 @@ class BatchTables:
         """Drop the answers of these requests: they are to be asked again."""
         with self._guarded():
             self._db.executemany(
-                "UPDATE asked SET batch = ?, answer = NULL, checksum = NULL WHERE key = ?",
+                "UPDATE batch_requests SET batch = ?, answer = NULL, checksum = NULL WHERE key = ?",
                 ((FREE, key) for key in keys),
             )
             self._db.commit()
@@ -270,7 +271,7 @@ class BatchTables:
     def settled(self, keys: Iterable[bytes]) -> None:
         """The journal has an entry for each of these requests now."""
         with self._guarded():
-            self._db.executemany("DELETE FROM asked WHERE key = ?", ((key,) for key in keys))
+            self._db.executemany("DELETE FROM batch_requests WHERE key = ?", ((key,) for key in keys))
             self._db.commit()
 
     def _tidy(self) -> None:
@@ -278,44 +279,30 @@ class BatchTables:
         if self._path is not None:
             with self._guarded():
                 self._db.execute(
-                    "DELETE FROM asked WHERE answer NOT NULL AND EXISTS (SELECT 1 FROM batches "
-                    "JOIN replies ON replies.key = asked.key "
-                    "WHERE number = asked.batch AND replies.at > ended)"
+                    "DELETE FROM batch_requests WHERE answer NOT NULL AND EXISTS (SELECT 1 FROM batches "
+                    "JOIN results ON results.key = batch_requests.key "
+                    "WHERE number = batch_requests.batch AND results.committed_at > ended)"
                 )
                 self._db.commit()
 
-    @contextmanager
-    def _guarded(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.rollback()
-            raise JournalError(
-                f"the journal {self._path} cannot be read or written: {error}; free disk space or "
-                "mend the file, then run the same command again"
-            ) from error
+    def _guarded(self) -> AbstractContextManager[None]:
+        return guarded(self._db, self._path)
 
 
 def unsettled(path: Path) -> int:
     """How many requests in the journal at `path` are in a batch, or were answered by one.
 
-    Raises:
-        JournalError: the file cannot be read.
+    A journal that cannot be read, because it is damaged or another program's, counts for none:
+    whoever opens it sets it aside.
     """
     try:
-        db = connect(str(path))
+        db = open_read_only(path)
         try:
             return count_unsettled(db)
         finally:
             db.close()
-    except sqlite3.Error as error:
-        raise JournalError(f"the journal {path} cannot be read: {error}") from error
-
-
-def has_batches(db: sqlite3.Connection) -> bool:
-    """Whether requests of this journal were ever put into batches."""
-    return bool(db.execute("SELECT 1 FROM sqlite_master WHERE name = 'asked'").fetchone())
+    except sqlite3.Error:
+        return 0
 
 
 def count_unsettled(db: sqlite3.Connection) -> int:
@@ -324,12 +311,10 @@ def count_unsettled(db: sqlite3.Connection) -> int:
     Raises:
         sqlite3.Error: the file cannot be read.
     """
-    if not has_batches(db):
-        return 0
     [count] = db.execute(
-        "SELECT count(*) FROM asked JOIN batches ON number = batch "
-        "LEFT JOIN replies ON replies.key = asked.key "
-        "WHERE state != ? OR (answer LIKE ? AND ifnull(replies.at <= ended, 1))",
+        "SELECT count(*) FROM batch_requests JOIN batches ON number = batch "
+        "LEFT JOIN results ON results.key = batch_requests.key "
+        "WHERE state != ? OR (answer LIKE ? AND ifnull(results.committed_at <= ended, 1))",
         (ENDED, REPLY_BEGINS + "%"),
     ).fetchone()
     return int(count)

@@ -1,42 +1,51 @@
 """The journal: every answer, on disk before anything else sees it.
 
-One SQLite file beside the output, in write-ahead mode. What was committed survives the death of the
-process at any instant (kill -9 included); with `durable`, each commit also waits for the disk, so
-that it survives a power cut. Answers that arrive together are committed together, by one thread of
-the journal's own, and `Journal.put` returns when its answer is committed.
+One SQLite file in the folder beside the output, in write-ahead mode (on a network disk with a
+rollback journal). What was committed survives the death of the process at any instant (kill -9
+included); with `durable`, each commit also waits for the disk, so that it survives a power cut.
+Answers that arrive together are committed together, by one thread of the journal's own, and
+`Journal.put` returns when its answer is committed.
 
-Format: SQLite 3 (see `journal_file`). Table `replies`: one line per request key. Table `answers`:
-one line per answer that was turned down, edited or came of a further ask. Table `plan`: the key of
-each caption of the latest run, by row and place in the row, so that the output can be assembled.
-Table `runs`: each run, so that `status` can tell how far the latest is. Tables `standing` and
-`pictures`: what the plan was made of, so that a run can tell whether it stands.
+The tables are in `schema`; each has a module that reads and writes it.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import json
 import logging
-import threading
+import os
+import sqlite3
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
-from dataflow.engine.journal.attempt_table import answers_to, has_answers, keep_answers
-from dataflow.engine.journal.plan_state import PlanState, SeenPicture
-from dataflow.engine.journal.records import RESULT_COLUMNS, AttemptRecord, ResultRecord, settled
-from dataflow.engine.journal.schema import LOOKUP_BATCH, guarded, note_presets, open_database
+from dataflow.engine.journal import decision_table, plan_table
+from dataflow.engine.journal.attempt_table import attempts_for, has_attempts, keep_attempts
+from dataflow.engine.journal.database import guarded, open_database, reopen, save_again
+from dataflow.engine.journal.decision_table import Decision
+from dataflow.engine.journal.group_commit import GroupCommit
+from dataflow.engine.journal.plan_table import PlannedCaption, PlanState, SeenPicture
+from dataflow.engine.journal.records import AttemptRecord, ResultRecord, is_settled
+from dataflow.engine.journal.result_table import (
+    keep_results,
+    look_up,
+    of_same_content,
+    replace_verdicts,
+    sound_results,
+)
+from dataflow.engine.paths import open_append
 
+T = TypeVar("T")
 _log = logging.getLogger("dataflow")
-_MARKS = ", ".join("?" * len(RESULT_COLUMNS.split(",")))
 Kept: TypeAlias = "ResultRecord | AttemptRecord"
 Former: TypeAlias = "tuple[ResultRecord | None, list[AttemptRecord]]"
-"""A request's entry, where there is one to trust, and its answers in their order."""
+"""A request's result, where there is one to trust, and its attempts in their order."""
 
 
 class Journal:
@@ -46,24 +55,30 @@ class Journal:
         path: The file, or None for one in memory only.
         durable: Whether each commit waits for the disk.
 
+    Attributes:
+        path: As given.
+        run: The number of this run, from 1.
+        had_answers: Whether it held answers before this run.
+
     Raises:
         JournalError: the file cannot be opened or written.
     """
 
     def __init__(self, path: Path | None, *, durable: bool = False) -> None:
         self.path = path
-        self._db = open_database(path, durable=durable)
+        self._durable = durable
+        self._db = open_database(path, fsync=durable)
+        self._inode = _inode_of(path)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dataflow-journal")
-        self._lock = threading.Lock()
-        self._waiting: list[
-            tuple[tuple[Kept, ...], asyncio.AbstractEventLoop, asyncio.Future[None]]
-        ] = []
-        self._unsaved: list[Kept] = []
+        self._commits: GroupCommit[Kept] = GroupCommit(self._thread, self._write)
         self._is_damaged = False
         self._closed = False
-        self.run = self._next_run()
         with self._guarded():
-            self._has_answers = has_answers(self._db)
+            self.had_answers = (
+                self._db.execute("SELECT 1 FROM results LIMIT 1").fetchone() is not None
+            )
+            self._has_attempts = has_attempts(self._db)
+        self.run = self._next_run()
 
     def _next_run(self) -> int:
         with self._guarded():
@@ -73,20 +88,58 @@ class Journal:
             self._db.commit()
         return int(run or 0)
 
+    def _do(self, step: Callable[[], T]) -> T:
+        """`step()` in the journal's own thread, in one transaction."""
+
+        def once() -> T:
+            with self._guarded():
+                self._keep_in_place()
+                done = step()
+                self._db.commit()
+                return done
+
+        return self._thread.submit(once).result()
+
+    # --- this run ------------------------------------------------------------------------------
+
     def note_rows(self, rows: int, presets: Mapping[str, str]) -> None:
         """Keep how many rows this run takes, and by which presets: column → name and version."""
-        self._thread.submit(self._note, "rows", rows).result()
-        self._thread.submit(note_presets, self._db, self.path, self.run, presets).result()
+        lines = [(self.run, column, preset) for column, preset in presets.items()]
+
+        def step() -> None:
+            self._db.execute("UPDATE runs SET rows = ? WHERE run = ?", (rows, self.run))
+            self._db.executemany("INSERT OR REPLACE INTO presets VALUES (?, ?, ?)", lines)
+
+        self._do(step)
+
+    def note_settings(self, settings: Mapping[str, str]) -> None:
+        """Keep what determines this run's answers, by name, to tell later what has changed."""
+        text = json.dumps(dict(settings), sort_keys=True)
+        self._do(
+            lambda: self._db.execute(
+                "UPDATE runs SET settings = ? WHERE run = ?", (text, self.run)
+            )
+        )
+
+    def former_settings(self) -> dict[str, str] | None:
+        """What determined the answers of the latest run before this one; None for no such run."""
+        with self._guarded():
+            found = self._db.execute(
+                "SELECT settings FROM runs WHERE run < ? AND settings NOT NULL "
+                "ORDER BY run DESC LIMIT 1",
+                (self.run,),
+            ).fetchone()
+        return None if found is None else dict(json.loads(found[0]))
 
     def note_end(self, how: str) -> None:
         """Keep when and how this run ended: ``"done"`` or the kind of what stopped it."""
-        self._thread.submit(self._note, "ended", time.time()).result()
-        self._thread.submit(self._note, "ending", how).result()
+        self._do(
+            lambda: self._db.execute(
+                "UPDATE runs SET ended = ?, ending = ? WHERE run = ?", (time.time(), how, self.run)
+            )
+        )
 
-    def _note(self, column: str, value: object) -> None:
-        with self._guarded():
-            self._db.execute(f"UPDATE runs SET {column} = ? WHERE run = ?", (value, self.run))  # noqa: S608
-            self._db.commit()
+    # --- results -------------------------------------------------------------------------------
 
     async def put(self, *kept: Kept) -> None:
         """Keep these, all or none; returns when they are committed.
@@ -94,144 +147,124 @@ class Journal:
         Raises:
             JournalError: the disk is full or the file is damaged.
         """
-        loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
-        with self._lock:
-            self._waiting.append((kept, loop, done))
-            first = len(self._waiting) == 1
-        if first:
-            self._thread.submit(self._commit_waiting)
-        await asyncio.shield(done)
-
-    def _commit_waiting(self) -> None:
-        with self._lock:
-            batch, self._waiting = self._waiting, []
-        everything = [one for kept, _, _ in batch for one in kept]
-        try:
-            self._write(everything)
-        except BaseException as error:  # noqa: BLE001 - whoever waits must hear of it
-            failure: BaseException | None = error
-            self._unsaved += everything
-        else:
-            failure = None
-        if batch:
-            batch[0][1].call_soon_threadsafe(_resolve, [done for _, _, done in batch], failure)
+        await self._commits.put(kept)
 
     def _write(self, kept: Sequence[Kept]) -> None:
         now = time.time()
         with self._guarded():
-            self._db.executemany(
-                f"INSERT OR REPLACE INTO replies ({RESULT_COLUMNS}, checksum, run, at) "  # noqa: S608
-                f"VALUES ({_MARKS}, ?, ?, ?)",
-                [
-                    (*entry.values(), entry.checksum(), self.run, now)
-                    for entry in self._summed(kept)
-                ],
-            )
-            answers = [one for one in kept if isinstance(one, AttemptRecord)]
-            if answers:
-                self._has_answers = True
-                keep_answers(self._db, answers, self.run, now)
+            self._keep_in_place()
+            results = [one for one in kept if isinstance(one, ResultRecord)]
+            keep_results(self._db, results, self.run, now)
+            attempts = [one for one in kept if isinstance(one, AttemptRecord)]
+            if attempts:
+                self._has_attempts = True
+                keep_attempts(self._db, attempts, self.run, now)
             self._db.commit()
 
-    def _summed(self, kept: Sequence[Kept]) -> list[ResultRecord]:
-        """The entries in `kept`, with what they used before."""
-        entries = [one for one in kept if isinstance(one, ResultRecord)]
-        former = self._trusted([entry.key for entry in entries])
-        return [e.after(former[e.key]) if e.key in former else e for e in entries]
+    def put_verdicts(self, kept: Sequence[Kept]) -> None:
+        """Keep what other checks made of answers that were there; they stay those of their runs."""
+        self._thread.submit(self._put_verdicts, kept).result()
 
-    def judged_again(self, kept: Sequence[Kept]) -> None:
-        """Keep what was made of answers that were there; entries stay those of their own run."""
-        self._thread.submit(self._judged_again, kept).result()
-
-    def _judged_again(self, kept: Sequence[Kept]) -> None:
+    def _put_verdicts(self, kept: Sequence[Kept]) -> None:
         with self._guarded():
-            former = self._trusted([one.key for one in kept if isinstance(one, ResultRecord)])
-            old = [one for one in kept if isinstance(one, ResultRecord) and one.key in former]
-            self._db.executemany(
-                f"UPDATE replies SET ({RESULT_COLUMNS}, checksum) = ({_MARKS}, ?) WHERE key = ?",  # noqa: S608
-                [(*e.values(), e.checksum(), e.key) for e in self._summed(old)],
+            former = replace_verdicts(
+                self._db, [one for one in kept if isinstance(one, ResultRecord)]
             )
         self._write(
             [one for one in kept if isinstance(one, AttemptRecord) or one.key not in former]
         )
 
-    def _trusted(self, keys: Sequence[bytes]) -> dict[bytes, ResultRecord]:
-        """The entries of `keys`, but for the damaged ones."""
-        found = (entry for entry, is_sound, _ in self._look_up(keys, "run") if is_sound)
-        return {entry.key: entry for entry in found}
-
-    def _look_up(
-        self, keys: Sequence[bytes], told: str
-    ) -> Iterator[tuple[ResultRecord, bool, int]]:
-        """Each entry that there is of `keys`, whether it is sound, and what `told` says of it."""
-        for start in range(0, len(keys), LOOKUP_BATCH):
-            part = keys[start : start + LOOKUP_BATCH]
-            marks = ", ".join("?" * len(part))
-            rows = self._db.execute(
-                f"SELECT {RESULT_COLUMNS}, checksum, {told} FROM replies WHERE key IN ({marks})",  # noqa: S608
-                part,
-            )
-            for *values, checksum, found in rows:
-                entry = ResultRecord.of(values)
-                yield entry, entry.checksum() == checksum, found
-
     def known(
-        self, keys: Sequence[bytes], *, retry_failed: bool = False, mark: int | None = 0
+        self,
+        keys: Sequence[bytes],
+        *,
+        retry_failed: bool = False,
+        check_fingerprint: int | None = 0,
     ) -> set[bytes]:
         """Those of `keys` that need no asking: answered for good, or tried in this run.
 
         Args:
             keys: Of requests.
             retry_failed: Whether what failed for good, and what was flagged, is to be asked again.
-            mark: That of this run's checks (see `RejectPolicy`): what was judged under another one
-                is not known.
+            check_fingerprint: That of this run's checks (see `RejectPolicy`): what was judged under
+                another one is not known.
         """
-        return self._thread.submit(self._known, keys, retry_failed, mark).result()
+        settled = is_settled(retry_failed=retry_failed, check_fingerprint=check_fingerprint)
+        return self._thread.submit(self._known, keys, f"{settled} OR run = {self.run}").result()
 
-    def _known(self, keys: Sequence[bytes], retry_failed: bool, mark: int | None) -> set[bytes]:
+    def _known(self, keys: Sequence[bytes], condition: str) -> set[bytes]:
         found: set[bytes] = set()
-        is_known = f"{settled(retry_failed=retry_failed, mark=mark)} OR run = {self.run}"
         with self._guarded():
-            for entry, is_sound, known in self._look_up(keys, is_known):
+            for result, is_sound, is_known in look_up(self._db, keys, condition):
                 if not is_sound:
-                    self._set_aside(entry)
-                elif known:
-                    found.add(entry.key)
+                    self._report_damaged(result)
+                elif is_known:
+                    found.add(result.key)
         return found
 
-    def former(self, keys: Sequence[bytes], *, mark: int | None = 0) -> dict[bytes, Former]:
+    def answered(self) -> int:
+        """How many requests have a caption."""
+        with self._guarded():
+            found = self._db.execute(
+                "SELECT count(*) FROM results WHERE caption NOT NULL AND copied_from IS NULL"
+            ).fetchone()
+        return int(found[0])
+
+    def same_content(
+        self,
+        content_keys: Sequence[bytes],
+        *,
+        retry_failed: bool = False,
+        check_fingerprint: int | None = 0,
+    ) -> dict[bytes, ResultRecord]:
+        """Answers to the same questions about the same bytes, by content key, as copies.
+
+        Args:
+            content_keys: See `RequestHasher.content_key`.
+            retry_failed: As for `known`.
+            check_fingerprint: As for `known`.
+        """
+        if not self.had_answers:
+            return {}
+        settled = is_settled(retry_failed=retry_failed, check_fingerprint=check_fingerprint)
+        condition = f"{settled} AND caption NOT NULL AND run < {self.run}"
+        return self._do(lambda: of_same_content(self._db, content_keys, condition))
+
+    def former(
+        self, keys: Sequence[bytes], *, check_fingerprint: int | None = 0
+    ) -> dict[bytes, Former]:
         """What there is of those of `keys` that are not known.
 
         Args:
             keys: Of requests.
-            mark: As that of `known`.
+            check_fingerprint: As for `known`.
         """
-        if mark == 0 and not self._has_answers:
+        if check_fingerprint == 0 and not self._has_attempts:
             return {}
         return self._thread.submit(self._former, keys).result()
 
     def _former(self, keys: Sequence[bytes]) -> dict[bytes, Former]:
         with self._guarded():
             found: dict[bytes, Former] = {
-                key: (entry, []) for key, entry in self._trusted(keys).items()
+                key: (result, []) for key, result in sound_results(self._db, keys).items()
             }
-            for one in answers_to(self._db, keys) if self._has_answers else ():
+            for one in attempts_for(self._db, keys) if self._has_attempts else ():
                 found.setdefault(one.key, (None, []))[1].append(one)
         return found
 
     def find(self, key: bytes) -> ResultRecord | None:
-        """The entry of `key`, or None where there is none to trust."""
+        """The result of `key`, or None where there is none to trust."""
         with self._guarded():
-            return self._trusted([key]).get(key)
+            return sound_results(self._db, [key]).get(key)
 
-    def _set_aside(self, entry: ResultRecord) -> None:
+    def _report_damaged(self, result: ResultRecord) -> None:
         """Keep a damaged answer, which the next one replaces, in a file of its own."""
         if self.path is None:
             return
         aside = self.path.with_name(self.path.name + ".damaged.jsonl")
-        with open(aside, "a", encoding="utf-8") as file:
-            file.write(json.dumps({**asdict(entry), "key": entry.key.hex()}) + "\n")
+        with open_append(aside) as file:
+            value = {name: _plain(found) for name, found in asdict(result).items()}
+            file.write(json.dumps(value) + "\n")
         if not self._is_damaged:
             self._is_damaged = True
             _log.warning(
@@ -239,134 +272,103 @@ class Journal:
                 self.path, aside,
             )  # fmt: skip
 
-    def begin_plan(self, rows: int, stamp: str | None) -> None:
+    # --- the plan ------------------------------------------------------------------------------
+
+    def begin_plan(self, rows: int, fingerprint: str | None) -> None:
         """Forget the former plan; a new one follows.
 
         Args:
             rows: How many it will hold.
-            stamp: Of what it is made, or None where nobody can tell.
+            fingerprint: Of what it is made, or None where nobody can tell.
         """
-        self._thread.submit(self._begin_plan, rows, stamp).result()
-
-    def _begin_plan(self, rows: int, stamp: str | None) -> None:
-        with self._guarded():
-            for table in ("plan", "pictures", "standing"):
-                self._db.execute(f"DELETE FROM {table}")  # noqa: S608
-            self._db.execute(
-                "INSERT INTO standing (one, stamp, rows) VALUES (1, ?, ?)", (stamp, rows)
-            )
-            self._db.commit()
+        self._do(lambda: plan_table.begin(self._db, rows, fingerprint))
 
     def plan(
-        self, planned: Iterable[tuple[int, int, bytes]], pictures: Iterable[SeenPicture] = ()
+        self, planned: Iterable[PlannedCaption], pictures: Iterable[SeenPicture] = ()
     ) -> None:
-        """Keep the keys of captions: each one's row, its place among the row's, and its key.
+        """Keep the keys of captions, and the files that they were made of."""
+        keys, seen = list(planned), list(pictures)
+        self._do(lambda: plan_table.add(self._db, keys, seen))
 
-        Args:
-            planned: The captions.
-            pictures: The files that their keys were made of.
-        """
-        self._thread.submit(self._plan, list(planned), list(pictures)).result()
-
-    def _plan(self, planned: list[tuple[int, int, bytes]], pictures: list[SeenPicture]) -> None:
+    def plan_state(self) -> PlanState | None:
+        """The plan that the journal holds, whole or in part; None where there is none."""
         with self._guarded():
-            self._db.executemany(
-                "INSERT OR REPLACE INTO plan (row, place, key) VALUES (?, ?, ?)", planned
-            )
-            self._db.executemany(
-                "INSERT OR REPLACE INTO pictures (place, size, time) VALUES (?, ?, ?)", pictures
-            )
-            self._db.commit()
-
-    def standing(self) -> PlanState | None:
-        """The plan that stands, whole or in part; None where there is none."""
-        with self._guarded():
-            found = self._db.execute("SELECT stamp, rows, output FROM standing").fetchone()
-            if found is None:
-                return None
-            stamp, rows, output = found
-            planned, captions = self._db.execute(
-                "SELECT coalesce(max(row) + 1, 0), count(*) FROM plan"
-            ).fetchone()
-        return PlanState(stamp, rows, output, planned, captions)
+            return plan_table.state_of(self._db)
 
     def pictures(self) -> Iterator[SeenPicture]:
         """The files that the plan's keys were made of."""
         with self._guarded():
-            yield from self._db.execute("SELECT place, size, time FROM pictures")
+            yield from self._db.execute("SELECT path, size, time FROM pictures")
 
-    def open_captions(self, *, retry_failed: bool = False, mark: int | None = 0) -> Counter[int]:
+    def open_captions(
+        self, *, retry_failed: bool = False, check_fingerprint: int | None = 0
+    ) -> Counter[int]:
         """How many captions of the plan `known` would not call known, by row."""
-        is_known = settled(retry_failed=retry_failed, mark=mark)
+        settled = is_settled(retry_failed=retry_failed, check_fingerprint=check_fingerprint)
         with self._guarded():
-            return Counter(
-                dict(
-                    self._db.execute(
-                        "SELECT row, count(*) FROM plan LEFT JOIN replies "  # noqa: S608
-                        "ON plan.key = replies.key "
-                        f"WHERE replies.key IS NULL OR NOT {is_known} GROUP BY row"
-                    )
-                )
-            )
+            return plan_table.open_captions(self._db, settled)
 
     def note_output(self, output: str | None) -> None:
-        """Keep what was written of the plan that stands; None for nothing that still counts."""
-        with self._guarded():
-            self._db.execute("UPDATE standing SET output = ?", (output,))
-            self._db.commit()
+        """Keep what was written of the plan; None for nothing that still counts."""
+        self._do(lambda: self._db.execute("UPDATE plan_state SET output = ?", (output,)))
 
-    def unstamp(self) -> None:
+    def drop_fingerprint(self) -> None:
         """Nobody can tell any more what the plan was made of."""
-        self._thread.submit(self._unstamp).result()
+        self._do(lambda: self._db.execute("UPDATE plan_state SET fingerprint = NULL"))
 
-    def _unstamp(self) -> None:
+    def lacks_former(self) -> bool:
+        """Whether this run lacks what the latest finished one had; see `plan_table`."""
         with self._guarded():
-            self._db.execute("UPDATE standing SET stamp = NULL")
-            self._db.commit()
-
-    def holds_less(self) -> bool:
-        """Whether this run lacks what the latest finished one had.
-
-        It does where it takes fewer rows, or none of those that were answered by then.
-        """
-        with self._guarded():
-            former = self._db.execute(
-                "SELECT former.run, this.rows < former.rows FROM runs AS former, runs AS this "
-                "WHERE this.run = ? AND former.run < this.run AND former.ending = 'done' "
-                "ORDER BY former.run DESC LIMIT 1",
-                (self.run,),
-            ).fetchone()
-            if former is None or former[1]:
-                return former is not None
-            # from the plan on, so that a run that goes on is done at its first row
-            kept = self._db.execute(
-                "SELECT 1 FROM plan CROSS JOIN replies ON replies.key = plan.key "
-                "WHERE replies.run <= ? AND caption NOT NULL LIMIT 1",
-                former[:1],
-            ).fetchone()
-            had = "SELECT 1 FROM replies WHERE run <= ? AND caption NOT NULL LIMIT 1"
-            return not kept and self._db.execute(had, former[:1]).fetchone() is not None
+            return plan_table.lacks_former(self._db, self.run)
 
     def outcomes(self) -> Iterator[tuple[int, int, ResultRecord | None]]:
-        """Each planned caption's row, its place there and its entry, in order.
+        """Each planned caption's row, its index there and its result, in order.
 
-        None stands where there is no entry to trust.
+        None stands where there is no result to trust.
         """
         with self._guarded():
-            columns = RESULT_COLUMNS.replace("key", "plan.key", 1)
-            cursor = self._db.execute(
-                f"SELECT plan.row, place, replies.checksum, {columns} FROM plan "  # noqa: S608
-                "LEFT JOIN replies ON plan.key = replies.key ORDER BY plan.row, place"
-            )
+            cursor = plan_table.outcome_cursor(self._db)
+            groups = plan_table.outcomes(cursor)
         while True:
             with self._guarded():
-                batch = cursor.fetchmany(LOOKUP_BATCH)
-            if not batch:
+                group = next(groups, None)
+            if group is None:
                 return
-            for row, place, checksum, *values in batch:
-                entry = ResultRecord.of(values)
-                is_sound = checksum is not None and entry.checksum() == checksum
-                yield row, place, entry if is_sound else None
+            yield from group
+
+    # --- decisions -----------------------------------------------------------------------------
+
+    def decide(self, decisions: Sequence[Decision]) -> None:
+        """Append what a person decided; returns when it is committed."""
+        self._do(lambda: decision_table.append(self._db, decisions))
+
+    def decisions(self, keys: Sequence[bytes]) -> dict[tuple[bytes, str], Decision]:
+        """The decision that counts for each of `keys`, by key and column."""
+        with self._guarded():
+            return decision_table.decisions_for(self._db, keys)
+
+    def has_decisions(self) -> bool:
+        """Whether anybody decided anything."""
+        with self._guarded():
+            return self._db.execute("SELECT 1 FROM decisions LIMIT 1").fetchone() is not None
+
+    # --- the file ------------------------------------------------------------------------------
+
+    def _keep_in_place(self) -> None:
+        """Write the journal anew where its file was removed, moved or replaced.
+
+        Raises:
+            OSError: that cannot be done.
+        """
+        if self.path is None or self._inode is None or _inode_of(self.path) == self._inode:
+            return
+        _log.warning(
+            "the journal %s was removed or replaced while the run goes: it is written again",
+            self.path,
+        )
+        save_again(self._db, self.path)
+        self._db = reopen(self.path, fsync=self._durable)
+        self._inode = _inode_of(self.path)
 
     def close(self) -> None:
         """Commit what waits and let go of the file; may be called twice.
@@ -379,20 +381,28 @@ class Journal:
         self._closed = True
         self._thread.shutdown(wait=True)
         try:
-            if self._unsaved:
-                self._write(self._unsaved)
+            with self._guarded():
+                self._keep_in_place()
+            if self._commits.unsaved:
+                self._write(self._commits.unsaved)
         finally:
-            self._db.close()
+            with contextlib.suppress(sqlite3.Error):
+                self._db.close()
 
     def _guarded(self) -> AbstractContextManager[None]:
         return guarded(self._db, self.path)
 
 
-def _resolve(futures: Sequence[asyncio.Future[None]], failure: BaseException | None) -> None:
-    for future in futures:
-        if future.done():
-            continue
-        if failure is None:
-            future.set_result(None)
-        else:
-            future.set_exception(failure)
+def _inode_of(path: Path | None) -> tuple[int, int] | None:
+    """What tells the file at `path` from any other; None where there is none."""
+    if path is None:
+        return None
+    try:
+        found = os.stat(path)  # noqa: PTH116 - at each commit: no object more than needed
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _plain(value: object) -> object:
+    return value.hex() if isinstance(value, bytes) else value

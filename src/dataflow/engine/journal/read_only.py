@@ -1,24 +1,25 @@
-"""A look into a journal that changes nothing, neither in it nor beside it, also during a run."""
+"""Reading a journal without changing anything, in it or beside it, also while a run writes it."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.core.errors import JournalError
-from dataflow.engine.journal.records import settled
-from dataflow.engine.journal.schema import LOOKUP_BATCH
+from dataflow.core.sqlite import connect, select_in
+from dataflow.engine.journal.records import is_settled
 
-_COLUMNS = "key, caption IS NOT NULL, prompt_tokens, completion_tokens"
-_HAS_ASKS = "SELECT 1 FROM pragma_table_info('replies') WHERE name = 'asks'"
-"""A former layout counts no asks, and a look does not bring it to today's."""
+_COLUMNS = "key, caption IS NOT NULL, prompt_tokens, completion_tokens, max(asks, 1)"
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class AnsweredRequest:
     """A request that needs no asking any more.
 
     Attributes:
@@ -46,7 +47,7 @@ class JournalView:
 
     def answered(
         self, keys: Sequence[bytes], *, retry_failed: bool = False
-    ) -> dict[bytes, Answered]:
+    ) -> dict[bytes, AnsweredRequest]:
         """Those of `keys` that need no asking.
 
         Args:
@@ -58,35 +59,53 @@ class JournalView:
         """
         if not keys or not self._path.exists():
             return {}
-        found: dict[bytes, Answered] = {}
-        is_settled = settled(retry_failed=retry_failed, mark=0)
+        settled = is_settled(retry_failed=retry_failed, check_fingerprint=0)
         try:
-            with closing(open_to_look(self._path)) as db:
-                asks = "max(asks, 1)" if db.execute(_HAS_ASKS).fetchone() else "1"
-                told = f"SELECT {_COLUMNS}, {asks} FROM replies"  # noqa: S608
-                for start in range(0, len(keys), LOOKUP_BATCH):
-                    part = keys[start : start + LOOKUP_BATCH]
-                    marks = ", ".join("?" * len(part))
-                    rows = db.execute(
-                        f"{told} WHERE key IN ({marks}) AND {is_settled}",
-                        part,
-                    )
-                    found.update((key, Answered(bool(has), *rest)) for key, has, *rest in rows)
+            with closing(open_read_only(self._path)) as db:
+                sql = f"SELECT {_COLUMNS} FROM results WHERE key IN (*) AND {settled}"  # noqa: S608
+                return {
+                    key: AnsweredRequest(bool(has), *rest)
+                    for key, has, *rest in select_in(db, sql, keys)
+                }
         except sqlite3.Error as error:
-            raise JournalError(
-                f"the journal {self._path} cannot be read: {error}; the next run sets it aside "
-                "where it is damaged"
-            ) from error
-        return found
+            raise unreadable(self._path, error) from error
 
 
-def open_to_look(path: Path) -> sqlite3.Connection:
+def unreadable(path: Path, error: Exception) -> JournalError:
+    """The error for a journal that cannot be read."""
+    return JournalError(
+        f"the journal {path} cannot be read: {error}; the next run saves what can be read of it, "
+        "and sets the file aside"
+    )
+
+
+def open_read_only(path: Path) -> sqlite3.Connection:
     """The journal at `path`, for reading only; whoever writes it is not held up.
+
+    SQLite makes files beside a database that it only reads, too. Where the journal belongs to
+    somebody else, these would keep its owner out: then a copy is read.
 
     Raises:
         sqlite3.Error: it cannot be opened.
     """
     log = path.with_name(path.name + "-wal")
-    # without a log nobody writes; SQLite would make files of its own beside it otherwise
-    mode = "mode=ro" if log.exists() else "immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=30)
+    if not log.exists():  # nobody writes; SQLite would make files of its own beside it otherwise
+        return connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
+    if os.access(path, os.W_OK):
+        return connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    return _copy_of(path, log)
+
+
+def _copy_of(path: Path, log: Path) -> sqlite3.Connection:
+    """The journal as it was a moment ago, in memory."""
+    memory = connect(":memory:")
+    with tempfile.TemporaryDirectory(prefix="dataflow-") as folder:
+        copy = Path(folder, "journal.sqlite")
+        try:
+            shutil.copyfile(path, copy)
+            shutil.copyfile(log, copy.with_name(copy.name + "-wal"))
+        except OSError as error:
+            raise sqlite3.OperationalError(f"cannot be copied: {error.strerror}") from error
+        with closing(connect(str(copy))) as db:
+            db.backup(memory)
+    return memory

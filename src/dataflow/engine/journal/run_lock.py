@@ -1,99 +1,190 @@
-"""One run per output: the second is told who holds it."""
+"""One run per output: a second one hears who holds the lock.
+
+The lock is the operating system's (``flock``), so it ends with its process, however that ends. On a
+network disk, where another host may not see it, the file also holds a lease: host, process and the
+time at which the holder last renewed it.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import json
 import os
 import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dataflow.core.errors import OutputError
+from dataflow.engine.paths import make_folder
+from dataflow.remote.mounts import network_disk_of
+
+LEASE_SECONDS = 120.0
+"""A lease that was not renewed for so long is stale: its holder is dead, or cut off."""
+
+RENEW_SECONDS = 20.0
+"""Between two renewals."""
+
+_TRIES = 5  # whoever only looks at the lock holds it for an instant
+_PAUSE = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who holds a lock.
+
+    Attributes:
+        host: The machine's name.
+        process: The process's number there.
+        renewed: When the holder last said so, in seconds since 1970.
+    """
+
+    host: str
+    process: int
+    renewed: float
+
+    def __str__(self) -> str:
+        return f"process {self.process} on {self.host}"
+
+    def is_stale(self, now: float) -> bool:
+        """Whether its holder has not renewed it in time."""
+        return not -LEASE_SECONDS <= now - self.renewed <= LEASE_SECONDS
 
 
 class RunLock:
-    """Holds a file's lock until `release` or until the process ends, however it ends.
+    """Holds an output's lock until `release` or until the process ends, however it ends.
 
     Args:
         path: The lock file; it is made where it is missing and goes with `release`.
+        host: This machine's name; None to ask it.
+        clock: Seconds since 1970.
 
     Raises:
         OutputError: another process holds it, or the folder cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, host: str | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._path = path
+        self._host = host or socket.gethostname()
+        self._clock = clock
         self._file: int | None = None
+        self._over = threading.Event()
+        self._disk = network_disk_of(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
             while self._file is None:
                 self._file = self._take()
-            os.truncate(self._file, 0)
-            os.write(self._file, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+            self.renew()
         except OSError as error:
             self.release()
             raise OutputError(
                 f"cannot write beside the output ({path}): {error.strerror}; choose an output in "
                 "a folder that can be written, on a disk with space"
             ) from error
+        if self._disk is not None:
+            threading.Thread(target=self._renewals, name="dataflow-lease", daemon=True).start()
 
     def _take(self) -> int | None:
         """The locked file; None where its holder has just let it go and removed it."""
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        file = os.open(self._path, flags, 0o666)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(file, 200).decode("utf-8", "replace").strip() or "another run"
-            os.close(file)
-            raise OutputError(
-                f"{holder} is writing this output (lock {self._path}); wait for it, stop it, or "
-                "choose another output"
-            ) from None
-        except OSError:
-            os.close(file)
-            raise
-        try:
+            self._lock(file)
+            self._refuse_lease(file)
             is_ours = os.path.samestat(os.fstat(file), self._path.stat())
         except FileNotFoundError:
             is_ours = False
+        except BaseException:
+            os.close(file)
+            raise
         if not is_ours:
             os.close(file)
             return None
         return file
 
+    def _lock(self, file: int) -> None:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if tries_left:
+                    time.sleep(_PAUSE)
+        raise self._taken(str(_read(file) or "another run"))
+
+    def _refuse_lease(self, file: int) -> None:
+        """Refuse a lock that a run on another host holds, whose ``flock`` is not seen here."""
+        lease = _read(file)
+        if lease is None or lease.host == self._host or self._disk is None:
+            return
+        if not lease.is_stale(self._clock()):
+            raise self._taken(str(lease))
+
+    def _taken(self, holder: str) -> OutputError:
+        return OutputError(
+            f"{holder} is writing this output (lock {self._path}); wait for it, stop it, or choose "
+            "another output"
+        )
+
+    def renew(self) -> None:
+        """Write into the file that the lock is held at this moment."""
+        assert self._file is not None  # noqa: S101 (for the type checker)
+        text = json.dumps(asdict(Lease(self._host, os.getpid(), self._clock())))
+        os.pwrite(self._file, text.encode() + b"\n", 0)
+        os.ftruncate(self._file, len(text) + 1)
+
+    def _renewals(self) -> None:
+        while not self._over.wait(RENEW_SECONDS):
+            with contextlib.suppress(OSError, AssertionError):  # a disk that is away comes back
+                self.renew()
+
     def release(self) -> None:
         """Let go and remove the file; may be called twice."""
+        self._over.set()
         if self._file is not None:
-            # removed while it is still held, so that nobody can hold a file that is gone
-            self._path.unlink(missing_ok=True)
-            os.close(self._file)
-            self._file = None
+            file, self._file = self._file, None
+            # removed while it is still held, so that nobody can hold a file that is gone; another
+            # run's, that took its place after the folder was removed, stays
+            with contextlib.suppress(OSError):
+                if os.path.samestat(os.fstat(file), self._path.stat()):
+                    self._path.unlink()
+            os.close(file)
 
 
 def holder_of(path: Path) -> str | None:
     """Who holds the lock at `path`, for people; None for nobody.
 
-    Told without touching the lock: a run that begins at this moment must not meet us holding it.
-    A holder on another machine is believed.
+    The lock itself tells: a process number may belong to another program by now. A lease of another
+    host counts while it is renewed.
     """
     try:
-        words = path.read_text(encoding="utf-8", errors="replace").split()
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     except OSError:
         return None
-    if len(words) != _WORDS or not words[1].isdecimal():
-        return None
-    process, host = int(words[1]), words[3]
-    is_there = host != socket.gethostname() or _is_alive(process)
-    return f"process {process} on {host}" if is_there else None
-
-
-_WORDS = 4  # "process 123 on host"
-
-
-def _is_alive(process: int) -> bool:
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's
-        return True
-    return True
+        lease = _read(file)
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return str(lease or "another run")
+        fcntl.flock(file, fcntl.LOCK_UN)
+        if lease is None or lease.host == socket.gethostname() or lease.is_stale(time.time()):
+            return None
+        return str(lease) if network_disk_of(path) else None
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+
+
+def _read(file: int) -> Lease | None:
+    """What the lock file says of its holder; None for nothing that makes sense."""
+    try:
+        value = json.loads(os.pread(file, 4096, 0))
+        return Lease(str(value["host"]), int(value["process"]), float(value["renewed"]))
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

@@ -1,0 +1,122 @@
+"""The journal's plan: which key stands for which caption of which row, and what it was made of."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from dataflow.core.sqlite import LOOKUP_KEYS
+from dataflow.engine.journal.records import RESULT_COLUMNS, ResultRecord, checksum
+
+SeenPicture: TypeAlias = "tuple[bytes, int | None, int | None]"
+"""A picture's file: path, size in bytes, time of last change in ns; None where there is none."""
+
+PlannedCaption: TypeAlias = "tuple[int, int, bytes]"
+"""A caption's row, its index among the row's captions, and its request's key."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlanState:
+    """A plan in the journal.
+
+    Attributes:
+        fingerprint: Of what it was made; None where nobody could tell.
+        rows: How many it holds when it is whole.
+        output: What was written of it, as `set_output` was given it; None for nothing.
+        planned: Rows from the first one on that it holds.
+        captions: Captions that it holds.
+    """
+
+    fingerprint: str | None
+    rows: int
+    output: str | None
+    planned: int
+    captions: int
+
+
+def begin(db: sqlite3.Connection, rows: int, fingerprint: str | None) -> None:
+    """Forget the former plan; a new one follows."""
+    for table in ("plan", "pictures", "plan_state"):
+        db.execute(f"DELETE FROM {table}")  # noqa: S608
+    db.execute(
+        "INSERT INTO plan_state (one, fingerprint, rows) VALUES (1, ?, ?)", (fingerprint, rows)
+    )
+
+
+def add(
+    db: sqlite3.Connection, planned: Iterable[PlannedCaption], pictures: Iterable[SeenPicture]
+) -> None:
+    """Write the keys of captions, and the files that they were made of."""
+    db.executemany(
+        "INSERT OR REPLACE INTO plan (row, caption_index, key) VALUES (?, ?, ?)", planned
+    )
+    db.executemany("INSERT OR REPLACE INTO pictures (path, size, time) VALUES (?, ?, ?)", pictures)
+
+
+def state_of(db: sqlite3.Connection) -> PlanState | None:
+    """The plan that the journal holds, whole or in part; None where there is none."""
+    found = db.execute("SELECT fingerprint, rows, output FROM plan_state").fetchone()
+    if found is None:
+        return None
+    planned, captions = db.execute(
+        "SELECT coalesce(max(row) + 1, 0), count(*) FROM plan"
+    ).fetchone()
+    return PlanState(*found, planned, captions)
+
+
+def open_captions(db: sqlite3.Connection, settled: str) -> Counter[int]:
+    """How many captions of each row have no result that fits the condition `settled`."""
+    return Counter(
+        dict(
+            db.execute(
+                "SELECT row, count(*) FROM plan LEFT JOIN results ON plan.key = results.key "  # noqa: S608
+                f"WHERE results.key IS NULL OR NOT {settled} GROUP BY row"
+            )
+        )
+    )
+
+
+def lacks_former(db: sqlite3.Connection, run: int) -> bool:
+    """Whether `run` lacks what the latest finished run before it had.
+
+    It does where it takes fewer rows, or none of those that were answered by then.
+    """
+    former = db.execute(
+        "SELECT former.run, this.rows < former.rows FROM runs AS former, runs AS this "
+        "WHERE this.run = ? AND former.run < this.run AND former.ending = 'done' "
+        "ORDER BY former.run DESC LIMIT 1",
+        (run,),
+    ).fetchone()
+    if former is None or former[1]:
+        return former is not None
+    # from the plan on, so that a run that goes on is done at its first row
+    kept = db.execute(
+        "SELECT 1 FROM plan CROSS JOIN results ON results.key = plan.key "
+        "WHERE (results.run <= ? OR copied_from NOT NULL) AND caption NOT NULL LIMIT 1",
+        former[:1],
+    ).fetchone()
+    had = "SELECT 1 FROM results WHERE run <= ? AND caption NOT NULL LIMIT 1"
+    return not kept and db.execute(had, former[:1]).fetchone() is not None
+
+
+def outcomes(
+    cursor: sqlite3.Cursor,
+) -> Iterator[list[tuple[int, int, ResultRecord | None]]]:
+    """What `outcome_cursor` finds, in groups; None stands where there is no result to trust."""
+    while group := cursor.fetchmany(LOOKUP_KEYS):
+        yield [
+            (row, index, ResultRecord.of(values) if stored == checksum(values) else None)
+            for row, index, stored, *values in group
+        ]
+
+
+def outcome_cursor(db: sqlite3.Connection) -> sqlite3.Cursor:
+    """Each planned caption's row, index and result, in order."""
+    columns = RESULT_COLUMNS.replace("key", "plan.key", 1)
+    return db.execute(
+        f"SELECT row, caption_index, results.checksum, {columns} FROM plan "  # noqa: S608
+        "LEFT JOIN results ON plan.key = results.key ORDER BY row, caption_index"
+    )
