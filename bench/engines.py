@@ -206,8 +206,10 @@ def _line(used: Used, start: str) -> str:
 
 def _journalled(output: Path) -> int:
     """Tokens of the captions in the journal of `output`."""
-    with closing(sqlite3.connect(output.with_name(output.name + ".journal"))) as database:
-        query = "SELECT sum(completion_tokens) FROM replies"
+    with closing(
+        sqlite3.connect(output.with_name(output.name + ".dataflow") / "journal.sqlite")
+    ) as database:
+        query = "SELECT sum(completion_tokens) FROM results"
         total: int = database.execute(query).fetchone()[0]
     return total
 

@@ -92,7 +92,7 @@ def _add(report: Report, what: str, rows: int, used: Used, said: dict[str, Any])
 
 def _forget(output: Path, rows: str) -> None:
     """Take the answers of these rows out of the journal."""
-    database = sqlite3.connect(output.with_name(output.name + ".journal"))
+    database = sqlite3.connect(output.with_name(output.name + ".dataflow") / "journal.sqlite")
     with database:
-        database.execute(f"DELETE FROM replies WHERE key IN (SELECT key FROM plan WHERE {rows})")
+        database.execute(f"DELETE FROM results WHERE key IN (SELECT key FROM plan WHERE {rows})")
     database.close()

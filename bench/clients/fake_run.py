@@ -24,7 +24,7 @@ from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.columns import Column
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import Entry
+from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.plan import Output, Plan, PlanFingerprint
 from dataflow.engine.runner import run
@@ -63,11 +63,11 @@ def plan_of(rows: Path, output: Path, engine: Engine) -> Plan:
 async def fill(plan: Plan) -> None:
     """Write the journal that a finished run would leave."""
     maker = JobMaker(plan)
-    journal = Journal(plan.output.beside(".journal"))
+    journal = Journal(plan.output.files.journal)
     rows = iter(plan.reader.rows())
     while batch := [job.key for row in itertools.islice(rows, BATCH) for job in maker.jobs(row)]:
         entries = [
-            Entry(
+            ResultRecord(
                 key,
                 TEXT,
                 is_final=True,

@@ -272,7 +272,9 @@ def test_no_key_and_no_picture_is_written_down(scene, serving_for):
         with pytest.raises(UnderWayError):
             run(scene.plan(serving_for(server), detach=True))
         assert leaks(scene.folder) == []  # also of the batches' files, which were removed
-        assert not scene.beside(".batches").exists() or not [*scene.beside(".batches").iterdir()]
+        assert not scene.beside(".dataflow/batches").exists() or not [
+            *scene.beside(".dataflow/batches").iterdir()
+        ]
 
 
 def test_the_status_tells_where_the_batches_stand(scene, serving_for):
@@ -357,11 +359,11 @@ def test_what_a_check_turns_down_goes_into_the_next_batch_or_is_asked_live(
         assert server.calls["live"] == (60 if then_live else 0)
         again = run(dataclasses.replace(plan, checks=[says_more]))
         assert again.requests - summary.requests == 0
-    with sqlite3.connect(scene.beside(".journal")) as db:
-        counts = db.execute("SELECT ask, count(*) FROM answers GROUP BY ask").fetchall()
+    with sqlite3.connect(scene.beside(".dataflow/journal.sqlite")) as db:
+        counts = db.execute("SELECT ask, count(*) FROM attempts GROUP BY ask").fetchall()
         assert counts == [(0, 60), (1, 60)]
-        assert db.execute("SELECT sum(attempts), max(asks) FROM replies").fetchone() == (120, 2)
-        assert db.execute("SELECT count(*) FROM asked").fetchone() == (0,)
+        assert db.execute("SELECT sum(attempts), max(asks) FROM results").fetchone() == (120, 2)
+        assert db.execute("SELECT count(*) FROM batch_requests").fetchone() == (0,)
 
 
 def test_what_a_former_run_left_to_the_fallback_model_is_asked_of_it_and_of_no_batch(

@@ -59,7 +59,7 @@ def show_killed(
         asked, batches = server.asked.total(), len(server.batches)
         left = [f["filename"] for f in server.files.values() if f["purpose"] == "batch"]
     assert leaks(folder, scene.log) == []
-    assert not scene.beside(".batches").exists()
+    assert not scene.beside(".dataflow/batches").exists()
     return (
         f"{rows:,} rows in {batches} batches of {requests:,} at most, killed {killed} times, "
         f"faults and ends met: {len(met)} of {len(ALL)}: captioned "

@@ -105,8 +105,8 @@ def test_a_run_that_is_killed_between_two_asks_pays_no_answer_twice(dataflow, ro
         done = dataflow(*command)
         assert done.returncode == 0, done.stderr
         sent = sum(map(len, server.sent.values()))
-        with sqlite3.connect(dataflow.folder / "out.jsonl.journal") as db:
-            [attempts] = db.execute("SELECT sum(attempts) FROM replies").fetchone()
+        with sqlite3.connect(dataflow.folder / "out.jsonl.dataflow/journal.sqlite") as db:
+            [attempts] = db.execute("SELECT sum(attempts) FROM results").fetchone()
     # those in flight when it was killed, two each time, reached nobody
     assert sent - 4 <= attempts <= sent
     assert captions(dataflow.folder) == [caption(number) for number in range(40)]
@@ -119,8 +119,8 @@ def test_refinements_that_are_asked_for_keep_the_answer_in_the_journal(dataflow,
         led_in = {n for n, texts in server.sent.items() if texts[0].startswith("The image shows")}
     assert led_in
     assert captions(dataflow.folder) == [caption(number) for number in range(12)]
-    with sqlite3.connect(dataflow.folder / "out.jsonl.journal") as db:
-        texts = [text for (text,) in db.execute("SELECT text FROM answers")]
+    with sqlite3.connect(dataflow.folder / "out.jsonl.dataflow/journal.sqlite") as db:
+        texts = [text for (text,) in db.execute("SELECT text FROM attempts")]
     assert sorted(texts) == sorted(server.sent[number][0] for number in led_in)
 
 

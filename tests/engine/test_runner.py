@@ -313,7 +313,7 @@ def test_fresh_asks_everything_again_and_keeps_the_old_journal(dataset, width_of
     assert again.asked == 3
     assert dataset.captions() == ["new"] * 3
     assert "kept as" in caplog.text
-    assert len(list(dataset.folder.glob("out.jsonl.journal.2*"))) == 1
+    assert len(list(dataset.folder.glob("out.jsonl.dataflow/journal.sqlite.2*"))) == 1
 
 
 def test_an_empty_dataset_gives_an_empty_output(dataset, width_of):
@@ -410,9 +410,9 @@ def test_it_works_inside_a_running_event_loop(dataset, width_of):
 
 def test_the_journal_holds_tokens_and_attempts(dataset, width_of):
     run(dataset.add(1).plan(FakeServing(width_of)))
-    journal = Journal(dataset.folder / "out.jsonl.journal")
+    journal = Journal(dataset.folder / "out.jsonl.dataflow/journal.sqlite")
     try:
-        known = journal._db.execute("SELECT attempts, model, finish_reason FROM replies").fetchall()
+        known = journal._db.execute("SELECT attempts, model, finish_reason FROM results").fetchall()
     finally:
         journal.close()
     assert known == [(1, "fake", "stop")]

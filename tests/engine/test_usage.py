@@ -21,9 +21,9 @@ COST = Decimal("0.001")
 
 
 def entries(dataset):
-    journal = Journal(dataset.output.with_name("out.jsonl.journal"))
+    journal = Journal(dataset.output.parent.joinpath("out.jsonl.dataflow", "journal.sqlite"))
     try:
-        keys = [key for (key,) in journal._db.execute("SELECT key FROM replies")]
+        keys = [key for (key,) in journal._db.execute("SELECT key FROM results")]
         return [journal.find(key) for key in keys]
     finally:
         journal.close()

@@ -84,7 +84,7 @@ def test_a_limit_on_the_files_size_stops_the_run_and_keeps_what_was_committed(sc
         process = there.start(server, "--concurrency", 8)
         while server.asked < 30:
             pass
-        size = there.beside(".journal-wal").stat().st_size
+        size = there.beside(".dataflow/journal.sqlite-wal").stat().st_size
         resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (size + 20_000, size + 20_000))
         assert there.end(process) == 1, there.log
         assert "journal" in there.log

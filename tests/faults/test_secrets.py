@@ -62,7 +62,7 @@ def test_nothing_that_the_whole_suite_leaves_behind_holds_a_secret(tmp_path):
     (tmp_path / "said").write_bytes(done.stdout + done.stderr)
     looked_at, found = 0, []
     for path in sorted(tmp_path.rglob("*")):
-        is_ours = ".journal" in path.name or path.name.endswith(".errors.jsonl")
+        is_ours = ".dataflow/" in str(path) or path.name.endswith(".errors.jsonl")
         if path.is_file() and (is_ours or path in (log, tmp_path / "said")):
             looked_at += 1
             found += leaks(path)

@@ -104,9 +104,9 @@ def test_a_server_that_is_away_for_some_seconds_pauses_the_run_and_costs_no_row_
 def _attempts(there) -> list[int]:
     import sqlite3
 
-    db = sqlite3.connect(there.beside(".journal"))
+    db = sqlite3.connect(there.beside(".dataflow/journal.sqlite"))
     try:
-        return [attempts for (attempts,) in db.execute("SELECT attempts FROM replies")]
+        return [attempts for (attempts,) in db.execute("SELECT attempts FROM results")]
     finally:
         db.close()
 

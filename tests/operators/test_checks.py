@@ -54,8 +54,10 @@ def test_without_checks_nothing_is_judged_and_nothing_asked_again(pictures):
     rows = captioned(pictures, ImageCaptionGenerator(serving, ""))
     assert [row["caption"] for row in rows] == ["A fox.", "It might be a fox.", "A fox."]
     assert serving.asked == 3
-    with sqlite3.connect(pictures / "cache" / "dataflow_cache_step1.jsonl.journal") as db:
-        assert db.execute("SELECT count(*) FROM answers").fetchone() == (0,)
+    with sqlite3.connect(
+        pictures / "cache" / "dataflow_cache_step1.jsonl.dataflow/journal.sqlite"
+    ) as db:
+        assert db.execute("SELECT count(*) FROM attempts").fetchone() == (0,)
 
 
 def test_an_empty_answer_is_turned_down_also_beside_checks_of_ones_own(pictures):

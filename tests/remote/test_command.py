@@ -65,13 +65,13 @@ def test_a_dataset_of_a_store_is_captioned_into_the_store(dataflow, s3, api, tmp
     done = dataflow("caption", source, "-o", "s3://bucket/out/rows.jsonl", *asked(api))
     assert done.returncode == 0, done.stderr
     assert s3.get("out/rows.jsonl") == captioned(12)
-    journal = tmp_path / JOURNAL / "out/rows.jsonl.journal"
+    journal = tmp_path / JOURNAL / "out/rows.jsonl.dataflow/journal.sqlite"
     assert journal.exists()
     assert str(journal) in done.stderr
     assert "s3://bucket/out/rows.jsonl" in done.stderr
     assert [key for key in s3.listed() if key.startswith("out/")] == ["out/rows.jsonl"]
-    left = {path.name for path in journal.parent.iterdir()}
-    assert left == {"rows.jsonl.journal"}
+    assert [path.name for path in journal.parent.iterdir()] == ["journal.sqlite"]
+    assert [path.name for path in journal.parent.parent.iterdir()] == ["rows.jsonl.dataflow"]
 
 
 @promise("resume", "s3://")
@@ -222,7 +222,7 @@ def test_no_secret_is_in_what_is_said_or_kept(dataflow, s3, api, tmp_path):
 def test_the_journal_may_lie_in_a_folder_of_ones_own(dataflow, s3, api, tmp_path):
     command = ("caption", put_rows(s3, 2), "-o", "s3://bucket/out.jsonl", *asked(api))
     assert dataflow(*command, "--journal", "mine").returncode == 0
-    assert (tmp_path / "mine/s3/bucket/out.jsonl.journal").exists()
+    assert (tmp_path / "mine/s3/bucket/out.jsonl.dataflow/journal.sqlite").exists()
     assert not (tmp_path / "state").exists()
     done = dataflow("caption", "data.jsonl", "-o", "out.jsonl", "--journal", "x", *asked(api))
     assert done.returncode == 2
@@ -248,7 +248,9 @@ def test_an_output_without_a_run_is_named_by_its_url(dataflow, tmp_path, output)
     done = dataflow("status", output)
     assert done.returncode == 2
     here = tmp_path / "state/dataflow" / output.replace("://", "/")
-    assert f"no run has begun for {output}: there is no {here}.journal" in done.stderr
+    assert (
+        f"no run has begun for {output}: there is no {here}.dataflow/journal.sqlite" in done.stderr
+    )
     assert "--journal FOLDER" in done.stderr
 
 

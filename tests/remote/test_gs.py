@@ -40,7 +40,7 @@ def test_a_dataset_with_its_pictures_is_captioned_into_the_store(dataflow, gs, a
     assert done.returncode == 0, done.stderr
     assert gs.get("out/rows.jsonl") == captioned(12)
     assert [key for key in gs.listed() if key.startswith("out/")] == ["out/rows.jsonl"]
-    assert (tmp_path / "state/dataflow/gs/bucket/out/rows.jsonl.journal").exists()
+    assert (tmp_path / "state/dataflow/gs/bucket/out/rows.jsonl.dataflow/journal.sqlite").exists()
     status = dataflow("status", "gs://bucket/out/rows.jsonl", "--json")
     assert json.loads(status.stdout)["captioned"] == 12
 

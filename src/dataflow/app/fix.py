@@ -89,7 +89,7 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
     asked, data = asked_of(options), opened(options)
     spots: list[CaptionPosition] = []
     plan = fixing_plan(options, data, spots, reporter)  # what is wrong with it is said at once
-    listed = Path(options.faults_file or plan.output.beside(".faults.jsonl"))
+    listed = Path(options.faults_file or plan.output.files.faults)
     if data.sidecar is not None and listed.exists():
         listed.rename(free_name(listed))  # what it lists stands nowhere else any more
 

@@ -12,9 +12,10 @@ from dataflow.app.reporter import Reporter
 from dataflow.core.column_types import Columns
 from dataflow.core.dataset import FIRST_ROWS, Reader, Writer
 from dataflow.core.errors import InputError, UsageError
+from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING
 from dataflow.core.text import shown_url
 from dataflow.engine.columns import Column
-from dataflow.engine.paths import escaped_name, resolved_path
+from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.formats.base.column_probe import not_there
 from dataflow.formats.base.compression import ending_of
 from dataflow.formats.base.field_filter import FieldFilter
@@ -34,7 +35,7 @@ from dataflow.serving.base.conversation import DEFAULT_QUESTION
 WRITABLE = ("s3", "gs")
 """The schemes of URLs at which an output may be."""
 
-BESIDE = (".errors.jsonl", ".journal", ".lock", ".originals")
+BESIDE = (ERRORS_ENDING, FOLDER_ENDING)
 """Endings of what lies beside an output and is its own."""
 
 
@@ -85,7 +86,7 @@ def _stand_in(choices: CaptionOptions, place: RemotePath) -> Path:
         raise UsageError(f"{place} is the input itself; choose another output")
     with as_input_errors(place):
         _check_apart(choices, place)
-    is_ours = target.with_name(target.name + ".journal").exists()
+    is_ours = SideFiles(target).journal.exists()
     if not is_ours and not choices.restart:
         with as_input_errors(place):
             there = parts_of(place) if choices.rows_per_file else [place][: place.exists()]
@@ -161,7 +162,7 @@ def _check(choices: CaptionOptions, target: Path) -> None:
     if source.exists() and any(file.exists() and file.samefile(source) for file in beside):
         raise UsageError(f"{source} belongs to the output {target}; choose another output")
     there = parts_of(target) if choices.rows_per_file else [target][: target.exists()]
-    is_ours = target.with_name(target.name + ".journal").exists()
+    is_ours = SideFiles(target).journal.exists()
     if not is_ours and not choices.restart:
         _refuse(there)
 
@@ -220,7 +221,7 @@ def _sidecars(choices: CaptionOptions, target: Path) -> SidecarFiles | None:
     existing = choices.existing or "skip"
     originals = None
     if existing != "skip":
-        originals = SidecarBackup(target.with_name(target.name + ".originals"), _run(choices))
+        originals = SidecarBackup(SideFiles(target).originals, _run(choices))
     return SidecarFiles(choices.sidecar, existing, choices.output_key, originals)
 
 

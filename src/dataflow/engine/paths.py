@@ -11,6 +11,7 @@ from typing import IO, Any, TypeVar
 from urllib.parse import quote
 
 from dataflow.core.errors import OutputError, UsageError
+from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING
 from dataflow.remote.filesystem import copy
 from dataflow.remote.path import AnyPath, RemotePath
 
@@ -18,9 +19,6 @@ _AnyPath = TypeVar("_AnyPath", Path, RemotePath)
 
 LONGEST_NAME = 255
 """Bytes in the name of one file (``NAME_MAX`` of Linux and macOS)."""
-
-FOLDER_ENDING = ".dataflow"
-"""Of the folder beside an output in which all lies that belongs to it, but for its errors file."""
 
 _LONGEST_ENDING = len(".20260102-030405-9999.jsonl")
 
@@ -65,7 +63,7 @@ class SideFiles:
     @property
     def errors(self) -> Path:
         """The rows that failed or were left out, one JSON object a line."""
-        return self.output.with_name(self.output.name + ".errors.jsonl")
+        return self.output.with_name(self.output.name + ERRORS_ENDING)
 
     @property
     def folder(self) -> Path:

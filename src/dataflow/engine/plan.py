@@ -18,7 +18,7 @@ from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.flow import retry_policy
 from dataflow.engine.job import Job
-from dataflow.engine.paths import files_at, resolved_path
+from dataflow.engine.paths import SideFiles, files_at, resolved_path
 from dataflow.engine.progress import Progress
 from dataflow.engine.quality.fault_alarm import SHARE
 from dataflow.engine.quality.reject_policy import RejectPolicy
@@ -31,7 +31,7 @@ class Output:
     """Where a run's rows go.
 
     Attributes:
-        path: The output file; journal, lock and errors file lie beside it under its name. A
+        path: The output file; its `files` lie beside it under its name. A
             symbolic link stands for the file that it leads to.
         columns: The columns of captions that are added to each row.
         open_writer: Given a path beside the output to write to, a writer in the output's format.
@@ -74,9 +74,10 @@ class Output:
         """How many captions each row gets, in all columns together."""
         return sum(column.n for column in self.columns)
 
-    def beside(self, ending: str) -> Path:
-        """The file beside the output that is called like it, with `ending` appended."""
-        return self.path.with_name(self.path.name + ending)
+    @property
+    def files(self) -> SideFiles:
+        """The files that belong to it: journal, lock, errors file and the rest."""
+        return SideFiles(self.path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,9 +25,9 @@ def probe(plan: Plan, indexes: Collection[int]) -> None:
         StopRunError: the run could not go on; what was answered is kept.
         RunInterruptedError: Ctrl-C; likewise.
     """
-    lock = RunLock(plan.output.beside(".lock"))
+    lock = RunLock(plan.output.files.lock)
     try:
-        journal = Journal(plan.output.beside(".journal"), durable=plan.fsync)
+        journal = Journal(plan.output.files.journal, durable=plan.fsync)
         try:
             picked = _Picked(plan.reader, frozenset(indexes))
             drive(_part_of(plan, picked), journal, then=lambda *_: True)

@@ -21,9 +21,9 @@ from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, JournalError, UsageError
 from dataflow.engine.batch.pipeline import BatchPipeline
 from dataflow.engine.journal.batch_tables import unsettled
+from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.run_lock import RunLock
-from dataflow.engine.journal.schema import set_aside
 from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.intake import preflight
 from dataflow.engine.pipeline.live import LivePipeline
@@ -63,10 +63,10 @@ def run(plan: Plan) -> Summary:
         RunInterruptedError: Ctrl-C; likewise.
     """
     check_spend_limit(plan)
-    lock = RunLock(plan.output.beside(".lock"))
+    lock = RunLock(plan.output.files.lock)
     try:
         check_output(plan.output)
-        journal_path = plan.output.beside(".journal")
+        journal_path = plan.output.files.journal
         _heed_batches(plan, journal_path)
         if plan.restart and journal_path.exists():
             _log.warning("the former journal is kept as %s", set_aside(journal_path))
@@ -122,7 +122,7 @@ def _summary(plan: Plan, tally: RunCounts, seconds: float) -> Summary:
         cost=progress.cost,
         uncounted=progress.uncounted,
         output=plan.output.path,
-        errors=plan.output.beside(".errors.jsonl") if tally.has_errors else None,
+        errors=plan.output.files.errors if tally.has_errors else None,
     )
 
 

@@ -186,7 +186,9 @@ def _used(db: sqlite3.Connection) -> list[Any]:
         "WHERE results.key = tried.key AND tried.ask < max(asks, 1))"
     ).fetchone()
     [again] = db.execute("SELECT count(*) FROM attempts WHERE ask > 0").fetchone()
-    both = [a if b is None else b if a is None else a + b for a, b in zip(counted, more, strict=True)]
+    both = [
+        a if b is None else b if a is None else a + b for a, b in zip(counted, more, strict=True)
+    ]
     return [*both, again]
 
 

@@ -14,6 +14,8 @@ from tests.tariff import Tariff
 
 PRICE = ("--price-in", 2.5, "--price-out", 10)
 
+JOURNAL = "photos.captions.jsonl.dataflow/journal.sqlite"
+
 
 def api(server):
     return ("--api-url", server.url, "--model", MODEL, "--max-tokens", "50", "--concurrency", 4)
@@ -76,10 +78,12 @@ def test_looking_changes_nothing_and_holds_nobody_up(dataflow, pictures):
         _, err = process.communicate()
     assert process.returncode == 0, err
     before = sorted(os.listdir(dataflow.folder))
-    stamp = (dataflow.folder / "photos.captions.jsonl.journal").stat().st_mtime_ns
+    stamp = (dataflow.folder / JOURNAL).stat().st_mtime_ns
     told(dataflow)
     assert sorted(os.listdir(dataflow.folder)) == before
-    assert (dataflow.folder / "photos.captions.jsonl.journal").stat().st_mtime_ns == stamp
+    assert (
+        dataflow.folder / "photos.captions.jsonl.dataflow/journal.sqlite"
+    ).stat().st_mtime_ns == stamp
 
 
 def test_failures_are_told_by_kind_and_whether_a_resume_asks_again(dataflow, pictures):
@@ -115,8 +119,9 @@ def test_without_a_price_the_cost_is_not_known(dataflow, pictures):
 @pytest.mark.parametrize("journal", [None, b"", b"not a database at all" * 100])
 def test_where_there_is_nothing_to_read_one_clear_message(dataflow, tmp_path, journal):
     if journal is not None:
-        (tmp_path / "out.jsonl.journal").write_bytes(journal)
+        (tmp_path / "out.jsonl.dataflow").mkdir()
+        (tmp_path / "out.jsonl.dataflow/journal.sqlite").write_bytes(journal)
     done = dataflow("status", "out.jsonl")
     assert done.returncode == (2 if journal is None else 1)
-    assert "out.jsonl.journal" in done.stderr
+    assert "out.jsonl.dataflow/journal.sqlite" in done.stderr
     assert "Traceback" not in done.stderr

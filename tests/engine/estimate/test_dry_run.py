@@ -72,13 +72,14 @@ def test_probed_rows_are_asked_once_and_answer_for_themselves(plan):
 
 def test_a_journal_is_looked_at_without_a_trace(plan):
     probe(plan, [0])
-    journal = plan.output.beside(".journal")
+    journal = plan.output.files.journal
     before = journal.read_bytes()
     assert dry_run(plan).done == 1
     assert journal.read_bytes() == before
-    assert sorted(path.name for path in journal.parent.iterdir()) == [
+    assert [path.name for path in journal.parent.iterdir()] == ["journal.sqlite"]
+    assert sorted(path.name for path in journal.parent.parent.iterdir()) == [
         "data.parquet",
-        "out.jsonl.journal",
+        "out.jsonl.dataflow",
     ]
 
 
@@ -86,7 +87,7 @@ def test_a_journal_in_use_is_looked_at_all_the_same(plan):
     from dataflow.engine.journal.journal import Journal
 
     probe(plan, [0, 5])
-    journal = Journal(plan.output.beside(".journal"))
+    journal = Journal(plan.output.files.journal)
     try:
         assert dry_run(plan).done == 2
     finally:
@@ -94,6 +95,7 @@ def test_a_journal_in_use_is_looked_at_all_the_same(plan):
 
 
 def test_what_is_no_journal_is_told(plan):
-    plan.output.beside(".journal").write_text("not a journal, but long enough to be one")
+    plan.output.files.folder.mkdir()
+    plan.output.files.journal.write_text("not a journal, but long enough to be one")
     with pytest.raises(JournalError, match="cannot be read"):
         dry_run(plan)

@@ -56,7 +56,7 @@ def test_no_cent_above_the_limit_and_at_most_one_set_in_flight_below(dataset, ru
             spend(dataset, server, SpendLimit(cost=Decimal(dollars)))
         bill = server.tariff
         assert Decimal(dollars) - 32 * bill.dearest[1] < bill.cost <= Decimal(dollars)
-        dataset.output.with_name("out.jsonl.journal").unlink()
+        dataset.output.parent.joinpath("out.jsonl.dataflow", "journal.sqlite").unlink()
 
 
 def test_the_same_holds_for_tokens(dataset):
@@ -176,4 +176,4 @@ def test_ten_random_limits_on_3000_rows_with_64_in_flight(tmp_path):
             f"${limit - bill.cost:.4f} left; {bill.requests} requests, the dearest of them "
             f"${bill.dearest[1]:.5f}"
         )
-        scene.beside(".journal").unlink()
+        scene.beside(".dataflow/journal.sqlite").unlink()

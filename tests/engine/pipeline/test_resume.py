@@ -43,9 +43,9 @@ def looked_at(plan):
 
 def forget(dataset, condition):
     """Take the answers of these rows out of the journal."""
-    db = sqlite3.connect(dataset.output.with_name("out.jsonl.journal"))
+    db = sqlite3.connect(dataset.output.parent.joinpath("out.jsonl.dataflow", "journal.sqlite"))
     with db:
-        db.execute(f"DELETE FROM replies WHERE key IN (SELECT key FROM plan WHERE {condition})")
+        db.execute(f"DELETE FROM results WHERE key IN (SELECT key FROM plan WHERE {condition})")
     db.close()
 
 
@@ -82,11 +82,11 @@ def test_a_run_that_broke_off_goes_on_behind_the_rows_that_it_had_seen(dataset, 
 
     with pytest.raises(WrongKeyError):
         run(dataset.add(ROWS).plan(FakeServing(answer, max_workers=1)))
-    db = sqlite3.connect(dataset.output.with_name("out.jsonl.journal"))
+    db = sqlite3.connect(dataset.output.parent.joinpath("out.jsonl.dataflow", "journal.sqlite"))
     with db:  # as if the reader had not been so far ahead
         db.execute("DELETE FROM plan WHERE row >= 25")
     # pictures are loaded side by side: which rows came before the one that broke off is chance
-    answered = db.execute("SELECT row FROM plan JOIN replies ON replies.key = plan.key").fetchall()
+    answered = db.execute("SELECT row FROM plan JOIN results ON results.key = plan.key").fetchall()
     db.close()
     plan, seen = looked_at(dataset.plan(FakeServing(width_of)))
     run(plan)
@@ -136,9 +136,9 @@ def test_an_output_that_was_changed_is_written_again(dataset, width_of):
 def test_a_damaged_answer_is_asked_again_though_its_row_was_recalled(dataset, width_of):
     run(dataset.add(3).plan(FakeServing(width_of)))
     captions = dataset.captions()
-    db = sqlite3.connect(dataset.output.with_name("out.jsonl.journal"))
+    db = sqlite3.connect(dataset.output.parent.joinpath("out.jsonl.dataflow", "journal.sqlite"))
     with db:
-        db.execute("UPDATE replies SET caption = 'width 99' WHERE caption = 'width 33'")
+        db.execute("UPDATE results SET caption = 'width 99' WHERE caption = 'width 33'")
     db.close()
     dataset.output.unlink()
     again = FakeServing(width_of)

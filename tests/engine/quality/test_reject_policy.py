@@ -56,9 +56,11 @@ def plan_of(dataset, serving, on_reject="reask", *, max_words=5, max_asks=3, met
 
 
 def journalled(dataset):
-    with sqlite3.connect(dataset.output.with_name("out.jsonl.journal")) as db:
+    with sqlite3.connect(
+        dataset.output.parent.joinpath("out.jsonl.dataflow", "journal.sqlite")
+    ) as db:
         return db.execute(
-            "SELECT ask, text, kind, changed, prompt_tokens, cost FROM answers ORDER BY ask"
+            "SELECT ask, text, kind, changed, prompt_tokens, cost FROM attempts ORDER BY ask"
         ).fetchall()
 
 

@@ -96,9 +96,9 @@ class BatchManager:
         under_way = self._ledger.under_way()
         for batch in under_way:
             self._tried.add(batch.token)
-            if batch.place != self._desk.base_url:
+            if batch.server != self._desk.base_url:
                 raise StopRunError(
-                    f"{batch.requests} requests are in a batch at {batch.place}, and this is "
+                    f"{batch.requests} requests are in a batch at {batch.server}, and this is "
                     f"{self._desk.base_url}: give that address, or begin anew with another output"
                 )
         clear(self._folder, {batch.token for batch in under_way if batch.state == WRITTEN})

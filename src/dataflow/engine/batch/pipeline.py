@@ -79,7 +79,7 @@ class BatchPipeline:
         """
         with contextlib.ExitStack() as held:
             held.callback(self._ledger.close)
-            folder = self._plan.output.beside(".batches")
+            folder = self._plan.output.files.batches
             if self._journal.path is None:
                 folder = Path(held.enter_context(tempfile.TemporaryDirectory()))
             self._progress.started = time.monotonic()
@@ -151,7 +151,7 @@ class BatchPipeline:
         asked = sum(batch.requests for batch in under_way)
         more = f"; the server takes no more now, {unasked:,} are still to be handed in"
         return (
-            f"{asked:,} requests are in {_batches(len(under_way))} at {under_way[0].place}"
+            f"{asked:,} requests are in {_batches(len(under_way))} at {under_way[0].server}"
             f"{more if unasked else ''}; the same command again takes in what is done"
         )
 

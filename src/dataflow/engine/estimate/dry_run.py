@@ -17,7 +17,7 @@ from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.engine.estimate.sampling import BottomKSample, DistinctCounter
 from dataflow.engine.job import Job, weight_of
-from dataflow.engine.journal.read_only import Answered, JournalView
+from dataflow.engine.journal.read_only import AnsweredRequest, JournalView
 from dataflow.engine.pipeline.intake import JobMaker, require_columns, selected_rows
 from dataflow.engine.plan import Plan
 from dataflow.images.decode.target_size import Size
@@ -56,7 +56,7 @@ class PlannedRequest:
     turns: int
     sizes: tuple[Size, ...] = ()
     problem: str | None = None
-    answer: Answered | None = None
+    answer: AnsweredRequest | None = None
 
 
 @dataclass(slots=True)
@@ -108,14 +108,14 @@ class _Found:
     job: Job
     index: int
     column: str
-    answer: Answered | None
+    answer: AnsweredRequest | None
 
 
 class _Looker:
     def __init__(self, plan: Plan, sample: int) -> None:
         self._plan = plan
         self._maker = JobMaker(plan)
-        self._journal = JournalView(plan.output.beside(".journal"))
+        self._journal = JournalView(plan.output.files.journal)
         self._count = DistinctCounter()
         self._open: BottomKSample[PlannedRequest | _Found] = BottomKSample(sample)
         self._answered: BottomKSample[PlannedRequest | _Found] = BottomKSample(_ANSWERED)
@@ -167,7 +167,7 @@ class _Looker:
             is_light = weight_of([job]) == 0
             sample.put(job.key, found if is_light else await _measure(found, loader))
 
-    def _known(self, keys: Sequence[bytes]) -> dict[bytes, Answered]:
+    def _known(self, keys: Sequence[bytes]) -> dict[bytes, AnsweredRequest]:
         if self._plan.restart:
             return {}
         return self._journal.answered(keys, retry_failed=self._plan.retry_failed)

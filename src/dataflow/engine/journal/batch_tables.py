@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
 
-from dataflow.engine.journal.codec import REPLY_BEGINS
 from dataflow.core.sqlite import connect, select_in
 from dataflow.engine.journal import schema
+from dataflow.engine.journal.codec import REPLY_BEGINS
 from dataflow.engine.journal.database import guarded
 from dataflow.engine.journal.read_only import open_read_only
 
@@ -136,7 +136,8 @@ class BatchTables:
                 (token, server, WRITTEN, len(requests), size, time.time()),
             ).lastrowid
             self._db.executemany(
-                "INSERT OR REPLACE INTO batch_requests (key, batch, attempts, spent) VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO batch_requests (key, batch, attempts, spent) "
+                "VALUES (?, ?, ?, ?)",
                 ((key, number, before + 1, spent) for key, before, spent in requests),
             )
             self._db.commit()
@@ -189,7 +190,8 @@ class BatchTables:
                 )
             else:
                 self._db.execute(
-                    "UPDATE batch_requests SET answer = ?, checksum = ? WHERE batch = ? AND answer IS NULL",
+                    "UPDATE batch_requests SET answer = ?, checksum = ? "
+                    "WHERE batch = ? AND answer IS NULL",
                     (answer, _checksum(answer), batch.number),
                 )
             self._db.execute(
@@ -255,7 +257,8 @@ class BatchTables:
 
     def _unanswered(self, batch: Batch) -> int:
         [count] = self._db.execute(
-            "SELECT count(*) FROM batch_requests WHERE batch = ? AND answer IS NULL", (batch.number,)
+            "SELECT count(*) FROM batch_requests WHERE batch = ? AND answer IS NULL",
+            (batch.number,),
         ).fetchone()
         return int(count)
 
@@ -271,7 +274,7 @@ class BatchTables:
     def settled(self, keys: Iterable[bytes]) -> None:
         """The journal has an entry for each of these requests now."""
         with self._guarded():
-            self._db.executemany("DELETE FROM batch_requests WHERE key = ?", ((key,) for key in keys))
+            drop_requests(self._db, keys)
             self._db.commit()
 
     def _tidy(self) -> None:
@@ -279,8 +282,8 @@ class BatchTables:
         if self._path is not None:
             with self._guarded():
                 self._db.execute(
-                    "DELETE FROM batch_requests WHERE answer NOT NULL AND EXISTS (SELECT 1 FROM batches "
-                    "JOIN results ON results.key = batch_requests.key "
+                    "DELETE FROM batch_requests WHERE answer NOT NULL AND EXISTS ("
+                    "SELECT 1 FROM batches JOIN results ON results.key = batch_requests.key "
                     "WHERE number = batch_requests.batch AND results.committed_at > ended)"
                 )
                 self._db.commit()
@@ -303,6 +306,11 @@ def unsettled(path: Path) -> int:
             db.close()
     except sqlite3.Error:
         return 0
+
+
+def drop_requests(db: sqlite3.Connection, keys: Iterable[bytes]) -> None:
+    """These requests have results now; nothing is committed."""
+    db.executemany("DELETE FROM batch_requests WHERE key = ?", ((key,) for key in keys))
 
 
 def count_unsettled(db: sqlite3.Connection) -> int:

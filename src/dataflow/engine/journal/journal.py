@@ -25,10 +25,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias, TypeVar
 
-from dataflow.engine.journal import decision_table, plan_table
+from dataflow.engine.journal import plan_table
 from dataflow.engine.journal.attempt_table import attempts_for, has_attempts, keep_attempts
 from dataflow.engine.journal.database import guarded, open_database, reopen, save_again
-from dataflow.engine.journal.decision_table import Decision
+from dataflow.engine.journal.decisions import Decision, append, decisions_for
 from dataflow.engine.journal.group_commit import GroupCommit
 from dataflow.engine.journal.plan_table import PlannedCaption, PlanState, SeenPicture
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord, is_settled
@@ -116,9 +116,7 @@ class Journal:
         """Keep what determines this run's answers, by name, to tell later what has changed."""
         text = json.dumps(dict(settings), sort_keys=True)
         self._do(
-            lambda: self._db.execute(
-                "UPDATE runs SET settings = ? WHERE run = ?", (text, self.run)
-            )
+            lambda: self._db.execute("UPDATE runs SET settings = ? WHERE run = ?", (text, self.run))
         )
 
     def former_settings(self) -> dict[str, str] | None:
@@ -283,9 +281,7 @@ class Journal:
         """
         self._do(lambda: plan_table.begin(self._db, rows, fingerprint))
 
-    def plan(
-        self, planned: Iterable[PlannedCaption], pictures: Iterable[SeenPicture] = ()
-    ) -> None:
+    def plan(self, planned: Iterable[PlannedCaption], pictures: Iterable[SeenPicture] = ()) -> None:
         """Keep the keys of captions, and the files that they were made of."""
         keys, seen = list(planned), list(pictures)
         self._do(lambda: plan_table.add(self._db, keys, seen))
@@ -340,12 +336,12 @@ class Journal:
 
     def decide(self, decisions: Sequence[Decision]) -> None:
         """Append what a person decided; returns when it is committed."""
-        self._do(lambda: decision_table.append(self._db, decisions))
+        self._do(lambda: append(self._db, decisions))
 
     def decisions(self, keys: Sequence[bytes]) -> dict[tuple[bytes, str], Decision]:
         """The decision that counts for each of `keys`, by key and column."""
         with self._guarded():
-            return decision_table.decisions_for(self._db, keys)
+            return decisions_for(self._db, keys)
 
     def has_decisions(self) -> bool:
         """Whether anybody decided anything."""

@@ -61,10 +61,11 @@ def state_of(db: sqlite3.Connection) -> PlanState | None:
     found = db.execute("SELECT fingerprint, rows, output FROM plan_state").fetchone()
     if found is None:
         return None
+    fingerprint, total, output = found
     planned, captions = db.execute(
         "SELECT coalesce(max(row) + 1, 0), count(*) FROM plan"
     ).fetchone()
-    return PlanState(*found, planned, captions)
+    return PlanState(fingerprint, total, output, planned, captions)
 
 
 def open_captions(db: sqlite3.Connection, settled: str) -> Counter[int]:

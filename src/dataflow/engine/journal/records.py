@@ -39,7 +39,7 @@ class CallRecord:
     model: str = ""
 
     def call_values(self) -> tuple[Any, ...]:
-        """The call's own values, in the order of the columns that every table of records ends in."""
+        """The call's own values, in the order of the columns that tables of records end in."""
         return (
             self.finish_reason, *self.usage.counts(), self.cost, self.attempts, self.seconds,
             self.model,
@@ -149,8 +149,7 @@ def is_settled(*, retry_failed: bool, check_fingerprint: int | None) -> str:
         return f"({is_done})"
     was_never_judged = "caption IS NULL AND asks = 0"
     return (
-        f"(({is_done}) AND "
-        f"(check_fingerprint = {check_fingerprint or -1} OR ({was_never_judged})))"
+        f"(({is_done}) AND (check_fingerprint = {check_fingerprint or -1} OR ({was_never_judged})))"
     )
 
 

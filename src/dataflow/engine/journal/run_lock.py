@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dataflow.core.errors import OutputError
+from dataflow.core.side_files import FOLDER_ENDING
 from dataflow.engine.paths import make_folder
 from dataflow.remote.mounts import network_disk_of
 
@@ -108,12 +109,10 @@ class RunLock:
         return file
 
     def _lock(self, file: int) -> None:
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if tries_left:
-                    time.sleep(_PAUSE)
+        for _ in range(_TRIES):
+            if _locks(file):
+                return
+            time.sleep(_PAUSE)
         raise self._taken(str(_read(file) or "another run"))
 
     def _refuse_lease(self, file: int) -> None:
@@ -153,6 +152,9 @@ class RunLock:
                 if os.path.samestat(os.fstat(file), self._path.stat()):
                     self._path.unlink()
             os.close(file)
+        if self._path.parent.name.endswith(FOLDER_ENDING):
+            with contextlib.suppress(OSError):  # goes where nothing but the lock was ever in it
+                self._path.parent.rmdir()
 
 
 def holder_of(path: Path) -> str | None:
@@ -179,6 +181,14 @@ def holder_of(path: Path) -> str | None:
         return None
     finally:
         os.close(file)
+
+
+def _locks(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _read(file: int) -> Lease | None:

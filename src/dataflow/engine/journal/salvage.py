@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from dataflow.core.sqlite import marks
-from dataflow.engine.journal.decision_table import DECISION_COLUMNS
+from dataflow.engine.journal.decisions import DECISION_COLUMNS
 from dataflow.engine.journal.records import ATTEMPT_COLUMNS, RESULT_COLUMNS, checksum
 
 Page: TypeAlias = "tuple[int, bytes]"
@@ -152,9 +152,7 @@ def _payloads(page: bytes, number: int, usable: int, pages: dict[int, bytes]) ->
             yield payload
 
 
-def _payload(
-    page: bytes, at: int, kind: int, usable: int, pages: dict[int, bytes]
-) -> bytes | None:
+def _payload(page: bytes, at: int, kind: int, usable: int, pages: dict[int, bytes]) -> bytes | None:
     size, at = _varint(page, at)
     if kind == _LEAF_TABLE:
         _, at = _varint(page, at)  # the rowid
@@ -167,7 +165,7 @@ def _payload(
     return _overflowing(page, at, size, local, usable, pages)
 
 
-def _overflowing(  # noqa: PLR0913, PLR0917
+def _overflowing(
     page: bytes, at: int, size: int, local: int, usable: int, pages: dict[int, bytes]
 ) -> bytes | None:
     """A payload whose rest lies in a chain of overflow pages."""

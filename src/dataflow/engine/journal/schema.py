@@ -38,11 +38,11 @@ CREATE TABLE attempts (
     PRIMARY KEY (key, ask)
 ) WITHOUT ROWID;
 CREATE TABLE decisions (
-    number INTEGER PRIMARY KEY, key BLOB NOT NULL, column TEXT NOT NULL, decision TEXT NOT NULL,
+    number INTEGER PRIMARY KEY, key BLOB NOT NULL, "column" TEXT NOT NULL, kind TEXT NOT NULL,
     text TEXT, author TEXT NOT NULL, decided_at REAL NOT NULL, seen_digest BLOB,
-    source TEXT NOT NULL, picture TEXT NOT NULL, checksum INTEGER NOT NULL
+    "group" TEXT NOT NULL, source TEXT NOT NULL, picture TEXT NOT NULL, checksum INTEGER NOT NULL
 );
-CREATE INDEX decisions_by_key ON decisions (key, column);
+CREATE INDEX decisions_by_key ON decisions (key, "column");
 CREATE TABLE plan (
     row INTEGER NOT NULL, caption_index INTEGER NOT NULL, key BLOB NOT NULL,
     PRIMARY KEY (row, caption_index)

@@ -177,7 +177,7 @@ class Intake:
         assert self._plan.fingerprint is not None  # noqa: S101 (for the type checker)
         if self._is_stamped and not is_first_place(location, self._plan.fingerprint.folder):
             self._is_stamped = False
-            self._journal.unstamp()
+            self._journal.drop_fingerprint()
         self._seen[location] = stamp
 
     def close(self) -> None:
@@ -193,7 +193,9 @@ class Intake:
         under_way = self._under_way.copy()
         keys = [job.key for jobs in rows for job in jobs]
         mark = self._plan.reject_policy.mark
-        known = self._journal.known(keys, retry_failed=self._plan.retry_failed, mark=mark)
+        known = self._journal.known(
+            keys, retry_failed=self._plan.retry_failed, check_fingerprint=mark
+        )
         fresh = [[job for job in jobs if self._takes(job.key, known, under_way)] for jobs in rows]
         fresh = self._unsettled(fresh)
         self._plan.progress.reused += len(keys) - sum(map(len, fresh))
@@ -202,13 +204,13 @@ class Intake:
     def _unsettled(self, rows: list[list[Job]]) -> list[list[Job]]:
         """`rows` without the jobs that need no asking once their answers are judged again."""
         keys = [job.key for jobs in rows for job in jobs]
-        former = self._journal.former(keys, mark=self._plan.reject_policy.mark)
+        former = self._journal.former(keys, check_fingerprint=self._plan.reject_policy.mark)
         if not former:
             return rows
         kept: list[ResultRecord | AttemptRecord] = []
         left = [[job for job in jobs if self._goes_on(job, former, kept)] for jobs in rows]
         if kept:
-            self._journal.judged_again(kept)
+            self._journal.put_verdicts(kept)
         return left
 
     def _goes_on(

@@ -65,22 +65,24 @@ def recall(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> ResumeStat
         journal: Of its output.
         stop: Asked now and then; the search ends early where it says so.
     """
-    standing = journal.standing()
-    if plan.fingerprint is None or isinstance(plan.serving, BatchServing) or standing is None:
+    state = journal.plan_state()
+    if plan.fingerprint is None or isinstance(plan.serving, BatchServing) or state is None:
         return None
-    if standing.stamp != plan.fingerprint.text:
+    if state.fingerprint != plan.fingerprint.text:
         return None
     for number, (place, *stamp) in enumerate(journal.pictures()):
         if tuple(stamp) != file_fingerprint(place) or (number % CHECKED_AT_ONCE == 0 and stop()):
             return None
-    missing = journal.open_captions(retry_failed=plan.retry_failed, mark=plan.reject_policy.mark)
-    whole = standing.planned >= standing.rows and not missing
+    missing = journal.open_captions(
+        retry_failed=plan.retry_failed, check_fingerprint=plan.reject_policy.mark
+    )
+    whole = state.planned >= state.rows and not missing
     return ResumeState(
-        rows=standing.rows,
-        planned=standing.planned,
+        rows=state.rows,
+        planned=state.planned,
         open=missing,
-        answered=standing.captions - missing.total(),
-        written=_written(plan.output, standing.output) if whole else None,
+        answered=state.captions - missing.total(),
+        written=_written(plan.output, state.output) if whole else None,
     )
 
 
@@ -125,7 +127,7 @@ def _files(output: Output) -> list[list[Any]] | None:
     written = output.files_of(output.place)
     if not written:
         return None
-    files = [*written, output.beside(".errors.jsonl")]
+    files = [*written, output.files.errors]
     return [[os.fsencode(file).hex(), *_stamp(file)] for file in files]
 
 

@@ -23,7 +23,7 @@ from dataflow.engine.columns import values_of
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
-from dataflow.engine.paths import keep_former
+from dataflow.engine.paths import clear_way, keep_former, open_new
 from dataflow.engine.pipeline.intake import JobMaker, selected_rows
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.progress import RunCounts
@@ -44,8 +44,9 @@ def check_output(output: Output) -> None:
     Raises:
         OutputError: the folder cannot be written, or the rows do not fit into the output's format.
     """
-    part, errors = output.beside(".part"), output.beside(".errors.jsonl")
+    part, errors = output.files.part, output.files.errors
     try:
+        clear_way(part)
         if errors.is_dir():
             raise OutputError(
                 f"{errors} is a folder, and rows that fail are listed under that name; rename it"
@@ -81,16 +82,17 @@ def write_output(
         OutputError: a file cannot be written; what was there before is untouched.
     """
     output = plan.output
-    part, errors_part = output.beside(".part"), output.beside(".errors.part")
+    part, errors_part = output.files.part, output.files.errors_part
     try:
+        clear_way(part)
         writer = output.open_writer(part)
         try:
-            with open(errors_part, "w", encoding="utf-8") as errors:
+            with open_new(errors_part) as errors:
                 found = _heeding(stop, outcomes(plan, journal, recalled=recalled))
                 tally = _write_rows(plan, found, writer, errors)
                 errors.flush()
                 os.fsync(errors.fileno())
-            if journal.holds_less():
+            if journal.lacks_former():
                 _keep_former(output)
             _move_in(output, writer, errors_part, has_errors=tally.has_errors)
         except BaseException:
@@ -224,7 +226,7 @@ def _keep_former(output: Output) -> None:
 
 
 def _move_in(output: Output, writer: Writer, errors_part: Path, *, has_errors: bool) -> None:
-    errors = output.beside(".errors.jsonl")
+    errors = output.files.errors
     if has_errors:
         errors_part.replace(errors)
     else:

@@ -147,7 +147,7 @@ class Judge:
             finish_reason=best.finish_reason,
             seconds=spent.seconds or best.seconds,
             model=best.model,
-            judged=self._rejects.mark or 0,
+            check_fingerprint=self._rejects.mark or 0,
         )
         if not best.verdicts:
             return replace(entry, caption=utf8(best.caption))
@@ -163,7 +163,7 @@ class Judge:
             error_kind=first.kind,
             error=utf8(first.reason),
             is_final=not is_open,
-            judged=0 if is_open else entry.judged,
+            check_fingerprint=0 if is_open else entry.check_fingerprint,
         )
 
     def _answer(self, job: Job, outcome: Reply | DataflowError) -> AttemptRecord | None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import InputError
+from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING
 from dataflow.core.text import path_text
-from dataflow.formats.patterns.endings import ERRORS_ENDING
 from dataflow.formats.patterns.glob_filter import split_pattern
 from dataflow.remote.path import AnyPath, RemotePath
 
@@ -90,7 +90,7 @@ def common_folder(folders: list[Any]) -> str:
 def _fitting(pattern: AnyPath) -> list[Any]:
     """What fits `pattern`, less the lists of failures that lie beside our outputs."""
     found: list[Any] = pattern.glob() if isinstance(pattern, RemotePath) else _globbed(str(pattern))
-    return sorted((path for path in found if not path.name.endswith(ERRORS_ENDING)), key=natural)
+    return sorted((path for path in found if not _belongs_to_output(path)), key=natural)
 
 
 def _globbed(pattern: str) -> list[Path]:
@@ -117,3 +117,10 @@ def _words(inside: str) -> list[str]:
     width = max(map(len, span.groups())) if padded else 0
     step = 1 if last >= first else -1
     return [str(number).zfill(width) for number in range(first, last + step, step)]
+
+
+def _belongs_to_output(path: AnyPath) -> bool:
+    """Whether `path` is an errors file, or lies in the folder beside an output."""
+    if path.name.endswith(ERRORS_ENDING):
+        return True
+    return any(folder.endswith(FOLDER_ENDING) for folder in str(path).split("/")[:-1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from dataflow.core.side_files import ERRORS_ENDING
 from dataflow.formats.base.compression import COMPRESSIONS
 
 PICTURE_ENDINGS = frozenset(
@@ -30,9 +31,6 @@ TABLE_ENDINGS = (
     *(".parquet", ".arrow", ".ipc", ".arrows", ".feather"),
 )
 """The endings of dataset files of which several may be one dataset, in lower case."""
-
-ERRORS_ENDING = ".errors.jsonl"
-"""What the names of the lists of failures end with."""
 
 
 def is_picture(name: str) -> bool:
