@@ -151,7 +151,7 @@ class Scene:
         return [json.loads(line) for line in self.output.read_text().splitlines()]
 
     def beside(self, ending: str) -> Path:
-        return self.output.with_name(self.output.name + ending)
+        return Path(f"{self.output}{ending}")
 
     def errors(self) -> list[dict]:
         path = self.beside(".errors.jsonl")

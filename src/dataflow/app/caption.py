@@ -65,7 +65,7 @@ def caption(options: CaptionOptions, reporter: Reporter = SILENT) -> CaptionResu
 
         check(options.push_to_hub)
     if plan.output.url is not None:
-        journal = plan.output.beside(".journal")
+        journal = plan.output.files.journal
         reporter.say(
             f"{plan.output.url}: the journal is {journal}; the same command resumes from it"
         )

@@ -16,10 +16,10 @@ from dataflow.core.request import Reply, Request
 from dataflow.core.row import Row
 from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column
+from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.journal.run_lock import RunLock
-from dataflow.engine.journal.schema import set_aside
 from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.write_output import outcomes
 from dataflow.engine.plan import UNPRICED, Output, Plan

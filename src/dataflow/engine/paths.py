@@ -20,7 +20,7 @@ _AnyPath = TypeVar("_AnyPath", Path, RemotePath)
 LONGEST_NAME = 255
 """Bytes in the name of one file (``NAME_MAX`` of Linux and macOS)."""
 
-_LONGEST_ENDING = len(".20260102-030405-9999.jsonl")
+_LONGEST_ENDING = len(".20260102-030405-99999.jsonl")
 
 
 def resolved_path(path: Path) -> Path:

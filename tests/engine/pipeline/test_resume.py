@@ -158,9 +158,9 @@ def test_a_stamp_is_forgotten_when_a_new_plan_begins(tmp_path):
     journal.begin_plan(2, "one")
     journal.plan([(0, 0, b"k")], [(b"a.jpg", 1, 2)])
     journal.begin_plan(3, None)
-    standing = journal.standing()
-    assert standing is not None
-    assert (standing.stamp, standing.rows, standing.planned) == (None, 3, 0)
+    state = journal.plan_state()
+    assert state is not None
+    assert (state.fingerprint, state.rows, state.planned) == (None, 3, 0)
     assert list(journal.pictures()) == []
     journal.close()
 
