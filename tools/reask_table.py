@@ -23,7 +23,8 @@ from dataflow.engine.plan import Output, Plan
 from dataflow.engine.progress import Summary
 from dataflow.engine.quality.reject_policy import rejects_named
 from dataflow.engine.runner import run
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 

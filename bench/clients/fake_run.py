@@ -28,7 +28,8 @@ from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.plan import Output, Plan, PlanFingerprint
 from dataflow.engine.runner import run
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 

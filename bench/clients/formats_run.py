@@ -25,7 +25,8 @@ from PIL import Image
 from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 

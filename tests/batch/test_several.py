@@ -11,7 +11,7 @@ from dataflow.core.errors import UnderWayError
 from dataflow.engine.columns import added_columns
 from dataflow.engine.plan import Output
 from dataflow.engine.runner import run
-from dataflow.formats.registry import writer_for
+from dataflow.formats.output_spec import writer_for
 from dataflow.images.loader import Loader
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.request_builder import RowRequests

@@ -11,7 +11,8 @@ from PIL import Image
 from dataflow.checks.rules.empty import empty
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.plan import Output, Plan, PlanFingerprint
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
 
 

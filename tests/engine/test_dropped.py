@@ -13,7 +13,8 @@ from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.quality.reject_policy import rejects_named
 from dataflow.engine.runner import run
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 

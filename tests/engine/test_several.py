@@ -23,7 +23,8 @@ from dataflow.engine.pipeline import live
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
 from dataflow.engine.status import status_of
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.images.loader import Loader
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.request_builder import RowRequests

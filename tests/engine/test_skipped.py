@@ -10,7 +10,8 @@ from dataflow.core import dataset as core_dataset
 from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output
 from dataflow.engine.runner import run
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.serving.fake import FakeServing
 
 

@@ -19,7 +19,8 @@ from dataflow.checks.rules.empty import empty
 from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output, Plan
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
 from tests.servers.hostile_server import KEY, MODEL, HostileServer, caption_of
 
@@ -43,7 +44,8 @@ from dataflow.checks.rules.empty import empty
 from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.members import MEMBERS, Rows, member_of
 
 

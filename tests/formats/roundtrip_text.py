@@ -13,7 +13,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.test_csv import TEXT
 from tests.formats.test_json import LAYOUTS, NASTY, OBJECTS
 

@@ -13,7 +13,8 @@ import pytest
 from pyarrow import feather
 
 from dataflow.core.errors import InputError, OutputError
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.test_parquet import convert, rich_table
 
 NEW = {".arrow": pa.ipc.new_file, ".arrows": pa.ipc.new_stream, ".feather": pa.ipc.new_file}

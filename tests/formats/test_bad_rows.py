@@ -82,7 +82,7 @@ def test_a_skipped_row_is_left_out_and_listed_with_place_and_reason(bad):
     assert [(row.index, row.fields["a"]) for row in rows] == [(0, "0"), (1, "1")]
     (listed,) = reader.skipped.listed
     assert listed.message.startswith(f"{path}, {problem}")
-    assert listed.place == f"{path}, {problem.partition(':')[0]}"
+    assert listed.source == f"{path}, {problem.partition(':')[0]}"
 
 
 def test_each_pass_lists_anew(bad):

@@ -15,7 +15,8 @@ from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.caption_patch import CaptionPatchWriter, CaptionPosition, FaultyCaptions
 from dataflow.formats.existing_captions import open_captions
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 
 SPOTS = [
     CaptionPosition(1, "caption", 0),

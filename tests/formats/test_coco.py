@@ -15,7 +15,8 @@ from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.seen_ids import SeenIds
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.promises import promise
 
 WHOLE = """{"info": {"year": 2014, "version": 1.10},

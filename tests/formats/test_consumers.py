@@ -10,7 +10,8 @@ import sys
 import pyarrow as pa
 import pytest
 
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.shards import jpeg, write_shards
 
 pytestmark = pytest.mark.timeout(120)

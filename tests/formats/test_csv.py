@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0")

@@ -23,7 +23,7 @@ from dataflow.formats.existing_captions import (
     told_before,
     with_caption,
 )
-from dataflow.formats.registry import writer_for
+from dataflow.formats.output_spec import writer_for
 
 TALK = [
     {"from": "human", "value": "<image>\nWhat is it?"},

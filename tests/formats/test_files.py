@@ -13,8 +13,10 @@ from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.base.compression import COMPRESSIONS
 from dataflow.formats.base.split_output import parts_of
 from dataflow.formats.detect import detect_format, is_among
+from dataflow.formats.known_formats import FORMATS
+from dataflow.formats.output_spec import writer_for
 from dataflow.formats.patterns.endings import TABLE_ENDINGS
-from dataflow.formats.registry import FORMATS, open_reader, writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.conftest import without_key
 from tests.formats.promises import promise
 
@@ -47,7 +49,7 @@ def test_files_that_fit_a_pattern_are_one_dataset_in_natural_order(save, opened,
     assert [row.index for row in rows] == [*range(9)]
     assert [without_key(row.fields) for row in rows] == ROWS
     assert [row.source.startswith(str(paths[n // 3])) for n, row in enumerate(rows)] == [True] * 9
-    assert rows[3].place.replace(str(paths[1]), "") == rows[0].place.replace(str(paths[0]), "")
+    assert rows[3].source.replace(str(paths[1]), "") == rows[0].source.replace(str(paths[0]), "")
     assert reader.count() in (None, 9)
     assert reader.folder() == str(tmp_path)
     output = captioned(reader, tmp_path / f"out{ending}")

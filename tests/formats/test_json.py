@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import InputError
 from dataflow.formats.base.json_rows import members, parse
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.formats.text import json_window
 from dataflow.formats.text.json_window import JsonWindow
 
@@ -183,7 +184,11 @@ def test_the_window_may_cut_a_character(tmp_path, monkeypatch, size):
         ('[{"a": 1}, [3]]', "line 1, column 12: a row must be a JSON object"),
         ('[{"a": 1}]\n[', "line 2, column 1: there is more text after"),
         ("[]\n[]", "line 2, column 1: there is more text after"),
-        ('{"a": 1}\n{"a": 2}', r"line 1, column 1: .*one object a line \.jsonl"),
+        ('{"a": 1}', r"line 1, column 1: .*this is one object: put \[ \] around a single row"),
+        ('{"data": [{"a": 1}]}', "this is one object: if its rows are under 'data', save that"),
+        ('{"a": 1}\n{"a": 2', "line 2, column .*invalid JSON"),
+        ('{"a.jpg": {"tags": "x"}', "the file ends before the object does"),
+        ('{"a.jpg": {"tags": "x"}, "b.jpg": 1}', "a row must be a JSON object"),
         ('"text"', "line 1, column 1: a .json dataset must be one array"),
         ('[{"a": "x\ny"}]', "line 1, column 10: invalid JSON"),
         ("[{a: 1}]", "line 1, column 3: invalid JSON"),

@@ -12,7 +12,9 @@ import pytest
 from dataflow.core.column_types import ListType
 from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
-from dataflow.formats.registry import FORMATS, open_reader, writer_for
+from dataflow.formats.known_formats import FORMATS
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 
 # the order of its keys, 1.10, 1e2 and 2**63 - 1 are not what Python's json would write
 EXACT = '{"z": 1.10, "a": {"y": 1e2, "x": [9223372036854775807, "ä\\u00e4"]}, "n": null}'

@@ -9,7 +9,8 @@ import pytest
 
 from dataflow.core.errors import OutputError
 from dataflow.formats.base.field_filter import FieldFilter
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.shards import write_tar
 
 TYPED = [".parquet", ".arrow", ".arrows", ".feather"]

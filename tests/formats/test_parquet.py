@@ -17,7 +17,8 @@ from dataflow.formats.arrow import builders, parquet_file
 from dataflow.formats.arrow.batches import ArrowFields
 from dataflow.formats.arrow.parquet_writer import ParquetWriter
 from dataflow.formats.base import arrow_inference as inference
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 
 PICTURE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 DAY = datetime.datetime(2024, 2, 29, 12, 30, 0, 250_000, tzinfo=datetime.timezone.utc)

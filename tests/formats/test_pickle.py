@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 
 from dataflow.core.errors import InputError, MissingPackageError
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 
 FRAME = pd.DataFrame({"image": ["a.jpg", "b.jpg"], "n": [1, 2], "x": [0.5, np.nan]})
 

@@ -9,7 +9,9 @@ import sys
 import pytest
 
 from dataflow.core.errors import InputError, UsageError
-from dataflow.formats.registry import FORMATS, ending_of, open_reader, writer_for
+from dataflow.formats.known_formats import FORMATS
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import ending_of, open_reader
 
 
 def test_importing_the_registry_imports_no_heavy_package():
@@ -22,7 +24,8 @@ def test_importing_the_registry_imports_no_heavy_package():
 def test_no_format_but_parquet_imports_pyarrow(tmp_path):
     code = (
         "import sys, pathlib\n"
-        "from dataflow.formats.registry import FORMATS, open_reader, writer_for\n"
+        "from dataflow.formats.output_spec import writer_for\n"
+        "from dataflow.formats.registry import open_reader\n"
         "for end in ('.json', '.jsonl', '.csv'):\n"
         "    path = pathlib.Path(sys.argv[1]) / f'x{end}'\n"
         "    path.write_text('')\n"
@@ -92,7 +95,8 @@ def test_an_unknown_format_name_is_a_usage_error_that_lists_the_known(tmp_path):
 
 def test_a_folder_with_an_ending_is_a_folder(tmp_path):
     (tmp_path / "x.json").mkdir()
-    assert list(open_reader(tmp_path / "x.json").rows()) == []
+    (tmp_path / "x.json" / "a.jpg").write_bytes(b"")
+    assert len(list(open_reader(tmp_path / "x.json").rows())) == 1
 
 
 def test_a_folder_read_as_a_file_is_an_input_error(tmp_path):

@@ -10,7 +10,7 @@ from dataflow.core.errors import WrongKeyError
 from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
-from dataflow.formats.registry import writer_for
+from dataflow.formats.output_spec import writer_for
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 from tests.formats.promises import promise

@@ -10,7 +10,9 @@ import pytest
 
 from dataflow.core.column_types import ListType
 from dataflow.core.row import Row
-from dataflow.formats.registry import FORMATS, open_reader, writer_for
+from dataflow.formats.known_formats import FORMATS
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 
 SHAPE = {"status": "text", "attempts": "int", "seconds": "float", "tokens": {"prompt": "int"}}
 NOTHING = {"status": "timeout", "attempts": 0, "seconds": 0.0, "tokens": {"prompt": None}}

@@ -10,7 +10,8 @@ import pytest
 
 from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.split_output import parts_of
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 
 ROWS = [
     {"id": f"{n:05}", "n": n, "text": f'é "{n}",\n\ttail', "tags": ["a", "b"][: n % 3]}

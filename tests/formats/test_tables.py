@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import InputError, UsageError
-from dataflow.formats.registry import open_reader, output_format, writer_for
+from dataflow.formats.output_spec import output_format, writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg
 
@@ -52,7 +53,7 @@ def test_downloads_are_rows_with_their_pictures(tmp_path, kind):
     reader = open_reader(downloaded(tmp_path / "in", kind))
     rows = list(reader.rows())
     assert [row.index for row in rows] == [*range(12)]
-    assert rows[7].place == f"{tmp_path / 'in' / '00001.parquet'}, row 1"
+    assert rows[7].source == f"{tmp_path / 'in' / '00001.parquet'}, row 1"
     assert reader.count() == 12
     for row in rows:
         picture = row.fields["image"]

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.base.field_filter import FieldFilter
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, members_in, write_shards, write_tar
 

@@ -17,7 +17,8 @@ import pyarrow.parquet as pq
 from hypothesis import strategies as st
 
 from dataflow.core.errors import InputError, OutputError
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.fuzz.mutate import mutated
 
 ROWS = [

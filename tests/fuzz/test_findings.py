@@ -14,7 +14,8 @@ import pytest
 from dataflow.core.errors import InputError
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 
 
 def parquet(**columns: list) -> bytes:

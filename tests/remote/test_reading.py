@@ -13,7 +13,8 @@ import pytest
 
 from dataflow.core.errors import InputError, MissingPackageError
 from dataflow.formats.detect import detect_format
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.remote import errors, filesystem, stream
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, write_shards

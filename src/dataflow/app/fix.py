@@ -42,7 +42,8 @@ from dataflow.formats.detect import detect_format
 from dataflow.formats.existing_captions import CaptionedDataset, is_talk, told_before
 from dataflow.formats.folder.pictures import FolderReader
 from dataflow.formats.folder.sidecar import SidecarWriter
-from dataflow.formats.registry import open_reader, output_format, writer_for
+from dataflow.formats.output_spec import output_format, writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.remote.path import is_remote
 from dataflow.serving.base.conversation import DEFAULT_QUESTION

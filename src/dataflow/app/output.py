@@ -25,10 +25,11 @@ from dataflow.formats.base.split_output import part_name, parts_of
 from dataflow.formats.detect import detect_format, is_among
 from dataflow.formats.folder.sidecar import FIELD, SidecarFiles, SidecarWriter
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
-from dataflow.formats.output_formats import check_named, usual_ending
+from dataflow.formats.known_formats import check_named, usual_ending
+from dataflow.formats.output_spec import is_folder, output_format, writer_for
 from dataflow.formats.patterns.endings import is_shard
 from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
-from dataflow.formats.registry import is_folder, open_reader, output_format, writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.remote.path import AnyPath, RemotePath, is_remote, is_url, to_path
 from dataflow.serving.base.conversation import DEFAULT_QUESTION
 

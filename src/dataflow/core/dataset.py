@@ -1,11 +1,11 @@
-"""The seam between the road and the dataset formats."""
+"""What the pipeline asks of a dataset format: a reader of rows and a writer of rows."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
@@ -37,16 +37,30 @@ class Skipped:
     Attributes:
         listed: The first `MAX_LISTED` of them.
         count: All of them.
+        passed_over: How many files, folders or members were no rows at all, by the reason in
+            words: ``"masks beside their pictures"`` → 2.
     """
 
     listed: list[BadRow] = field(default_factory=list)
     count: int = 0
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     def add(self, error: InputError) -> None:
         """Note the row that `error` tells of."""
         self.count += 1
         if len(self.listed) < MAX_LISTED:
             self.listed.append(BadRow(error.source, error.message))
+
+    def pass_over(self, reason: str, number: int = 1) -> None:
+        """Count `number` things that are no rows, for `reason`."""
+        self.passed_over[reason] = self.passed_over.get(reason, 0) + number
+
+    def merge(self, other: Skipped) -> None:
+        """Add what another pass left out."""
+        self.count += other.count
+        self.listed += other.listed[: MAX_LISTED - len(self.listed)]
+        for reason, number in other.passed_over.items():
+            self.pass_over(reason, number)
 
 
 class Reader(Protocol):
@@ -76,6 +90,54 @@ class Reader(Protocol):
     def folder(self) -> str:
         """The folder that relative picture paths in the data are first looked up in."""
         ...
+
+
+@runtime_checkable
+class NoticeReader(Protocol):
+    """A reader that knows something which a person should hear before anything is asked."""
+
+    def notices(self) -> list[str]:
+        """One sentence each; empty where there is nothing to say.
+
+        Raises:
+            InputError: the dataset cannot be read.
+        """
+        ...
+
+
+@runtime_checkable
+class MultiFileReader(Protocol):
+    """A reader of several files."""
+
+    @property
+    def files(self) -> Sequence[Any]:
+        """The reader of each file, in order."""
+        ...
+
+
+@runtime_checkable
+class ColumnSelectingReader(Protocol):
+    """A reader that need not read every column."""
+
+    columns: tuple[str, ...] | None
+    """The only columns that are read; None for all."""
+
+
+@runtime_checkable
+class CaptionedFolderReader(Protocol):
+    """A reader of pictures, some of which have a caption already and make no row."""
+
+    left: int
+    """Pictures that the latest pass left as they are, because they have a caption."""
+
+
+def notices_of(reader: object) -> list[str]:
+    """What a person should hear about the dataset before anything is asked.
+
+    Raises:
+        InputError: the dataset cannot be read.
+    """
+    return reader.notices() if isinstance(reader, NoticeReader) else []
 
 
 def first_rows(reader: Reader) -> Iterator[Row]:

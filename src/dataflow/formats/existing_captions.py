@@ -16,7 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dataflow.core.dataset import Reader, first_rows
+from dataflow.core.dataset import (
+    ColumnSelectingReader,
+    MultiFileReader,
+    Reader,
+    first_rows,
+)
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
@@ -80,7 +85,7 @@ class CaptionedDataset:
 
     def unpacked(self, value: Any) -> Any:
         """`value`, or the list that it is in CSV, where every value is text."""
-        reader = getattr(self.reader, "files", [self.reader])[0]
+        reader = _files_of(self.reader)[0]
         if isinstance(reader, CsvReader) and isinstance(value, str) and value[:1] == "[":
             with contextlib.suppress(ValueError):
                 return json.loads(value)
@@ -229,10 +234,15 @@ def _opened(path: str, picture_key: str) -> Reader:
     return open_reader(path, picture_key=picture_key, skip_bad_rows=True)
 
 
+def _files_of(reader: Any) -> Sequence[Any]:
+    """The readers of the dataset's files."""
+    return reader.files if isinstance(reader, MultiFileReader) else [reader]
+
+
 def _narrow(reader: Any, names: tuple[str, ...]) -> None:
     """Let no other columns be read than `names`, where a format can leave the others out."""
-    for one in getattr(reader, "files", [reader]):
-        if hasattr(one, "columns"):
+    for one in _files_of(reader):
+        if isinstance(one, ColumnSelectingReader):
             one.columns = (*names, "key")  # by which img2dataset's pictures are found
 
 

@@ -15,8 +15,10 @@ from dataflow.core.row import Row
 from dataflow.core.settings import PATH, TEXT, value_text
 from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
 from dataflow.formats.detect import detect_format
+from dataflow.formats.known_formats import is_known, known_endings
+from dataflow.formats.output_spec import writer_for
 from dataflow.formats.patterns.brace_patterns import is_several
-from dataflow.formats.registry import is_known, known_endings, open_reader, writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.remote.path import AnyPath, is_url, to_path
 from dataflow.utils.frames import frame_of, records_of
 from dataflow.utils.hidden_pictures import PictureWriter, hidden_picture

@@ -17,7 +17,8 @@ from dataflow.engine.estimate.dry_run import dry_run
 from dataflow.engine.estimate.estimate import Terms, estimate
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.probe import probe
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.fake import FakeServing
 

@@ -13,7 +13,9 @@ import pytest
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.base.compression import COMPRESSIONS
-from dataflow.formats.registry import FORMATS, open_reader, writer_for
+from dataflow.formats.known_formats import FORMATS
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 
 PROGRAMS = {".gz": "gzip", ".zst": "zstd", ".bz2": "bzip2", ".xz": "xz"}
 TEXTS = [ending for known in FORMATS.values() if known.is_text for ending in known.endings]

@@ -13,7 +13,8 @@ from dataflow.core.errors import UsageError
 from dataflow.formats.base.column_probe import not_there
 from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.json_rows import without
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.promises import promise
 from tests.formats.test_json import LAYOUTS, NASTY, OBJECTS, plain
 from tests.formats.test_parquet import rich_table

@@ -8,7 +8,8 @@ import json
 import pytest
 
 from dataflow.formats.base.split_output import part_name, parts_of
-from dataflow.formats.registry import open_reader, writer_for
+from dataflow.formats.output_spec import writer_for
+from dataflow.formats.registry import open_reader
 from tests.formats.promises import promise
 
 ROWS = [{"id": f"{n:03}", "text": f"ü {n}"} for n in range(25)]

@@ -58,7 +58,7 @@ class ArrowRow:
     narrowed: dict[tuple[str, ...], Any]
 
     def only(self, names: list[str]) -> tuple[Mapping[str, Any], ArrowRow]:
-        """The row without other columns than `names`; see `fields.RawRow`."""
+        """The row without other columns than `names`; see `core.row.RawRow`."""
         key = tuple(names)
         if key not in self.narrowed:
             self.narrowed[key] = (self.batch.select(names), {}, places_of(names))

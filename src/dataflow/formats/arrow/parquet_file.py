@@ -6,16 +6,18 @@ column.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from dataflow.core.errors import InputError
 from dataflow.formats.arrow.batches import ArrowBatchReader, first_line, whole_batches
+from dataflow.formats.base import read_limits
 from dataflow.formats.base.reading import open_input
 from dataflow.remote.path import RemotePath
 from dataflow.remote.stream import BUFFER
 
 _BATCH_BYTES = 8 << 20  # rows in flight keep their whole batch alive, so batches are small
+_VARIABLE = ("BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY")
 _BATCH_ROWS = 1024
 _READ_BUFFER = 1 << 20  # of each column; at a URL it is one request
 
@@ -106,7 +108,7 @@ class ParquetReader(ArrowBatchReader):
             file = self._open(stream)
             chosen = self._chosen(file.schema_arrow)
             for group in range(file.num_row_groups):
-                size = _rows_in_a_batch(file.metadata.row_group(group))
+                size = self._rows_in_a_batch(stream, file, group, chosen)
                 batches = file.iter_batches(
                     batch_size=size, row_groups=[group], columns=chosen, use_threads=False
                 )
@@ -118,6 +120,53 @@ class ParquetReader(ArrowBatchReader):
                     f"{self.name}: damaged Parquet ({done} rows, where its footer says "
                     f"{file.metadata.num_rows}); fetch or write the file again"
                 )
+
+    def _rows_in_a_batch(
+        self, stream: Any, file: Any, number: int, chosen: list[str] | None
+    ) -> int:
+        """Rows whose decoded values take about `MAX_BATCH` bytes.
+
+        A dictionary of a few bytes may stand for gigabytes: each of its values is taken for as
+        long as the longest, and a row for as many values as the group has in a row.
+        """
+        group = file.metadata.row_group(number)
+        rows = max(1, group.num_rows)
+        row_bytes = group.total_byte_size // rows + 1
+        repeated = _repeated(group, chosen)
+        if any(chunk.total_uncompressed_size * _BATCH_ROWS > _BATCH_BYTES for chunk in repeated):
+            longest = self._longest_values(stream, file, number, repeated)
+            row_bytes += sum(
+                size * -(-chunk.num_values // rows)
+                for chunk, size in zip(repeated, longest, strict=True)
+            )
+        return int(max(1, min(_BATCH_ROWS, read_limits.MAX_BATCH // 2 // row_bytes)))
+
+    def _longest_values(
+        self, stream: Any, file: Any, number: int, chunks: Sequence[Any]
+    ) -> list[int]:
+        """Bytes of the longest value in each chunk's dictionary; all of the chunk's, if unknown."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        paths = [chunk.path_in_schema for chunk in chunks]
+        stream.seek(0)
+        try:
+            again = pq.ParquetFile(
+                stream, metadata=file.metadata, read_dictionary=paths, pre_buffer=False
+            )
+            batch = next(
+                again.iter_batches(
+                    batch_size=1, row_groups=[number], columns=paths, use_threads=False
+                )
+            )
+        except (OSError, MemoryError, pa.ArrowException, StopIteration):
+            found = []  # reading it says what is wrong
+        else:
+            found = [_longest(one) for column in batch.columns for one in _dictionaries(column)]
+        sizes = [int(chunk.total_uncompressed_size) for chunk in chunks]
+        if len(found) != len(sizes):
+            return sizes
+        return [size or whole for size, whole in zip(found, sizes, strict=True)]
 
     def _chosen(self, schema: Any) -> list[str] | None:
         """What is read of the file; a dot in a column's name would mean a part of a struct."""
@@ -143,6 +192,41 @@ def _without_bytes(field: Any) -> list[str]:
     return [f"{field.name}.{part.name}" for part in parts if not is_bytes(part.type)]
 
 
-def _rows_in_a_batch(group: Any) -> int:
-    row_bytes: int = group.total_byte_size // max(1, group.num_rows) + 1
-    return max(1, min(_BATCH_ROWS, _BATCH_BYTES // row_bytes))
+def _repeated(group: Any, chosen: list[str] | None) -> list[Any]:
+    """The column chunks whose values may stand once for many rows: those with a dictionary."""
+    chunks = [group.column(index) for index in range(group.num_columns)]
+    return [
+        chunk
+        for chunk in chunks
+        if chunk.has_dictionary_page
+        and chunk.physical_type in _VARIABLE
+        and (chosen is None or any(_is_part(chunk.path_in_schema, name) for name in chosen))
+    ]
+
+
+def _is_part(path: str, name: str) -> bool:
+    return path == name or path.startswith(f"{name}.")
+
+
+def _dictionaries(column: Any) -> Iterator[Any]:
+    """The dictionaries in an Arrow array, also those inside lists and structs, in order."""
+    import pyarrow.types as kinds
+
+    if kinds.is_dictionary(column.type):
+        yield column.dictionary
+    elif kinds.is_struct(column.type):
+        for index in range(column.type.num_fields):
+            yield from _dictionaries(column.field(index))
+    elif kinds.is_map(column.type):
+        yield from _dictionaries(column.keys)
+        yield from _dictionaries(column.items)
+    elif kinds.is_list(column.type) or kinds.is_large_list(column.type):
+        yield from _dictionaries(column.values)
+
+
+def _longest(dictionary: Any) -> int:
+    """Bytes of the longest value of a dictionary."""
+    import pyarrow.compute as pc
+
+    longest = pc.max(pc.binary_length(dictionary)).as_py() if len(dictionary) else 0
+    return int(longest or 0)

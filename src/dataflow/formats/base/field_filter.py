@@ -4,19 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from dataflow.core.dataset import Writer
-from dataflow.core.row import Row
-
-
-@runtime_checkable
-class RawRow(Protocol):
-    """A row's exact form, other than the bytes of a JSON object, that can leave fields out."""
-
-    def only(self, names: list[str]) -> tuple[Mapping[str, Any], Any]:
-        """The fields and the exact form of the same row with no other fields than `names`."""
-        ...
+from dataflow.core.row import RawRow, Row
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import orjson
 
 from dataflow.core.errors import OutputError
 from dataflow.core.raw_json import RawJson
-from dataflow.core.row import Row
+from dataflow.core.row import RawTexts, Row
 from dataflow.formats.base.json_values import dump_bytes
 
 _SPACE = b" \t\r\n"
@@ -131,7 +131,7 @@ def _members(text: str) -> Iterator[tuple[str, int, int, int]]:
 def exact(row: Row) -> Mapping[str, Any]:
     """The fields of `row`, to be written as JSON anew: of JSON, in their own text."""
     if not isinstance(row.raw, bytes):
-        texts: dict[str, Any] = getattr(row.raw, "texts", dict)()
+        texts = row.raw.texts() if isinstance(row.raw, RawTexts) else {}
         return {**row.fields, **texts} if texts else row.fields
     text = row.raw.decode("utf-8")
     spans = {name: (start, end) for name, start, end in members(text)}

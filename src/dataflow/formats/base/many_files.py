@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dataflow.core.dataset import MAX_LISTED, Skipped
+from dataflow.core.dataset import Skipped, notices_of
 from dataflow.core.row import Row
 from dataflow.formats.base.reading import FileReader
 from dataflow.formats.patterns.brace_patterns import common_folder
@@ -36,9 +36,7 @@ class ManyFilesReader:
                     yield Row(index, self.fields(file, row.fields), row.source, row.raw)
                     index += 1
             finally:
-                room = MAX_LISTED - len(self.skipped.listed)
-                self.skipped.listed += file.skipped.listed[:room]
-                self.skipped.count += file.skipped.count
+                self.skipped.merge(file.skipped)
 
     def fields(self, file: FileReader, fields: Mapping[str, Any]) -> Mapping[str, Any]:
         """The fields of a row of `file`."""
@@ -71,6 +69,14 @@ class ManyFilesReader:
                 return None
             names.update(dict.fromkeys(known))
         return list(names)
+
+    def notices(self) -> list[str]:
+        """What is to be said of the files; see `core.dataset.NoticeReader`.
+
+        Raises:
+            InputError: a file cannot be read.
+        """
+        return [notice for file in self.files for notice in notices_of(file)]
 
     def folder(self) -> str:
         """The folder that holds all the files."""

@@ -13,6 +13,7 @@ from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
+from dataflow.formats.base import read_limits
 from dataflow.formats.base.compression import DamagedError, compression_of, decompressed
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.path import AnyPath, RemotePath
@@ -72,6 +73,28 @@ def open_text(path: AnyPath) -> BufferedReader:
         file.close()
         raise not_utf8(path_text(path), "UTF-32" if b"\0\0" in head else "UTF-16")
     return file
+
+
+def long_lines(file: BufferedReader, path: AnyPath) -> Iterator[bytes | None]:
+    """The lines of `file`, without a byte order mark; None for one that is too long to be read.
+
+    Memory holds at most `MAX_LINE` bytes of a line, whatever stands in the file.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    try:
+        line = file.readline(read_limits.MAX_LINE).removeprefix(UTF8_MARK)
+        while line:
+            if line.endswith(b"\n") or len(line) < read_limits.MAX_LINE - len(UTF8_MARK):
+                yield line
+            else:
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(BUFFER)
+                yield None
+            line = file.readline(read_limits.MAX_LINE)
+    except OSError as error:
+        raise unreadable(path, error) from error
 
 
 def unreadable(path: str | AnyPath, error: OSError) -> InputError:

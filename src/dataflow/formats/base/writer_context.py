@@ -33,6 +33,8 @@ class WriterContext:
         choice: Which of the rows' own fields are written.
         question: What was asked about each picture.
         picture_key: The column with the picture; a row may have it without showing it.
+        asks_own: Whether a row that has a conversation was asked what that asks.
+        csv_safe: Whether cells that a spreadsheet would run as formulas are made text.
 
     Raises:
         UsageError: a field is to be kept that the dataset, or none of its first rows, has.
@@ -46,8 +48,13 @@ class WriterContext:
         choice: FieldFilter = FieldFilter(),  # noqa: B008 (it is frozen)
         question: str = "",
         picture_key: str = "image",
+        *,
+        asks_own: bool = False,
+        csv_safe: bool = False,
     ) -> None:
         self.question = question
+        self.asks_own = asks_own
+        self.csv_safe = csv_safe
         self.picture_key = picture_key
         self.reader = reader
         self.shapes: dict[str, ColumnType] = (

@@ -2,28 +2,36 @@
 
 This is how the trainers of LoRA and diffusion models read captions: ``a.jpg`` and ``a.txt``
 (kohya's sd-scripts, OneTrainer, ai-toolkit), ``a.caption`` (kohya's default), or ``a.json`` with a
-member ``caption`` (ai-toolkit). A text sidecar is one line, because kohya reads the first line only
-and OneTrainer takes each line for another caption.
+member ``caption`` (ai-toolkit). A text sidecar is one line unless told otherwise, because kohya
+reads the first line only and OneTrainer takes each line for another caption; musubi-tuner and
+diffusion-pipe read the whole file.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+import stat
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import OutputError, UsageError
+from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
+from dataflow.formats.base.affixes import NO_AFFIXES, CaptionAffixes
 from dataflow.formats.base.json_values import utf8_safe
 from dataflow.formats.base.reading import UTF8_MARK, not_utf8, open_input, unreadable, wrong_at
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
+from dataflow.formats.patterns.endings import PICTURE_ENDINGS, is_picture
 
 ENDINGS = (".txt", ".caption", ".json")
-"""The endings that a sidecar may have."""
+"""The endings that sidecars usually have, and by which they are looked for."""
+
+NEWLINES = ("space", "keep")
+"""What may become of line breaks in a caption: a space each, or they stay."""
 
 EXISTING = ("skip", "append", "prepend", "overwrite")
 """What may be done about a caption that is there already."""
@@ -31,7 +39,25 @@ EXISTING = ("skip", "append", "prepend", "overwrite")
 FIELD = "existing"
 """The name of that field where a prompt may speak of it."""
 
+_LONGEST_NAME = 255  # bytes; NAME_MAX of Linux and macOS
 _BETWEEN = ", "  # as kohya's tagger joins tags
+
+
+def sidecar_ending(name: str) -> str:
+    """The ending that a person means by `name`: with its dot, which may be left out.
+
+    Raises:
+        UsageError: no file name can end like this, or it is a picture's ending.
+    """
+    ending = name if name.startswith(".") else f".{name}"
+    if len(ending) < 2 or ending != ending.strip() or any(sign in ending for sign in "/\\\0"):
+        raise UsageError(f"{name!r} is no ending of a file; give one such as .txt or .caption")
+    if is_picture(f"a{ending}"):
+        raise UsageError(
+            f"{ending} is the ending of a picture, which a sidecar would replace; give another, "
+            "such as .txt or .caption"
+        )
+    return ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +65,21 @@ class SidecarFiles:
     """The sidecars of a folder's pictures.
 
     Attributes:
-        ending: One of `ENDINGS`.
+        ending: Any, also without its dot; ``.json`` for a JSON object.
         existing: One of `EXISTING`.
         key: The member of a .json sidecar that holds the caption; its other members stay.
         originals: What stood in the sidecars before this run wrote them; None where a caption
             that is there is never changed.
         field: The name of the field in which a row carries the caption that is there already.
+        newlines: One of `NEWLINES`, for text sidecars.
+        affixes: What stands around each caption in its sidecar.
+        root: The folder that the sidecars go to, in the same sub-folders as the pictures; None
+            for beside the pictures.
+        base: The folder of the pictures, which `root` stands for.
 
     Raises:
-        UsageError: the ending or what is to be done is none of the known.
+        UsageError: the ending, what is to be done or what becomes of line breaks is none of the
+            known.
     """
 
     ending: str = ".txt"
@@ -55,19 +87,71 @@ class SidecarFiles:
     key: str = "caption"
     originals: SidecarBackup | None = None
     field: str = FIELD
+    newlines: str = "space"
+    affixes: CaptionAffixes = NO_AFFIXES
+    root: str | None = None
+    base: str = "."
 
     def __post_init__(self) -> None:
-        if self.ending not in ENDINGS:
-            raise UsageError(f"sidecars end with one of {' '.join(ENDINGS)}, not {self.ending!r}")
+        object.__setattr__(self, "ending", sidecar_ending(self.ending))
         if self.existing not in EXISTING:
             raise UsageError(f"{self.existing!r} is none of {', '.join(EXISTING)}")
+        if self.newlines not in NEWLINES:
+            raise UsageError(f"{self.newlines!r} is none of {', '.join(NEWLINES)}")
+
+    @property
+    def _is_json(self) -> bool:
+        return self.ending.lower() == ".json"
 
     def beside(self, picture: str) -> str:
-        """Where the sidecar of the picture at this path is."""
-        return os.path.splitext(picture)[0] + self.ending  # noqa: PTH122 (names may be odd)
+        """Where the sidecar of the picture at this path is.
+
+        It has the picture's name up to its ending; a name without a picture's ending stays whole,
+        so that ``2024.05.17`` and ``2024.05.18`` have one each.
+        """
+        stem, ending = os.path.splitext(picture)  # noqa: PTH122 (names may be odd)
+        has_ending = any(ending.lower().startswith(known) for known in PICTURE_ENDINGS)
+        path = (stem if has_ending else picture) + self.ending
+        if self.root is None:
+            return path
+        return os.path.join(self.root, os.path.relpath(path, self.base))  # noqa: PTH118
+
+    def unwritable(self, picture: str) -> InputError | None:
+        """Why the picture can have no sidecar, whatever is written; None where it can.
+
+        Its name would be longer than file systems allow, or something that is no file is there.
+        """
+        path = self.beside(picture)
+        size = len(os.fsencode(os.path.basename(path)))  # noqa: PTH119 (names may be odd)
+        if size > _LONGEST_NAME:
+            return wrong_at(
+                path_text(picture),
+                f"its sidecar's name would have {size} bytes, and a file's name has at most "
+                f"{_LONGEST_NAME}; shorten the picture's name",
+            )
+        try:
+            mode = os.lstat(path).st_mode
+            if stat.S_ISLNK(mode):
+                mode = os.stat(path).st_mode  # noqa: PTH116
+        except FileNotFoundError:
+            if not os.path.islink(path):  # noqa: PTH114
+                return None
+            what = "a link to nothing"
+        except OSError:
+            return None  # reading or writing it says what is wrong
+        else:
+            if stat.S_ISREG(mode):
+                return None
+            what = "a folder" if stat.S_ISDIR(mode) else "no regular file"
+        return wrong_at(
+            path_text(picture),
+            f"its sidecar {path_text(path)} is {what}; remove or rename that",
+        )
 
     def is_left(self, picture: str) -> bool:
         """Whether the picture has a caption already and is to be left as it is.
+
+        A sidecar that this run wrote is none that was there already; see `originals`.
 
         Raises:
             InputError: the sidecar is a .json and no JSON object.
@@ -75,10 +159,18 @@ class SidecarFiles:
         path = self.beside(picture)
         if self.existing != "skip" or not os.path.lexists(path):
             return False
-        return self.ending != ".json" or _object(path, _read(path))[1].get(self.key) is not None
+        if self.originals is None and not self._is_json and not self.affixes:
+            return True
+        before = self._before(path)
+        if before is None:
+            return False
+        if self._is_json:
+            return _object(path, before)[1].get(self.key) is not None
+        # a file that holds the trigger alone is no caption yet
+        return not self.affixes or bool(self.affixes.remove(_decoded(path, before).strip()))
 
     def text(self, picture: str) -> str:
-        """The caption that stood there before this run; empty where there was none.
+        """The caption that stood there before this run, without affixes; empty where none was.
 
         Raises:
             InputError: the sidecar cannot be read, is not UTF-8 or, as .json, holds no text.
@@ -87,19 +179,23 @@ class SidecarFiles:
         data = self._before(path)
         if data is None:
             return ""
-        if self.ending != ".json":
-            return _decoded(path, data).strip()
+        if not self._is_json:
+            return self.affixes.remove(_decoded(path, data).strip())
         found = _object(path, data)[1].get(self.key)
         if isinstance(found, str):
-            return found.strip()
+            return self.affixes.remove(found.strip())
         if found is None or self.existing == "overwrite":
             return ""
         raise wrong_at(
             path_text(path), f"its {self.key!r} is no text, so nothing can be added to it"
         )
 
-    def put(self, picture: str, caption: str) -> None:
+    def put(self, picture: str, caption: str | Sequence[str]) -> None:
         """Write the picture's caption; whoever reads the sidecar meets the old one or the new.
+
+        Args:
+            picture: Its path.
+            caption: Its caption; several stand one a line.
 
         Raises:
             OutputError: the sidecar cannot be written.
@@ -110,9 +206,12 @@ class SidecarFiles:
             return  # it came while the run was under way
         before = self._before(path)
         data = self._joined(picture, before, caption)
+        if self.root is not None:
+            _make_folder(os.path.dirname(path))  # noqa: PTH120 (names may be odd)
         if self.originals is not None:
             self.originals.keep(path, before, data)
-        _replace(path, data, may_replace=self.existing != "skip" or before is not None)
+        is_ours = os.path.lexists(path)
+        _replace(path, data, may_replace=self.existing != "skip" or before is not None or is_ours)
 
     def close(self) -> None:
         """Let go of the originals' file; the next use opens it again."""
@@ -123,19 +222,26 @@ class SidecarFiles:
         now = _read(path) if os.path.lexists(path) else None
         return now if self.originals is None else self.originals.find(path, now)
 
-    def _joined(self, picture: str, before: bytes | None, caption: str) -> bytes:
+    def _joined(self, picture: str, before: bytes | None, caption: str | Sequence[str]) -> bytes:
         old = "" if self.existing in {"skip", "overwrite"} else self.text(picture)
-        if self.ending != ".json":
-            caption = " ".join(line.strip() for line in caption.splitlines() if line.strip())
-        parts = [caption, old] if self.existing == "prepend" else [old, caption]
-        text = _BETWEEN.join(part for part in parts if part)
-        if self.ending != ".json":
+        lines = [caption] if isinstance(caption, str) else list(caption)
+        texts = [self.affixes.add(self._with(old, one)) for one in lines]
+        if not self._is_json:
+            text = "\n".join(texts)
             return utf8_safe(text).encode("utf-8")
         from dataflow.formats.base.json_rows import row_object
 
         path = self.beside(picture)
         raw, fields = _object(path, before or b"{}")
-        return row_object(Row(0, fields, path_text(path), raw), {self.key: text}) + b"\n"
+        value = texts[0] if isinstance(caption, str) else texts
+        return row_object(Row(0, fields, path_text(path), raw), {self.key: value}) + b"\n"
+
+    def _with(self, old: str, caption: str) -> str:
+        """The caption with the one that was there, without line breaks unless they stay."""
+        if not self._is_json and self.newlines == "space":
+            caption = " ".join(line.strip() for line in caption.splitlines() if line.strip())
+        parts = [caption, old] if self.existing == "prepend" else [old, caption]
+        return _BETWEEN.join(part for part in parts if part)
 
 
 class SidecarWriter:
@@ -157,6 +263,8 @@ class SidecarWriter:
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Write the row's sidecar; see `core.dataset.Writer`."""
         caption = added[self._output_key]
+        if isinstance(caption, list):  # several of one picture; those that failed are null
+            caption = [one for one in caption if one is not None] or None
         if caption is not None:
             self._sidecars.put(row.fields[self._picture_key], caption)
 
@@ -202,16 +310,28 @@ def _object(path: str, data: bytes) -> tuple[bytes, dict[str, Any]]:
     return raw, fields
 
 
+def _make_folder(folder: str) -> None:
+    try:
+        os.makedirs(folder or ".", exist_ok=True)  # noqa: PTH103 (names may be odd)
+    except OSError as error:
+        raise OutputError(
+            f"{path_text(folder)}: cannot be made ({error.strerror}); check the folder's rights "
+            "and the free space"
+        ) from error
+
+
 def _replace(path: str, data: bytes, *, may_replace: bool) -> None:
     folder, name = os.path.split(path)
-    part = os.path.join(folder, f".{name}.part")  # noqa: PTH118 (names may be odd)
+    # short, for a name may be as long as the file system allows
+    short = blake2b(os.fsencode(name), digest_size=12).hexdigest()
+    part = os.path.join(folder, f".{short}.part")  # noqa: PTH118 (names may be odd)
     try:
         with open(part, "wb") as file:
             file.write(data)
         if may_replace:
             os.replace(part, path)  # noqa: PTH105
         else:
-            _place(part, path)
+            _link(part, path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise OutputError(
@@ -223,7 +343,7 @@ def _replace(path: str, data: bytes, *, may_replace: bool) -> None:
             os.unlink(part)  # noqa: PTH108
 
 
-def _place(part: str, path: str) -> None:
+def _link(part: str, path: str) -> None:
     """Move `part` to `path` only where nothing is: what came in between is left as it is."""
     try:
         os.link(part, path)

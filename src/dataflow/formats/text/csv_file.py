@@ -1,4 +1,4 @@
-"""CSV (RFC 4180, comma) and TSV (the same with tabs), UTF-8, with a header line.
+"""CSV (RFC 4180) and TSV (the same with tabs), UTF-8, with a header line unless told otherwise.
 
 Every value is the string between its separators, nothing else: ``00123`` stays ``00123``. The
 output quotes only what needs it and ends lines with LF.
@@ -7,17 +7,23 @@ output quotes only what needs it and ends lines with LF.
 from __future__ import annotations
 
 import csv
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from io import BufferedReader
+from typing import Any
 
-from dataflow.core.errors import InputError, OutputError
+from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
+from dataflow.formats.base import read_limits
 from dataflow.formats.base.json_rows import exact, members
 from dataflow.formats.base.json_values import cell, utf8_safe
+from dataflow.formats.base.read_limits import too_long
 from dataflow.formats.base.reading import (
     UTF8_MARK,
     FileReader,
+    long_lines,
     not_utf8,
     open_text,
     unreadable,
@@ -25,22 +31,64 @@ from dataflow.formats.base.reading import (
 )
 from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
+from dataflow.remote.path import AnyPath
 
-_LARGEST_FIELD = 2**31 - 1  # characters; the csv module's own limit is 128 KiB for the process
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_NAMED = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "bar": "|"}
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?")
+_HEADER_PART = 1 << 20  # bytes of the first line that are looked at for the separator
+
+
+def separator_named(name: str) -> str:
+    """The separator that a person means by `name`: a character, or ``tab``, ``comma``, ``pipe``.
+
+    Raises:
+        UsageError: it is none.
+    """
+    found = _NAMED.get(name.lower(), name)
+    if len(found) != 1 or found in '"\r\n\0':
+        raise UsageError(f"--delimiter {name!r} is no single character; 'tab' stands for a tab")
+    return found
 
 
 class CsvReader(FileReader):
-    """The rows of a CSV file. CRLF, a byte order mark and blank lines are tolerated."""
+    """The rows of a CSV file. CRLF, a byte order mark and blank lines are tolerated.
 
-    delimiter = ","
+    What stands between two values is the format's own separator, or, where the header line has
+    none of that, the one of ``;``, tab and ``|`` that it has; a first line ``sep=;``, as Excel
+    writes it, decides. Behind a ``|`` spaces are no part of the value, as in Flickr30k's file.
+
+    Args:
+        path: The file.
+        skip_bad_rows: See `FileReader`.
+        columns: The columns' names, where the file has no header line; empty where it has one.
+        delimiter: What stands between two values; None to look.
+    """
+
+    usual = ","
+    """The format's own separator."""
+
+    def __init__(
+        self,
+        path: AnyPath,
+        *,
+        skip_bad_rows: bool = False,
+        columns: Sequence[str] = (),
+        delimiter: str | None = None,
+    ) -> None:
+        super().__init__(path, skip_bad_rows=skip_bad_rows)
+        self._columns = tuple(columns)
+        self._delimiter = None if delimiter is None else separator_named(delimiter)
+        _check_header(self.name, self._columns)
 
     def rows(self) -> Iterator[Row]:
         """The rows in order, every value a string.
 
         Raises:
             InputError: quotes are not closed, the header names a column twice, or, where such rows
-                are not to be skipped, a row has more or fewer fields than the header or is not
-                UTF-8; the message names the line.
+                are not to be skipped, a row has more or fewer fields than the header, is too long
+                or is not UTF-8; the message names the line.
         """
         on_bad_row = self._begin()
         with open_text(self.path) as file:
@@ -65,14 +113,63 @@ class CsvReader(FileReader):
         with open_text(self.path) as file:
             return self._header(self._records(file))
 
-    def _records(self, file: BinaryIO) -> Iterator[_Record]:
+    def notices(self) -> list[str]:
+        """That another separator than the format's own is read; see `core.dataset.NoticeReader`.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        if self._delimiter is not None:
+            return []
+        with open_text(self.path) as file:
+            found, _ = self._separator(file)
+        if found == self.usual:
+            return []
+        return [f"{self.name}: its values are read as separated by {_SEPARATORS[found]}"]
+
+    def _separator(self, file: BufferedReader) -> tuple[str, int]:
+        """What stands between two values, and the bytes at the start that only say so."""
+        try:
+            head = file.peek(_HEADER_PART)[:_HEADER_PART]
+        except OSError as error:
+            raise unreadable(self.path, error) from error
+        text = head.removeprefix(UTF8_MARK).decode("utf-8", "replace")
+        line = text.partition("\n")[0].rstrip("\r")
+        said = line.lower().removeprefix("sep=") if line.lower().startswith("sep=") else ""
+        if len(said) == 1 and said in _SEPARATORS:
+            size = len(head) - len(head.removeprefix(UTF8_MARK)) + len(line.encode()) + 1
+            return self._delimiter or said, size + (text[len(line) : len(line) + 1] == "\r")
+        if self._delimiter is not None:
+            return self._delimiter, 0
+        plain = re.sub(r'"[^"]*"', "", line)
+        if self.usual in plain:
+            return self.usual, 0
+        counts = {sign: plain.count(sign) for sign in _SEPARATORS if sign != self.usual}
+        best = max(counts, key=counts.__getitem__)
+        return (best if counts[best] else self.usual), 0
+
+    def _records(self, file: BufferedReader) -> Iterator[_Record]:
         """Each record that is not a blank line."""
-        csv.field_size_limit(_LARGEST_FIELD)
-        wrong: list[int] = []
-        lines = self._lines(file, wrong)
-        reader = csv.reader(lines, delimiter=self.delimiter, strict=True)
+        delimiter, preamble = self._separator(file)
+        lines = _Lines(self, file, file.read(preamble).count(b"\n") if preamble else 0)
         while True:
-            where = f"{self.name}, line {reader.line_num + 1}"
+            csv.field_size_limit(read_limits.MAX_CELL)
+            reader = csv.reader(
+                lines, delimiter=delimiter, strict=True, skipinitialspace=delimiter == "|"
+            )
+            try:
+                yield from self._parsed(reader, lines)
+            except _TooLongError:
+                what = too_long("the line", read_limits.MAX_LINE)
+                problem = wrong_at(f"{self.name}, line {lines.number}", what)
+                yield _Record(problem.source, [], problem)
+                continue  # the next line begins a new record
+            return
+
+    def _parsed(self, reader: Iterator[list[str]], lines: _Lines) -> Iterator[_Record]:
+        while True:
+            where = f"{self.name}, line {lines.number + 1}"
+            lines.begin()
             try:
                 values = next(reader, None)
             except csv.Error as error:
@@ -80,58 +177,82 @@ class CsvReader(FileReader):
             if values is None:
                 return
             if values:
-                yield _Record(where, values, wrong[0] if wrong else None)
-            wrong.clear()
-
-    def _lines(self, file: BinaryIO, wrong: list[int]) -> Iterator[str]:
-        """The lines; the numbers of those that are not UTF-8 are appended to `wrong`."""
-        try:
-            for number, line in enumerate(file, start=1):
-                data = line.removeprefix(UTF8_MARK) if number == 1 else line
-                try:
-                    text = data.decode("utf-8")
-                except UnicodeDecodeError:
-                    wrong.append(number)
-                    text = data.decode("utf-8", "replace")  # separators and quotes stay
-                yield text
-        except OSError as error:
-            raise unreadable(self.path, error) from error
+                wrong = lines.not_utf8
+                problem = not_utf8(f"{self.name}, line {wrong[0]}") if wrong else None
+                yield _Record(where, values, problem)
 
     def _values(self, record: _Record, header: Sequence[str]) -> list[str]:
-        if record.not_utf8 is not None:
-            raise not_utf8(f"{self.name}, line {record.not_utf8}")
+        if record.problem is not None:
+            raise record.problem
         if len(record.values) != len(header):
+            names = "--columns names" if self._columns else "the header names"
             raise wrong_at(
                 record.where,
-                f"{len(record.values)} fields, but the header names {len(header)}; "
+                f"{len(record.values)} fields, but {names} {len(header)}; "
                 "put quotes around a value that holds a separator or a line break",
             )
         return record.values
 
     def _header(self, records: Iterator[_Record]) -> list[str]:
+        if self._columns:
+            return list(self._columns)
         record = next(records, _Record(self.name, []))
         header = self._values(record, record.values)
-        twice = [name for name in header if header.count(name) > 1]
-        if twice:
-            raise wrong_at(record.where, f"two columns are named {twice[0]!r}; rename one")
-        if any("\0" in name for name in header):
-            raise wrong_at(record.where, "a column's name holds a NUL character; this is no CSV")
+        _check_header(record.where, header)
         return header
+
+
+def _check_header(where: str, header: Sequence[str]) -> None:
+    twice = next((name for name, number in Counter(header).items() if number > 1), None)
+    if twice is not None:
+        raise wrong_at(where, f"two columns are named {twice!r}; rename one")
+    if any("\0" in name for name in header):
+        raise wrong_at(where, "a column's name holds a NUL character; this is no CSV")
+
+
+class _TooLongError(Exception):
+    """A record is longer than may be read."""
+
+
+class _Lines(Iterator[str]):
+    """The lines of a file as text; of one record they may not be longer than `MAX_LINE`."""
+
+    def __init__(self, reader: CsvReader, file: BufferedReader, number: int) -> None:
+        self._lines = long_lines(file, reader.path)
+        self.number = number
+        self.not_utf8: list[int] = []
+        self._size = 0
+
+    def begin(self) -> None:
+        """A record begins with the next line."""
+        self.not_utf8, self._size = [], 0
+
+    def __next__(self) -> str:
+        line = next(self._lines)
+        self.number += 1
+        self._size += len(line or b"")
+        if line is None or self._size > read_limits.MAX_LINE:
+            raise _TooLongError
+        try:
+            return line.decode("utf-8")
+        except UnicodeDecodeError:
+            self.not_utf8.append(self.number)
+            return line.decode("utf-8", "replace")  # separators and quotes stay
 
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """A line of the table as it was read; `not_utf8` is the line that is not, or None."""
+    """A line of the table as it was read, and why it cannot be a row; or None."""
 
     where: str
     values: list[str]
-    not_utf8: int | None = None
+    problem: InputError | None = None
 
 
 class TsvReader(CsvReader):
     """The rows of a tab-separated file."""
 
-    delimiter = "\t"
+    usual = "\t"
 
 
 class CsvWriter(FileWriter):
@@ -152,7 +273,8 @@ class CsvWriter(FileWriter):
 
     def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file)
-        self._csv = csv.writer(_Lines(file), delimiter=self.delimiter)
+        self._is_safe = source.csv_safe
+        self._csv = csv.writer(_LfLines(file), delimiter=self.delimiter)
         self._added = source.added
         self._names: dict[str, None] | None = None
         if source.names is not None:
@@ -177,7 +299,8 @@ class CsvWriter(FileWriter):
             cells = {**_cells(row), **{name: cell(value) for name, value in added.items()}}
         except (TypeError, ValueError) as error:
             raise OutputError(f"{row.source}: cannot be written as CSV: {error}") from error
-        self._csv.writerow([utf8_safe(cells.get(name, "")) for name in names])
+        values = [utf8_safe(cells.get(name, "")) for name in names]
+        self._csv.writerow([*map(inert, values)] if self._is_safe else values)
 
     def close(self) -> None:
         """Finish the file."""
@@ -192,13 +315,24 @@ class CsvWriter(FileWriter):
         return self._names
 
 
+def inert(cell_text: str) -> str:
+    """`cell_text` as no spreadsheet runs it: a quote before what begins as a formula.
+
+    Formulas begin with ``=``, ``+``, ``-``, ``@``, a tab or a carriage return
+    (https://owasp.org/www-community/attacks/CSV_Injection). A number stays a number.
+    """
+    if not cell_text.startswith(_FORMULA) or _NUMBER.fullmatch(cell_text):
+        return cell_text
+    return f"'{cell_text}"
+
+
 class TsvWriter(CsvWriter):
     """A tab-separated file being written."""
 
     delimiter = "\t"
 
 
-class _Lines:
+class _LfLines:
     """Where the csv module writes its lines.
 
     It must believe in CRLF, else (before Python 3.13) it leaves a lone CR in a value unquoted.

@@ -12,29 +12,106 @@ from typing import Any
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import no_object, row_object
-from dataflow.formats.base.reading import FileReader, open_text
+from dataflow.formats.base.json_values import dump_bytes
+from dataflow.formats.base.reading import FileReader, open_text, wrong_at
 from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
 from dataflow.formats.text.json_window import JsonWindow
+from dataflow.remote.path import AnyPath
 
 
 class JsonReader(FileReader):
-    """The rows of a JSON file that holds one array of objects; an empty file has none."""
+    """The rows of a JSON file: those of one array of objects; an empty file has none.
+
+    Two more layouts are read, because programs write them under this ending: JSON Lines, and one
+    object of objects by the pictures' paths (kohya's ``meta_cap.json``), whose names come under
+    the picture column.
+
+    Args:
+        path: The file.
+        picture_key: The column for the paths of such an object.
+        skip_bad_rows: See `FileReader`.
+    """
+
+    def __init__(
+        self, path: AnyPath, *, picture_key: str = "image", skip_bad_rows: bool = False
+    ) -> None:
+        super().__init__(path, skip_bad_rows=skip_bad_rows)
+        self._picture_key = picture_key
 
     def rows(self) -> Iterator[Row]:
         """The rows in order.
 
         Raises:
-            InputError: the file is no array, or an element is no object and not to be skipped; the
-                message names line and column.
+            InputError: the file has none of these layouts, or an element is no object and not to
+                be skipped; the message names line and column.
         """
         on_bad_row = self._begin()
         with open_text(self.path) as file:
             window = JsonWindow(file, self.name)
-            if _enter(window):
+            first = window.peek()
+            if first == "{":
+                yield from self._of_object(window, on_bad_row)
+            elif _enter(window, first):
                 yield from self._elements(window, on_bad_row)
                 if window.peek():
                     raise window.error("there is more text after the end of the array")
+
+    def _of_object(
+        self, window: JsonWindow, on_bad_row: Callable[[InputError], None]
+    ) -> Iterator[Row]:
+        """The rows of a file that begins with an object."""
+        window.move(window.at + 1)
+        window.peek()
+        name, _ = _member_name(window) if window.peek() != "}" else (None, 0)
+        if name is not None and window.peek() == "{":
+            yield from self._members(window, name, on_bad_row)
+            return
+        with open_text(self.path) as file:  # from the start: what was read is no object of rows
+            yield from self._lines(JsonWindow(file, self.name), on_bad_row)
+
+    def _members(
+        self, window: JsonWindow, name: str, on_bad_row: Callable[[InputError], None]
+    ) -> Iterator[Row]:
+        """The rows of an object by the pictures' paths; the first one's path is `name`."""
+        index = number = 0
+        while True:
+            fields, end = window.value()
+            if isinstance(fields, dict):
+                source = f"{self.name}, row {number} (line {window.line})"
+                own = {key: value for key, value in fields.items() if key != self._picture_key}
+                text = window.text[window.at : end]
+                raw = _with_first(text, self._picture_key, name) if own == fields else None
+                yield Row(index, {self._picture_key: name, **own}, source, raw)
+                index += 1
+            else:
+                on_bad_row(window.error(no_object(fields)))
+            window.move(end)
+            number += 1
+            if not _next(window, "}"):
+                break
+            name, _ = _member_name(window)
+        if window.peek():
+            raise window.error("there is more text after the end of the object")
+
+    def _lines(self, window: JsonWindow, on_bad_row: Callable[[InputError], None]) -> Iterator[Row]:
+        """The rows of a file that is JSON Lines under another ending."""
+        index = number = 0
+        while window.peek():
+            fields, end = window.value()
+            raw = window.text[window.at : end].encode("utf-8")
+            source = f"{self.name}, row {number} (line {window.line})"
+            error = None if isinstance(fields, dict) else window.error(no_object(fields))
+            start = window.line
+            window.move(end)
+            if number == 0 and not window.peek():
+                raise _single_object(self.name, start, fields)
+            if error is None:
+                yield Row(index, fields, source, raw)
+                index += 1
+            else:
+                on_bad_row(error)
+            number += 1
 
     def _elements(
         self, window: JsonWindow, on_bad_row: Callable[[InputError], None]
@@ -44,8 +121,8 @@ class JsonReader(FileReader):
             fields, end = window.value()
             if isinstance(fields, dict):
                 raw = window.text[window.at : end].encode("utf-8")
-                where = f"{self.name}, row {number} (line {window.line})"
-                yield Row(index=index, fields=fields, source=where, raw=raw)
+                source = f"{self.name}, row {number} (line {window.line})"
+                yield Row(index=index, fields=fields, source=source, raw=raw)
                 index += 1
             else:
                 on_bad_row(window.error(no_object(fields)))
@@ -55,14 +132,45 @@ class JsonReader(FileReader):
                 return
 
 
-def _enter(window: JsonWindow) -> bool:
+def _single_object(name: str, line: int, fields: Any) -> InputError:
+    lists = [key for key, value in fields.items() if isinstance(value, list)]
+    cure = "put [ ] around a single row"
+    if lists:
+        cure = f"if its rows are under {lists[0]!r}, save that array as the file"
+    return wrong_at(
+        f"{name}, line {line}, column 1",
+        "a .json dataset must be one array of rows [{…}, {…}], an object of rows by the pictures' "
+        f"paths, or one object a line; this is one object: {cure}",
+    )
+
+
+def _member_name(window: JsonWindow) -> tuple[str, int]:
+    """Step over a member's name and its colon; the name, and where its value begins."""
+    name, end = window.value()
+    if not isinstance(name, str):
+        raise window.error("invalid JSON (expected a member's name)")
+    window.move(end)
+    if window.peek() != ":":
+        raise window.error("invalid JSON (expected :)")
+    window.move(window.at + 1)
+    window.peek()
+    return name, window.at
+
+
+def _with_first(text: str, key: str, value: str) -> bytes:
+    """The JSON object `text` with one member more before its own."""
+    rest = text[1:].lstrip()
+    between = "" if rest.startswith("}") else ", "
+    return b"{%s: %s%s%s" % (
+        dump_bytes(key),
+        dump_bytes(value),
+        between.encode(),
+        rest.encode("utf-8", "backslashreplace"),
+    )
+
+
+def _enter(window: JsonWindow, first: str) -> bool:
     """Step into the array; False where it has no rows."""
-    first = window.peek()
-    if first == "{":
-        raise window.error(
-            "a .json dataset must be one array of rows [{…}, {…}], this is an object; put [ ] "
-            "around a single row, and name a file with one object a line .jsonl"
-        )
     if first and first != "[":
         raise window.error("a .json dataset must be one array of rows [{…}, {…}]")
     if not first:
@@ -76,14 +184,15 @@ def _enter(window: JsonWindow) -> bool:
     return False
 
 
-def _next(window: JsonWindow) -> bool:
-    """Step over what follows an element; False after the array's end."""
+def _next(window: JsonWindow, last: str = "]") -> bool:
+    """Step over what follows an element; False after the end of the array or object."""
     after = window.peek()
-    if after not in {",", "]"}:
-        ends = "the file ends before the array does" if not after else "expected , or ]"
+    if after not in {",", last}:
+        whole = "array" if last == "]" else "object"
+        ends = f"the file ends before the {whole} does" if not after else f"expected , or {last}"
         raise window.error(f"invalid JSON ({ends})")
     window.move(window.at + 1)
-    if after == "]":
+    if after == last:
         return False
     window.peek()
     return True

@@ -14,7 +14,9 @@ import re
 from typing import Any, BinaryIO
 
 from dataflow.core.errors import InputError
+from dataflow.formats.base import read_limits
 from dataflow.formats.base.json_rows import decode_at
+from dataflow.formats.base.read_limits import too_long
 from dataflow.formats.base.reading import not_utf8, unreadable, wrong_at
 
 _WINDOW = 1 << 20  # bytes read at a time, at least
@@ -69,8 +71,11 @@ class JsonWindow:
             ahead = found.pos - self.at  # stays true when the window moves
             left = len(self.text) - found.pos
             open_string = found.msg.startswith("Unterminated string")
-            if (left < _LONGEST_TOKEN or open_string) and self._more():
-                continue
+            if left < _LONGEST_TOKEN or open_string:
+                if len(self.text) - self.at > read_limits.MAX_LINE:
+                    raise self.error(too_long("the value", read_limits.MAX_LINE))
+                if self._more():
+                    continue
             at_end = open_string or not self.text[self.at + ahead :].strip()
             self.move(self.at + ahead)
             ends = "; the file ends inside this row" if at_end else ""

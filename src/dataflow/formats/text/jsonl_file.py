@@ -7,17 +7,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any
 
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import no_object, one_line, parse, row_object
+from dataflow.formats.base.read_limits import MAX_LINE, too_long
 from dataflow.formats.base.reading import (
-    UTF8_MARK,
     FileReader,
+    long_lines,
     not_utf8,
     open_text,
-    unreadable,
     wrong_at,
 )
 from dataflow.formats.base.writer_context import WriterContext
@@ -37,26 +37,21 @@ class JsonlReader(FileReader):
         on_bad_row = self._begin()
         with open_text(self.path) as file:
             index = 0
-            for number, line in enumerate(self._lines(file), start=1):
-                raw = line.strip(b" \t\r\n")
-                if not raw:
+            for number, line in enumerate(long_lines(file, self.path), start=1):
+                raw = b"" if line is None else line.strip(b" \t\r\n")
+                if not raw and line is not None:
                     continue
                 try:
+                    if line is None:
+                        raise wrong_at(
+                            f"{self.name}, line {number}", too_long("the line", MAX_LINE)
+                        )
                     row = self._row(index, number, raw, line.find(raw[:1]))
                 except InputError as error:
                     on_bad_row(error)
                     continue
                 yield row
                 index += 1
-
-    def _lines(self, file: BinaryIO) -> Iterator[bytes]:
-        try:
-            first = file.readline()
-            if first:
-                yield first.removeprefix(UTF8_MARK)
-            yield from file
-        except OSError as error:
-            raise unreadable(self.path, error) from error
 
     def _row(self, index: int, number: int, raw: bytes, indent: int) -> Row:
         where = f"{self.name}, line {number}"

@@ -1,7 +1,9 @@
 """WebDataset (https://github.com/webdataset/webdataset): tar archives whose members make samples.
 
 Members that follow each other and share a name up to the first dot of its last part are one sample,
-a row: ``0001.jpg``, ``0001.txt`` and ``0001.json`` have the key ``0001``. A column is a member:
+a row: ``0001.jpg``, ``0001.txt`` and ``0001.json`` have the key ``0001``. Names with dots of their
+own, such as ``2024.05.17.png``, need the last dot instead, which a person must choose: by the
+specification they are one sample. A column is a member:
 
 * ``__key__`` is the key;
 * the picture column (``image`` unless named otherwise) is the first picture; where the column that
@@ -20,7 +22,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflow.core.dataset import Skipped
-from dataflow.core.errors import InputError
+from dataflow.core.errors import InputError, UsageError
 from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
@@ -40,7 +42,18 @@ CAPTION = "caption"
 JSON_FIELD = "json."
 """What the name of a column that is a field of the member ``.json`` begins with."""
 
-_NAME = re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL)
+FIRST_DOT, LAST_DOT = "first-dot", "last-dot"
+"""Where a sample's key may end in a member's name."""
+
+_NAMES = {
+    FIRST_DOT: re.compile(r"((?:.*/)?[^./]+)\.([^/]*)", re.DOTALL),
+    LAST_DOT: re.compile(r"((?:.*/)?[^/]*[^/.][^/]*)\.([^./]*)", re.DOTALL),
+}
+_DOTTED_NUMBER = re.compile(r"(?:.*\.)?[^.]*\d[^.]*\.[^.]+", re.DOTALL)
+_MOST_KEYS = 1 << 20  # of one shard that are remembered, to notice members that do not follow
+SCATTERED = "samples whose members do not follow each other: a row of its own for each part"
+"""Why a sample is counted in `Skipped.passed_over` though it is a row."""
+
 _META = re.compile(r"(?:.*/)?__[^/]*__(?:/.*)?", re.DOTALL)
 _BYTES = frozenset(
     (
@@ -93,11 +106,11 @@ class Sample:
         return {
             column: RawJson.of(member.data.decode("utf-8"))
             for column, member in self.members
-            if column is not None and _last(parted(member)[1]) == ".json"
+            if column is not None and member.info.name.lower().endswith(".json")
         }
 
     def only(self, names: list[str]) -> tuple[Mapping[str, Any], Sample]:
-        """The sample without other columns than `names`; see `fields.RawRow`."""
+        """The sample without other columns than `names`; see `core.row.RawRow`."""
         fields = SampleFields({name: self.fields[name] for name in names})
         members = tuple(pair for pair in self.members if pair[0] is None or pair[0] in names)
         return fields, Sample(self.shard, self.key, fields, members)
@@ -111,17 +124,28 @@ class WebDatasetReader:
         picture_key: The column that is the first picture.
         skip_bad_rows: Leave out each sample that cannot be read, and the rest of a shard that is
             damaged, and note it in `skipped`; otherwise it is an error.
+        wds_key: Where a sample's key ends in a member's name, `FIRST_DOT` or `LAST_DOT`; None for
+            the first, and an error where that throws pictures together.
 
     Attributes:
         passed: Of so many shards the latest call of `rows` has given every sample so far.
 
     Raises:
         InputError: there are no shards.
+        UsageError: `wds_key` is unknown.
     """
 
     def __init__(
-        self, path: AnyPath, *, picture_key: str = "image", skip_bad_rows: bool = False
+        self,
+        path: AnyPath,
+        *,
+        picture_key: str = "image",
+        skip_bad_rows: bool = False,
+        wds_key: str | None = None,
     ) -> None:
+        if wds_key not in (None, FIRST_DOT, LAST_DOT):
+            raise UsageError(f"--wds-key is {FIRST_DOT} or {LAST_DOT}, not {wds_key!r}")
+        self._wds_key = wds_key
         self.skipped = Skipped()
         self.passed = 0
         self.shards = shards_in(path) if path.is_dir() else files_for(path)
@@ -135,6 +159,8 @@ class WebDatasetReader:
         Raises:
             InputError: a shard is no tar archive, cut short or damaged, or a sample cannot be read
                 and is not to be skipped; the message names the shard and the byte or the sample.
+            UsageError: names with dots make one sample of several pictures, and `wds_key` says
+                nothing.
         """
         self.skipped = Skipped()
         self.passed = 0
@@ -158,8 +184,10 @@ class WebDatasetReader:
         """
         name = path_text(self.shards[shard])
         on_bad_row = on_bad_row or Skipped().add
+        keys: set[int] = set()
         try:
-            for group in _groups(self._members(shard)):
+            for group in _groups(self._members(shard), self._wds_key or FIRST_DOT):
+                self._note_key(keys, group.key)
                 try:
                     row = self._row(shard, index, name, group)
                 except InputError as error:
@@ -170,6 +198,14 @@ class WebDatasetReader:
                     index += 1
         except InputError as error:
             on_bad_row(error)
+
+    def _note_key(self, keys: set[int], key: str) -> None:
+        """Count a sample whose key another one of its shard has: parts that do not follow."""
+        number = hash(key)
+        if key and number in keys:
+            self.skipped.pass_over(SCATTERED)
+        elif len(keys) < _MOST_KEYS:
+            keys.add(number)
 
     def count(self) -> int | None:
         """None: counting samples would mean reading the shards."""
@@ -197,19 +233,35 @@ class WebDatasetReader:
         if not group.key:
             return None
         where = f"{name}, sample {path_text(group.key)}"
+        self._check_dots(group, where)
         columns = self._columns(group, where)
         fields = SampleFields({KEY: group.key})
-        for column, member in zip(columns, group.members, strict=True):
-            if column is not None:
-                fields[column] = _value(member, where)
+        for column, ending, member in zip(columns, group.endings, group.members, strict=True):
+            if column is not None and ending is not None:
+                fields[column] = _value(member, _last(ending), where)
         members = tuple(zip(columns, group.members, strict=True))
         return Row(index, fields, where, Sample(shard, group.key, fields, members))
 
+    def _check_dots(self, group: _Group, where: str) -> None:
+        """Stop where several pictures with dotted numbers in their names are one sample."""
+        if self._wds_key is not None:
+            return
+        names = [
+            member.info.name
+            for ending, member in zip(group.endings, group.members, strict=True)
+            if ending and _last(ending) in PICTURE_ENDINGS and _DOTTED_NUMBER.fullmatch(ending)
+        ]
+        if len(names) > 1:
+            raise UsageError(
+                f"{where}: {len(names)} pictures, such as {path_text(names[0])} and "
+                f"{path_text(names[1])}, are one sample, because a WebDataset's key ends at the "
+                f"first dot of the file's name; if each is a sample, give --wds-key {LAST_DOT}, "
+                f"if they belong together, --wds-key {FIRST_DOT}"
+            )
+
     def _columns(self, group: _Group, where: str) -> list[str | None]:
         """Each member's column; None for what belongs to no sample."""
-        endings = [
-            parted(member)[1] if is_sample_part(member) else None for member in group.members
-        ]
+        endings = group.endings
         own_names = f".{self._picture_key.rpartition('.')[2].lower()}" in PICTURE_ENDINGS
         picture = None if own_names or self._picture_key in endings else _first_picture(endings)
         columns: list[str | None] = []
@@ -238,35 +290,47 @@ def shards_in(folder: AnyPath) -> list[AnyPath]:
     return sorted(shards, key=natural)
 
 
-def parted(member: Member) -> tuple[str, str]:
-    """The key and the ending of a member of a sample; empty where it can be none."""
-    found = _NAME.fullmatch(member.info.name)
+def parted(name: str, rule: str = FIRST_DOT) -> tuple[str, str]:
+    """The key and the ending of a member's name; empty where it can be of no sample.
+
+    Args:
+        name: The name.
+        rule: `FIRST_DOT` or `LAST_DOT`.
+    """
+    found = _NAMES[rule].fullmatch(name)
     return (found[1], found[2].lower()) if found else ("", "")
-
-
-def is_sample_part(member: Member) -> bool:
-    """Whether a member belongs to a sample: folders, hidden files and ``__meta__`` do not."""
-    name = member.info.name
-    return member.info.isreg() and bool(parted(member)[1]) and not _META.fullmatch(name)
 
 
 @dataclass(slots=True)
 class _Group:
+    """Members of one sample, each with its ending; None for what belongs to no sample."""
+
     key: str
     members: list[Member]
+    endings: list[str | None]
 
 
-def _groups(members: Iterator[Member]) -> Iterator[_Group]:
+def _groups(members: Iterator[Member], rule: str) -> Iterator[_Group]:
     """Members by their key; what belongs to no sample goes with the sample before it, or after."""
-    group = _Group("", [])
+    group = _Group("", [], [])
     for member in members:
-        key = parted(member)[0] if is_sample_part(member) else ""
+        key, ending = _part_of(member, rule)
         if key and group.key and key != group.key:
             yield group
-            group = _Group("", [])
+            group = _Group("", [], [])
         group.key = group.key or key
         group.members.append(member)
+        group.endings.append(ending if key else None)
     yield group
+
+
+def _part_of(member: Member, rule: str) -> tuple[str, str]:
+    """Key and ending; empty for folders, hidden files and ``__meta__``, which are of no sample."""
+    name = member.info.name
+    if not member.info.isreg() or _META.fullmatch(name):
+        return "", ""
+    key, ending = parted(name, rule)
+    return (key, ending) if ending else ("", "")
 
 
 def _first_picture(endings: list[str | None]) -> int | None:
@@ -288,8 +352,8 @@ def _last(ending: str) -> str:
     return "." + ending.rpartition(".")[2]
 
 
-def _value(member: Member, where: str) -> Any:
-    data, last = member.data, _last(parted(member)[1])
+def _value(member: Member, last: str, where: str) -> Any:
+    data = member.data
     if last in PICTURE_ENDINGS:
         return {"bytes": data, "path": member.info.name}
     if last == ".json":

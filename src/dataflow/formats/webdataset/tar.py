@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
 from dataflow.core.errors import InputError
+from dataflow.core.text import path_text
+from dataflow.formats.base import read_limits
+from dataflow.formats.base.read_limits import too_long
 from dataflow.formats.base.reading import unreadable, wrong_at
 
 BLOCK = 512
@@ -59,6 +62,7 @@ def members_of(stream: BinaryIO, name: str) -> Iterator[Member]:
         is_empty = archive.firstmember is None  # type: ignore[attr-defined]
         while not is_empty and (info := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # else each is kept
+            _check_size(info, f"{name}, byte {window.end}", end)
             if info.issparse():
                 raise wrong_at(f"{name}, {info.name}", "it is stored sparse; pack it again whole")
             start, end = end, _end_of(info)
@@ -68,7 +72,8 @@ def members_of(stream: BinaryIO, name: str) -> Iterator[Member]:
             window.forget(end - 1)  # tarfile looks at the byte before a header
             yield Member(info, raw, info.offset_data - start)
         _check_end(window, end, name)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, RecursionError, ValueError, OverflowError) as error:
+        # thousands of headers in a row nest as deep in Python's tarfile
         raise _damaged(name, window.end, str(error)) from error
     except OSError as error:
         raise unreadable(name, error) from error
@@ -97,13 +102,22 @@ def ending_for(size: int) -> bytes:
     return b"\0" * (blank + -(size + blank) % tarfile.RECORDSIZE)
 
 
+def _check_size(info: tarfile.TarInfo, where: str, begin: int) -> None:
+    """Refuse a member whose size is no size, or more than may be in memory."""
+    if info.size < 0 or info.offset_data < begin:
+        raise wrong_at(where, f"the archive is damaged (a member of {info.size} bytes)")
+    if info.size > read_limits.MAX_MEMBER:
+        what = f"the member {path_text(info.name)}"
+        raise wrong_at(where, too_long(what, read_limits.MAX_MEMBER))
+
+
 def _opened(window: _Window, name: str) -> tarfile.TarFile:
     if not window.reach(1):
         raise wrong_at(name, "it has no bytes, and even an empty tar archive has some")
     file: Any = window
     try:
         return tarfile.TarFile(fileobj=file, mode="r", errorlevel=2)
-    except tarfile.TarError as error:
+    except (tarfile.TarError, RecursionError, ValueError, OverflowError) as error:
         raise wrong_at(name, f"this is no tar archive ({error})") from error
 
 
@@ -142,14 +156,14 @@ class _Window:
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
-        self._held = bytearray()
+        self._buffer = bytearray()
         self._first = 0
         self._at = 0
 
     @property
     def end(self) -> int:
         """How many bytes were read from the stream."""
-        return self._first + len(self._held)
+        return self._first + len(self._buffer)
 
     def reach(self, end: int) -> bool:
         """Read on until `end`; False where the stream ends before."""
@@ -157,17 +171,17 @@ class _Window:
             data = self._stream.read(max(_READ, end - self.end))
             if not data:
                 return False
-            self._held += data
+            self._buffer += data
         return True
 
     def between(self, start: int, end: int) -> bytes:
         """The bytes from `start` to `end`, which are held."""
-        return bytes(memoryview(self._held)[start - self._first : end - self._first])
+        return bytes(memoryview(self._buffer)[start - self._first : end - self._first])
 
     def forget(self, until: int) -> None:
         """Let go of the bytes before `until`."""
         if until > self._first:
-            del self._held[: until - self._first]
+            del self._buffer[: until - self._first]
             self._first = until
 
     def tell(self) -> int:
@@ -177,6 +191,9 @@ class _Window:
         self._at = at
 
     def read(self, size: int) -> bytes:
+        """What tarfile reads: headers only, whose size is told by the archive itself."""
+        if not 0 <= size <= read_limits.MAX_HEADER:
+            raise tarfile.ReadError(f"a header of {size} bytes")
         self.reach(self._at + size)
         data = self.between(self._at, min(self._at + size, self.end))
         self._at += len(data)
