@@ -328,7 +328,16 @@ def test_one_picture_can_have_a_sidecar(folder):
     assert list(open_reader(folder / "a.jpg", sidecars=sidecars).rows()) == []
 
 
-@pytest.mark.parametrize("wrong", [{"ending": ".png"}, {"ending": "."}, {"ending": "a/b"}, {"existing": "merge"}, {"newlines": "x"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"ending": ".png"},
+        {"ending": "."},
+        {"ending": "a/b"},
+        {"existing": "merge"},
+        {"newlines": "x"},
+    ],
+)
 def test_unknown_endings_and_ways_are_refused(wrong):
     with pytest.raises(UsageError, match=r"none of|ending"):
         SidecarFiles(**wrong)
