@@ -39,6 +39,7 @@ WRAPPED_BY = {
         "serving/openai/transport/transport_errors.py",
         "serving/openai/transport/safe_connector.py",
         "images/fetch/http.py",
+        "images/fetch/transport.py",
         "remote/filesystem.py",
     ),
     "fsspec": ("remote/filesystem.py",),

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dataflow.core.errors import PictureError
 from dataflow.images.decode.jpeg_passthrough import plain_jpeg
 
 
@@ -115,3 +116,24 @@ def test_sampling_that_no_decoder_reads_is_found_without_the_scan(factors):
     plain = plain_jpeg(bytes(data))
     assert not reads(plain.data)
     assert not reads(plain.proof, small=True)
+
+
+@pytest.mark.parametrize(
+    "segment",
+    [
+        b"\xff\xdb\x00\x43\x09" + bytes(range(1, 65)),  # a quantisation table with a bogus index
+        b"\xff\xdb\x00\x04\x00\x01",  # one cut short
+        b"\xff\xc4\x00\x14\x31" + bytes(16) + b"\0",  # a Huffman table with a bogus index
+        b"\xff\xc4\x00\x14\x00" + b"\xff" * 16 + b"\0",  # one of too many codes
+        b"\xff\xda\x00\x08\x01\x09\x00\x00\x3f\x00",  # a scan of a component that is not there
+    ],
+)
+def test_a_broken_segment_inside_the_only_scan_is_found(load, segment):
+    data = KINDS[3]
+    at = data.rindex(b"\xff\xda") + 400
+    broken = data[:at] + segment + data[at:]
+    plain = plain_jpeg(broken)
+    assert plain is None or plain.proof == plain.data
+    if not reads(broken):
+        with pytest.raises(PictureError, match="broken JPEG"):
+            load(broken)
