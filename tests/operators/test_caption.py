@@ -265,7 +265,7 @@ def test_a_row_with_a_video_fails_and_says_so(folder, serving):
 class OwnServing(LLMServingABC):
     """As a user wrote it: lists in, lists out."""
 
-    def generate_from_input(self, user_inputs, system_prompt):
+    def generate_from_input(self, user_inputs, system_prompt, image_inputs=None):
         return [f"{system_prompt}|{text}" for text in user_inputs]
 
     def cleanup(self):

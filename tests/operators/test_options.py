@@ -15,13 +15,13 @@ from dataflow.operators.core_vision.options import (
     FORMER_NAMES,
     OperatorKeywords,
     OperatorOptions,
+    OperatorRunOptions,
     RunKeywords,
-    RunOptions,
 )
 from dataflow.serving.fake import FakeServing
 from tests.memory_storage import Memory
 
-PAIRS = [(OperatorOptions, OperatorKeywords), (RunOptions, RunKeywords)]
+PAIRS = [(OperatorOptions, OperatorKeywords), (OperatorRunOptions, RunKeywords)]
 WRONG = ["3", math.nan, -1, True, b"x", object]
 """Six values, of which every option refuses most; those that it takes are named below."""
 
@@ -47,7 +47,7 @@ def test_type_checkers_know_the_same_keywords(options, keywords):
 def test_signatures_show_the_options(operator):
     names = {one.name for one in fields(OperatorOptions)}
     assert names <= set(inspect.signature(operator).parameters)
-    assert {one.name for one in fields(RunOptions)} <= set(
+    assert {one.name for one in fields(OperatorRunOptions)} <= set(
         inspect.signature(operator.run).parameters
     )
 
@@ -67,7 +67,7 @@ def test_every_option_of_an_operator_refuses_wrong_values_by_name(name, value):
     assert serving.asked == 0
 
 
-@pytest.mark.parametrize(("name", "value"), list(cases(RunOptions)))
+@pytest.mark.parametrize(("name", "value"), list(cases(OperatorRunOptions)))
 def test_every_option_of_a_run_refuses_wrong_values_by_name(name, value):
     serving, storage = FakeServing("A cat."), Memory([{"image": "a.png"}])
     with pytest.raises(UsageError, match=name):

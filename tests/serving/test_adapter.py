@@ -14,7 +14,8 @@ from dataflow.core import errors
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Turn
 from dataflow.core.serving import LLMServingABC
-from dataflow.serving.adapter import ServingAdapter
+from dataflow.serving.adapter import ServingAdapter, as_async_serving
+from dataflow.serving.fake import FakeServing
 from tests.serving.contract import ask_all
 
 
@@ -141,7 +142,7 @@ def test_pictures_go_as_the_data_names_them(lists_in_lists_out):
     serving = ServingAdapter(lists_in_lists_out)
     [first, second] = asyncio.run(ask_all(serving, [(front, pictures), (between, pictures)]))
     names = "['/data/a.jpg', 'https://host/u.png', 'data:image/jpeg;base64,YWJj']"
-    assert first.text == f"S q {names}"
+    assert first.text == f"S <image><image><image>q {names}"
     assert second.text == f" see <image> and <image><image> {names}"
 
 
@@ -157,12 +158,99 @@ def test_image_inputs_go_where_they_are_taken():
     assert reply.text == "q['a']"
 
 
-def test_a_serving_without_eyes_is_called_with_a_warning(caplog):
-    request = Request((Turn("user", (ImageRef("path", "a", "a"), "q")),))
-    question = (request, [Picture(b"", "image/png", 1, 1)])
-    replies = asyncio.run(ask_all(ServingAdapter(Theirs(str.upper)), [question, question]))
-    assert [reply.text for reply in replies] == ["Q", "Q"]
-    assert caplog.text.count("without seeing the pictures") == 1
+def test_a_serving_that_takes_no_pictures_stops_the_run_before_it_is_called():
+    theirs = Theirs(str.upper)
+    with pytest.raises(errors.ServingContractError, match="without seeing the pictures"):
+        asyncio.run(ask_all(ServingAdapter(theirs), [picture_question()]))
+    assert theirs.sizes == []
+
+
+def picture_question(text="q"):
+    request = Request((Turn("user", (ImageRef("path", "a", "a"), text)),))
+    return request, [Picture(b"", "image/png", 1, 1)]
+
+
+def test_each_picture_has_its_marker_in_a_conversation():
+    class Places(Theirs):
+        def generate_from_input_messages(self, conversations, image_list=None, system_prompt=""):
+            return [f"{c[0]['value']} {i}" for c, i in zip(conversations, image_list, strict=True)]
+
+    [reply] = asyncio.run(ask_all(ServingAdapter(Places(None)), [picture_question()]))
+    assert reply.text == "<image>q ['a']"
+
+
+SAID = ["Error: 429 Too Many Requests", "Error code: 500", "API error: no", '{"error": "x"}']
+
+
+@pytest.mark.parametrize("said", SAID)
+def test_an_error_message_in_place_of_an_answer_is_a_failure(said):
+    theirs = Theirs(lambda question: said if question == "q1" else "A cat.")
+    first, second = outcomes(ServingAdapter(theirs), [text(0), text(1)])
+    assert first.text == "A cat."
+    assert type(second) is errors.BadRequestError
+    assert said in second.message
+    assert "Error:" not in second.message.replace(said, "")
+
+
+def test_error_messages_for_every_row_stop_the_run():
+    theirs = Theirs(lambda question: "Error: no such model")
+    for outcome in outcomes(ServingAdapter(theirs), [text(0), text(1)]):
+        assert type(outcome) is errors.StopRunError
+        assert "fails for every row: Error: no such model" in outcome.message
+
+
+CONTROL = [StopIteration, asyncio.CancelledError, GeneratorExit, SystemExit]
+
+
+@pytest.mark.parametrize("kind", CONTROL)
+@pytest.mark.timeout(20)
+def test_an_exception_that_steers_python_is_as_any_other(kind):
+    def answer(question):
+        raise kind
+
+    for outcome in outcomes(ServingAdapter(Theirs(answer)), [text(0), text(1)]):
+        assert type(outcome) is errors.StopRunError
+        assert kind.__name__ in outcome.message
+
+
+def test_coroutines_are_awaited():
+    class Awaited(LLMServingABC):
+        async def generate_from_input(self, user_inputs, system_prompt):
+            await asyncio.sleep(0)
+            return [question.upper() for question in user_inputs]
+
+        def cleanup(self):
+            pass
+
+    replies = outcomes(ServingAdapter(Awaited()), [text(0), text(1)])
+    assert [reply.text for reply in replies] == ["Q0", "Q1"]
+
+
+@pytest.mark.parametrize("method", ["generate_from_input", "generate_from_input_messages"])
+def test_a_method_that_a_subclass_of_ours_overrides_is_called(method):
+    def mine(self, questions, system_prompt="", **pictures):
+        return [f"mine {len(pictures)}" for _ in questions]
+
+    kind = type("Mine", (FakeServing,), {method: mine})
+    adapted = as_async_serving(kind("theirs"))
+    [reply] = asyncio.run(ask_all(adapted, [picture_question()]))
+    assert reply.text == "mine 1"
+
+
+def test_one_of_ours_that_overrides_no_list_method_is_driven_directly():
+    kind = type("Mine", (FakeServing,), {"settings": lambda self: {"model": "m"}})
+    serving = kind("theirs")
+    assert as_async_serving(serving) is serving
+
+
+def test_an_overridden_method_may_ask_the_one_it_replaces():
+    class Polite(FakeServing):
+        def generate_from_input(self, user_inputs, system_prompt="", **more):
+            texts = super().generate_from_input(user_inputs, system_prompt, **more)
+            return [f"{text} Thank you." for text in texts]
+
+    [reply] = outcomes(as_async_serving(Polite("A cat.")), [text(0)])
+    assert reply.text == "A cat. Thank you."
 
 
 def test_leaving_does_not_wait_for_a_call_nor_leave_anyone_waiting():
@@ -197,7 +285,8 @@ import sys, time
 from dataflow.core.request import Request, Turn
 from dataflow.core.serving import LLMServingABC
 from dataflow.engine.in_memory import answer_all
-from dataflow.serving.adapter import ServingAdapter
+from dataflow.serving.adapter import ServingAdapter, as_async_serving
+from dataflow.serving.fake import FakeServing
 
 class Theirs(LLMServingABC):
     def generate_from_input(self, user_inputs, system_prompt):

@@ -169,7 +169,7 @@ def test_lists_that_cannot_be():
         fake.generate_from_input(["a"], video_inputs=["v.mp4"])
     with pytest.raises(errors.UsageError, match="no audio"):
         fake.generate_from_input_messages([None], audio_list=[])
-    with pytest.raises(errors.UsageError, match="not one text"):
+    with pytest.raises(errors.UsageError, match="must be a list"):
         fake.generate_from_input("a")
     with pytest.raises(errors.UsageError, match="2 questions with 1 entries"):
         fake.generate_from_input(["a", "b"], image_inputs=["x"])

@@ -71,6 +71,8 @@ class AsyncServing(VLMServingABC):
             each of its endpoints has its own.
         penalty: The field of its requests that makes said words less likely, or empty where it
             takes none: ``"repetition_penalty"``, ``"repeat_penalty"`` or ``"frequency_penalty"``.
+        may_change: Whether its answers may depend on more than `settings` says, so that answers of
+            an earlier run may not be those it gives today.
     """
 
     model: str

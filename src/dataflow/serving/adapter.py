@@ -1,4 +1,8 @@
-"""A serving that somebody else wrote, lists in and lists out, driven by the road."""
+"""A serving that somebody else wrote, lists in and lists out, driven by the pipeline.
+
+Its methods run one after the other in a thread of their own. Methods that are coroutines
+(``async def``) are awaited in the run's event loop.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,9 @@ from typing import Any
 
 from pybase64 import b64encode
 
+from dataflow.checks.rules.error_text import error_text
 from dataflow.core.aio import Worker
+from dataflow.core.check import CheckContext
 from dataflow.core.errors import (
     BadRequestError,
     DataflowError,
@@ -25,8 +31,10 @@ from dataflow.core.errors import (
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import AsyncServing, Client, LLMServingABC
+from dataflow.core.settings import FROM_1
 from dataflow.core.text import scrub
 from dataflow.serving.base.conversation import MARKER
+from dataflow.serving.base.list_serving import ListServing
 
 _log = logging.getLogger("dataflow")
 
@@ -40,10 +48,13 @@ class ServingAdapter(AsyncServing):
     A batch whose call raises is asked again one by one, so that only the row that is to blame
     fails. Pictures go as the paths and URLs that the data names; bytes go as data URIs.
 
+    An answer that is an error's message (``"Error: 429 …"``) is a failure of its row.
+
     Args:
         serving: The other's serving. Its ``generate_from_input_messages`` is called where it has
-            one, else its ``generate_from_input``; either gets those of the arguments
-            ``image_list`` or ``image_inputs`` and ``system_prompt`` that it takes.
+            one, with ``<image>`` where each picture goes, else its ``generate_from_input``; either
+            gets those of the arguments ``image_list`` or ``image_inputs`` and ``system_prompt``
+            that it takes. Of one of our servings, the method that a subclass overrides is called.
         batch_size: Requests in one call at most.
 
     Raises:
@@ -53,13 +64,14 @@ class ServingAdapter(AsyncServing):
     def __init__(self, serving: LLMServingABC, *, batch_size: int = 32) -> None:
         if not callable(getattr(serving, "generate_from_input", None)):
             raise UsageError(f"{type(serving).__name__} has no generate_from_input()")
-        if batch_size < 1:
-            raise UsageError(f"batch_size must be 1 or more, not {batch_size}")
         self.serving = serving
         self.model = _model_of(serving)
-        self.batch_size = batch_size
+        self.batch_size = FROM_1.take("batch_size", batch_size)
+        self.is_local = bool(getattr(serving, "is_local", False))
+        self.api_urls = tuple(getattr(serving, "api_urls", ()))
         # While one batch is being answered the next one gathers.
         self.max_workers = 2 * batch_size
+        self.may_change = not callable(getattr(serving, "settings", None))
 
     def settings(self) -> Mapping[str, Any]:
         """The serving's own `settings()` where it has them, else its class and model's name."""
@@ -83,14 +95,71 @@ class ServingAdapter(AsyncServing):
         self.serving.cleanup()
 
 
+def as_async_serving(serving: LLMServingABC) -> AsyncServing:
+    """`serving` as the pipeline drives it.
+
+    One of our own servings is driven directly, unless a subclass overrides one of its list
+    methods: that method is what its author wants called.
+    """
+    if isinstance(serving, AsyncServing) and not overridden_methods(serving):
+        return serving
+    return ServingAdapter(serving)
+
+
+def overridden_methods(serving: object) -> list[str]:
+    """The list methods that a subclass of one of our servings, or the object itself, replaces."""
+    if not isinstance(serving, ListServing):
+        return []
+    return [
+        name
+        for name in ("generate_from_input_messages", "generate_from_input")
+        if getattr(getattr(serving, name), "__func__", None) is not getattr(ListServing, name)
+    ]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiting:
     """One request that waits for its answer."""
 
-    system_prompt: str
-    conversation: list[dict[str, str]]
-    pictures: list[str]
+    request: Request
+    pictures: Sequence[Picture]
     answer: asyncio.Future[Any]
+
+    @property
+    def system_prompt(self) -> str:
+        """The system message; empty where there is none."""
+        return "\n".join(
+            part
+            for turn in self.request.turns
+            if turn.role == "system"
+            for part in turn.parts
+            if isinstance(part, str)
+        )
+
+    @property
+    def references(self) -> list[str]:
+        """The pictures as the data names them; bytes as data URIs."""
+        pairs = zip(self.request.pictures, self.pictures, strict=True)
+        return [_picture(ref, picture) for ref, picture in pairs]
+
+    def conversation(self, *, marks_all: bool) -> list[dict[str, str]]:
+        """The turns in DataFlow's form.
+
+        Args:
+            marks_all: Whether each picture has its marker; otherwise they have where pictures
+                stand elsewhere than before the first user turn. A plain prompt would show a
+                marker to its model.
+        """
+        turns = [turn for turn in self.request.turns if turn.role != "system"]
+        flat = [isinstance(part, ImageRef) for turn in turns for part in turn.parts]
+        marker = MARKER if marks_all or flat != sorted(flat, reverse=True) else ""
+        return [
+            {
+                "from": "human" if turn.role == "user" else "gpt",
+                "value": "".join(part if isinstance(part, str) else marker for part in turn.parts),
+            }
+            for turn in turns
+        ]
 
 
 class _Gatherer:
@@ -121,7 +190,7 @@ class _Gatherer:
         answer = asyncio.get_running_loop().create_future()
         self._open.add(answer)
         answer.add_done_callback(self._open.discard)
-        self._queue.put_nowait(_Waiting(*_plain(request, pictures), answer))
+        self._queue.put_nowait(_Waiting(request, pictures, answer))
         text = await answer
         if not isinstance(text, str) or not text.strip():
             raise EmptyCaptionError(f"the serving answered with no text ({type(text).__name__})")
@@ -162,7 +231,7 @@ class _Gatherer:
             return [error] * len(batch)  # the serving says itself who must act
         except Exception as error:  # noqa: BLE001 - whatever the other's code raises
             outcomes = [error] if len(batch) == 1 else [await self._alone(w) for w in batch]
-        return self._judge(outcomes)
+        return self._judge([_failure_in(outcome) for outcome in outcomes])
 
     async def _alone(self, waiting: _Waiting) -> Any:
         try:
@@ -181,60 +250,85 @@ class _Gatherer:
         return [_row_error(o) if isinstance(o, Exception) else o for o in outcomes]
 
     async def _in_thread(self, batch: list[_Waiting]) -> list[Any]:
-        return await self._thread.do(lambda: self._call(batch))
+        answers = await self._thread.do(lambda: self._call.start(batch))
+        if inspect.isawaitable(answers):
+            answers = await answers
+        return self._call.checked(answers, len(batch))
 
 
 class _Caller:
     """Calls the other's list method in the form in which it takes its arguments."""
 
     def __init__(self, serving: LLMServingABC) -> None:
-        messages = getattr(serving, "generate_from_input_messages", None)
-        self._takes_messages = callable(messages)
-        self._method: Callable[..., Any] = messages or serving.generate_from_input
-        method = "generate_from_input_messages" if self._takes_messages else "generate_from_input"
-        self._name = f"{type(serving).__name__}.{method}"
+        self._name, self._method = _method_of(serving)
+        self._takes_messages = self._name.endswith("_messages")
         takes = inspect.signature(self._method).parameters
         takes_all = any(p.kind is p.VAR_KEYWORD for p in takes.values())
         self._pictures = "image_list" if self._takes_messages else "image_inputs"
         self._takes_pictures = takes_all or self._pictures in takes
         self._takes_system = takes_all or "system_prompt" in takes
-        self._has_warned = False
 
-    def __call__(self, batch: Sequence[_Waiting]) -> list[Any]:
-        """The answers to `batch`.
+    def start(self, batch: Sequence[_Waiting]) -> Any:
+        """What the other's method returns for `batch`: its answers, or a coroutine of them.
 
         Raises:
-            ServingContractError: there are not as many answers as requests.
+            ServingContractError: there are pictures, and it takes none.
             Exception: whatever the other's code raises.
         """
         options: dict[str, Any] = {}
         if self._takes_system:
             options["system_prompt"] = batch[0].system_prompt
-        if any(waiting.pictures for waiting in batch):
-            if self._takes_pictures:
-                options[self._pictures] = [waiting.pictures for waiting in batch]
-            else:
-                self._warn()
-        conversations = [waiting.conversation for waiting in batch]
+        pictures = [waiting.references for waiting in batch]
+        if any(pictures):
+            if not self._takes_pictures:
+                raise ServingContractError(
+                    f"{self._name} takes no {self._pictures}: it would answer without seeing the "
+                    f"pictures. Give it a parameter {self._pictures}=None"
+                )
+            options[self._pictures] = pictures
+        conversations = [one.conversation(marks_all=self._takes_messages) for one in batch]
         inputs: list[Any] = conversations if self._takes_messages else _texts(conversations)
-        answers = self._method(inputs, **options)
+        return self._method(inputs, **options)
+
+    def checked(self, answers: Any, wanted: int) -> list[Any]:
+        """`answers`, which are as many as `wanted`.
+
+        Raises:
+            ServingContractError: they are not, or are no list.
+        """
         if isinstance(answers, (str, bytes, Mapping)) or not hasattr(answers, "__len__"):
             raise ServingContractError(
                 f"{self._name} returned a {type(answers).__name__} in place of a list of texts"
             )
-        if len(answers) != len(batch):
+        if len(answers) != wanted:
             raise ServingContractError(
-                f"{self._name} returned {len(answers)} answers to {len(batch)} questions: "
-                "nobody can tell which belongs to which"
+                f"{self._name} returned {len(answers)} answers to {wanted} questions: "
+                "which belongs to which is unknown"
             )
         return list(answers)
 
-    def _warn(self) -> None:
-        if not self._has_warned:
-            self._has_warned = True
-            _log.warning(
-                "%s takes no %s: it answers without seeing the pictures", self._name, self._pictures
-            )
+
+def _method_of(serving: LLMServingABC) -> tuple[str, Callable[..., Any]]:
+    """The method to call, with its name for messages."""
+    names = overridden_methods(serving) or ["generate_from_input_messages", "generate_from_input"]
+    name = next(name for name in names if callable(getattr(serving, name, None)))
+    return f"{type(serving).__name__}.{name}", getattr(serving, name)
+
+
+def _failure_in(outcome: Any) -> Any:
+    """The error that an answer tells of in place of a caption; else the answer itself.
+
+    DataFlow's servings return ``"Error: …"`` where a request failed.
+    """
+    if not isinstance(outcome, str):
+        return outcome
+    verdict = error_text(outcome, CheckContext())
+    is_placeholder = verdict is not None and verdict.reason.endswith("stands for no caption")
+    return outcome if verdict is None or is_placeholder else _SaidError(outcome)
+
+
+class _SaidError(Exception):
+    """What a serving answered is an error's message."""
 
 
 def _settle(answer: asyncio.Future[Any], outcome: Any) -> None:
@@ -244,35 +338,6 @@ def _settle(answer: asyncio.Future[Any], outcome: Any) -> None:
         answer.set_exception(outcome)
     else:
         answer.set_result(outcome)
-
-
-def _plain(
-    request: Request, pictures: Sequence[Picture]
-) -> tuple[str, list[dict[str, str]], list[str]]:
-    """A request as system prompt, conversation and pictures.
-
-    Markers are put in only where pictures stand elsewhere than before the first user turn: a
-    serving that does not know them would show them to its model.
-    """
-    system = "\n".join(
-        part
-        for turn in request.turns
-        if turn.role == "system"
-        for part in turn.parts
-        if isinstance(part, str)
-    )
-    turns = [turn for turn in request.turns if turn.role != "system"]
-    flat = [isinstance(part, ImageRef) for turn in turns for part in turn.parts]
-    marker = MARKER if flat != sorted(flat, reverse=True) else ""
-    conversation = [
-        {
-            "from": "human" if turn.role == "user" else "gpt",
-            "value": "".join(part if isinstance(part, str) else marker for part in turn.parts),
-        }
-        for turn in turns
-    ]
-    references = zip(request.pictures, pictures, strict=True)
-    return system, conversation, [_picture(ref, picture) for ref, picture in references]
 
 
 def _picture(ref: ImageRef, picture: Picture) -> str:
@@ -286,7 +351,8 @@ def _texts(conversations: Sequence[Sequence[Mapping[str, str]]]) -> list[str]:
 
 
 def _said(error: Exception) -> str:
-    return scrub(f"{type(error).__name__}: {error}")
+    is_text = isinstance(error, _SaidError)
+    return scrub(str(error) if is_text else f"{type(error).__name__}: {error}")
 
 
 def _row_error(error: Exception) -> DataflowError:

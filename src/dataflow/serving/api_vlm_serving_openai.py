@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import Client
+from dataflow.core.settings import FROM_1, SAMPLING, SECONDS, TEXT, YES_NO, take_all
 from dataflow.serving.legacy_methods import DataFlowLegacyMethods
 from dataflow.serving.openai.adaptations import Adaptations
 from dataflow.serving.openai.client import ChatClient, ClientOptions
@@ -25,6 +27,8 @@ from dataflow.serving.openai.transport.endpoint import read_endpoint
 __all__ = ["APIVLMServing_openai", "MissingKeyError"]
 
 _DETAILS = ("low", "high", "auto", "original")
+
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 _log = logging.getLogger("dataflow")
 
@@ -96,18 +100,21 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
         api_key_file: str | os.PathLike[str] | None = None,
         needs_key: bool = True,
     ) -> None:
-        address = read_endpoint(api_url)
+        address = read_endpoint(TEXT.take("api_url", api_url))
         self.api_url = api_url
+        _check_variable(key_name_of_api_key)
         self.api_urls = (address.base_url,)
-        self.model = _name(model_name)
-        self.max_workers = _positive("max_workers", max_workers)
-        self.timeout = _positive("timeout", timeout)
-        self.send_request_stream = bool(send_request_stream or stream)
+        self.model = TEXT.take("model_name", model_name)
+        self.max_workers = FROM_1.take("max_workers", max_workers)
+        self.timeout = SECONDS.take("timeout", timeout)
+        YES_NO.take("send_request_stream", send_request_stream)
+        self.send_request_stream = YES_NO.take("stream", stream) or send_request_stream
         self.detail = _detail(detail)
-        self.drop_params = drop_params
+        self.drop_params = YES_NO.take("drop_params", drop_params)
         self.ca_file = ca_file
         own = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
-        self._sampling = merge_sampling(own, body or {})
+        rules = {name: rule.or_none() for name, rule in SAMPLING.items()}
+        self._sampling = merge_sampling(take_all(own, rules), body or {})
         self._login = (key_name_of_api_key, api_key_file, key_header, dict(headers or {}))
         self._credentials = self._log_in()
         self._adaptations: dict[str, Adaptations] = {}
@@ -137,6 +144,19 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
         self.__dict__.update(state)
         self._credentials = self._log_in()
 
+    @property
+    def model_name(self) -> str:
+        """The model's name at the server; it can be changed, and holds for the next requests."""
+        return self.model
+
+    @model_name.setter
+    def model_name(self, name: str) -> None:
+        self.model = TEXT.take("model_name", name)
+
+    def __repr__(self) -> str:
+        host = read_endpoint(self.api_url).host
+        return f"{type(self).__name__}({self.model!r} at {host}, max_workers={self.max_workers})"
+
     def settings(self) -> Mapping[str, Any]:
         """Model, sampling and detail; the address is no part, for a model may move."""
         detail = {"detail": self.detail} if self.detail else {}
@@ -157,7 +177,7 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
     async def connect(self) -> AsyncIterator[Client]:
         """Open the client for the running event loop; nothing is asked, nothing paid."""
         async with self.chat_client() as client:
-            yield client
+            yield self.with_slots(client)
 
     def chat_client(self) -> ChatClient:
         """A client of this API, not yet open."""
@@ -178,16 +198,18 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
         """Nothing is held between calls; may be called any number of times."""
 
 
-def _name(model: str) -> str:
-    if not isinstance(model, str) or not model.strip():
-        raise UsageError("model_name is empty: name the model as the server knows it")
-    return model
+def _check_variable(name: str) -> None:
+    """Refuse what is no name of an environment variable, which may be the key itself.
 
-
-def _positive(name: str, value: Any) -> Any:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not value > 0:
-        raise UsageError(f"{name} must be a number above 0, not {value!r}")
-    return value
+    Raises:
+        UsageError: it is none; the message holds nothing of it.
+    """
+    if not isinstance(name, str) or not _VARIABLE.fullmatch(name):
+        raise UsageError(
+            "key_name_of_api_key must be the name of an environment variable that holds the key, "
+            "such as DF_API_KEY; what is given is none, and if it is the key itself, put it into "
+            "that variable"
+        )
 
 
 def _detail(detail: str | None) -> str:

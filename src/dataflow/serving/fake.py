@@ -11,6 +11,7 @@ from dataflow.core.errors import ServingContractError
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Client
+from dataflow.core.settings import FROM_1, TEXT
 from dataflow.serving.base.list_serving import ListServing
 
 ScriptedReply: TypeAlias = "str | Reply | BaseException"
@@ -34,6 +35,8 @@ class FakeServing(ListServing):
         most_in_flight: The most attempts that were under way at one time.
     """
 
+    may_change = True
+
     def __init__(
         self,
         replies: Script = "A picture.",
@@ -42,8 +45,8 @@ class FakeServing(ListServing):
         model: str = "fake",
         max_workers: int = 10,
     ) -> None:
-        self.model = model
-        self.max_workers = max_workers
+        self.model = TEXT.take("model", model)
+        self.max_workers = FROM_1.take("max_workers", max_workers)
         self.asked = 0
         self.most_in_flight = 0
         self._in_flight = 0
@@ -57,7 +60,7 @@ class FakeServing(ListServing):
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:
         """Open nothing."""
-        yield self
+        yield self.with_slots(self)
 
     def cleanup(self) -> None:
         """Nothing is held."""

@@ -68,7 +68,7 @@ class DataFlowLegacyMethods(ListServing):
         """
         other = self._with(model, timeout)
         texts = other.generate_from_input(list(text_prompts), system_prompt, image_paths)
-        self.last_errors = other.last_errors
+        self._call_errors().note(other.last_errors)
         return texts
 
     def analyze_images_with_gpt(
@@ -129,7 +129,7 @@ class DataFlowLegacyMethods(ListServing):
         ]
         other = self._with(model, timeout)
         texts = other.answer_texts(requests)
-        self.last_errors = other.last_errors
+        self._call_errors().note(other.last_errors)
         return texts
 
     def _with(self, model: str | None, timeout: float | None) -> DataFlowLegacyMethods:

@@ -10,8 +10,8 @@ from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision.options import (
     OperatorKeywords,
     OperatorOptions,
+    OperatorRunOptions,
     RunKeywords,
-    RunOptions,
     options_from,
     takes,
 )
@@ -54,6 +54,7 @@ class ImageCaptionGenerator(VisionOperator):
 
     @llm_serving.setter
     def llm_serving(self, serving: LLMServingABC) -> None:
+        """Ask another model from now on."""
         self.serving = serving
 
     @staticmethod
@@ -63,7 +64,7 @@ class ImageCaptionGenerator(VisionOperator):
             return "用视觉语言模型为每行的图片生成描述。"
         return "Captions each row's pictures with a vision-language model."
 
-    @takes(RunOptions)
+    @takes(OperatorRunOptions)
     def run(
         self,
         storage: DataFlowStorage,
@@ -79,7 +80,7 @@ class ImageCaptionGenerator(VisionOperator):
             storage: A `FileStorage` streams and can be resumed; others are read and written whole.
             input_modal_key: The column with the row's picture or pictures.
             output_key: The name of the column that is added.
-            options: See `RunOptions`.
+            options: See `OperatorRunOptions`.
 
         Returns:
             ``[output_key]``; with prompts their names; flattened, the names of the properties.
@@ -97,7 +98,7 @@ class ImageCaptionGenerator(VisionOperator):
         return self._answer(
             storage,
             self._prompts(column_name("output_key", output_key)),
-            options_from(RunOptions, options, "run"),
+            options_from(OperatorRunOptions, options, "run"),
             image_key=column_name("input_modal_key", input_modal_key),
         )
 

@@ -91,7 +91,7 @@ class OperatorOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RunOptions:
+class OperatorRunOptions:
     """How an operator's run goes; the words are those of the command line.
 
     Attributes:
@@ -161,7 +161,7 @@ class OperatorKeywords(TypedDict, total=False):
 
 
 class RunKeywords(TypedDict, total=False):
-    """The keywords of `RunOptions`, for type checkers."""
+    """The keywords of `OperatorRunOptions`, for type checkers."""
 
     overwrite: bool
     meta: bool
@@ -228,7 +228,7 @@ _RUN_RULES: Mapping[str, ValueRule] = {
 }
 
 
-def _take(options: OperatorOptions | RunOptions, rules: Mapping[str, ValueRule]) -> None:
+def _take(options: OperatorOptions | OperatorRunOptions, rules: Mapping[str, ValueRule]) -> None:
     given = {one.name: getattr(options, one.name) for one in fields(options)}
     for name, value in take_all(given, rules).items():
         object.__setattr__(options, name, value)
@@ -236,7 +236,7 @@ def _take(options: OperatorOptions | RunOptions, rules: Mapping[str, ValueRule])
 
 # --- keywords of a method ------------------------------------------------------------------------
 
-Options = TypeVar("Options", OperatorOptions, RunOptions)
+Options = TypeVar("Options", OperatorOptions, OperatorRunOptions)
 Method = TypeVar("Method", bound=Callable[..., Any])
 
 
@@ -267,7 +267,7 @@ def options_from(kind: type[Options], given: Mapping[str, Any], method: str) -> 
     return kind(**found)
 
 
-def takes(kind: type[OperatorOptions | RunOptions]) -> Callable[[Method], Method]:
+def takes(kind: type[OperatorOptions | OperatorRunOptions]) -> Callable[[Method], Method]:
     """Let `help()` and `inspect.signature` show the options of `kind` as keywords."""
 
     def named(method: Method) -> Method:

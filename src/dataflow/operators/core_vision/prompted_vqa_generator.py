@@ -10,8 +10,8 @@ from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision.options import (
     OperatorKeywords,
     OperatorOptions,
+    OperatorRunOptions,
     RunKeywords,
-    RunOptions,
     options_from,
     takes,
 )
@@ -63,7 +63,7 @@ class PromptedVQAGenerator(VisionOperator):
             return "根据每行的图片和问题，用视觉语言模型生成回答。"
         return "Answers each row's question about its pictures with a vision-language model."
 
-    @takes(RunOptions)
+    @takes(OperatorRunOptions)
     def run(
         self,
         storage: DataFlowStorage,
@@ -87,7 +87,7 @@ class PromptedVQAGenerator(VisionOperator):
             input_image_key: The column with the row's picture or pictures; None for text alone.
             input_video_key: A column that no row may fill: videos are not supported.
             output_answer_key: The name of the column that is added.
-            options: See `RunOptions`.
+            options: See `OperatorRunOptions`.
 
         Returns:
             `output_answer_key`.
@@ -101,7 +101,7 @@ class PromptedVQAGenerator(VisionOperator):
         self._answer(
             storage,
             self._prompts(output),
-            options_from(RunOptions, options, "run"),
+            options_from(OperatorRunOptions, options, "run"),
             image_key=optional_column("input_image_key", input_image_key),
             video_key=optional_column("input_video_key", input_video_key),
             prompt_key=optional_column("input_prompt_key", input_prompt_key),

@@ -25,13 +25,13 @@ from dataflow.engine.progress import Summary
 from dataflow.engine.runner import run
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.list_rows import ListRows, rows_of, write_or_save
-from dataflow.operators.core_vision.options import RunOptions
+from dataflow.operators.core_vision.options import OperatorRunOptions
 from dataflow.operators.core_vision.prompts import check_prompts, presets_of
 from dataflow.operators.core_vision.quality import QualityPolicy
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.operators.core_vision.unsent_pictures import warn_of_unsent_pictures
 from dataflow.remote.path import server_of
-from dataflow.serving.adapter import ServingAdapter
+from dataflow.serving.adapter import as_async_serving
 
 _log = logging.getLogger("dataflow")
 
@@ -44,7 +44,7 @@ def answer_rows(
     serving: LLMServingABC,
     requests: RowRequests,
     *,
-    options: RunOptions | None = None,
+    options: OperatorRunOptions | None = None,
     limits: Limits | None = None,
     judging: QualityPolicy | None = None,
 ) -> None:
@@ -63,9 +63,9 @@ def answer_rows(
         StopRunError: the run could not go on; what is done is kept, no output is written.
         NothingCaptionedError: no row could be asked about; the output is set aside.
     """
-    engine = serving if isinstance(serving, AsyncServing) else ServingAdapter(serving)
+    engine = as_async_serving(serving)
     check_prompts(requests.prompts, engine)
-    options = options or RunOptions()
+    options = options or OperatorRunOptions()
     missing = options.on_missing_picture or ("fail" if requests.prompt_key is None else "ask")
     step = _StepRun(
         engine,
@@ -90,7 +90,7 @@ class _StepRun:
 
     serving: AsyncServing
     requests: RowRequests
-    options: RunOptions
+    options: OperatorRunOptions
     limits: Limits
     judging: QualityPolicy
 
@@ -114,6 +114,14 @@ class _StepRun:
         )
         _log.info("%d answers in %d rows, %s", summary.captioned, summary.rows, summary.output)
         _tell(summary)
+        if summary.reused and self.serving.may_change:
+            _log.warning(
+                "%d answers are those of an earlier run or of an equal request: what the answers "
+                "of %s depend on is not known. restart=True asks anew; a method settings() that "
+                "returns a dict says what they depend on",
+                summary.reused,
+                self.serving.model,
+            )
         _refuse_nothing(summary, output.path)
         storage.step_written()
 

@@ -11,7 +11,7 @@ from dataflow.core.operator import OperatorABC
 from dataflow.core.serving import LLMServingABC
 from dataflow.core.settings import ANY_TEXT, NAME, value_text
 from dataflow.core.storage import DataFlowStorage
-from dataflow.operators.core_vision.options import OperatorOptions, RunOptions
+from dataflow.operators.core_vision.options import OperatorOptions, OperatorRunOptions
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.quality import quality_policy, with_checks
 from dataflow.operators.core_vision.request_builder import RowRequests
@@ -61,7 +61,7 @@ class VisionOperator(OperatorABC):
         self,
         storage: DataFlowStorage,
         prompts: Sequence[Prompt],
-        options: RunOptions,
+        options: OperatorRunOptions,
         **columns: Any,
     ) -> list[str]:
         """Ask `prompts` about each row of the storage's step; returns the columns that are added.

@@ -1,6 +1,6 @@
 """Lists in, lists out: the public methods that all our servings share.
 
-They build requests and hand them to the road, which loads the pictures, asks many at a time and
+They build requests and hand them to the pipeline, which loads the pictures, asks many at a time and
 tries again; nothing is kept on disk.
 """
 
@@ -8,15 +8,20 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dataflow.core.errors import DataflowError, RowError, UsageError
+from dataflow.core.errors import BadRowError, DataflowError, RowError, UsageError
 from dataflow.core.picture import ImageRef
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import AsyncServing
+from dataflow.core.serving import AsyncServing, Client
+from dataflow.core.settings import ANY_TEXT, value_text
 from dataflow.images.reference import parse_reference
+from dataflow.serving.base.call_errors import CallErrors
 from dataflow.serving.base.conversation import turns_of
+from dataflow.serving.base.shared_slots import SharedSlots, SlottedClient
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 _log = logging.getLogger("dataflow")
 
@@ -24,13 +29,40 @@ DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
 
 
 class ListServing(AsyncServing):
-    """An engine with the list methods.
+    """An engine with the list methods; `with` closes it at the end."""
 
-    Attributes:
-        last_errors: The failed items of the last call: index → error.
-    """
+    def __enter__(self) -> Self:
+        return self
 
-    last_errors: Mapping[int, DataflowError] = MappingProxyType({})
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """The same as `cleanup`."""
+        self.cleanup()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.model!r}, max_workers={self.max_workers})"
+
+    @property
+    def model_name(self) -> str:
+        """The model's name, as `model`."""
+        return self.model
+
+    @property
+    def last_errors(self) -> Mapping[int, DataflowError]:
+        """The failed items of this thread's latest call: index → error."""
+        return self._call_errors().of_this_thread()
+
+    def _call_errors(self) -> CallErrors:
+        # not in __init__: subclasses of users may not call ours
+        found: CallErrors = self.__dict__.setdefault("_errors_of_calls", CallErrors())
+        return found
+
+    def with_slots(self, client: Client) -> Client:
+        """`client`, whose requests are at most `max_workers` at once over all runs."""
+        slots: SharedSlots = self.__dict__.setdefault("_slots", SharedSlots())
+        return SlottedClient(client, slots, self.max_workers)
 
     def generate_from_input(
         self,
@@ -47,6 +79,7 @@ class ListServing(AsyncServing):
             system_prompt: What the model is told before each question; empty for nothing.
             image_inputs: For each question a picture or a list of pictures, each a path, a URL, a
                 data URI, base64 text, bytes or ``{"bytes": …, "path": …}``; None for no picture.
+                Questions beyond the end of the list are asked without one, and a warning says so.
             video_inputs: Not supported; must be None.
             audio_inputs: Not supported; must be None.
 
@@ -90,17 +123,22 @@ class ListServing(AsyncServing):
     def _generate(
         self, conversations: Sequence[Any], pictures: Sequence[Any] | None, system_prompt: str
     ) -> list[str]:
-        if isinstance(conversations, str) or isinstance(pictures, (str, bytes)):
-            raise UsageError("lists are wanted, one entry for each question, not one text")
-        if pictures is None:
-            pictures = [None] * len(conversations)
-        if len(pictures) != len(conversations):
-            raise UsageError(
-                f"{len(conversations)} questions with {len(pictures)} entries of pictures"
+        ANY_TEXT.or_none().take("system_prompt", system_prompt)
+        questions = _listed("the questions", conversations)
+        given = [None] * len(questions) if pictures is None else _listed("the pictures", pictures)
+        if len(given) > len(questions):
+            raise UsageError(f"{len(questions)} questions with {len(given)} entries of pictures")
+        if short := len(questions) - len(given):
+            _log.warning(
+                "the list of pictures ends early: the last %d of %d questions are asked without "
+                "a picture",
+                short,
+                len(questions),
             )
+            given += [None] * short
         requests = [
             _request_of(conversation, references, system_prompt)
-            for conversation, references in zip(conversations, pictures, strict=True)
+            for conversation, references in zip(questions, given, strict=True)
         ]
         return self.answer_texts(requests)
 
@@ -108,7 +146,7 @@ class ListServing(AsyncServing):
         """Answer `requests`; what fails is ``""`` and stands in `last_errors`.
 
         Raises:
-        StopRunError: no request can be answered until a person acts; see its `answers`.
+            StopRunError: no request can be answered until a person acts; see its `answers`.
         """
         from dataflow.engine.in_memory import answer_all
 
@@ -116,7 +154,7 @@ class ListServing(AsyncServing):
         errors = {i: o for i, o in enumerate(outcomes) if isinstance(o, DataflowError)}
         for index, error in errors.items():
             _log.warning("item %d has no answer: %s: %s", index, error.kind, error)
-        self.last_errors = MappingProxyType(errors)
+        self._call_errors().note(errors)
         return [outcome.text if isinstance(outcome, Reply) else "" for outcome in outcomes]
 
 
@@ -133,9 +171,23 @@ def references_of(value: object) -> list[ImageRef]:
     """The pictures that `value` names, relative paths looked up in the working directory.
 
     Raises:
-        RowError: `value` names no picture.
+        RowError: `value` names no picture; so does what pandas has for a missing value (NaN, NA).
     """
+    is_nan = isinstance(value, float) and value != value
+    if is_nan or type(value).__name__ in ("NAType", "NaTType"):
+        raise BadRowError(f"the picture is missing ({value}); None means that there is none")
     return parse_reference(value, ())
+
+
+def _listed(what: str, given: Any) -> list[Any]:
+    """The items of a list, tuple, array or column of a DataFrame.
+
+    Raises:
+        UsageError: it is a text, or has no items.
+    """
+    if isinstance(given, (str, bytes, Mapping)) or not hasattr(given, "__len__"):
+        raise UsageError(f"{what} must be a list with one entry for each, not {value_text(given)}")
+    return list(given)
 
 
 def _refuse_other_media(video: object, audio: object) -> None:
