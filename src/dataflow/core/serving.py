@@ -73,6 +73,8 @@ class AsyncServing(VLMServingABC):
             takes none: ``"repetition_penalty"``, ``"repeat_penalty"`` or ``"frequency_penalty"``.
         may_change: Whether its answers may depend on more than `settings` says, so that answers of
             an earlier run may not be those it gives today.
+        may_change: Whether its answers may depend on more than `settings` says, so that answers of
+            an earlier run may not be those it gives today.
     """
 
     model: str
@@ -82,6 +84,7 @@ class AsyncServing(VLMServingABC):
     adaptive_concurrency: bool = False
     self_limiting: bool = False
     penalty: str = ""
+    may_change: bool = False
 
     @property
     def notes(self) -> Sequence[str]:

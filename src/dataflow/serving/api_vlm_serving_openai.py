@@ -135,7 +135,7 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
 
     def __getstate__(self) -> dict[str, Any]:
         """Without the key and the headers' values, which are read anew where it is unpickled."""
-        state = dict(self.__dict__)
+        state = super().__getstate__()
         del state["_credentials"]
         state["_adaptations"] = {}
         return state

@@ -134,6 +134,7 @@ class DataFlowLegacyMethods(ListServing):
 
     def _with(self, model: str | None, timeout: float | None) -> DataFlowLegacyMethods:
         other = copy.copy(self)
+        other.__dict__["_slots"] = self._shared_slots()  # it is the same server
         other.model = self.model if model is None else model
         other.timeout = self.timeout if timeout is None else timeout
         return other

@@ -37,6 +37,13 @@ class ListServing(AsyncServing):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What copies and pickles hold: no errors of calls, no slots in use."""
+        state = dict(self.__dict__)
+        for name in ("_errors_of_calls", "_slots"):
+            state.pop(name, None)
+        return state
+
     def close(self) -> None:
         """The same as `cleanup`."""
         self.cleanup()
@@ -61,8 +68,11 @@ class ListServing(AsyncServing):
 
     def with_slots(self, client: Client) -> Client:
         """`client`, whose requests are at most `max_workers` at once over all runs."""
+        return SlottedClient(client, self._shared_slots(), self.max_workers)
+
+    def _shared_slots(self) -> SharedSlots:
         slots: SharedSlots = self.__dict__.setdefault("_slots", SharedSlots())
-        return SlottedClient(client, slots, self.max_workers)
+        return slots
 
     def generate_from_input(
         self,
