@@ -1,3 +1,133 @@
-"""Rows with pictures in, the same rows with true captions out."""
+"""Rows with pictures in, the same rows with true captions out.
+
+>>> import dataflow
+>>> dataflow.caption("photos/", sidecar=".txt")  # doctest: +SKIP
+
+Every name is imported on first use and loads nothing heavy: no torch, no pandas, no vLLM.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dataflow.app.caption import CaptionResult
+    from dataflow.app.check import CheckResult
+    from dataflow.app.estimate import EstimateResult
+    from dataflow.app.fix import FixResult
+    from dataflow.checks.suite import CaptionRequirements, checks_for
+    from dataflow.core.check import Check, CheckContext, Verdict
+    from dataflow.core.errors import (
+        DataflowError,
+        InputError,
+        OutputError,
+        RowError,
+        StopRunError,
+        TryAgainError,
+        UsageError,
+    )
+    from dataflow.core.operator import OperatorABC
+    from dataflow.core.serving import LLMServingABC, VLMServingABC
+    from dataflow.engine.status import Status
+    from dataflow.functions import caption, check, estimate, fix, status
+    from dataflow.images.base.limits import Limits
+    from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
+    from dataflow.operators.core_vision.prompts import Prompt
+    from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+    from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
+    from dataflow.serving.fake import FakeServing
+    from dataflow.serving.local_model_vlm_serving import (
+        LocalModelVLMServing_llamacpp,
+        LocalModelVLMServing_vllm,
+    )
+    from dataflow.utils.storage import DataFlowStorage, FileStorage
 
 __version__ = "0.1.0"
+
+_HOMES = {
+    "dataflow.functions": ("caption", "check", "estimate", "fix", "status"),
+    "dataflow.app.caption": ("CaptionResult",),
+    "dataflow.app.check": ("CheckResult",),
+    "dataflow.app.estimate": ("EstimateResult",),
+    "dataflow.app.fix": ("FixResult",),
+    "dataflow.checks.suite": ("CaptionRequirements", "checks_for"),
+    "dataflow.core.check": ("Check", "CheckContext", "Verdict"),
+    "dataflow.core.errors": (
+        "DataflowError",
+        "InputError",
+        "OutputError",
+        "RowError",
+        "StopRunError",
+        "TryAgainError",
+        "UsageError",
+    ),
+    "dataflow.core.operator": ("OperatorABC",),
+    "dataflow.core.serving": ("LLMServingABC", "VLMServingABC"),
+    "dataflow.engine.status": ("Status",),
+    "dataflow.images.base.limits": ("Limits",),
+    "dataflow.operators.core_vision": ("ImageCaptionGenerator", "PromptedVQAGenerator"),
+    "dataflow.operators.core_vision.prompts": ("Prompt",),
+    "dataflow.serving.api_vlm_serving_openai": ("APIVLMServing_openai",),
+    "dataflow.serving.batch_vlm_serving_openai": ("BatchVLMServing_openai",),
+    "dataflow.serving.fake": ("FakeServing",),
+    "dataflow.serving.local_model_vlm_serving": (
+        "LocalModelVLMServing_llamacpp",
+        "LocalModelVLMServing_vllm",
+    ),
+    "dataflow.utils.storage": ("DataFlowStorage", "FileStorage"),
+}
+_MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "APIVLMServing_openai",
+    "BatchVLMServing_openai",
+    "CaptionRequirements",
+    "CaptionResult",
+    "Check",
+    "CheckContext",
+    "CheckResult",
+    "DataFlowStorage",
+    "DataflowError",
+    "EstimateResult",
+    "FakeServing",
+    "FileStorage",
+    "FixResult",
+    "ImageCaptionGenerator",
+    "InputError",
+    "LLMServingABC",
+    "Limits",
+    "LocalModelVLMServing_llamacpp",
+    "LocalModelVLMServing_vllm",
+    "OperatorABC",
+    "OutputError",
+    "Prompt",
+    "PromptedVQAGenerator",
+    "RowError",
+    "Status",
+    "StopRunError",
+    "TryAgainError",
+    "UsageError",
+    "VLMServingABC",
+    "Verdict",
+    "__version__",
+    "caption",
+    "check",
+    "checks_for",
+    "estimate",
+    "fix",
+    "status",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on its first use (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'dataflow' has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -8,6 +8,7 @@ from dataclasses import replace
 from decimal import Decimal
 from hashlib import blake2b
 from pathlib import Path
+from typing import NoReturn
 
 from dataflow import __version__
 from dataflow.app.engine import OnFetch, serving_of
@@ -40,7 +41,11 @@ _MAKING = sorted(names_of(CaptionOptions) - names_of(RunOptions, BudgetOptions))
 
 
 def plan_of(
-    choices: CaptionOptions, reporter: Reporter = SILENT, *, needs_key: bool = True
+    choices: CaptionOptions,
+    reporter: Reporter = SILENT,
+    *,
+    needs_key: bool = True,
+    rows: Reader | None = None,
 ) -> Plan:
     """The plan that the arguments ask for; nothing is started, fetched or written yet.
 
@@ -48,6 +53,7 @@ def plan_of(
         choices: The options.
         reporter: Who hears of what looks like a mistake.
         needs_key: Whether an API's key must be there; it need not where nothing is asked.
+        rows: The dataset, where it is in memory; `choices.source` and the output then mean nothing.
 
     Raises:
         UsageError: the arguments are wrong or contradict each other.
@@ -55,19 +61,24 @@ def plan_of(
     """
     _check_folder(choices.image_root)
     prompts: Sequence[Prompt] = prompts_of(choices)
-    target = target_of(choices)
-    reader = reader_of(choices, target)
+    target = target_of(choices) if rows is None else Path(os.devnull)
+    reader = reader_of(choices, target) if rows is None else rows
     progress = Progress()
     serving = serving_of(choices, _fetch_progress(progress), needs_key=needs_key)
     check_prompts(prompts, serving)
     prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
     requests = _requests(choices, reader, prompts)
+    columns = [prompt.column for prompt in prompts]
     return Plan(
         reader=reader,
         requests_of=requests,
         needs=requests.needs(),
         serving=serving,
-        output=_output(choices, target, reader, [prompt.column for prompt in prompts], reporter),
+        output=(
+            _output(choices, target, reader, columns, reporter)
+            if rows is None
+            else Output(target, columns, _no_writer, choices.overwrite_column, choices.meta)
+        ),
         checks=checks,
         reject_policy=rejects,
         limits=_limits(choices),
@@ -86,7 +97,7 @@ def plan_of(
         cancel_batches=choices.batch_cancel,
         progress=progress,
         presets=presets_of(prompts),
-        fingerprint=_stamp(choices, reader, prompts, serving),
+        fingerprint=None if rows else _stamp(choices, reader, prompts, serving),
     )
 
 
@@ -181,6 +192,10 @@ def _output(
         files_of=parts_of if choices.rows_per_file else files_at,
         url=place if isinstance(place, RemotePath) else None,
     )
+
+
+def _no_writer(path: Path) -> NoReturn:
+    raise AssertionError(f"rows in memory are not written to {path}")
 
 
 def _requests(choices: CaptionOptions, reader: Reader, prompts: Sequence[Prompt]) -> RowRequests:

@@ -13,11 +13,11 @@ from dataflow.app.options.reject import ReaskOptions, RejectOptions
 from dataflow.app.options.request import RequestOptions
 from dataflow.app.options.requirements import RequirementOptions
 from dataflow.app.options.run import RunOptions
-from dataflow.app.options.source import SourceOptions
+from dataflow.app.options.source import SourceArgument, SourceOptions
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptionOptions(
+class CaptionSettings(
     BatchFlags,
     BudgetOptions,
     RunOptions,
@@ -30,4 +30,9 @@ class CaptionOptions(
     OutputOptions,
     SourceOptions,
 ):
+    """The options of `dataflow caption`, without the dataset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptionOptions(CaptionSettings, SourceArgument):
     """The options of `dataflow caption`."""

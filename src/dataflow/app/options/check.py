@@ -23,15 +23,6 @@ class ReportOptions(Options):
 
     GROUP: ClassVar[str] = "Report"
 
-    output: Annotated[
-        str,
-        Option(
-            "A dataset with captions, from anywhere, or a folder of pictures with caption files "
-            "beside them.",
-            is_argument=True,
-            metavar="DATASET",
-        ),
-    ]
     output_key: Annotated[
         list[str] | None,
         Option(
@@ -87,9 +78,24 @@ class FixOptions(Options):
     ] = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class DatasetArgument(Options):
+    """The dataset that is checked."""
+
+    output: Annotated[
+        str,
+        Option(
+            "A dataset with captions, from anywhere, or a folder of pictures with caption files "
+            "beside them.",
+            is_argument=True,
+            metavar="DATASET",
+        ),
+    ]
+
+
 # the last base comes first: a dataclass takes the fields of its bases in that order
 @dataclass(frozen=True, kw_only=True)
-class CheckOptions(
+class CheckSettings(
     BatchFlags,
     BudgetOptions,
     RunOptions,
@@ -102,4 +108,9 @@ class CheckOptions(
     RequirementOptions,
     ReportOptions,
 ):
+    """The options of `dataflow check`, without the dataset."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckOptions(CheckSettings, DatasetArgument):
     """The options of `dataflow check`."""

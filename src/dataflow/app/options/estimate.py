@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.caption import CaptionOptions, CaptionSettings
 from dataflow.app.options.option import Option
 
 
 @dataclass(frozen=True, kw_only=True)
-class EstimateOptions(CaptionOptions):
-    """The options of `dataflow estimate`."""
+class EstimateSettings(CaptionSettings):
+    """The options of `dataflow estimate`, without the dataset."""
 
     GROUP: ClassVar[str] = "Estimate"
 
@@ -29,3 +29,8 @@ class EstimateOptions(CaptionOptions):
         int, Option("Measure the pictures of at most this many requests.", metavar="N", least=2)
     ] = 2000
     json: Annotated[bool, Option("Print the estimate as JSON on stdout.")] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class EstimateOptions(EstimateSettings, CaptionOptions):
+    """The options of `dataflow estimate`."""

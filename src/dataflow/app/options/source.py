@@ -74,8 +74,8 @@ class PictureOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class SourceOptions(PictureOptions):
-    """Which pictures are captioned."""
+class SourceArgument(Options):
+    """The dataset."""
 
     GROUP: ClassVar[str] = "Input"
 
@@ -91,6 +91,13 @@ class SourceOptions(PictureOptions):
             metavar="INPUT",
         ),
     ]
+
+@dataclass(frozen=True, kw_only=True)
+class SourceOptions(PictureOptions):
+    """Which pictures of the dataset are captioned."""
+
+    GROUP: ClassVar[str] = "Input"
+
     include: Annotated[
         list[str] | None,
         Option(
