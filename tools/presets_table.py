@@ -38,7 +38,8 @@ def request_of(preset: Preset) -> dict[str, Any]:
     body = build_body(request, [_PICTURE], model="…", sampling=request.sampling)
     sent: dict[str, Any] = json.loads(body)
     for message in sent["messages"]:
-        for part in message["content"]:
+        parts = message["content"] if isinstance(message["content"], list) else []
+        for part in parts:
             if part["type"] == "image_url":
                 part["image_url"]["url"] = "data:image/jpeg;base64,…"
     return sent

@@ -7,12 +7,11 @@ Each takes a dataset and, as keywords, the options of the command of its name: `
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from dataflow.app.caption import CaptionResult
@@ -23,16 +22,17 @@ from dataflow.app.options.caption import CaptionOptions, CaptionSettings
 from dataflow.app.options.check import CheckOptions, CheckSettings
 from dataflow.app.options.estimate import EstimateOptions, EstimateSettings
 from dataflow.app.options.option import Options, option_fields
-from dataflow.core.errors import DataflowError, StopRunError
+from dataflow.core.errors import DataflowError, StopRunError, UsageError
 from dataflow.engine.status import Status
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 Rows = TypeVar("Rows")
+BaseExceptionT = TypeVar("BaseExceptionT", bound=BaseException)
 
 
 class CaptionFunction(Protocol[P]):
-    """A file or folder gives a `CaptionResult`; a list of dicts or a DataFrame gives the same back."""
+    """Files give a `CaptionResult`; a list of dicts or a DataFrame gives the same back."""
 
     @overload
     def __call__(
@@ -49,9 +49,9 @@ class CaptionFunction(Protocol[P]):
 class DatasetFunction(Protocol[P, R]):
     """A dataset and options give a result."""
 
-    def __call__(
-        self, source: str | os.PathLike[str], *args: P.args, **options: P.kwargs
-    ) -> R: ...
+    def __call__(self, source: str | os.PathLike[str], *args: P.args, **options: P.kwargs) -> R:
+        """Do it."""
+        ...
 
 
 def _as_caption(
@@ -62,9 +62,10 @@ def _as_caption(
 
 
 def _as_dataset(
-    settings: Callable[P, Options], result: type[R]
+    settings: Callable[P, Options],
+    _result: type[R],
 ) -> Callable[[Callable[..., Any]], DatasetFunction[P, R]]:
-    """Likewise, for one kind of dataset; `result` is what it gives."""
+    """Likewise, for datasets that are files."""
     return functools.partial(_with_options, settings)
 
 
@@ -75,8 +76,14 @@ def _with_options(settings: Any, function: Callable[..., Any]) -> Any:
         wrong = next((name for name in options if name not in known), None)
         if wrong is not None:
             raise TypeError(_no_such_option(function.__name__, wrong, sorted(known)))
-        with _short_errors(settings):
+        try:
             return function(source, **options)
+        except DataflowError as error:
+            words = _in_python(error.message, settings)
+            error.message, error.args = words, (words, *error.args[1:])
+            raise _short(error) from None
+        except KeyboardInterrupt as error:
+            raise _short(error) from None
 
     own = inspect.Parameter("source", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     keywords = [
@@ -99,27 +106,16 @@ def _no_such_option(function: str, name: str, known: list[str]) -> str:
     return f"{function}() has no option {name!r}; {cure}"
 
 
-@contextlib.contextmanager
-def _short_errors(settings: type[Options]) -> Iterator[None]:
-    """Errors and Ctrl-C leave without the frames of this package's insides."""
-    try:
-        yield
-    except DataflowError as error:
-        words = _in_python(error.message, settings)
-        error.message, error.args = words, (words, *error.args[1:])
-        error.__cause__, error.__suppress_context__ = None, True
-        raise error.with_traceback(None) from None
-    except KeyboardInterrupt as error:
-        error.__suppress_context__ = True
-        raise error.with_traceback(None) from None
+def _short(error: BaseExceptionT) -> BaseExceptionT:
+    """`error` without the frames of this package's insides."""
+    error.__cause__ = None
+    return error.with_traceback(None)
 
 
 def _in_python(message: str, settings: type[Options]) -> str:
     """`message` with options as Python has them: ``max_side`` for ``--max-side``."""
     names = {flag: f.name for f in option_fields(settings) for flag in f.flags}
-    return re.sub(
-        r"(?<![\w-])(--[a-z][a-z-]*|-[a-z]\b)", lambda m: names.get(m[0], m[0]), message
-    )
+    return re.sub(r"(?<![\w-])(--[a-z][a-z-]*|-[a-z]\b)", lambda m: names.get(m[0], m[0]), message)
 
 
 def _reporter(*, quiet: bool) -> Any:
@@ -150,9 +146,7 @@ def caption(source: Any, **options: Any) -> Any:
 
     reporter = _reporter(quiet=options.get("quiet", False))
     if not isinstance(source, (str, os.PathLike)):
-        from dataflow.app.rows import caption_rows
-
-        return _run(reporter, lambda: caption_rows(source, options, reporter))
+        raise UsageError("a path, a pattern or a URL is needed")
     spec = CaptionOptions(source=os.fspath(source), **options)
     return _run(reporter, lambda: captioned(spec, reporter))
 

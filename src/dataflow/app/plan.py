@@ -53,7 +53,7 @@ def plan_of(
         choices: The options.
         reporter: Who hears of what looks like a mistake.
         needs_key: Whether an API's key must be there; it need not where nothing is asked.
-        rows: The dataset, where it is in memory; `choices.source` and the output then mean nothing.
+        rows: The dataset, where it is in memory; no output is written then.
 
     Raises:
         UsageError: the arguments are wrong or contradict each other.
@@ -90,6 +90,7 @@ def plan_of(
         retry_failed=choices.retry_failed,
         fsync=choices.fsync,
         give_up_after=choices.give_up_after,
+        fault_alarm=_fault_alarm(choices.fault_alarm),
         price=_price(choices, serving),
         live_price=_price(choices, serving, live=True),
         spend_limit=_ceiling(choices),
@@ -206,6 +207,19 @@ def _requests(choices: CaptionOptions, reader: Reader, prompts: Sequence[Prompt]
         prompts=prompts,
         image_root=choices.image_root,
     )
+
+
+def _fault_alarm(share: float | str | None) -> float | None:
+    """The share of answers with one fault that stops the run; None for never."""
+    if share is None or str(share).lower() in ("off", "false"):
+        return None
+    try:
+        found = float(share)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= 1:
+        raise UsageError(f"--fault-alarm takes a share above 0, up to 1, or off, not {share!r}")
+    return found
 
 
 def _check_folder(image_root: str | None) -> None:

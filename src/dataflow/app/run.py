@@ -27,5 +27,7 @@ def run_plan(plan: Plan, reporter: Reporter, describe: Callable[[], str]) -> Sum
     finally:
         plan.serving.cleanup()
     skipped = getattr(plan.reader, "left", 0)
+    for note in plan.serving.notes:
+        reporter.say(note, is_warning=True)
     reporter.finished(RunReport(summary, plan.price, describe(), skipped))
     return summary

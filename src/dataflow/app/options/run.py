@@ -68,7 +68,7 @@ class RunOptions(Options):
         ),
     ] = False
     fault_alarm: Annotated[
-        float | str,
+        float | str | None,
         Option(
             "Stop the run when this share of the latest answers has one and the same fault; off "
             "never stops it.",

@@ -92,6 +92,7 @@ class SourceArgument(Options):
         ),
     ]
 
+
 @dataclass(frozen=True, kw_only=True)
 class SourceOptions(PictureOptions):
     """Which pictures of the dataset are captioned."""

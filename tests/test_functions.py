@@ -1,0 +1,99 @@
+"""``import dataflow``: the functions of the command line, from Python."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import dataflow
+from tests.servers.hostile_server import MODEL, HostileServer
+
+
+@pytest.fixture
+def server():
+    with HostileServer() as running:
+        yield running
+
+
+@pytest.fixture
+def photos(tmp_path):
+    from PIL import Image
+
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for number in range(3):
+        Image.new("RGB", (64, 48), (number * 50, 0, 90)).save(folder / f"{number}.jpg")
+    return folder
+
+
+def test_every_public_name_is_there():
+    for name in dataflow.__all__:
+        assert getattr(dataflow, name) is not None
+    assert set(dataflow.__all__) <= set(dir(dataflow))
+
+
+def test_a_name_that_there_is_not_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="captoin"):
+        _ = dataflow.captoin
+
+
+def test_the_import_alone_loads_nothing_heavy():
+    heavy = "PIL rich aiohttp pyarrow click"
+    code = f"import sys, dataflow; print(*(set('{heavy}'.split()) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
+def test_a_folder_is_captioned_into_sidecars(photos, server, capfd):
+    result = dataflow.caption(photos, sidecar=".txt", api_url=server.url, model=MODEL)
+    assert result.is_complete
+    assert sorted(path.name for path in photos.glob("*.txt")) == ["0.txt", "1.txt", "2.txt"]
+    assert "captioned" in capfd.readouterr().err
+
+
+def test_quiet_prints_nothing(photos, server, capfd):
+    result = dataflow.caption(photos, api_url=server.url, model=MODEL, quiet=True)
+    assert result.summary.captioned == 3
+    assert capfd.readouterr() == ("", "")
+
+
+def test_the_same_call_again_asks_nothing(photos, server):
+    for _ in range(2):
+        result = dataflow.caption(photos, api_url=server.url, model=MODEL, quiet=True)
+    assert (server.asked, result.summary.reused) == (3, 3)
+
+
+def test_an_estimate_asks_nobody(photos, server):
+    found = dataflow.estimate(photos, api_url=server.url, model=MODEL, quiet=True)
+    assert (found.found.rows, server.asked) == (3, 0)
+
+
+def test_captions_are_checked_and_fixed(photos, server, tmp_path):
+    output = tmp_path / "out.jsonl"
+    dataflow.caption(photos, api_url=server.url, model=MODEL, output=output, quiet=True)
+    assert dataflow.check(output, quiet=True, max_duplicates=99).quality.rows == 3
+    assert not dataflow.check(output, min_words=99, quiet=True).is_sound
+    assert dataflow.status(output).captioned == 3
+
+
+def test_an_error_shows_none_of_our_insides_and_speaks_python(photos):
+    with pytest.raises(dataflow.UsageError) as found:
+        dataflow.caption(photos, max_side=1, quiet=True)
+    assert "max_side" in str(found.value)
+    assert "--" not in str(found.value)
+    frames = [entry for entry in found.traceback if "dataflow" in str(entry.path)]
+    assert len([f for f in frames if "src/dataflow" in str(f.path)]) <= 2
+
+
+def test_a_mistyped_option_names_the_one_that_was_meant(photos):
+    with pytest.raises(TypeError, match="did you mean max_side"):
+        dataflow.caption(photos, max_sid=512)
+
+
+def test_the_signature_names_every_option():
+    signature = inspect.signature(dataflow.caption)
+    assert {"source", "max_side", "sidecar", "api_url", "quiet"} <= set(signature.parameters)
+    assert "max_side" in (dataflow.caption.__doc__ or "")
