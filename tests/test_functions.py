@@ -97,3 +97,40 @@ def test_the_signature_names_every_option():
     signature = inspect.signature(dataflow.caption)
     assert {"source", "max_side", "sidecar", "api_url", "quiet"} <= set(signature.parameters)
     assert "max_side" in (dataflow.caption.__doc__ or "")
+
+
+def test_a_list_of_dicts_gives_a_list_of_dicts(photos, server):
+    rows = [{"image": str(photos / f"{n}.jpg"), "id": n} for n in range(3)]
+    made = dataflow.caption(rows, api_url=server.url, model=MODEL, quiet=True)
+    assert [row["id"] for row in made] == [0, 1, 2]
+    assert all(row["caption"] for row in made)
+    assert "caption" not in rows[0]
+
+
+def test_a_dataframe_gives_a_dataframe_with_its_index(photos, server):
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame({"image": [str(photos / "0.jpg"), "gone.jpg"]}, index=[7, 9])
+    made = dataflow.caption(frame, api_url=server.url, model=MODEL, quiet=True)
+    assert list(made.index) == [7, 9]
+    assert made["caption"].notna().tolist() == [True, False]
+
+
+def test_a_list_with_a_journal_resumes(photos, server, tmp_path):
+    rows = [{"image": str(photos / "0.jpg")}]
+    for _ in range(2):
+        dataflow.caption(
+            rows, api_url=server.url, model=MODEL, journal=tmp_path / "kept", quiet=True
+        )
+    assert server.asked == 1
+
+
+@pytest.mark.parametrize("source", [["a.jpg"], 3, [1]])
+def test_what_is_no_dataset_is_refused(source):
+    with pytest.raises(dataflow.UsageError, match="list of dicts"):
+        dataflow.caption(source, quiet=True)
+
+
+@pytest.mark.parametrize("option", [{"output": "x.jsonl"}, {"sidecar": ".txt"}, {"detach": True}])
+def test_options_about_files_are_refused_for_rows(option):
+    with pytest.raises(dataflow.UsageError, match="in memory"):
+        dataflow.caption([{"image": "a.jpg"}], quiet=True, **option)

@@ -22,7 +22,7 @@ from dataflow.app.options.caption import CaptionOptions, CaptionSettings
 from dataflow.app.options.check import CheckOptions, CheckSettings
 from dataflow.app.options.estimate import EstimateOptions, EstimateSettings
 from dataflow.app.options.option import Options, option_fields
-from dataflow.core.errors import DataflowError, StopRunError, UsageError
+from dataflow.core.errors import DataflowError, StopRunError
 from dataflow.engine.status import Status
 
 P = ParamSpec("P")
@@ -146,7 +146,9 @@ def caption(source: Any, **options: Any) -> Any:
 
     reporter = _reporter(quiet=options.get("quiet", False))
     if not isinstance(source, (str, os.PathLike)):
-        raise UsageError("a path, a pattern or a URL is needed")
+        from dataflow.app.rows import caption_rows
+
+        return _run(reporter, lambda: caption_rows(source, options, reporter))
     spec = CaptionOptions(source=os.fspath(source), **options)
     return _run(reporter, lambda: captioned(spec, reporter))
 
