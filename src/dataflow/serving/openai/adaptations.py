@@ -283,13 +283,14 @@ def names_field(name: str, api_error: ApiError) -> bool:
     """
     param = api_error.param.replace("[", ".").replace("]", "")
     leaf = name.rpartition(".")[2]
+    camel = re.sub(r"_(\w)", lambda found: found[1].upper(), leaf)  # xAI: frequencyPenalty
     parts = [part for part in param.split(".") if part]
     if param and not param.startswith("messages") and (parts[:1] == [name] or leaf in parts):
         return True
     text = api_error.message[:_LOOK_AT]
     word = re.escape(leaf)
     if "_" in leaf:
-        return re.search(rf"(?<![\w-]){word}(?![\w-])", text) is not None
+        return re.search(rf"(?<![\w-])({word}|{camel})(?![\w-])", text) is not None
     near = (
         rf"['\"`\[({{]\s*{word}\s*['\"`\])}}]"
         rf"|\b(parameter|argument|field|property|option|param|key|keyword|input)s?\b"

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from dataflow.core.errors import (
@@ -42,6 +44,8 @@ _STATUS_OF = (
     ("context_length", 400),
     ("exceed_context", 400),
 )
+_TEXTUAL = (str, list, dict)
+_LONGEST_INNER = 20_000  # characters of an error inside an error
 _VERSION = re.compile(r"/v\d|/openai(/|$)")
 _CODES = ("code", "type", "status", "reason")
 _PROSE = ("message", "detail", "msg", "error_msg", "error_message", "errorMessage", "reason",
@@ -191,12 +195,52 @@ def read_api_error(body: Any) -> ApiError | None:
     if isinstance(error, str):
         more = _prose_in(body)
         message = f"{error}: {more}" if more and more != error else error
-        return ApiError(_words(body), message, _status(body), _param(body), body)
+        return _unwrapped(ApiError(_words(body), message, _status(body), _param(body), body))
     if isinstance(error, dict):
-        return ApiError(_words(error), _message_in(error), _status(error), _param(error), body)
-    if "choices" not in body and any(isinstance(body.get(n), (str, list)) for n in _PROSE):
-        return ApiError(_words(body), _message_in(body), _status(body), _param(body), body)
+        found = ApiError(_words(error), _prose_in(error), _status(error), _param(error), body)
+        return _unwrapped(found, _raw_in(error))
+    if "choices" not in body and any(isinstance(body.get(n), _TEXTUAL) for n in _PROSE):
+        found = ApiError(_words(body), _prose_in(body), _status(body), _param(body), body)
+        return _unwrapped(found)
     return None
+
+
+def _unwrapped(error: ApiError, raw: str = "") -> ApiError:
+    """`error` with what a gateway has put into it as text: the error of the provider behind.
+
+    Args:
+        error: As it was read.
+        raw: The provider's own answer, where the gateway repeats it.
+    """
+    inner = _error_in_text(raw) or _error_in_text(error.message)
+    if inner is None:
+        message = f"{error.message}: {raw[:1000]}" if raw else error.message
+        return replace(error, message=message)
+    return replace(
+        error,
+        words=f"{error.words}{inner.words}",
+        message=inner.message or error.message,
+        param=error.param if error.param and not error.param.isdigit() else inner.param,
+    )
+
+
+def _error_in_text(text: str) -> ApiError | None:
+    """The error that a text holds as JSON, alone or behind a few words."""
+    start = text.find("{", 0, 60)
+    if start < 0 or len(text) > _LONGEST_INNER:
+        return None
+    try:
+        parsed = json.loads(text[start:])
+    except (ValueError, RecursionError):
+        return None
+    return read_api_error(parsed)
+
+
+def _raw_in(error: Mapping[str, Any]) -> str:
+    """The provider's own answer behind a gateway (OpenRouter's ``metadata.raw``)."""
+    metadata = error.get("metadata")
+    raw = metadata.get("raw") if isinstance(metadata, dict) else None
+    return raw if isinstance(raw, str) else ""
 
 
 def _words(error: Mapping[str, Any]) -> str:
@@ -212,14 +256,6 @@ def _codes(error: Mapping[str, Any], depth: int = 3) -> Iterator[str]:
         inner = error.get(name)
         if isinstance(inner, dict) and depth:
             yield from _codes(inner, depth - 1)
-
-
-def _message_in(error: Mapping[str, Any]) -> str:
-    """The error's prose, and that of the provider behind a gateway (OpenRouter's ``raw``)."""
-    message = _prose_in(error)
-    metadata = error.get("metadata")
-    raw = metadata.get("raw") if isinstance(metadata, dict) else None
-    return f"{message}: {raw[:1000]}" if isinstance(raw, str) and raw else message
 
 
 def _prose_in(error: Mapping[str, Any]) -> str:
@@ -238,10 +274,14 @@ def _param(error: Mapping[str, Any]) -> str:
     param = error.get("param")
     if isinstance(param, str) and param.lower() != "none":
         return param[:200]
-    for name in ("detail", "loc", "message"):
+    for name in ("loc", "detail", "message"):
         value = error.get(name)
+        if isinstance(value, dict) and (inner := _param(value)):
+            return inner
         if isinstance(value, list) and value and isinstance(value[0], dict):
             value = value[0].get("loc")
+        if isinstance(value, str) and name == "loc":
+            return value.replace(" -> ", ".").removeprefix("body.")[:200]
         if isinstance(value, list):
             parts = [str(part) for part in value[:6] if part != "body"]
             return ".".join(parts)[:200]

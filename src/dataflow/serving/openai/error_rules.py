@@ -155,6 +155,8 @@ ERROR_RULES = (
         r"|no (endpoint|model|provider)s?.{0,40}support.{0,20}image|invalid (value|content type"
         r"|type).{0,12}image_url"
         r"|(unknown|unsupported|unexpected) (part|content|message).{0,20}(type)?.{0,12}image"
+        r"|input should be 'text'|cannot unmarshal array into .{0,80} of type string"
+        r"|not compiled for multimodal|model projector"
         r"|missing (data required for image input|multimodal projector)|mmproj|text.only model"
         r"|only supports? text|no (vision|image) (support|capabilit)|cannot (see|read"
         r"|process) images"
@@ -181,7 +183,7 @@ ERROR_RULES = (
         r" (are |is )?(found|available|loaded)|no available (channel|model|deployment)"
         r"|(model|deployment)\b.{0,120}(has been (decommissioned|deprecated|retired|removed)"
         r"|is no longer|does(n't| not) exist|not found|try pulling)|deployment for this resource"
-        r"|incorrect model id|模型不存在",
+        r"|incorrect model id|llm provider not provided|模型不存在",
         cure="is the model's name right at this server?",
     ),
     _rule(
@@ -222,7 +224,8 @@ ERROR_RULES = (
         r"|image (data|format|file|size|dimensions?) .{0,20}(is |are )?(invalid|illegal|unsupported"
         r"|not|too|exceed|must)|image length and width do not meet|absolute aspect ratio"
         r"|bytes per data-uri|(image|width|height|aspect).{0,40}(must be (at least|larger|less"
-        r"|smaller|between)|too (large|small))|cannot identify image|broken data stream",
+        r"|smaller|between)|too (large|small))|cannot identify image|broken data stream"
+        r"|image exceeds",
     ),
     _rule(
         ParameterError,
