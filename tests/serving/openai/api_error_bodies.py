@@ -222,7 +222,8 @@ BODIES: tuple[Seen, ...] = (
     ("diegosouzapw/OmniRoute/issues/3044", 400,
      _error("Provider returned error", code=400, metadata={
          "raw": '{"error":{"type":"invalid_request_error","message":"Model '
-                '\'moonshotai/kimi-k2.6\' supports at most 1 image per prompt."}}', "provider_name": "Crucible"}),
+                '\'moonshotai/kimi-k2.6\' supports at most 1 image per prompt."}}',
+         "provider_name": "Crucible"}),
      errors.BadRequestError),
     ("farion1231/cc-switch/issues/464", 400,
      _error("Provider returned error", code=400, metadata={
