@@ -19,7 +19,7 @@ from dataflow.core.errors import (
 )
 from dataflow.core.request import Reply, Request, Turn
 from dataflow.engine.in_memory import answer_all
-from dataflow.engine.runner import RunInterruptedError
+from dataflow.engine.run import RunInterruptedError
 from dataflow.serving.fake import FakeServing
 
 

@@ -11,8 +11,9 @@ import time
 import pytest
 
 from dataflow.core.row import Row
-from dataflow.engine import runner
-from dataflow.engine.runner import RunInterruptedError, run
+from dataflow.engine import run as run_module
+from dataflow.engine.run import RunInterruptedError
+from dataflow.engine.runner import run
 from dataflow.serving.fake import FakeServing
 
 
@@ -139,7 +140,7 @@ def test_ctrl_c_in_the_first_instant_ends_the_run_like_any_other(dataset, width_
 def test_two_ctrl_c_end_a_run_whose_dataset_hangs(dataset, width_of, monkeypatch):
     """As on a network disk that is gone: the thread that reads it cannot be ended."""
     dataset.add(3)
-    monkeypatch.setattr(runner, "PATIENCE", 0.3)
+    monkeypatch.setattr(run_module, "PATIENCE", 0.3)
     stuck, let_go = threading.Event(), threading.Event()
 
     class Hanging:

@@ -393,6 +393,12 @@ class LimitReachedError(StopRunError):
     kind = "limit"
 
 
+class RunStoppedError(StopRunError):
+    """The caller stopped the run; what is answered is kept."""
+
+    kind = "run_stopped"
+
+
 class UnderWayError(StopRunError):
     """Nothing is wrong: batches are under way at the server, and nobody is to wait for them."""
 

@@ -24,7 +24,8 @@ from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.write_output import outcomes
 from dataflow.engine.plan import UNPRICED, Output, Plan
 from dataflow.engine.quality.reject_policy import RejectPolicy
-from dataflow.engine.runner import RunInterruptedError, drive
+from dataflow.engine.run import RunInterruptedError
+from dataflow.engine.runner import drive
 from dataflow.images.base.limits import Limits
 
 _log = logging.getLogger("dataflow")

@@ -23,6 +23,7 @@ from dataflow.core.errors import (
     GarbledReplyError,
     OutOfMoneyError,
     OverloadedError,
+    RateLimitedError,
     RowError,
     StopRunError,
     TryAgainError,
@@ -53,6 +54,9 @@ RECENT = 0.1
 
 LOOK_SECONDS = 0.25
 """How often the endpoints are looked at while a request waits for a free one."""
+
+LONG_LIMIT = 20.0
+"""Seconds: an endpoint whose rate limit lifts only later than this rests until then."""
 
 FAILOVER_ERRORS = (ConnectionLostError, OverloadedError, GarbledReplyError)
 """Failures after which a request is sent to another endpoint at once."""
@@ -195,6 +199,9 @@ class _Endpoint:
             self.latency += (RECENT if self.latency else 1.0) * (seconds - self.latency)
         elif isinstance(outcome, BREAKER_ERRORS):
             self.record_failure(outcome.message)
+        elif isinstance(outcome, RateLimitedError) and (outcome.retry_after or 0) > LONG_LIMIT:
+            self._failures = max(self._failures, FAILURES)
+            self._rests_until = now() + (outcome.retry_after or 0)
 
     def record_failure(self, reason: str) -> None:
         """Something went wrong that is the endpoint's own fault."""
@@ -249,6 +256,12 @@ class _BalancedClient:
             except StopRunError as error:
                 if not self._goes_on_without(endpoint, error):
                     raise
+            except RateLimitedError as error:
+                is_alone = all(e is endpoint or e.is_failing for e in self._endpoints)
+                if is_alone or (error.retry_after or 0) <= LONG_LIMIT:
+                    raise
+                # the run need not wait for this one's limit
+                raise RateLimitedError(error.message) from error
             except (RowError, *FAILOVER_ERRORS) as error:
                 reply = await self._send_elsewhere(endpoint, request, pictures)
                 if reply is None:

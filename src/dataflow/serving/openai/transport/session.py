@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS = 30.0
 """For one connection at most."""
 
+SPARE = 64
+"""Connections beyond those of the requests that hang: for jobs that are loaded ahead."""
+
 _LONGEST_HEADER = 64 * 2**10  # proxies and gateways add whole policies
 
 
@@ -53,7 +56,8 @@ def open_session(
     Args:
         endpoint: The API.
         credentials: The headers of every request.
-        connections: Connections at most.
+        connections: Requests in flight at most; as many again may hang, and keep their connections
+            while others are sent in their place.
         timeout: Seconds for one exchange.
         ca_file: A PEM file of certificates to trust beside the system's; None for those alone,
             among which OpenSSL counts what ``SSL_CERT_FILE`` names.
@@ -69,7 +73,7 @@ def open_session(
     from dataflow.serving.openai.transport.socks_connector import socks_connector
 
     proxy = None if endpoint.is_loopback else find_proxy(endpoint.chat_url)
-    settings: dict[str, Any] = {"limit": connections, "ttl_dns_cache": 60}
+    settings: dict[str, Any] = {"limit": 2 * connections + SPARE, "ttl_dns_cache": 60}
     if ca_file is not None:
         settings["ssl"] = _trusting(ca_file)
     options: dict[str, Any] = {}
