@@ -92,8 +92,7 @@ def test_urls():
 @pytest.mark.parametrize(
     "url",
     [
-        "file:///etc/passwd",
-        "FILE:/etc/passwd",
+        "file://other-machine/etc/passwd",
         "ftp://host/a.jpg",
         "sftp://bucket/a.jpg",
         "gopher://h/",
@@ -222,7 +221,7 @@ def test_several_pictures():
         True,
         {1, 2},
         object(),
-        np.zeros((4, 4), dtype=np.uint8),
+        np.zeros((4, 4), dtype="M8[s]"),
         np.array(5),
     ],
     ids=_id,
@@ -288,3 +287,96 @@ def test_whatever_comes_gives_references_or_a_typed_error(value):
         assert len(text) <= 500
         assert text.isprintable()
         assert text == "" or short_text(text, 1000) == text  # no base64 of any length
+
+
+# --- the many ways in which lists name a file ---------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder that is the home, too, with a few pictures of odd names."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "sub").mkdir()
+    for name in ("a b.jpg", "sub/c.jpg", "sub/d e.jpg", "plain.jpg", "100%.jpg", "x%20y.jpg"):
+        (tmp_path / name).write_bytes(JPEG)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [
+        ("~/plain.jpg", "plain.jpg"),
+        (" ~/sub/c.jpg ", "sub/c.jpg"),
+        ("plain.jpg\n", "plain.jpg"),
+        ("./plain.jpg ", "plain.jpg"),
+        ("a%20b.jpg", "a b.jpg"),
+        ("sub\\c.jpg", "sub/c.jpg"),
+        (".\\sub\\d%20e.jpg", "sub/d e.jpg"),
+        ("100%.jpg", "100%.jpg"),
+        ("x%20y.jpg", "x%20y.jpg"),  # as it stands, where there is such a file
+    ],
+)
+def test_a_file_is_found_as_lists_spell_it(folder, text, file):
+    ref = one(text, [str(folder)])
+    assert os.path.samefile(ref.location, folder / file)
+
+
+@pytest.mark.parametrize("form", ["file://{}", "file://localhost{}", "file:{}", "FILE://{}"])
+def test_file_urls_are_paths(folder, form):
+    for name, file in (("plain.jpg", "plain.jpg"), ("a%20b.jpg", "a b.jpg")):
+        ref = one(form.format(f"{folder}/{name}"))
+        assert (ref.kind, ref.location) == ("path", f"{folder}/{file}")
+
+
+@pytest.mark.parametrize("form", ["~/../secret.jpg", "file://{}/../secret.jpg", "..\\secret.jpg"])
+def test_no_spelling_leads_out_of_the_image_root(folder, form):
+    root = folder / "sub"
+    (folder / "secret.jpg").write_bytes(JPEG)
+    with pytest.raises(PictureForbiddenError, match="outside the image root"):
+        one(form.replace("~/..", "~").format(root), [str(root)], image_root=str(root))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("//host.example/x.jpg", "without its scheme"),
+        ("//127.0.0.1:8000/x.jpg?sig=s3cret", "without its scheme"),
+        ("//localhost/x.jpg", "without its scheme"),
+        ("www.host.example/x.jpg", "without its scheme"),
+        ("mailto:me@host.example", "is a mail address"),
+        ("blob:https://host.example/0-1", "inside one browser"),
+        ("tel:+49123", "is a telephone number"),
+        ("about:blank", "is a browser's own page"),
+        ("javascript:void(0)", "is a script"),
+        ("ftp://host.example/x.jpg", "ftp: is not fetched"),
+        ("chrome://x/y", "chrome: is not fetched"),
+    ],
+)
+def test_what_is_no_picture_is_called_what_it_is(text, words):
+    with pytest.raises(RowError, match=re.escape(words)) as caught:
+        one(text)
+    assert "s3cret" not in caught.value.message
+
+
+def test_a_path_with_two_slashes_is_a_path_where_there_is_one(folder):
+    assert one(f"/{folder}/plain.jpg").kind == "path"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"url": "https://host.example/a.jpg"},
+        {"src": "https://host.example/a.jpg", "width": 3, "height": 4},
+        {"image_url": {"url": "https://host.example/a.jpg"}},
+        {"type": "image_url", "image_url": {"url": "https://host.example/a.jpg"}},
+        {"bytes": None, "path": "https://host.example/a.jpg"},
+    ],
+    ids=_id,
+)
+def test_mappings_with_a_url(value):
+    assert one(value).location == "https://host.example/a.jpg"
+    assert one(value).kind == "url"
+
+
+def test_a_mapping_with_a_data_uri():
+    assert one({"image_url": {"url": f"data:image/jpeg;base64,{BASE64}"}}).data == JPEG

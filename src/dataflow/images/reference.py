@@ -8,26 +8,27 @@ import contextlib
 import json
 import os
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_to_bytes
 
 from dataflow.core.errors import BadRowError, PictureForbiddenError
 from dataflow.core.picture import ImageRef
 from dataflow.core.text import short_text, shown_url
 from dataflow.images.base.path_guard import confined
 from dataflow.images.decode.sniff import PICTURES, sniff
+from dataflow.images.in_memory import encode_in_memory, is_array
+from dataflow.images.url_reference import is_url, lacks_scheme, local_path, parse_url
 from dataflow.remote.path import RemotePath, is_remote
 
-_SCHEME = re.compile(r"\s*([A-Za-z][A-Za-z0-9+.-]*)://")
-_BARE_SCHEME = re.compile(r"\s*(file|ftp|ftps|sftp|blob|javascript):", re.IGNORECASE)
 _DATA_URI = re.compile(r"\s*data:(image/[\w.+-]+)?((?:;[^;,]*)*),", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
 _SHORTEST_BASE64 = 40  # a 1×1 GIF is 56 characters
 _LONGEST_PATH = 4096  # PATH_MAX on Linux
-_FETCHED = ("http", "https", "s3", "gs", "gcs", "hf")
+_URL_KEYS = ("url", "src", "image_url")
 _ACCEPTED = (
-    'a path, a URL, a data URI, base64 text, bytes, {"bytes": …, "path": …}, or a list of these'
+    'a path, a URL, a data URI, base64 text, bytes, {"bytes": …, "path": …}, {"url": …}, a Pillow '
+    "image, an array, an open file, or a list of these"
 )
 
 
@@ -38,9 +39,11 @@ def parse_reference(
 
     Args:
         value: A path, a URL of the web or of a store (http, https, s3, gs, hf), a data URI, base64
-            text of a picture, bytes, a mapping with ``bytes`` or ``path`` (the bytes win), or a
-            sequence of these, which may also stand as JSON text; None, NaN and empty values stand
-            for no picture.
+            text of a picture, bytes, a mapping with ``bytes``, ``path`` or ``url`` (the first of
+            these that it has), a Pillow image, an array of numbers, an open file, or a sequence of
+            these, which may also stand as JSON text; None, NaN and empty values stand for no
+            picture. A path that leads to no file is tried once more without the blanks around it,
+            with ``~`` expanded, ``%20`` decoded, and backslashes as slashes.
         folders: Where a relative path is looked up; the first that has it wins. One at a URL is
             not asked: what is looked up there is taken to be there.
         image_root: Folder that paths may not leave, links and ``..`` resolved.
@@ -87,6 +90,9 @@ class _Parser:
             return self._path(os.fsdecode(value))
         if isinstance(value, Mapping):
             return self._mapping(value)
+        encoded = encode_in_memory(value)
+        if encoded is not None:
+            return _bytes_ref(encoded.data, encoded.name)
         raise BadRowError(f"a picture cannot be a {type(value).__name__}; it can be {_ACCEPTED}")
 
     def _mapping(self, value: Mapping[Any, Any]) -> ImageRef:
@@ -102,20 +108,30 @@ class _Parser:
             return _bytes_ref(bytes(data), _name_of(path))
         if isinstance(path, (str, os.PathLike)) and not _is_nothing(path):
             return self.parse(path)
-        raise BadRowError('a picture given as a mapping needs "bytes" or "path"')
+        for key in _URL_KEYS:
+            url = value.get(key)
+            if isinstance(url, Mapping):  # {"image_url": {"url": …}}, as OpenAI's messages hold it
+                url = url.get("url")
+            if isinstance(url, str) and (is_url(url) or _is_data_uri(url)):
+                return self._text(url)
+        raise BadRowError('a picture given as a mapping needs "bytes", "path" or "url"')
 
     def _text(self, text: str) -> ImageRef:
-        if text[:64].lstrip()[:5].lower() == "data:":
+        if _is_data_uri(text):
             return _data_uri(text)
-        scheme = _SCHEME.match(text) or _BARE_SCHEME.match(text)
-        if scheme is not None:
-            return _url(text.strip())
+        if is_url(text):
+            url = text.strip()
+            path = local_path(url)
+            return parse_url(url) if path is None else self._path(path)
         if _looks_like_picture(text) and not self._exists(text):
             data = _from_base64(text)
             if data is not None:
                 return _bytes_ref(data, f"base64 text, {len(data)} bytes")
         if len(text) > _LONGEST_PATH:
             raise BadRowError(f"a text of {len(text)} characters is no picture; give {_ACCEPTED}")
+        if lacks_scheme(text.strip()) and not self._exists(text):
+            name = shown_url(f"https:{text}").removeprefix("https:")
+            raise BadRowError(f"{name}: is a URL without its scheme; put https: before it")
         return self._path(text)
 
     def _exists(self, text: str) -> bool:
@@ -140,10 +156,38 @@ class _Parser:
             raise BadRowError(f"{name}: no file can have this name")
         location = self._locate(path)
         if is_remote(location):
-            return _url(location)
+            return parse_url(location)
+        if not _is_there(location):
+            location = self._respelt(path) or location
         if self._image_root is not None:
             confined(location, self._image_root, name)
         return ImageRef("path", name, location)
+
+    def _respelt(self, path: str) -> str | None:
+        """Where a file is that lists name in another way; None where there is none either."""
+        for spelling in _spellings(path):
+            if spelling and "\0" not in spelling and _is_there(found := self._locate(spelling)):
+                return found
+        return None
+
+
+def _spellings(path: str) -> Iterator[str]:
+    bare = path.strip()
+    if bare != path:
+        yield bare
+    if bare.startswith("~"):
+        yield os.path.expanduser(bare)  # noqa: PTH111 - names may be odd
+    if "%" in bare:
+        yield unquote(bare)
+    if "\\" in bare:
+        slashed = bare.replace("\\", "/")
+        yield slashed
+        if "%" in slashed:
+            yield unquote(slashed)
+
+
+def _is_data_uri(text: str) -> bool:
+    return text[:64].lstrip()[:5].lower() == "data:"
 
 
 def _is_there(path: str) -> bool:
@@ -176,6 +220,8 @@ def _items(value: object) -> list[Any] | None:
     """The items of a list, tuple, array or other sequence; None for anything else."""
     if isinstance(value, (str, bytes, bytearray, memoryview, Mapping, os.PathLike)):
         return None
+    if is_array(value) or hasattr(value, "read"):
+        return None
     if not (_sized(value) and isinstance(value, Iterable) and hasattr(value, "__getitem__")):
         return None
     return list(value)
@@ -184,7 +230,7 @@ def _items(value: object) -> list[Any] | None:
 def _name_of(path: object) -> str:
     if not isinstance(path, str):
         return ""
-    return shown_url(path) if _SCHEME.match(path) else short_text(path)
+    return shown_url(path) if is_url(path) else short_text(path)
 
 
 def _bytes_ref(data: bytes, name: str = "") -> ImageRef:
@@ -199,31 +245,6 @@ def _below(folder: str, path: str) -> str:
             f"{short_text(path)}: leads out of the bucket or server of {shown_url(folder)}"
         )
     return place.url
-
-
-def _url(url: str) -> ImageRef:
-    word = url.partition(":")[0].lower()
-    if word not in _FETCHED:
-        raise PictureForbiddenError(
-            f"{shown_url(url)}: {short_text(word, 40)}: is not fetched; "
-            f"only {', '.join(_FETCHED)} are"
-        )
-    if word not in ("http", "https"):
-        place = RemotePath(url)
-        if not place.scheme or "\0" in url or place.parent == place:
-            raise BadRowError(f"{short_text(url)}: names no file of a bucket")
-        return ImageRef("url", short_text(url), url)
-    name = shown_url(url)
-    try:
-        parts = urlsplit(url)
-        valid = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-    except ValueError:
-        valid = False
-    if not valid or any(ord(character) < 32 for character in url):
-        raise BadRowError(f"{name}: is no valid URL")
-    if "@" in parts.netloc:
-        raise PictureForbiddenError(f"{name}: the URL holds a user name or a password")
-    return ImageRef("url", name, url.partition("#")[0])
 
 
 def _data_uri(text: str) -> ImageRef:
