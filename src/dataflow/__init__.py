@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dataflow.app.estimate import EstimateResult
     from dataflow.app.fix import FixResult
     from dataflow.checks.suite import CaptionRequirements, checks_for
+    from dataflow.compat.logger import get_logger
+    from dataflow.core.batch import BatchOptions
     from dataflow.core.check import Check, CheckContext, Verdict
     from dataflow.core.errors import (
         DataflowError,
@@ -28,13 +30,21 @@ if TYPE_CHECKING:
         UsageError,
     )
     from dataflow.core.operator import OperatorABC
+    from dataflow.core.picture import Picture
+    from dataflow.core.request import Reply, Request, Usage
     from dataflow.core.serving import LLMServingABC, VLMServingABC
+    from dataflow.engine.run import Run, RunInterruptedError
     from dataflow.engine.status import Status
     from dataflow.functions import caption, check, estimate, fix, status
     from dataflow.images.base.limits import Limits
-    from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
-    from dataflow.operators.core_vision.prompts import Prompt
-    from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+    from dataflow.operators.core_vision import (
+        BatchVQAGenerator,
+        ImageCaptionGenerator,
+        PromptedVQAGenerator,
+    )
+    from dataflow.operators.core_vision.preset import Preset, preset_names, preset_of
+    from dataflow.operators.core_vision.prompts import Prompt, read_prompts
+    from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai, MissingKeyError
     from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
     from dataflow.serving.fake import FakeServing
     from dataflow.serving.local_model_vlm_serving import (
@@ -46,13 +56,26 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "dataflow.functions": ("caption", "check", "estimate", "fix", "status"),
+    "dataflow.functions": (
+        "caption",
+        "check",
+        "estimate",
+        "fix",
+        "status",
+    ),
     "dataflow.app.caption": ("CaptionResult",),
     "dataflow.app.check": ("CheckResult",),
     "dataflow.app.estimate": ("EstimateResult",),
     "dataflow.app.fix": ("FixResult",),
-    "dataflow.checks.suite": ("CaptionRequirements", "checks_for"),
-    "dataflow.core.check": ("Check", "CheckContext", "Verdict"),
+    "dataflow.checks.suite": (
+        "CaptionRequirements",
+        "checks_for",
+    ),
+    "dataflow.core.check": (
+        "Check",
+        "CheckContext",
+        "Verdict",
+    ),
     "dataflow.core.errors": (
         "DataflowError",
         "InputError",
@@ -63,25 +86,60 @@ _HOMES = {
         "UsageError",
     ),
     "dataflow.core.operator": ("OperatorABC",),
-    "dataflow.core.serving": ("LLMServingABC", "VLMServingABC"),
+    "dataflow.core.serving": (
+        "LLMServingABC",
+        "VLMServingABC",
+    ),
     "dataflow.engine.status": ("Status",),
     "dataflow.images.base.limits": ("Limits",),
-    "dataflow.operators.core_vision": ("ImageCaptionGenerator", "PromptedVQAGenerator"),
-    "dataflow.operators.core_vision.prompts": ("Prompt",),
-    "dataflow.serving.api_vlm_serving_openai": ("APIVLMServing_openai",),
+    "dataflow.operators.core_vision": (
+        "BatchVQAGenerator",
+        "ImageCaptionGenerator",
+        "PromptedVQAGenerator",
+    ),
+    "dataflow.operators.core_vision.prompts": (
+        "Prompt",
+        "read_prompts",
+    ),
+    "dataflow.serving.api_vlm_serving_openai": (
+        "APIVLMServing_openai",
+        "MissingKeyError",
+    ),
     "dataflow.serving.batch_vlm_serving_openai": ("BatchVLMServing_openai",),
     "dataflow.serving.fake": ("FakeServing",),
     "dataflow.serving.local_model_vlm_serving": (
         "LocalModelVLMServing_llamacpp",
         "LocalModelVLMServing_vllm",
     ),
-    "dataflow.utils.storage": ("DataFlowStorage", "FileStorage"),
+    "dataflow.utils.storage": (
+        "DataFlowStorage",
+        "FileStorage",
+    ),
+    "dataflow.engine.run": (
+        "Run",
+        "RunInterruptedError",
+    ),
+    "dataflow.operators.core_vision.preset": (
+        "Preset",
+        "preset_names",
+        "preset_of",
+    ),
+    "dataflow.core.batch": ("BatchOptions",),
+    "dataflow.core.request": (
+        "Reply",
+        "Request",
+        "Usage",
+    ),
+    "dataflow.core.picture": ("Picture",),
+    "dataflow.compat.logger": ("get_logger",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "APIVLMServing_openai",
+    "BatchOptions",
     "BatchVLMServing_openai",
+    "BatchVQAGenerator",
     "CaptionRequirements",
     "CaptionResult",
     "Check",
@@ -99,14 +157,22 @@ __all__ = [
     "Limits",
     "LocalModelVLMServing_llamacpp",
     "LocalModelVLMServing_vllm",
+    "MissingKeyError",
     "OperatorABC",
     "OutputError",
+    "Picture",
+    "Preset",
     "Prompt",
     "PromptedVQAGenerator",
+    "Reply",
+    "Request",
     "RowError",
+    "Run",
+    "RunInterruptedError",
     "Status",
     "StopRunError",
     "TryAgainError",
+    "Usage",
     "UsageError",
     "VLMServingABC",
     "Verdict",
@@ -116,6 +182,10 @@ __all__ = [
     "checks_for",
     "estimate",
     "fix",
+    "get_logger",
+    "preset_names",
+    "preset_of",
+    "read_prompts",
     "status",
 ]
 
@@ -131,3 +201,17 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
+
+
+def _prepare() -> None:
+    import logging
+
+    from dataflow.compat.module_aliases import install
+    from dataflow_caption import conflict
+
+    install()
+    if cure := conflict():
+        logging.getLogger("dataflow").warning("%s", cure)
+
+
+_prepare()

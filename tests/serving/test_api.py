@@ -171,8 +171,8 @@ def test_lists_that_cannot_be():
         fake.generate_from_input_messages([None], audio_list=[])
     with pytest.raises(errors.UsageError, match="must be a list"):
         fake.generate_from_input("a")
-    with pytest.raises(errors.UsageError, match="2 questions with 1 entries"):
-        fake.generate_from_input(["a", "b"], image_inputs=["x"])
+    with pytest.raises(errors.UsageError, match="1 questions with 2 entries"):
+        fake.generate_from_input(["a"], image_inputs=["x", "y"])
     assert fake.generate_from_input([]) == []
 
 

@@ -58,21 +58,19 @@ class Client(Protocol):
 
 
 class AsyncServing(VLMServingABC):
-    """A serving that the road drives.
+    """A serving that the pipeline drives.
 
     Attributes:
         model: The model's name, as sent to the engine.
         max_workers: Requests in flight at most.
         is_local: Whether the engine is our own child process (it costs no money).
         api_urls: The APIs that are asked, by which a price is found; empty where there is none.
-        seeks_level: Whether the best number in flight, up to `max_workers`, is to be found out
+        adaptive_concurrency: Whether the best number in flight, up to `max_workers`, is found out
             while running; otherwise it is `max_workers`.
-        limits_itself: Whether it finds the number in flight and heeds rate limits itself, since
+        self_limiting: Whether it finds the number in flight and heeds rate limits itself, since
             each of its endpoints has its own.
-        penalty: The field of its requests that makes said words less likely, or empty where it
+        penalty: The field of its requests that makes repeated words less likely, or empty where it
             takes none: ``"repetition_penalty"``, ``"repeat_penalty"`` or ``"frequency_penalty"``.
-        may_change: Whether its answers may depend on more than `settings` says, so that answers of
-            an earlier run may not be those it gives today.
         may_change: Whether its answers may depend on more than `settings` says, so that answers of
             an earlier run may not be those it gives today.
     """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -168,15 +169,9 @@ class FileStorage(StreamingStorage):
             UsageError: before the first `step()`, or `data` is neither.
             OutputError: the file cannot be written.
         """
-        path = self._path(self.operator_step + 1)
-        rows = _Rows(records_of(data))
-        part = path.with_name(path.name + ".part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
-        _write_rows(rows, self._writer(path, rows, [])(part), path)
-        return str(path)
+        return write_table(
+            self._path(self.operator_step + 1), data, allow_pickle=self.cache_type == "pickle"
+        )
 
     def _refuse_second(self, written: tuple[str, ...]) -> None:
         if written != self._opened:
@@ -232,6 +227,40 @@ class FileStorage(StreamingStorage):
 def _expanded(path: str) -> str:
     """`path` with ``~`` for the home folder; a URL stays as it is."""
     return path if is_url(path) else os.path.expanduser(path)  # noqa: PTH111 - "./" shall not go
+
+
+def write_table(path: Path, data: Any, *, allow_pickle: bool = False) -> str:
+    """Write a list of dicts or a DataFrame; a reader meets the whole file or none.
+
+    Args:
+        path: The file, whose ending names the format; its folder is made.
+        data: The rows; a frame's missing values become null.
+        allow_pickle: Whether an ending of pickle's names that format.
+
+    Returns:
+        The file's path.
+
+    Raises:
+        UsageError: `data` is neither.
+        OutputError: the file cannot be written.
+    """
+    rows = _Rows(records_of(data))
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror or error}") from error
+    is_pickle = allow_pickle and path.suffix.lower() in (".pkl", ".pickle")
+    writer = writer_for(path, rows, [], format_name="pickle" if is_pickle else None)
+    _write_rows(rows, writer(part), path)
+    return str(path)
+
+
+def __getattr__(name: str) -> object:
+    """DataFlow's storage in memory."""
+    if name == "DummyStorage":
+        return getattr(import_module("dataflow.compat.storage"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 class _Rows:

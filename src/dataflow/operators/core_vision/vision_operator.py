@@ -15,7 +15,7 @@ from dataflow.operators.core_vision.options import OperatorOptions, OperatorRunO
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.quality import quality_policy, with_checks
 from dataflow.operators.core_vision.request_builder import RowRequests
-from dataflow.operators.core_vision.run import answer_rows
+from dataflow.operators.core_vision.run_step.answer_rows import answer_rows
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 

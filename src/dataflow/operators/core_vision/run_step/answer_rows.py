@@ -24,12 +24,12 @@ from dataflow.engine.plan import Output, Plan, SpendLimit
 from dataflow.engine.progress import Summary
 from dataflow.engine.runner import run
 from dataflow.images.base.limits import Limits
-from dataflow.operators.core_vision.list_rows import ListRows, rows_of, write_or_save
 from dataflow.operators.core_vision.options import OperatorRunOptions
 from dataflow.operators.core_vision.prompts import check_prompts, presets_of
 from dataflow.operators.core_vision.quality import QualityPolicy
 from dataflow.operators.core_vision.request_builder import RowRequests
-from dataflow.operators.core_vision.unsent_pictures import warn_of_unsent_pictures
+from dataflow.operators.core_vision.run_step.list_rows import ListRows, rows_of, write_or_save
+from dataflow.operators.core_vision.run_step.unsent_pictures import warn_of_unsent_pictures
 from dataflow.remote.path import server_of
 from dataflow.serving.adapter import as_async_serving
 

@@ -1,0 +1,1 @@
+"""One step of a pipeline: its rows read, asked about and written."""
