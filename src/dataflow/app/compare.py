@@ -33,7 +33,7 @@ from dataflow.evaluate.pairs import (
     needs_judge,
     summarize,
 )
-from dataflow.evaluate.statistics import Estimate
+from dataflow.evaluate.statistics import IntervalEstimate
 from dataflow.formats.existing_captions import CaptionedDataset, open_captions
 
 JUDGEMENT = "judgement"
@@ -61,7 +61,7 @@ class Comparison:
     judge: str
     model: str
     summaries: Mapping[tuple[str, str], PairSummary]
-    ratings: Mapping[str, Estimate]
+    ratings: Mapping[str, IntervalEstimate]
     folder: Path
 
 
@@ -144,7 +144,7 @@ def summary_value(summary: PairSummary) -> dict[str, Any]:
     }
 
 
-def estimate_value(estimate: Estimate | None) -> dict[str, float] | None:
+def estimate_value(estimate: IntervalEstimate | None) -> dict[str, float] | None:
     """A figure with its interval, as JSON values."""
     if estimate is None:
         return None
@@ -306,7 +306,7 @@ def _pairs(
 
 def _ratings(
     names: Sequence[str], pairs: Mapping[tuple[str, str], Sequence[JudgedPair]], seed: int
-) -> dict[str, Estimate]:
+) -> dict[str, IntervalEstimate]:
     """Bradley-Terry ratings of more than two datasets; ties count half for each."""
     if len(names) < 3:
         return {}

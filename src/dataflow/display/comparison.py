@@ -8,7 +8,7 @@ from rich.text import Text
 
 from dataflow.app.compare import Comparison
 from dataflow.evaluate.pairs import PairResult, PairSummary
-from dataflow.evaluate.statistics import Estimate
+from dataflow.evaluate.statistics import IntervalEstimate
 
 _LEAN = 0.6  # from here on a judge's lean to a side or to length is worth a sentence
 
@@ -74,7 +74,7 @@ def _table(one: str, other: str, summary: PairSummary) -> Table:
     return table
 
 
-def _shown(estimate: Estimate | None) -> str:
+def _shown(estimate: IntervalEstimate | None) -> str:
     if estimate is None:
         return "no pair is decided"
     return f"{estimate.value:.1%} (95 % interval {estimate.low:.1%} to {estimate.high:.1%})"

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
-from dataflow.evaluate.statistics import CONFIDENCE, Estimate, percentiles
+from dataflow.evaluate.statistics import CONFIDENCE, IntervalEstimate, percentiles
 
 Wins: TypeAlias = "Mapping[tuple[str, str], float]"
 """(winner, loser) → how often; a tie counts half for each."""
@@ -58,7 +58,7 @@ def ratings(wins: Wins) -> dict[str, float]:
 
 def rating_intervals(
     clusters: Sequence[Wins], *, seed: int = 0, resamples: int = 500
-) -> dict[str, Estimate]:
+) -> dict[str, IntervalEstimate]:
     """Ratings with bootstrap intervals over clusters, each the pairs of one picture.
 
     Resamples to which no finite rating fits are left out.
@@ -77,7 +77,7 @@ def rating_intervals(
         for name, rating in found.items():
             drawn[name].append(rating)
     return {
-        name: Estimate(value, *percentiles(sorted(drawn[name]) or [value], CONFIDENCE))
+        name: IntervalEstimate(value, *percentiles(sorted(drawn[name]) or [value], CONFIDENCE))
         for name, value in values.items()
     }
 

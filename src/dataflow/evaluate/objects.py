@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from dataflow.evaluate.statistics import Estimate, bootstrap_ratio, wilson
+from dataflow.evaluate.statistics import IntervalEstimate, bootstrap_ratio, wilson
 
 
 class ObjectNames:
@@ -55,9 +55,9 @@ class ObjectSummary:
         invented: Object → captions that name it where it is not, the commonest first.
     """
 
-    chair_i: Estimate | None
-    chair_s: Estimate | None
-    recall: Estimate | None
+    chair_i: IntervalEstimate | None
+    chair_s: IntervalEstimate | None
+    recall: IntervalEstimate | None
     invented: dict[str, int]
 
 

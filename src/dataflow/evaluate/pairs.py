@@ -11,7 +11,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from dataflow.evaluate.statistics import Estimate, bootstrap_ratio, decisive_count, sign_test
+from dataflow.evaluate.statistics import (
+    IntervalEstimate,
+    bootstrap_ratio,
+    decisive_count,
+    sign_test,
+)
 
 
 class Choice(Enum):
@@ -117,8 +122,8 @@ class PairSummary:
     """
 
     counts: dict[PairResult, int]
-    win_rate: Estimate | None
-    score: Estimate | None
+    win_rate: IntervalEstimate | None
+    score: IntervalEstimate | None
     p_value: float
     flip_rate: float | None
     first_rate: float | None
@@ -163,7 +168,7 @@ def _share(hits: int, count: int) -> float | None:
 
 def _interval(
     pairs: Iterable[JudgedPair], points: Mapping[PairResult, float], seed: int
-) -> Estimate | None:
+) -> IntervalEstimate | None:
     """Points of the pairs that can get some, over pictures."""
     got: Counter[str] = Counter()
     possible: Counter[str] = Counter()

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from dataflow.core.errors import UsageError
-from dataflow.evaluate.statistics import Estimate, bootstrap_ratio, wilson
+from dataflow.evaluate.statistics import IntervalEstimate, bootstrap_ratio, wilson
 
 Scoring: TypeAlias = Literal["match", "captionqa"]
 CANNOT_TELL = "cannot tell"
@@ -180,9 +180,9 @@ class QuestionSummary:
     questions: int
     unreadable: int
     cannot_tell: float
-    pooled: Estimate | None
-    by_picture: Estimate | None
-    by_kind: dict[str, Estimate]
+    pooled: IntervalEstimate | None
+    by_picture: IntervalEstimate | None
+    by_kind: dict[str, IntervalEstimate]
 
 
 def summarize_answers(
@@ -212,7 +212,7 @@ def summarize_answers(
     )
 
 
-def _share(scores: Sequence[float]) -> Estimate | None:
+def _share(scores: Sequence[float]) -> IntervalEstimate | None:
     return wilson(min(sum(scores), len(scores)), len(scores)) if scores else None
 
 

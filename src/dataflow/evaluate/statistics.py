@@ -23,7 +23,7 @@ RESAMPLES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
-class Estimate:
+class IntervalEstimate:
     """A figure with its interval.
 
     Attributes:
@@ -37,7 +37,7 @@ class Estimate:
     high: float
 
 
-def wilson(hits: float, count: float, *, confidence: float = CONFIDENCE) -> Estimate:
+def wilson(hits: float, count: float, *, confidence: float = CONFIDENCE) -> IntervalEstimate:
     """A share with Wilson's score interval.
 
     Source: E. B. Wilson, "Probable inference, the law of succession, and statistical inference",
@@ -59,7 +59,9 @@ def wilson(hits: float, count: float, *, confidence: float = CONFIDENCE) -> Esti
     half = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
     half /= 1 + z * z / count
     low, high = max(0.0, center - half), min(1.0, center + half)
-    return Estimate(share, min(low, share), max(high, share))  # rounding may pass a bound of 0 or 1
+    return IntervalEstimate(
+        share, min(low, share), max(high, share)
+    )  # rounding may pass a bound of 0 or 1
 
 
 def sign_test(wins: int, losses: int) -> float:
@@ -107,7 +109,7 @@ def bootstrap(
     seed: int = 0,
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
-) -> Estimate:
+) -> IntervalEstimate:
     """`statistic` of all clusters, with a percentile bootstrap interval over clusters.
 
     A cluster is what was drawn independently: a picture with all that belongs to it. Source: Efron
@@ -133,7 +135,7 @@ def bootstrap(
     for _ in range(resamples):
         with contextlib.suppress(ZeroDivisionError):
             drawn.append(statistic(rng.choices(clusters, k=len(clusters))))
-    return Estimate(value, *percentiles(sorted(drawn) or [value], confidence))
+    return IntervalEstimate(value, *percentiles(sorted(drawn) or [value], confidence))
 
 
 def bootstrap_ratio(
@@ -142,7 +144,7 @@ def bootstrap_ratio(
     seed: int = 0,
     resamples: int = RESAMPLES,
     confidence: float = CONFIDENCE,
-) -> Estimate | None:
+) -> IntervalEstimate | None:
     """Points of points possible, with a percentile bootstrap interval over clusters.
 
     As `bootstrap`, but the time does not grow with the clusters: it counts those that are alike and
@@ -171,7 +173,7 @@ def bootstrap_ratio(
         if most:
             got = sum(kind[0] * n for (kind, _), n in zip(ordered, counts, strict=True))
             drawn.append(got / most)
-    return Estimate(value, *percentiles(sorted(drawn) or [value], confidence))
+    return IntervalEstimate(value, *percentiles(sorted(drawn) or [value], confidence))
 
 
 def _multinomial(rng: random.Random, weights: Sequence[int]) -> list[int]:
