@@ -17,7 +17,7 @@ PROCESSES ?= 4
 BENCH ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-vllm soak fuzz bench check docs clean
+.PHONY: help demo test test-web coverage test-vllm soak fuzz bench check docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -28,17 +28,20 @@ demo: $(VENV)/.installed-demo ## caption examples/scenes with the bundled model,
 	$(VENV)/bin/dataflow caption examples/scenes --model demo -o demo-output/captions.jsonl --show
 
 test: $(VENV)/.installed-dev ## the tests, all but those that need vLLM or many minutes
-	$(VENV)/bin/python $(PYTEST) -n $(PROCESSES) --dist worksteal -m "not vllm and not slow"
+	$(VENV)/bin/python $(PYTEST) -n $(PROCESSES) --dist worksteal -m "not vllm and not slow and not web"
+
+test-web: $(VENV)/.installed-dev ## the review page in a headless Chromium, which must be installed
+	$(VENV)/bin/python $(PYTEST) -m web
 
 coverage: $(VENV)/.installed-dev ## the tests again, with the share of lines that they run
-	$(VENV)/bin/python $(PYTEST) -n $(PROCESSES) --dist worksteal -m "not vllm and not slow" \
+	$(VENV)/bin/python $(PYTEST) -n $(PROCESSES) --dist worksteal -m "not vllm and not slow and not web" \
 		--cov=dataflow --cov-report=term:skip-covered --cov-report=xml:coverage.xml
 
 test-vllm: $(VENV_VLLM)/.installed ## the tests that need vLLM, with its CPU build (some 3 GB)
 	$(VENV_VLLM)/bin/python $(PYTEST) -m vllm
 
 soak: $(VENV)/.installed-dev ## the tests that take many minutes
-	$(VENV)/bin/python $(PYTEST) -m "slow and not vllm"
+	$(VENV)/bin/python $(PYTEST) -m "slow and not vllm and not web"
 
 fuzz: $(VENV)/.installed-dev ## feed the parsers nonsense, MINUTES=30 each, TARGET=journals only that
 	$(VENV)/bin/python -m tests.fuzz --minutes $(MINUTES) $(TARGET)

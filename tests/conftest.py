@@ -13,6 +13,7 @@ import pytest
 LEFT_OUT = {
     "vllm": "need vLLM: make test-vllm",
     "slow": "take many minutes: make soak",
+    "web": "need Chromium: make test-web",
 }
 _counts: Counter[str] = Counter()
 

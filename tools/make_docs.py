@@ -40,6 +40,8 @@ COMMANDS = (
     ("dataflow", "status", "--help"),
     ("dataflow", "check", "--help"),
     ("dataflow", "compare", "--help"),
+    ("dataflow", "review", "--help"),
+    ("dataflow", "report", "--help"),
     ("dataflow", "presets", "--help"),
 )
 MARK = "<!-- generated: {} -->"

@@ -19,8 +19,9 @@ from dataflow.app.options.check import CheckOptions
 from dataflow.app.options.compare import CompareOptions
 from dataflow.app.options.estimate import EstimateOptions
 from dataflow.app.options.presets import PresetsOptions
+from dataflow.app.options.review import ReportPageOptions, ReviewOptions
 from dataflow.app.options.status import StatusOptions
-from dataflow.cli.commands import caption, check, compare, estimate, presets, status
+from dataflow.cli.commands import caption, check, compare, estimate, presets, review, status
 from dataflow.cli.parser.command import command
 from dataflow.cli.parser.group import CommandGroup
 from dataflow.cli.shell import signals, streams
@@ -37,6 +38,8 @@ COMMANDS = (
     command(StatusOptions, status.status, examples=status.EXAMPLES),
     command(CheckOptions, check.check, examples=check.EXAMPLES),
     command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
+    command(ReviewOptions, review.review, examples=review.REVIEW_EXAMPLES),
+    command(ReportPageOptions, review.report, examples=review.REPORT_EXAMPLES),
     command(PresetsOptions, presets.presets, examples=presets.EXAMPLES),
 )
 

@@ -1,0 +1,129 @@
+"""The review page served, and the report written."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from dataflow.app.options.review import ReportPageOptions, ReviewOptions
+from dataflow.app.reporter import SILENT, Reporter
+from dataflow.core.errors import OutputError
+from dataflow.images.base.limits import Limits
+from dataflow.review.report import write_report
+from dataflow.review.session import LOOPBACK, ReviewSession, ReviewSpec
+from dataflow.review.thumbnails import Thumbnails
+
+
+def review(
+    options: ReviewOptions,
+    reporter: Reporter = SILENT,
+    *,
+    on_ready: Callable[[str], None] = lambda _address: None,
+) -> None:
+    """Serve the review page until Ctrl-C.
+
+    Args:
+        options: What is reviewed, and where it is served.
+        reporter: Who shows how the index comes along.
+        on_ready: Called with the page's address once it can be opened.
+
+    Raises:
+        UsageError: The dataset has no captions, or the port is taken.
+        InputError: There is no such dataset.
+    """
+    spec = ReviewSpec(
+        path=options.dataset,
+        columns=tuple(options.output_key or ()),
+        picture_key=options.image_key,
+        sidecar=options.sidecar,
+        author=options.author,
+        host=options.host,
+        port=options.port,
+        limits=_limits(options),
+    )
+    if spec.host != LOOPBACK:
+        reporter.say(
+            f"{spec.host} can be reached from your network: whoever has the address can edit",
+            is_warning=True,
+        )
+    with reporter.count("captions indexed", None) as advance:
+        session = ReviewSession(spec, on_progress=_steps(advance))
+    with session:
+        asyncio.run(_served(session, on_ready))
+
+
+def report(options: ReportPageOptions, reporter: Reporter = SILENT) -> Path:
+    """Write the report of a dataset's captions into one HTML file.
+
+    Args:
+        options: Which captions, and where the page goes.
+        reporter: Who shows how the index comes along.
+
+    Returns:
+        The page.
+
+    Raises:
+        UsageError: The dataset has no captions.
+        InputError: There is no such dataset.
+        OutputError: The page cannot be written.
+    """
+    spec = ReviewSpec(
+        path=options.dataset,
+        columns=tuple(options.output_key or ()),
+        picture_key=options.image_key,
+        sidecar=options.sidecar,
+        limits=_limits(options),
+    )
+    with reporter.count("captions indexed", None) as advance:
+        session = ReviewSession(spec, on_progress=_steps(advance))
+    with session:
+        path = Path(options.output)
+        part = path.with_name(path.name + ".part")
+        try:
+            asyncio.run(_written(session, part, options))
+            part.replace(path)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+    return path
+
+
+async def _written(session: ReviewSession, part: Path, options: ReportPageOptions) -> None:
+    thumbnails = Thumbnails(session.folders, session.spec.limits)
+    with part.open("w", encoding="utf-8") as file:
+        async with thumbnails:
+            title = Path(options.dataset).name
+            await write_report(file, session.index, thumbnails, title=title, seed=options.seed)
+
+
+async def _served(session: ReviewSession, on_ready: Callable[[str], None]) -> None:
+    until = asyncio.Event()
+    if threading.current_thread() is threading.main_thread():
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, until.set)
+    await session.serve(on_ready, until=until)
+
+
+def _limits(options: ReviewOptions | ReportPageOptions) -> Limits:
+    root = options.image_root
+    return Limits(
+        image_root=None if root is None else os.fspath(root),
+        allow_private_urls=options.allow_private_urls,
+    )
+
+
+def _steps(advance: Callable[[int], None]) -> Callable[[int], None]:
+    """Totals → steps."""
+    last = 0
+
+    def step(total: int) -> None:
+        nonlocal last
+        advance(total - last)
+        last = total
+
+    return step

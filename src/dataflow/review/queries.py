@@ -1,0 +1,121 @@
+"""What the page asks of the index: a page of items, how many there are, and of which kinds."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from typing import Any
+
+from dataflow.review.index import ReviewIndex
+from dataflow.review.view import View
+
+FEW = 20_000
+"""Hits of the trigram index up to which it is faster than reading texts in the view's order."""
+_SHORTEST = 3  # characters that the trigram index can find
+FIELDS = ("decision", "column", "model")
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Which part of a view.
+
+    Attributes:
+        after: The id of the last item of the page before; None for the first page.
+        limit: Items at most.
+    """
+
+    after: int | None = None
+    limit: int = 50
+
+
+def page_of(index: ReviewIndex, view: View, page: Page) -> list[dict[str, Any]]:
+    """The items of a page, in the view's order."""
+    condition, values = _narrowed(index, view)
+    if page.after is not None and (last := index.item(page.after)) is not None:
+        keys = view.order
+        condition += f" AND ({keys}) > ({', '.join('?' * (keys.count(',') + 1))})"
+        values += _position(view, last)
+    rows = index.db.execute(
+        f"SELECT * FROM items WHERE {condition} ORDER BY {view.order} LIMIT ?",  # noqa: S608
+        (*values, page.limit),
+    )
+    return [shown(row) for row in rows]
+
+
+def count_of(index: ReviewIndex, view: View) -> int:
+    """How many items a view has."""
+    condition, values = _narrowed(index, view)
+    [count] = index.db.execute(f"SELECT count(*) FROM items WHERE {condition}", values).fetchone()  # noqa: S608
+    return int(count)
+
+
+def facets_of(index: ReviewIndex, view: View) -> dict[str, dict[str, int]]:
+    """Field → value → items of the view that have it, the commonest first."""
+    condition, values = _narrowed(index, view)
+    facets: dict[str, dict[str, int]] = {}
+    for name in FIELDS:
+        facets[name] = _counted(
+            index.db,
+            f"SELECT {name}, count(*) AS n FROM items WHERE {condition}"  # noqa: S608
+            f" GROUP BY {name} ORDER BY n DESC LIMIT 50",
+            values,
+        )
+    where = "" if condition == "1" else f" WHERE id IN (SELECT id FROM items WHERE {condition})"  # noqa: S608
+    facets["kind"] = _counted(
+        index.db,
+        f"SELECT kind, count(*) AS n FROM item_kinds{where} GROUP BY kind ORDER BY n DESC",  # noqa: S608
+        values,
+    )
+    return facets
+
+
+def shown(row: sqlite3.Row) -> dict[str, Any]:
+    """An item as the page gets it."""
+    reference = json.loads(row["picture"]) if row["picture"] else None
+    return {
+        "id": row["id"],
+        "row": row["row"],
+        "column": row["column"],
+        "number": row["number"],
+        "source": row["source"],
+        "text": row["text"],
+        "kinds": row["kinds"].split(",") if row["kinds"] else [],
+        "reasons": json.loads(row["reasons"]),
+        "words": row["words"],
+        "model": row["model"],
+        "copies": row["copies"],
+        "decision": row["decision"],
+        "pictures": len(reference) if isinstance(reference, list) else int(reference is not None),
+    }
+
+
+def _counted(db: sqlite3.Connection, query: str, values: list[Any]) -> dict[str, int]:
+    return {row[0]: row[1] for row in db.execute(query, values)}
+
+
+def _position(view: View, row: sqlite3.Row) -> list[Any]:
+    first: dict[str, list[Any]] = {
+        "queue": [int(bool(row["decision"])), -row["severity"]],
+        "order": [],
+        "short": [row["words"]],
+        "long": [-row["words"]],
+    }
+    return [*first[view.sort], row["id"]]
+
+
+def _narrowed(index: ReviewIndex, view: View) -> tuple[str, list[Any]]:
+    """A view's condition, by way of the trigram index where that finds few."""
+    condition, values = view.condition, list(view.values)
+    for text in view.contains:
+        if len(text) < _SHORTEST or not text.isprintable():
+            continue
+        phrase = '"' + text.replace('"', '""') + '"'
+        [hits] = index.db.execute(
+            "SELECT count(*) FROM (SELECT 1 FROM texts WHERE texts MATCH ? LIMIT ?)",
+            (phrase, FEW + 1),
+        ).fetchone()
+        if hits <= FEW:
+            condition += " AND id IN (SELECT rowid FROM texts WHERE texts MATCH ?)"
+            values.append(phrase)
+    return condition, values
