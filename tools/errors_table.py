@@ -51,6 +51,11 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.ProxyError: "mend HTTPS_PROXY, or name the server in NO_PROXY",
     errors.LimitReachedError: "run it again, which goes on under a limit of its own, or raise the "
     "limit",
+    errors.QuotaError: "run it again at the time that the message names, or let it wait "
+    "(`--give-up-after`)",
+    errors.FaultAlarmError: "mend or restart the engine, or turn the alarm off (`--fault-alarm off`)",
+    errors.ReplyReuseError: "turn the gateway's response cache off",
+    errors.RunStoppedError: "run it again, which continues where it stopped",
     errors.UnreachableError: "start the server, or give its right address",
     errors.EngineFailedError: "read the engine's own reason in the message",
     errors.ServingContractError: "mend the serving",
@@ -92,6 +97,11 @@ def does(kind: type[errors.DataflowError]) -> str:
         return (
             f"asks up to {MAX_ASKS} times, changed by what was wrong; then keeps the best answer, "
             "flagged, or fails the row ([checks](checks.md)); asks again only with `--retry-failed`"
+        )
+    if kind is errors.BadRequestError:
+        return (
+            "fails the row, goes on, and a later run asks again; stops where all of the first rows "
+            "get it"
         )
     if issubclass(kind, (errors.PictureError, errors.BadRowError)):
         return "fails the row, goes on; a later run looks again where no request was spent"

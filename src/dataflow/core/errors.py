@@ -393,6 +393,18 @@ class LimitReachedError(StopRunError):
     kind = "limit"
 
 
+class FaultAlarmError(StopRunError):
+    """Nearly all of the latest answers have one and the same fault: the engine is broken."""
+
+    kind = "fault_alarm"
+
+
+class ReplyReuseError(StopRunError):
+    """One reply came for different requests: something before the engine answers from a cache."""
+
+    kind = "reply_reuse"
+
+
 class RunStoppedError(StopRunError):
     """The caller stopped the run; what is answered is kept."""
 

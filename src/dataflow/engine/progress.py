@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
 from dataflow.core.request import Usage
+from dataflow.engine.failure_messages import FailureMessage, Messages, count_message
+from dataflow.engine.journal.records import ResultRecord
 
 
 @dataclass(slots=True)
@@ -75,6 +78,17 @@ class RunCounts:
     failed: Counter[str] = field(default_factory=Counter)
     dropped: int = 0
     skipped: int = 0
+    messages: Messages = field(default_factory=dict)
+
+    def add(self, records: Iterable[ResultRecord]) -> None:
+        """Count what came of a row."""
+        for record in records:
+            if record.error_kind is None:
+                self.captioned += 1
+                continue
+            (self.flagged if record.is_flagged else self.failed)[record.error_kind] += 1
+            if not record.is_flagged:
+                count_message(self.messages, record.error_kind, record.error or "")
 
     @property
     def has_errors(self) -> bool:
@@ -101,6 +115,7 @@ class Summary:
         usage: Tokens of this run, those of failed attempts included.
         cost: US dollars for them, as far as it is known.
         uncounted: Attempts that may be paid for, and whose cost is not known.
+        failures: The commonest message of each kind of failure, with what cures it.
         output: The output file, or None where the rows stayed in memory.
         errors: The errors file, or None where no caption failed and no row was left out.
     """
@@ -118,5 +133,6 @@ class Summary:
     usage: Usage = field(default_factory=Usage)
     cost: Decimal = Decimal(0)
     uncounted: int = 0
+    failures: Sequence[FailureMessage] = ()
     output: Path | None = None
     errors: Path | None = None

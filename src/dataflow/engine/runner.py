@@ -13,6 +13,7 @@ from typing import Any, TypeAlias, TypeVar
 from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, JournalError, UsageError
 from dataflow.engine.batch.pipeline import BatchPipeline
+from dataflow.engine.failure_messages import commonest
 from dataflow.engine.journal.batch_tables import unsettled
 from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
@@ -122,6 +123,7 @@ def _summary(plan: Plan, tally: RunCounts, seconds: float) -> Summary:
         usage=progress.usage,
         cost=progress.cost,
         uncounted=progress.uncounted,
+        failures=commonest(tally.messages),
         output=plan.output.path,
         errors=plan.output.files.errors if tally.has_errors else None,
     )

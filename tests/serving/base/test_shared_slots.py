@@ -26,32 +26,41 @@ def test_runs_in_several_threads_share_the_serving_s_slots():
 def test_a_waiter_that_is_cancelled_loses_no_slot(is_granted):
     async def run():
         slots = SharedSlots()
-        await slots.acquire(1)
-        waiting = asyncio.create_task(slots.acquire(1))
+        await slots.acquire(1, 1)
+        waiting = asyncio.create_task(slots.acquire(1, 2))
         await asyncio.sleep(0)
         if is_granted:
-            slots.release()  # the grant is on its way when the waiter is cancelled
+            slots.release(1)  # the grant is on its way when the waiter is cancelled
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
         if not is_granted:
-            slots.release()
-        await asyncio.wait_for(slots.acquire(1), 1)
+            slots.release(1)
+        await asyncio.wait_for(slots.acquire(1, 2), 1)
 
     asyncio.run(run())
 
 
 def test_a_waiter_whose_loop_is_gone_is_passed_over():
     slots = SharedSlots()
-    asyncio.run(slots.acquire(1))
+    asyncio.run(slots.acquire(1, 1))
 
     async def wait_in_vain():
-        task = asyncio.create_task(slots.acquire(1))
+        task = asyncio.create_task(slots.acquire(1, 2))
         await asyncio.sleep(0)
         task.cancel()
 
     asyncio.run(wait_in_vain())
-    slots.release()
-    asyncio.run(asyncio.wait_for(slots.acquire(1), 1))
+    slots.release(1)
+    asyncio.run(asyncio.wait_for(slots.acquire(1, 2), 1))
+
+
+def test_a_run_alone_waits_for_no_slot_so_that_its_hung_requests_hold_nothing():
+    async def run():
+        slots = SharedSlots()
+        for _ in range(5):
+            await asyncio.wait_for(slots.acquire(1, 1), 1)
+
+    asyncio.run(run())
 
 
 @pytest.mark.parametrize(

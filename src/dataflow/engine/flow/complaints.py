@@ -102,7 +102,8 @@ class ComplaintTracker:
         if self._has_answers:
             return Decision.CONTROL if isinstance(error, StopRunError) else Decision.FAIL
         if isinstance(error, StopRunError):
-            return Decision.STOP
+            is_row = error.is_vague and self._had_answers()
+            return Decision.FAIL if is_row else Decision.STOP
         is_one = len(self._refused) == 1 and not self._had_answers()
         return Decision.STOP if is_one and are_all else Decision.FAIL
 

@@ -14,6 +14,7 @@ from dataflow.core.errors import (
     AskTimeoutError,
     DataflowError,
     EmptyCaptionError,
+    ReplyReuseError,
     RowError,
     StopRunError,
     TryAgainError,
@@ -28,7 +29,7 @@ from dataflow.engine.pipeline.health import RunHealth
 from dataflow.engine.pipeline.hedged_call import HedgedCall
 from dataflow.engine.pipeline.refusals import RefusalHandler
 from dataflow.engine.plan import Plan
-from dataflow.engine.quality.reply_reuse import ReplyReuseDetector, ReplyReuseError
+from dataflow.engine.quality.reply_reuse import ReplyReuseDetector
 
 LOOK_SECONDS = 0.5
 """How often requests in flight are looked at."""

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 from dataflow.core.aio import Worker
-from dataflow.core.errors import DataflowError, RowError
+from dataflow.core.errors import DataflowError, FaultAlarmError, RowError
 from dataflow.core.request import Reply
 from dataflow.core.serving import Client
 from dataflow.engine.flow.adaptive_concurrency import START, AdaptiveConcurrency
@@ -35,7 +35,7 @@ from dataflow.engine.pipeline.resume import ResumeState
 from dataflow.engine.pipeline.row_loader import LOADERS, RowLoader
 from dataflow.engine.pipeline.stages import RowOutcome
 from dataflow.engine.plan import Plan
-from dataflow.engine.quality.fault_alarm import FaultAlarm, FaultAlarmError
+from dataflow.engine.quality.fault_alarm import FaultAlarm
 from dataflow.engine.quality.judge import REOPENED, Judge
 from dataflow.images.loader import Loader
 

@@ -160,7 +160,7 @@ def _write_rows(
         else:
             tally.rows += 1
             writer.write(row, values_of(columns, entries, has_meta=plan.output.has_meta))
-            _count(entries, tally)
+            tally.add(entries)
         for (job, entry), cell in zip(made, cells, strict=True):
             if entry.error_kind is not None:
                 where = cell_of(row) if cell_of else (row.index, *cell)
@@ -171,14 +171,6 @@ def _write_rows(
     errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
     tally.skipped = skipped.count
     return tally
-
-
-def _count(entries: Iterable[ResultRecord], tally: RunCounts) -> None:
-    for entry in entries:
-        if entry.error_kind is None:
-            tally.captioned += 1
-        else:
-            (tally.flagged if entry.is_flagged else tally.failed)[entry.error_kind] += 1
 
 
 def _error_line(

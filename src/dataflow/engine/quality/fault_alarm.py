@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dataflow.core.check import Verdict
-from dataflow.core.errors import StopRunError, UsageError
+from dataflow.core.errors import FaultAlarmError, UsageError
 from dataflow.core.text import scrub
 from dataflow.engine.job import Job
 from dataflow.engine.journal.records import AttemptRecord
@@ -40,12 +40,6 @@ _CAUSES = {
     "echo": "the model repeats the question; check the chat template, or change the prompt",
 }
 _WIDTH = 80
-
-
-class FaultAlarmError(StopRunError):
-    """Nearly all of the latest answers have one and the same fault: the engine is broken."""
-
-    kind = "fault_alarm"
 
 
 @dataclass(frozen=True, slots=True)

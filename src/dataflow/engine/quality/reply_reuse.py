@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from dataflow.core.errors import StopRunError
+from dataflow.core.errors import ReplyReuseError
 from dataflow.core.request import Reply
 
 LATEST = 100_000
@@ -23,12 +23,6 @@ SHORT_REPEATS = 8
 
 _GENERATED = re.compile(r"(?=[^\W_]*\d)(?=[^\W_]*[A-Za-z])[^\W_]{12,}|[0-9a-f]{8}-[0-9a-f]{4}-")
 """An id that was made for one reply, as opposed to the "chatcmpl-1" of a home-made server."""
-
-
-class ReplyReuseError(StopRunError):
-    """One reply came for different requests: something before the engine answers from a cache."""
-
-    kind = "reply_reuse"
 
 
 class ReplyReuseDetector:

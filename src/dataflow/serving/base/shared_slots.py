@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import os
 import threading
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,50 +14,65 @@ from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 from dataflow.core.serving import Client
 
+HANG_SECONDS = 30.0
+"""A request that is out for longer gives its slot to another run."""
+
 
 class SharedSlots:
     """Slots for requests in flight, first come first served across event loops and threads.
 
-    A copy, a pickle and a forked process have slots of their own.
+    One run alone needs none: its own admission bounds what it has in flight, and sends others in
+    the place of requests that hang. A copy, a pickle and a forked process have slots of their own.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._process = os.getpid()
         self._taken = 0
-        self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = deque()
+        self._of_owner: Counter[int] = Counter()
+        self._waiting: deque[tuple[asyncio.AbstractEventLoop, asyncio.Future[None], int]] = deque()
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (SharedSlots, ())
 
-    async def acquire(self, most: int) -> None:
-        """Take a slot; waits while `most` are taken. A waiter that is cancelled takes none."""
+    async def acquire(self, most: int, owner: int) -> None:
+        """Take a slot; waits while `most` are taken. A waiter that is cancelled takes none.
+
+        Args:
+            most: Slots of all runs together.
+            owner: Of which run it is; where no other has a slot, it waits for none.
+        """
         self._renew()
         with self._lock:
-            if self._taken < most:
+            if self._taken < most or self._taken == self._of_owner[owner]:
                 self._taken += 1
+                self._of_owner[owner] += 1
                 return
             loop = asyncio.get_running_loop()
             turn: asyncio.Future[None] = loop.create_future()
-            self._waiting.append((loop, turn))
+            self._waiting.append((loop, turn, owner))
         try:
             await turn
         except asyncio.CancelledError:
             with self._lock:
-                is_waiting = (loop, turn) in self._waiting
+                is_waiting = (loop, turn, owner) in self._waiting
                 if is_waiting:
-                    self._waiting.remove((loop, turn))
+                    self._waiting.remove((loop, turn, owner))
             if not is_waiting:
-                self.release()  # it was handed a slot that nobody uses now
+                self.release(owner)  # it was handed a slot that nobody uses now
             raise
 
-    def release(self) -> None:
-        """Give a slot back, to the one who waits for longest."""
+    def release(self, owner: int) -> None:
+        """Give a slot of a run back, to the one who waits for longest."""
         with self._lock:
+            self._of_owner[owner] -= 1
+            if self._of_owner[owner] <= 0:
+                del self._of_owner[owner]
             while self._waiting:
-                loop, turn = self._waiting.popleft()
+                loop, turn, other = self._waiting.popleft()
                 with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits
                     loop.call_soon_threadsafe(_grant, turn)
+                    self._of_owner[other] += 1
                     return
             self._taken = max(0, self._taken - 1)
 
@@ -90,8 +105,13 @@ class SlottedClient:
 
     async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """Make one attempt once there is a slot; see `core.serving.Client`."""
-        await self._slots.acquire(self._most)
+        owner = id(self)
+        await self._slots.acquire(self._most, owner)
+        slot = contextlib.ExitStack()
+        slot.callback(self._slots.release, owner)
+        hung = asyncio.get_running_loop().call_later(HANG_SECONDS, slot.close)
         try:
             return await self._client.send(request, pictures)
         finally:
-            self._slots.release()
+            hung.cancel()
+            slot.close()

@@ -1,0 +1,303 @@
+"""Refusals, hung requests, long limits and broken engines, in whole runs over real pictures."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dataflow.checks.rules.empty import empty
+from dataflow.core.check import Verdict
+from dataflow.core.errors import (
+    AccountPolicyError,
+    BadRequestError,
+    FaultAlarmError,
+    OutOfMoneyError,
+    OverloadedError,
+    QuotaError,
+    RateLimitedError,
+    ReplyReuseError,
+    StopRunError,
+    UnknownModelError,
+    WrongKeyError,
+)
+from dataflow.core.request import Reply
+from dataflow.engine.flow import hedging
+from dataflow.engine.pipeline import health
+from dataflow.engine.quality.reject_policy import rejects_named
+from dataflow.engine.runner import run
+from dataflow.serving.fake import FakeServing
+
+
+def number_of(pictures) -> int:
+    """Which picture it is, in a dataset of fewer than 200."""
+    return pictures[0].width - 32
+
+
+def refusal(kind=BadRequestError, status=400, **more) -> Any:
+    return kind(f"HTTP {status}: argument 'foo' is not supported", status=status, **more)
+
+
+# --- whose fault a refusal is --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize("status", [400, 422, 426])
+def test_a_refusal_of_all_first_rows_stops_the_run_and_the_same_command_asks_them(
+    dataset, count, status
+):
+    serving = FakeServing(lambda r, p: refusal(status=status), max_workers=4)
+    with pytest.raises(StopRunError, match="argument 'foo'"):
+        run(dataset.add(count).plan(serving))
+    assert serving.asked <= 8 + 4
+    mended = FakeServing("fine")
+    assert run(dataset.plan(mended)).captioned == count
+    assert mended.asked == count
+
+
+def test_where_some_are_answered_refused_rows_fail_alone_and_are_asked_by_the_same_command(dataset):
+    is_mended = False
+
+    def answer(request, pictures):
+        return refusal() if number_of(pictures) % 3 == 0 and not is_mended else "fine"
+
+    summary = run(dataset.add(30).plan(FakeServing(answer)))
+    assert (summary.captioned, summary.failed) == (20, {"bad_request": 10})
+    [failure] = summary.failures
+    assert (failure.kind, failure.count, failure.share) == ("bad_request", 10, 10)
+    assert "argument 'foo'" in failure.message
+    assert "same command" in failure.cure
+    is_mended = True
+    again = FakeServing(answer)
+    assert run(dataset.plan(again)).captioned == 30
+    assert again.asked == 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (StopRunError, 302),
+        (StopRunError, 307),
+        (WrongKeyError, 401),
+        (OutOfMoneyError, 402),
+        (WrongKeyError, 403),
+        (UnknownModelError, 404),
+    ],
+)
+@pytest.mark.parametrize("workers", [1, 8])
+def test_one_stray_refusal_is_asked_again(dataset, kind, status, workers):
+    strays = iter([refusal(kind, status)])
+
+    def answer(request, pictures):
+        return next(strays, "fine") if number_of(pictures) == 20 else "fine"
+
+    assert run(dataset.add(40).plan(FakeServing(answer, max_workers=workers))).captioned == 40
+
+
+@pytest.mark.parametrize("workers", [1, 16])
+def test_neighbours_that_a_firewall_dislikes_fail_and_the_run_gets_past_them(dataset, workers):
+    def answer(request, pictures):
+        is_odd = 20 <= number_of(pictures) < 32
+        return refusal(AccountPolicyError, 403, is_vague=True) if is_odd else "fine"
+
+    dataset.add(60)
+    for _ in range(2):
+        summary = run(dataset.plan(FakeServing(answer, max_workers=workers)))
+        assert (summary.captioned, summary.failed) == (48, {"account_policy": 12})
+        dataset.output.unlink()
+
+
+@pytest.mark.parametrize("kind", [WrongKeyError, OutOfMoneyError, UnknownModelError])
+def test_a_refusal_that_comes_for_good_stops_the_run_within_what_is_in_flight(dataset, kind):
+    asked = 0
+
+    def answer(request, pictures):
+        nonlocal asked
+        asked += 1
+        return refusal(kind, 403) if asked > 20 else "fine"
+
+    serving = FakeServing(answer, max_workers=8, delay=0.01)
+    with pytest.raises(kind):
+        run(dataset.add(150).plan(serving))
+    assert serving.asked <= 20 + 2 * 8 + 1
+
+
+def test_the_same_500_for_every_row_and_never_an_answer_stops_the_run(dataset, monkeypatch):
+    monkeypatch.setattr(health, "PERMANENT_SECONDS", 0.3)
+    blind = OverloadedError("HTTP 500: this model has no vision tower", status=500)
+    with pytest.raises(StopRunError, match="no vision tower"):
+        run(dataset.add(30).plan(FakeServing(lambda r, p: blind, max_workers=4)))
+
+
+# --- limits that lift in hours -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("hours", [1, 8, 24])
+def test_a_quota_that_lifts_in_hours_stops_the_run_with_the_time_to_go_on(
+    dataset, workers, hours, monkeypatch
+):
+    monkeypatch.setattr(health, "CONFIRM_SECONDS", 0.05)
+    used_up = RateLimitedError("HTTP 429: requests per day", retry_after=hours * 3600, status=429)
+    asked = 0
+
+    def answer(request, pictures):
+        nonlocal asked
+        asked += 1
+        return used_up if asked > 20 else "fine"
+
+    serving = FakeServing(answer, max_workers=workers)
+    with pytest.raises(QuotaError, match=f"in {hours} h") as caught:
+        run(dataset.add(60).plan(serving))
+    assert "requests per day" in str(caught.value)
+    assert "--give-up-after" in str(caught.value)
+    assert serving.asked <= 20 + max(2, workers)
+
+
+def test_a_limit_that_lifts_within_what_the_run_waits_is_waited_for_without_a_request(
+    dataset, monkeypatch
+):
+    monkeypatch.setattr(health, "LONG_WAIT", 0.1)
+    first, asked = 0.0, 0
+
+    def answer(request, pictures):
+        nonlocal first, asked
+        asked += 1
+        first = first or (time.monotonic() if asked > 10 else 0.0)
+        if first and time.monotonic() - first < 1.0:
+            return RateLimitedError("HTTP 429", retry_after=1.0, status=429)
+        return "fine"
+
+    serving = FakeServing(answer, max_workers=4)
+    assert run(dataset.add(40).plan(serving)).captioned == 40
+    assert serving.asked <= 40 + 6
+
+
+# --- hung requests -------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def quick_hedging(monkeypatch):
+    monkeypatch.setattr(hedging.HedgePolicy.__init__, "__defaults__", (0.6,))
+
+
+@pytest.mark.usefixtures("quick_hedging")
+def test_requests_that_hang_are_asked_once_more_and_hold_up_nothing(dataset, width_of):
+    hung: set[int] = set()
+
+    def delay(request, pictures):
+        number = number_of(pictures)
+        if number % 10 == 0 and number not in hung:
+            hung.add(number)
+            return 600.0
+        return 0.01
+
+    serving = FakeServing(width_of, delay=delay, max_workers=8)
+    plan = dataset.add(100).plan(serving)
+    started = time.monotonic()
+    assert run(plan).captioned == 100
+    assert time.monotonic() - started < 20
+    assert serving.asked == 110
+    assert plan.progress.hedged == 10
+    assert dataset.captions() == [f"width {32 + n}" for n in range(100)]
+
+
+@pytest.mark.usefixtures("quick_hedging")
+def test_rows_that_hang_whenever_they_are_asked_fail_and_are_asked_by_the_same_command(
+    dataset, width_of
+):
+    serving = FakeServing(
+        width_of, delay=lambda r, p: 600.0 if number_of(p) in (3, 50) else 0.01, max_workers=8
+    )
+    started = time.monotonic()
+    summary = run(dataset.add(60).plan(serving))
+    assert time.monotonic() - started < 20
+    assert (summary.captioned, summary.failed) == (58, {"timeout": 2})
+    assert serving.asked == 62
+    again = FakeServing(width_of)
+    assert run(dataset.plan(again)).captioned == 60
+    assert again.asked == 2
+
+
+# --- broken engines ------------------------------------------------------------------------------
+
+
+def test_a_gateways_cache_stops_the_run_before_the_output_fills(dataset):
+    text = "A red boat lies in the harbour, and its name is on the bow."
+    identity = "chatcmpl-9b1c2d3e4f5a6b7c8d9e0f1a2b3c4d5e"
+    cached = Reply(text, finish_reason="stop", id=identity)
+    serving = FakeServing(lambda r, p: cached, max_workers=2)
+    with pytest.raises(ReplyReuseError, match="cache"):
+        run(dataset.add(30).plan(serving))
+    assert serving.asked <= 4
+    well = FakeServing("fine")
+    assert run(dataset.plan(well)).captioned == 30
+    assert well.asked == 30, "the cached answers are not kept"
+
+
+@pytest.mark.parametrize("on_reject", ["flag", "fail", "reask"])
+def test_an_engine_that_turns_broken_stops_the_run_and_its_rows_are_asked_again(dataset, on_reject):
+    def answer(request, pictures):
+        return "" if number_of(pictures) >= 40 and is_broken else f"Picture {number_of(pictures)}."
+
+    is_broken = True
+    policy = rejects_named(on_reject, mark=1)
+    serving = FakeServing(answer, max_workers=4)
+    with pytest.raises(FaultAlarmError, match="engine is broken"):
+        run(replace(dataset.add(150).plan(serving), reject_policy=policy))
+    assert serving.asked <= 40 + 32 + 4 + 4
+    is_broken = False
+    again = FakeServing(answer, max_workers=4)
+    assert run(replace(dataset.plan(again), reject_policy=policy)).captioned == 150
+
+
+def test_with_the_alarm_off_every_row_is_asked(dataset):
+    plan = dataset.add(60).plan(FakeServing(""), fault_alarm=None)
+    assert run(plan).failed == {"empty": 60}
+
+
+# --- checks that users write ---------------------------------------------------------------------
+
+
+def broken_check(text, context):
+    raise ValueError("no such model")
+
+
+def test_a_check_that_breaks_down_from_the_start_stops_the_run_and_costs_nothing_twice(dataset):
+    serving = FakeServing("fine", max_workers=1)
+    with pytest.raises(FaultAlarmError, match="no such model"):
+        run(replace(dataset.add(60).plan(serving), checks=[broken_check]))
+    assert serving.asked <= 5
+    again = FakeServing("fine", max_workers=1)
+    assert run(replace(dataset.plan(again), checks=[empty])).captioned == 60
+    assert serving.asked + again.asked == 60
+
+
+def test_a_slow_check_holds_up_no_request(dataset):
+    def slow(text, context):
+        time.sleep(0.02)
+
+    serving = FakeServing("fine", delay=0.01, max_workers=16)
+    longest = 0.0
+
+    def delay(request, pictures):
+        nonlocal longest, last
+        longest, last = max(longest, time.monotonic() - last), time.monotonic()
+        return 0.005
+
+    last = time.monotonic() + 60
+    serving = FakeServing("fine", delay=delay, max_workers=16)
+    assert run(replace(dataset.add(50).plan(serving), checks=[slow])).captioned == 50
+    assert longest < 0.5
+
+
+async def odd_ones(text, context):
+    """A check that is a coroutine function."""
+    return Verdict("odd", "it is odd") if text.endswith(("1.", "3.", "5.", "7.", "9.")) else None
+
+
+def test_a_check_that_is_a_coroutine_function_is_awaited(dataset):
+    serving = FakeServing(lambda r, p: f"Picture {number_of(p)}.")
+    assert run(replace(dataset.add(20).plan(serving), checks=[odd_ones])).failed == {"odd": 10}
