@@ -53,7 +53,7 @@ CURES: dict[type[errors.DataflowError], str] = {
     "limit",
     errors.QuotaError: "run it again at the time that the message names, or let it wait "
     "(`--give-up-after`)",
-    errors.FaultAlarmError: "mend or restart the engine, or turn the alarm off (`--fault-alarm off`)",
+    errors.FaultAlarmError: "mend or restart the engine; or `--fault-alarm off`",
     errors.ReplyReuseError: "turn the gateway's response cache off",
     errors.RunStoppedError: "run it again, which continues where it stopped",
     errors.UnreachableError: "start the server, or give its right address",
