@@ -8,6 +8,7 @@ import os
 import threading
 
 import pytest
+from PIL import Image
 
 from dataflow.core.errors import (
     AskTimeoutError,
@@ -27,6 +28,7 @@ from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import health
 from dataflow.engine.plan import Output
 from dataflow.engine.runner import run
+from dataflow.engine.status import status_of
 from dataflow.serving.fake import FakeServing
 
 
@@ -82,11 +84,55 @@ def test_added_rows_alone_are_asked(dataset, width_of):
 
 def test_a_replaced_picture_is_asked_again(dataset, width_of):
     run(dataset.add(5).plan(FakeServing(width_of)))
-    (dataset.folder / "0000.jpg").write_bytes((dataset.folder / "0004.jpg").read_bytes())
+    Image.new("RGB", (77, 48)).save(dataset.folder / "0000.jpg")
     again = FakeServing(width_of)
     run(dataset.plan(again))
     assert again.asked == 1
+    assert dataset.captions() == ["width 77", *widths(4, 1)]
+
+
+def test_a_picture_replaced_by_the_bytes_of_another_gets_that_ones_caption_unasked(
+    dataset, width_of
+):
+    run(dataset.add(5).plan(FakeServing(width_of)))
+    (dataset.folder / "0000.jpg").write_bytes((dataset.folder / "0004.jpg").read_bytes())
+    again = FakeServing(width_of)
+    run(dataset.plan(again))
+    assert again.asked == 0
     assert dataset.captions() == ["width 36", *widths(4, 1)]
+
+
+@pytest.mark.parametrize("how", ["copied without times", "renamed", "moved", "through a link"])
+def test_the_same_bytes_are_the_same_picture_wherever_they_lie(dataset, width_of, how):
+    run(dataset.add(5).plan(FakeServing(width_of)))
+    for number, name in enumerate(list(dataset.names)):
+        path = dataset.folder / name
+        if how == "copied without times":
+            os.utime(path, (number, number))
+        elif how == "renamed":
+            dataset.names[number] = str(path.rename(dataset.folder / f"new-{name}").name)
+        elif how == "moved":
+            (dataset.folder / "sub").mkdir(exist_ok=True)
+            path.rename(dataset.folder / "sub" / name)
+            dataset.names[number] = f"sub/{name}"
+        else:
+            (dataset.folder / "link").symlink_to(dataset.folder) if number == 0 else None
+            dataset.names[number] = f"link/{name}"
+    again = FakeServing(width_of)
+    summary = run(dataset.write().plan(again))
+    assert again.asked == 0
+    assert summary.reused == 5
+    assert dataset.captions() == widths(5)
+
+
+def test_a_copied_answer_is_not_counted_twice(dataset, width_of):
+    run(dataset.add(3).plan(FakeServing(width_of)))
+    before = status_of(dataset.output)
+    for name in dataset.names:
+        os.utime(dataset.folder / name, (1, 1))
+    run(dataset.plan(FakeServing(width_of)))
+    after = status_of(dataset.output)
+    assert (after.attempts, after.usage) == (before.attempts, before.usage)
 
 
 def test_another_prompt_or_model_asks_again(dataset, width_of):
@@ -265,11 +311,13 @@ def test_a_picture_added_during_the_run_leaves_the_other_captions_right(dataset,
 
 def test_a_picture_of_the_same_name_size_and_time_in_another_folder_is_another(dataset, width_of):
     dataset.add(1)
-    run(dataset.plan(FakeServing("the first")))
     other = type(dataset)(dataset.folder / "other")
     other.folder.mkdir()
     other.output = dataset.output
     other.add(1)
+    for folder, colour in ((dataset.folder, "red"), (other.folder, "blue")):
+        Image.new("RGB", (32, 48), colour).save(folder / "0000.jpg", "BMP")
+    run(dataset.plan(FakeServing("the first")))
     found = (dataset.folder / "0000.jpg").stat()
     os.utime(other.folder / "0000.jpg", ns=(found.st_atime_ns, found.st_mtime_ns))
     run(other.plan(FakeServing("the second")))

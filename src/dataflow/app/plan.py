@@ -34,6 +34,7 @@ from dataflow.formats.base.split_output import parts_of
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt, check_prompts, presets_of
 from dataflow.operators.core_vision.request_builder import RowRequests
+from dataflow.remote.fingerprint import path_fingerprint
 from dataflow.remote.path import AnyPath, RemotePath, is_url, server_of, to_path
 
 _MAKING = sorted(names_of(CaptionOptions) - names_of(RunOptions, BudgetOptions))
@@ -98,6 +99,8 @@ def plan_of(
         cancel_batches=choices.batch_cancel,
         progress=progress,
         presets=presets_of(prompts),
+        questions={prompt.name: _question(prompt) for prompt in prompts},
+        assume_yes=choices.yes,
         fingerprint=None if rows else _stamp(choices, reader, prompts, serving),
     )
 
@@ -132,13 +135,13 @@ def _stamp(
 
 def _version(source: AnyPath) -> tuple[object, ...] | None:
     """What tells that a file has changed; None where nothing does, or it is no file."""
-    if not source.is_file():
-        return None
-    if isinstance(source, RemotePath):
-        known = source.stat()
-        return (known.st_size, known.version) if known.version else None
-    status = source.stat()
-    return status.st_size, status.st_mtime_ns, status.st_ino
+    return (path_fingerprint(source) or None) if source.is_file() else None
+
+
+def _question(prompt: Prompt) -> str:
+    """What a prompt asks, for people."""
+    parts = (prompt.sent_system, prompt.sent_question, prompt.template)
+    return " ".join(str(part) for part in parts if part)
 
 
 def _limits(choices: CaptionOptions) -> Limits:

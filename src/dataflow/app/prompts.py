@@ -33,6 +33,7 @@ def prompts_of(choices: CaptionOptions) -> tuple[Prompt, ...]:
         raise UsageError("a sidecar holds a text; write JSON into a dataset, with -o, instead")
     if choices.prompt_file is not None:
         return _from_file(choices, choices.prompt_file)
+    _check_existing(choices)
     if choices.prompt is not None and choices.prompt_template is not None:
         raise UsageError("--prompt and --prompt-template are two questions; give one of them")
     template = _template(choices)
@@ -51,6 +52,17 @@ def prompts_of(choices: CaptionOptions) -> tuple[Prompt, ...]:
             schema_as=choices.schema_as,
         ),
     )
+
+
+def _check_existing(choices: CaptionOptions) -> None:
+    """Refuse ``{existing}`` where no caption is read that could stand in its place."""
+    texts = {"--prompt": choices.prompt, "--system-prompt": choices.system_prompt}
+    for option, text in texts.items():
+        if choices.sidecar is None and text is not None and PLACE in text:
+            raise UsageError(
+                f"{option} has {PLACE}, which stands for the caption that a sidecar holds: give "
+                "--sidecar too, or use --prompt-template with a column of the dataset"
+            )
 
 
 def _from_file(choices: CaptionOptions, path: str) -> tuple[Prompt, ...]:

@@ -80,6 +80,8 @@ class Job:
     by_fallback: bool = False
     row_group: RowGroup = field(default_factory=lambda: RowGroup(1))
 
+    content_key: bytes | None = None
+
     @property
     def references(self) -> tuple[ImageRef, ...]:
         """The pictures that it is about, not loaded."""
@@ -97,6 +99,7 @@ class Job:
             attempts=sum(answer.attempts for answer in fresh) + self.attempts,
             seconds=time.monotonic() - self.first_asked if self.first_asked else 0.0,
             asks=len(self.answers),
+            content_key=self.content_key,
         )
 
 

@@ -145,6 +145,9 @@ class Plan:
         presets: By which presets is asked, column → name and version; the journal keeps it.
         fingerprint: Tells a later run that its plan is this one; None where that is unknown.
         progress: Counters to keep up to date.
+        questions: What is asked for each column, in words, to say later what has changed.
+        confirm: Asks a person before answers are bought again; None where nobody is there.
+        assume_yes: Go on as if a person had said yes.
     """
 
     reader: Reader
@@ -172,6 +175,9 @@ class Plan:
     presets: Mapping[str, str] = field(default_factory=dict)
     fingerprint: PlanFingerprint | None = None
     progress: Progress = field(default_factory=Progress)
+    questions: Mapping[str, str] = field(default_factory=dict)
+    confirm: Callable[[str], bool] | None = None
+    assume_yes: bool = False
 
     def serving_of(self, job: Job) -> AsyncServing:
         """Who is asked next about `job`."""

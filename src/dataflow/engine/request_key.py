@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from dataflow.core.picture import ImageRef
+from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request
 
 KEY_BYTES = 16
@@ -44,6 +44,19 @@ class RequestHasher:
         identify = self._identify if len(requests) == 1 else functools.cache(self._identify)
         return [self._key(request, identify) for request in requests]
 
+    def content_key(self, request: Request, pictures: Sequence[Picture]) -> bytes:
+        """The key of the same question about the bytes that are sent, wherever they come from.
+
+        Args:
+            request: What is asked.
+            pictures: Its pictures as they are sent, in their order.
+        """
+        digests = {
+            ref: blake2b(picture.data, digest_size=KEY_BYTES).hexdigest()
+            for ref, picture in zip(request.pictures, pictures, strict=True)
+        }
+        return self._key(request, lambda ref: f"content:{digests[ref]}")
+
     def _key(self, request: Request, identify: Callable[[ImageRef], str]) -> bytes:
         digest = self._start.copy()
         turns = [
@@ -62,14 +75,16 @@ class RequestHasher:
         return digest.digest()
 
 
-def row_key(index: int, place: int = 0) -> bytes:
+def row_key(index: int, caption_index: int = 0) -> bytes:
     """The key under which a failure is kept where there is no request.
 
     Args:
         index: The row's.
-        place: Among the row's captions.
+        caption_index: Among the row's captions.
     """
-    text = b"row %d" % index if place == 0 else b"row %d, caption %d" % (index, place)
+    text = b"row %d" % index
+    if caption_index:
+        text += b", caption %d" % caption_index
     return blake2b(text, digest_size=KEY_BYTES).digest()
 
 

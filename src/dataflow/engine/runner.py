@@ -21,7 +21,14 @@ from dataflow.engine.journal.run_lock import RunLock
 from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.intake import preflight
 from dataflow.engine.pipeline.live import LivePipeline
-from dataflow.engine.pipeline.resume import ResumeState, note_written, recall
+from dataflow.engine.pipeline.resume import (
+    OutputFiles,
+    ResumeState,
+    note_written,
+    output_files,
+    recall,
+)
+from dataflow.engine.pipeline.reuse_check import check_reuse
 from dataflow.engine.pipeline.stages import RowOutcome
 from dataflow.engine.pipeline.write_output import StalePlanError, check_output, write_output
 from dataflow.engine.plan import Plan
@@ -72,8 +79,14 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
             _log.warning("the former journal is kept as %s", set_aside(journal_path))
         journal = Journal(journal_path, durable=plan.fsync)
         try:
-            started = time.monotonic()
-            counts = take_all(plan, journal, this, then=functools.partial(_write, plan, journal))
+            started, snapshot = time.monotonic(), output_files(plan.output)
+            counts = take_all(
+                plan,
+                journal,
+                this,
+                first=lambda: check_reuse(plan, journal, this.is_stopping),
+                then=functools.partial(_write, plan, journal, snapshot),
+            )
             return None if counts is None else _summary(plan, counts, time.monotonic() - started)
         finally:
             journal.close()
@@ -82,12 +95,16 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
 
 
 def _write(
-    plan: Plan, journal: Journal, stop: Callable[[], bool], recalled: ResumeState | None
+    plan: Plan,
+    journal: Journal,
+    snapshot: OutputFiles,
+    stop: Callable[[], bool],
+    recalled: ResumeState | None,
 ) -> RunCounts:
     if recalled is not None and recalled.written is not None:
         return recalled.written
     journal.note_output(None)
-    counts = write_output(plan, journal, stop, recalled=recalled is not None)
+    counts = write_output(plan, journal, stop, recalled=recalled is not None, snapshot=snapshot)
     note_written(plan.output, journal, counts)
     return counts
 
@@ -129,10 +146,17 @@ def _summary(plan: Plan, tally: RunCounts, seconds: float) -> Summary:
     )
 
 
-def take_all(plan: Plan, journal: Journal, this: Run[Any], *, then: Then[T]) -> T | None:
+def take_all(
+    plan: Plan,
+    journal: Journal,
+    this: Run[Any],
+    *,
+    then: Then[T],
+    first: Callable[[], None] | None = None,
+) -> T | None:
     """Take every row to its outcome in `journal`, then do and return `then(stop, recalled)`.
 
-    `then` asks `stop` from time to time, and raises KeyboardInterrupt where it says so. Where rows
+    `first` is called before a new plan is made. `then` asks `stop` from time to time, and raises KeyboardInterrupt where it says so. Where rows
     were recalled, it may raise StalePlanError; then every row is looked at. To be called in the
     run's thread.
 
@@ -146,6 +170,8 @@ def take_all(plan: Plan, journal: Journal, this: Run[Any], *, then: Then[T]) -> 
         plan.progress.phase = "reading"
         recalled = recall(plan, journal, this.is_stopping)
         try:
+            if recalled is None and first is not None:
+                first()
             done = _passes(plan, journal, this, recalled, then)
         except StalePlanError:
             plan.progress.phase, plan.progress.reused = "reading", 0

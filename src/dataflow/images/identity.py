@@ -6,22 +6,10 @@ import functools
 import hashlib
 import os
 from collections.abc import Callable
-from typing import TypeAlias
 
 from dataflow.core.picture import ImageRef
 from dataflow.core.text import shown_url
-
-FileFingerprint: TypeAlias = "tuple[int, int] | tuple[None, None]"
-"""A file's size in bytes, its time of last change in nanoseconds; None where there is no file."""
-
-
-def file_fingerprint(location: str | bytes) -> FileFingerprint:
-    """What tells that the file at `location` has changed; it costs one stat."""
-    try:
-        status = os.stat(location)  # noqa: PTH116 - a name may not be one for Path
-    except (OSError, ValueError):
-        return None, None
-    return status.st_size, status.st_mtime_ns
+from dataflow.remote.fingerprint import FileFingerprint, file_fingerprint
 
 
 def identify(
@@ -59,10 +47,10 @@ def identify(
 
 
 def _place(location: str, base: str) -> str:
-    """The file's place as seen from `base`, as it stands: no link is followed."""
+    """The file's path as seen from `base`, links to its folder resolved; its own name stands."""
     folder, name = os.path.split(location)
     if name in ("", ".", ".."):
-        return os.path.relpath(os.path.abspath(location), base)  # noqa: PTH100 - as it stands
+        return os.path.relpath(os.path.realpath(location), base)
     seen = _folder_seen(folder, base, os.getcwd())  # noqa: PTH109 - 10 times as fast
     return name if seen == "." else f"{seen}/{name}"
 
@@ -70,7 +58,7 @@ def _place(location: str, base: str) -> str:
 @functools.lru_cache(maxsize=1024)
 def _folder_seen(folder: str, base: str, working: str) -> str:
     """A folder's place as seen from `base`; a million pictures lie in a few folders."""
-    return os.path.relpath(os.path.join(working, folder), base)  # noqa: PTH118
+    return os.path.relpath(os.path.realpath(os.path.join(working, folder)), base)  # noqa: PTH118
 
 
 def _digest(data: bytes) -> str:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from dataflow.core.resources import lack_of
-from dataflow.remote.path import RemotePath
+from dataflow.remote.pure_path import PureRemotePath
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ _CURES = {
     "hf": "check the name, the network, and for a private repository HF_TOKEN",
     "http": "check the URL and the network",
 }
-_PASSING = {408, 425, 429, 500, 502, 503, 504}
+_TRANSIENT = {408, 425, 429, 500, 502, 503, 504}
 _CHANGED = 412
 _DEEPEST = 10  # errors that are each other's cause
 
@@ -43,20 +43,20 @@ class RemoteError(OSError):
     Attributes:
         status: As given.
         is_missing: There is nothing at that place.
-        may_pass: Another attempt may succeed.
+        is_transient: Another attempt may succeed.
         cure: What a person should look at.
     """
 
-    def __init__(self, place: RemotePath, reason: str, *, status: int | None = None) -> None:
+    def __init__(self, place: PureRemotePath, reason: str, *, status: int | None = None) -> None:
         number = {404: errno.ENOENT, 403: errno.EACCES, 401: errno.EACCES}.get(status or 0)
         super().__init__(number or errno.EIO, reason, str(place))
         self.status = status
         self.is_missing = status == 404
-        self.may_pass = status is None or status in _PASSING
+        self.is_transient = status is None or status in _TRANSIENT
         self.cure = _CURES[place.scheme]
 
 
-def changed(place: RemotePath) -> RemoteError:
+def changed(place: PureRemotePath) -> RemoteError:
     """The error that says that the file became another while it was read."""
     return RemoteError(
         place, "it changed while it was read; run the same command again", status=_CHANGED
@@ -73,14 +73,14 @@ def with_retries(step: Callable[[], T]) -> T:
         try:
             return step()
         except RemoteError as error:  # noqa: PERF203 - that is the loop's purpose
-            if not error.may_pass:
+            if not error.is_transient:
                 raise
             time.sleep(PAUSE * 2**attempt)
     return step()
 
 
 @contextlib.contextmanager
-def map_errors(place: RemotePath) -> Iterator[None]:
+def map_errors(place: PureRemotePath) -> Iterator[None]:
     """The border to the stores' libraries, around what they are asked about `place`.
 
     Raises:
@@ -90,10 +90,10 @@ def map_errors(place: RemotePath) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # noqa: BLE001 - each library has its own, and they share no root
-        raise _told(place, error) from None
+        raise _as_ours(place, error) from None
 
 
-def _told(place: RemotePath, error: Exception) -> Exception:
+def _as_ours(place: PureRemotePath, error: Exception) -> Exception:
     if isinstance(error, RemoteError):
         return error
     chain = list(_chain(error))

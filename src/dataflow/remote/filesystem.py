@@ -9,12 +9,15 @@ from __future__ import annotations
 import functools
 import logging
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import MissingPackageError
+from dataflow.core.errors import MissingPackageError, UsageError
 from dataflow.remote.errors import RemoteError, map_errors, with_retries
-from dataflow.remote.path import RemotePath, RemoteStat
+from dataflow.remote.pure_path import PureRemotePath
+
+_log = logging.getLogger("dataflow")
 
 CONNECTIONS = 64
 """To one store at once, at most."""
@@ -31,6 +34,21 @@ _OPTIONS: dict[str, dict[str, Any]] = {
     "gs": {"use_listings_cache": False},
     "hf": {},
 }
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteStat:
+    """What is known of a file without reading it.
+
+    Attributes:
+        st_size: Bytes; -1 where the server does not tell.
+        version: Changes when the contents do (ETag, generation, time); empty where there is none.
+        has_ranges: Whether parts of it can be read.
+    """
+
+    st_size: int
+    version: str
+    has_ranges: bool
 
 
 # Unless this variable says no, gcsfs asks for each bucket's type; who may not ask, such as those
@@ -76,19 +94,36 @@ def _web() -> dict[str, Any]:
 
 
 def _is_nobody() -> bool:
-    """Whether there are no credentials of AWS: then only public buckets can be read."""
+    """Whether there are no credentials of AWS: then only public buckets can be read.
+
+    Raises:
+        UsageError: AWS_PROFILE names a profile that is not there, or the files cannot be read.
+    """
+    from botocore.exceptions import BotoCoreError
     from botocore.session import get_session
 
-    return get_session().get_credentials() is None
+    try:
+        return get_session().get_credentials() is None
+    except BotoCoreError as error:
+        profile = os.environ.get("AWS_PROFILE") or os.environ.get("AWS_DEFAULT_PROFILE")
+        if profile:
+            raise UsageError(
+                f"AWS_PROFILE names the profile {profile!r}, which cannot be used: {error}; name "
+                "another one, or unset AWS_PROFILE"
+            ) from None
+        raise UsageError(
+            f"the credentials of AWS cannot be read: {error}; mend AWS_CONFIG_FILE or "
+            "AWS_SHARED_CREDENTIALS_FILE, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        ) from None
 
 
-def address(place: RemotePath) -> str:
+def address(place: PureRemotePath) -> str:
     """`place` as its file system names it."""
     name: str = filesystem(place.scheme)._strip_protocol(place.url)
     return name
 
 
-def ask(place: RemotePath, method: str, *arguments: Any, **options: Any) -> Any:
+def ask(place: PureRemotePath, method: str, *arguments: Any, **options: Any) -> Any:
     """Call `method` of the file system with the address of `place` and more; also a few times.
 
     Raises:
@@ -105,7 +140,7 @@ def ask(place: RemotePath, method: str, *arguments: Any, **options: Any) -> Any:
     return once() if place.scheme == "gs" else with_retries(once)
 
 
-def stat(place: RemotePath) -> RemoteStat:
+def stat(place: PureRemotePath) -> RemoteStat:
     """What the store knows of the file at `place`, asked anew.
 
     Raises:
@@ -120,7 +155,7 @@ def stat(place: RemotePath) -> RemoteStat:
     return RemoteStat(-1 if size is None else size, version, has_ranges)
 
 
-def kind_at(place: RemotePath) -> str | None:
+def kind_at(place: PureRemotePath) -> str | None:
     """``"file"``, ``"directory"``, or None for nothing.
 
     Raises:
@@ -135,7 +170,7 @@ def kind_at(place: RemotePath) -> str | None:
     return kind
 
 
-def names_in(folder: RemotePath) -> list[str]:
+def names_in(folder: PureRemotePath) -> list[str]:
     """The names in a folder; a sub-folder's ends with ``/``.
 
     Raises:
@@ -145,14 +180,20 @@ def names_in(folder: RemotePath) -> list[str]:
     names = []
     for entry in ask(folder, "ls", detail=True):
         name = entry["name"].rstrip("/")
+        is_folder = entry["type"] == "directory"
+        if name == own and is_folder:
+            _log.warning(
+                "%s holds objects whose names have an empty part (//): they are left out; rename "
+                "them to read them",
+                folder,
+            )
         if name != own:  # some tools mark a folder by an empty file
-            is_folder = entry["type"] == "directory"
             names.append(name.rpartition("/")[2] + "/" * is_folder)
     return names
 
 
-def fitting(pattern: RemotePath) -> list[RemotePath]:
-    """The files that fit `pattern`; a web server's cannot be listed.
+def matches(pattern: PureRemotePath) -> list[str]:
+    """The URLs of the files that fit `pattern`; those of a web server cannot be listed.
 
     Raises:
         RemoteError: they cannot be listed.
@@ -160,10 +201,10 @@ def fitting(pattern: RemotePath) -> list[RemotePath]:
     if pattern.scheme == "http":
         raise RemoteError(pattern, "files of a web server cannot be listed", status=405)
     start = pattern.url.partition("://")[0]
-    return [RemotePath(f"{start}://{name}") for name in ask(pattern, "glob")]
+    return [f"{start}://{name}" for name in ask(pattern, "glob")]
 
 
-def put(local: Path, place: RemotePath) -> None:
+def put(local: Path, place: PureRemotePath) -> None:
     """Let `place` be the file `local`; who reads there meets what was, or the whole file.
 
     Raises:
@@ -181,7 +222,7 @@ def put(local: Path, place: RemotePath) -> None:
     with_retries(once)
 
 
-def copy(place: RemotePath, to: RemotePath) -> None:
+def copy(place: PureRemotePath, to: PureRemotePath) -> None:
     """Let `to` be the same as `place`, in the same store.
 
     Raises:
@@ -190,7 +231,7 @@ def copy(place: RemotePath, to: RemotePath) -> None:
     ask(place, "cp_file", address(to))
 
 
-def remove(place: RemotePath) -> None:
+def remove(place: PureRemotePath) -> None:
     """Remove the file at `place`.
 
     Raises:
@@ -199,7 +240,7 @@ def remove(place: RemotePath) -> None:
     ask(place, "rm_file")
 
 
-def check_writable(place: RemotePath) -> None:
+def check_writable(place: PureRemotePath) -> None:
     """Put an empty file beside `place` and remove it, so that a wrong right is told early.
 
     Raises:

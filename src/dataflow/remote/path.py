@@ -1,40 +1,62 @@
-"""A file or folder at a URL, with those parts of a `pathlib.Path` that datasets need.
+"""A file or folder at a URL, and what its store says about it.
 
-Nothing is loaded and nobody is asked until something is wanted of what is there.
+No package of a store is loaded before something is asked of it.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TypeAlias
-from urllib.parse import quote, urlsplit
 
-_SCHEME = re.compile(r"(s3|gs|gcs|hf|https?)://(?=[^/])", re.IGNORECASE)
-_ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
-_HF_KINDS = ("datasets", "spaces", "buckets")  # before owner and name; a model has none
-_USER = re.compile(r"(?<=://)[^/]*@")
+from dataflow.remote import filesystem
+from dataflow.remote.filesystem import RemoteStat
+from dataflow.remote.pure_path import PureRemotePath, is_remote, is_url, scheme_of, server_of
 
-
-def scheme_of(name: str) -> str | None:
-    """``"s3"``, ``"gs"``, ``"hf"`` or ``"http"`` where `name` is a URL of such; else None."""
-    found = _SCHEME.match(name)
-    if found is None:
-        return None
-    scheme = found[1].lower()
-    return {"gcs": "gs", "https": "http"}.get(scheme, scheme)
+__all__ = [
+    "AnyPath", "RemotePath", "RemoteStat", "is_remote", "is_url", "scheme_of", "server_of",
+    "to_path",
+]  # fmt: skip
 
 
-def is_remote(name: str) -> bool:
-    """Whether `name` is a URL at which datasets and pictures can be."""
-    return scheme_of(name) is not None
+class RemotePath(PureRemotePath):
+    """A file or folder at a URL; its methods raise `errors.RemoteError`."""
+
+    __slots__ = ()
+
+    def exists(self) -> bool:
+        """Whether there is a file or a folder."""
+        return filesystem.kind_at(self) is not None
+
+    def is_file(self) -> bool:
+        """Whether there is a file."""
+        return filesystem.kind_at(self) == "file"
+
+    def is_dir(self) -> bool:
+        """Whether there is a folder; a web server has none."""
+        if self.scheme == "http":
+            return False
+        return filesystem.kind_at(self) == "directory"
+
+    def stat(self) -> RemoteStat:
+        """What is known of the file."""
+        return filesystem.stat(self)
+
+    def iterdir(self) -> Iterator[RemotePath]:
+        """The files and folders in this folder."""
+        return (self / name.rstrip("/") for name in filesystem.names_in(self))
+
+    def glob(self) -> list[RemotePath]:
+        """The files that fit this pattern."""
+        return [RemotePath(url) for url in filesystem.matches(self)]
+
+    def unlink(self) -> None:
+        """Remove the file."""
+        filesystem.remove(self)
 
 
-def is_url(name: str) -> bool:
-    """Whether `name` is a URL of any kind, also one at which nothing can be had."""
-    return _ANY_SCHEME.match(name) is not None
+AnyPath: TypeAlias = "Path | RemotePath"
+"""Where a dataset is: on this machine or at a URL."""
 
 
 def to_path(name: str | AnyPath) -> AnyPath:
@@ -42,169 +64,3 @@ def to_path(name: str | AnyPath) -> AnyPath:
     if isinstance(name, str) and is_remote(name):
         return RemotePath(name)
     return Path(name) if isinstance(name, str) else name
-
-
-def server_of(name: str) -> tuple[str, int] | None:
-    """Host and port of the web server at which the URL `name` is; None for anything else."""
-    if scheme_of(name) != "http":
-        return None
-    parts = urlsplit(name)
-    return parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
-
-
-@dataclass(frozen=True, slots=True)
-class RemoteStat:
-    """What is known of a file without reading it.
-
-    Attributes:
-        st_size: Bytes; -1 where the server does not tell.
-        version: Changes when the contents do (ETag, generation, time); empty where there is none.
-        has_ranges: Whether parts of it can be read.
-    """
-
-    st_size: int
-    version: str
-    has_ranges: bool
-
-
-class RemotePath:
-    """A file or folder at a URL; methods that ask the store raise `store.RemoteError`.
-
-    As text it has no query and no password, which may be secrets.
-
-    Args:
-        url: ``s3://bucket/key``, ``gs://bucket/key``, ``hf://datasets/owner/name/path`` or http(s).
-
-    Attributes:
-        url: The same, without slashes at its end.
-        scheme: See `scheme_of`.
-    """
-
-    __slots__ = ("scheme", "url")
-
-    def __init__(self, url: str) -> None:
-        self.scheme = scheme_of(url) or ""
-        start, mark, below = url.partition("://")
-        url = start.lower() + mark + below
-        self.url = url if self.scheme == "http" else url.rstrip("/")
-
-    def __fspath__(self) -> str:
-        return _USER.sub("", self._plain)
-
-    __str__ = __fspath__
-
-    def __repr__(self) -> str:
-        return f"RemotePath({str(self)!r})"
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, RemotePath) and other.url == self.url
-
-    def __hash__(self) -> int:
-        return hash(self.url)
-
-    def __lt__(self, other: RemotePath) -> bool:
-        return self.url < other.url
-
-    def __truediv__(self, path: str) -> RemotePath:
-        return self.joined(path) or self
-
-    @property
-    def _plain(self) -> str:
-        """The URL without query and fragment; in an object store, both are part of the name."""
-        return re.split(r"[?#]", self.url, maxsplit=1)[0] if self.scheme == "http" else self.url
-
-    @property
-    def name(self) -> str:
-        """The last part of the path."""
-        return self._plain.rstrip("/").rpartition("/")[2]
-
-    @property
-    def suffix(self) -> str:
-        """The last ending of the name, with its dot."""
-        return PurePosixPath(self.name).suffix
-
-    @property
-    def stem(self) -> str:
-        """The name without its last ending."""
-        return PurePosixPath(self.name).stem
-
-    @property
-    def parent(self) -> RemotePath:
-        """The folder; a bucket's is itself."""
-        head, _, _ = self._plain.rstrip("/").rpartition("/")
-        return self if head.endswith("/") else RemotePath(head)
-
-    def with_name(self, name: str) -> RemotePath:
-        """What is called `name` in the same folder."""
-        return self.parent / name
-
-    def with_suffix(self, suffix: str) -> RemotePath:
-        """The same with another last ending."""
-        return self.with_name(self.stem + suffix)
-
-    def joined(self, path: str) -> RemotePath | None:
-        """The file at `path` seen from this folder, ``.`` and ``..`` resolved.
-
-        Returns:
-            None where the path leads out of the bucket, the repository or the server.
-        """
-        start, _, below = self._plain.rstrip("/").partition("://")
-        parts = below.split("/")
-        roots = 1 if self.scheme != "hf" else 3 if parts[0] in _HF_KINDS else 2
-        root, folders = parts[:roots], parts[roots:]
-        for part in path.split("/"):
-            if part == ".." and not folders:
-                return None
-            if part == "..":
-                folders.pop()
-            elif part not in ("", "."):
-                folders.append(quote(part) if self.scheme == "http" else part)
-        return RemotePath(f"{start}://{'/'.join((*root, *folders))}")
-
-    def exists(self) -> bool:
-        """Whether there is a file or a folder."""
-        from dataflow.remote import filesystem
-
-        return filesystem.kind_at(self) is not None
-
-    def is_file(self) -> bool:
-        """Whether there is a file."""
-        from dataflow.remote import filesystem
-
-        return filesystem.kind_at(self) == "file"
-
-    def is_dir(self) -> bool:
-        """Whether there is a folder; a web server has none."""
-        if self.scheme == "http":
-            return False
-        from dataflow.remote import filesystem
-
-        return filesystem.kind_at(self) == "directory"
-
-    def stat(self) -> RemoteStat:
-        """What is known of the file."""
-        from dataflow.remote import filesystem
-
-        return filesystem.stat(self)
-
-    def iterdir(self) -> Iterator[RemotePath]:
-        """The files and folders in this folder."""
-        from dataflow.remote import filesystem
-
-        return (self / name.rstrip("/") for name in filesystem.names_in(self))
-
-    def glob(self) -> list[RemotePath]:
-        """The files that fit this pattern."""
-        from dataflow.remote import filesystem
-
-        return filesystem.fitting(self)
-
-    def unlink(self) -> None:
-        """Remove the file."""
-        from dataflow.remote import filesystem
-
-        filesystem.remove(self)
-
-
-AnyPath: TypeAlias = "Path | RemotePath"
-"""Where a dataset is: on this machine or at a URL."""

@@ -7,12 +7,12 @@ from typing import Any
 
 from dataflow.remote import filesystem
 from dataflow.remote.errors import RemoteError, map_errors
-from dataflow.remote.path import RemotePath
+from dataflow.remote.pure_path import PureRemotePath
 
 _NOTHING_THERE = 416  # the file ends before
 
 
-async def read_range(place: RemotePath, start: int, end: int) -> bytes:
+async def read_range(place: PureRemotePath, start: int, end: int) -> bytes:
     """The bytes from `start` to `end`; fewer where the file ends before.
 
     Raises:
@@ -29,7 +29,7 @@ async def read_range(place: RemotePath, start: int, end: int) -> bytes:
         raise
 
 
-async def _range(system: Any, place: RemotePath, address: str, start: int, end: int) -> bytes:
+async def _range(system: Any, place: PureRemotePath, address: str, start: int, end: int) -> bytes:
     with map_errors(place):
         if not system.async_impl:
             return await asyncio.to_thread(_read, system, address, start, end)

@@ -8,13 +8,14 @@ from typing import Any
 
 from dataflow.remote import filesystem
 from dataflow.remote.errors import RemoteError, changed, map_errors, with_retries
-from dataflow.remote.path import RemotePath, RemoteStat
+from dataflow.remote.filesystem import RemoteStat
+from dataflow.remote.pure_path import PureRemotePath
 
 BUFFER = 4 << 20
 """Bytes read at once where a file is read from start to end."""
 
 
-def open_stream(place: RemotePath, buffer: int = BUFFER) -> io.BufferedReader:
+def open_stream(place: PureRemotePath, buffer: int = BUFFER) -> io.BufferedReader:
     """The file at `place`, for reading and seeking.
 
     Where the server gives no parts of a file, it is fetched whole into a temporary file first.
@@ -27,7 +28,7 @@ def open_stream(place: RemotePath, buffer: int = BUFFER) -> io.BufferedReader:
         RemoteError: there is no file, or it cannot be had.
         MissingPackageError: the store's package is not installed.
     """
-    known = place.stat()
+    known = filesystem.stat(place)
     if known.has_ranges:
         source = _Ranges(place, known)
         if with_retries(source.gives_parts):
@@ -39,7 +40,7 @@ def open_stream(place: RemotePath, buffer: int = BUFFER) -> io.BufferedReader:
 class _Ranges(io.RawIOBase):
     """The file; each read is a request. Read to its end, it is checked to be still the same."""
 
-    def __init__(self, place: RemotePath, known: RemoteStat) -> None:
+    def __init__(self, place: PureRemotePath, known: RemoteStat) -> None:
         self._place = place
         self._known = known
         self._at = 0
@@ -64,7 +65,7 @@ class _Ranges(io.RawIOBase):
         if end <= self._at:
             return 0
         data = with_retries(lambda: self._range(self._at, end))
-        if end == self._known.st_size and self._place.stat() != self._known:
+        if end == self._known.st_size and filesystem.stat(self._place) != self._known:
             raise changed(self._place)
         buffer[: len(data)] = data
         self._at += len(data)
@@ -104,13 +105,13 @@ class _Ranges(io.RawIOBase):
         return data
 
 
-def _fetched(place: RemotePath, known: RemoteStat) -> io.BufferedReader:
+def _fetched(place: PureRemotePath, known: RemoteStat) -> io.BufferedReader:
     file = tempfile.TemporaryFile()  # noqa: SIM115 (the caller closes it)
     try:
         with filesystem.ask(place, "open", "rb", block_size=0) as source:
             while data := _next(source, place):
                 file.write(data)
-        if place.stat() != known:
+        if filesystem.stat(place) != known:
             raise changed(place)
         file.seek(0)
     except BaseException:
@@ -119,7 +120,7 @@ def _fetched(place: RemotePath, known: RemoteStat) -> io.BufferedReader:
     return file  # type: ignore[return-value]  # a BufferedRandom, which reads as one
 
 
-def _next(source: Any, place: RemotePath) -> bytes:
+def _next(source: Any, place: PureRemotePath) -> bytes:
     with map_errors(place):
         data: bytes = source.read(BUFFER)
     return data

@@ -57,6 +57,12 @@ class RunOptions(Options):
             hidden=("--fresh",),
         ),
     ] = False
+    yes: Annotated[
+        bool,
+        Option(
+            "Ask for captions again without confirmation where the earlier answers no longer fit.",
+        ),
+    ] = False
     retry_failed: Annotated[
         bool, Option("Ask again for the rows that failed in an earlier run.")
     ] = False

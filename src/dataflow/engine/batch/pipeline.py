@@ -39,6 +39,7 @@ from dataflow.engine.journal.batch_tables import BatchRequest, BatchTables
 from dataflow.engine.journal.codec import from_text, spent_from_text, spent_to_text
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import stages
+from dataflow.engine.pipeline.content_reuse import ContentReuse
 from dataflow.engine.pipeline.intake import Intake
 from dataflow.engine.pipeline.live import LivePipeline
 from dataflow.engine.plan import Plan
@@ -202,6 +203,7 @@ class _Round:
         # the rows that need no asking are counted once, in the first round
         plan = self._plan if is_first else dataclasses.replace(self._plan, progress=Progress())
         self._intake = Intake(plan, self._journal, judge=self._judge)
+        self._reuse = ContentReuse(plan, self._journal, self._intake.maker)
         self._progress.phase = "preparing batches"
         reader = Worker("dataflow-reader")
         try:
@@ -296,6 +298,11 @@ class _Round:
             try:
                 if problem is not None:
                     raise problem
+                if (copy := await self._reuse.find(job)) is not None:
+                    await self._journal.put(copy)
+                    self._intake.finished(job.key)
+                    done.append(job.key)
+                    continue
                 await self._write_one(job)
             except RowError as error:
                 await self._settle(job, error)

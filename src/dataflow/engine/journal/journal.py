@@ -11,6 +11,7 @@ The tables are in `schema`; each has a module that reads and writes it.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import logging
@@ -208,25 +209,37 @@ class Journal:
             ).fetchone()
         return int(found[0])
 
-    def same_content(
+    async def find_same_content(
         self,
-        content_keys: Sequence[bytes],
+        content_key: bytes,
         *,
         retry_failed: bool = False,
         check_fingerprint: int | None = 0,
-    ) -> dict[bytes, ResultRecord]:
-        """Answers to the same questions about the same bytes, by content key, as copies.
+    ) -> ResultRecord | None:
+        """The answer to the same question about the same bytes, as a copy; None for none.
 
         Args:
-            content_keys: See `RequestHasher.content_key`.
+            content_key: See `RequestHasher.content_key`.
             retry_failed: As for `known`.
             check_fingerprint: As for `known`.
         """
-        if not self.had_answers:
-            return {}
         settled = is_settled(retry_failed=retry_failed, check_fingerprint=check_fingerprint)
         condition = f"{settled} AND caption NOT NULL AND run < {self.run}"
-        return self._do(lambda: of_same_content(self._db, content_keys, condition))
+        found = self._thread.submit(self._same_content, content_key, condition)
+        return await asyncio.wrap_future(found)
+
+    def _same_content(self, content_key: bytes, condition: str) -> ResultRecord | None:
+        with self._guarded():
+            return of_same_content(self._db, [content_key], condition).get(content_key)
+
+    def mean_cost(self) -> tuple[float | None, float | None]:
+        """US dollars and tokens that an answer took on average; None where it is not known."""
+        with self._guarded():
+            cost, tokens = self._db.execute(
+                "SELECT avg(cost), avg(coalesce(prompt_tokens, 0) + coalesce(completion_tokens, 0))"
+                " FROM results WHERE caption NOT NULL AND copied_from IS NULL"
+            ).fetchone()
+        return cost, tokens
 
     def former(
         self, keys: Sequence[bytes], *, check_fingerprint: int | None = 0

@@ -24,7 +24,8 @@ from dataflow.engine.pipeline.resume import ResumeState, is_first_place
 from dataflow.engine.plan import Plan
 from dataflow.engine.quality.judge import Judge
 from dataflow.engine.request_key import RequestHasher, row_key
-from dataflow.images.identity import FileFingerprint, identify
+from dataflow.images.identity import identify
+from dataflow.remote.fingerprint import FileFingerprint
 
 CHUNK_JOBS = 256
 """Requests looked up in the journal at once, and the rest of their last row."""
@@ -55,7 +56,7 @@ class JobMaker:
                 "serving": dict(plan.serving.settings()),
                 "pictures": [plan.limits.max_side, plan.limits.jpeg_quality],
             },
-            functools.partial(identify, base=str(plan.output.path.parent.absolute()), note=note),
+            functools.partial(identify, base=os.path.realpath(plan.output.path.parent), note=note),
         )
 
     def jobs(self, row: Row) -> list[Job]:
@@ -83,6 +84,17 @@ class JobMaker:
             for one, count in zip(found, self._counts, strict=True)
             for number in range(count)
         ]
+
+    def content_key(self, job: Job) -> bytes | None:
+        """The key of its question about the bytes of its pictures, which are loaded.
+
+        Returns:
+            None where the pictures are named by their bytes anyway, or there is none.
+        """
+        request = job.request
+        if request is None or all(ref.kind == "bytes" for ref in request.pictures):
+            return None
+        return self._keys.content_key(request, job.pictures)
 
     def is_unchanged(self, job: Job) -> bool:
         """Whether the job's pictures on disk are still those that its key was made of."""

@@ -29,6 +29,7 @@ from dataflow.engine.pipeline import stages
 from dataflow.engine.pipeline.admission import Admission
 from dataflow.engine.pipeline.asking import Asking
 from dataflow.engine.pipeline.budget import Budget
+from dataflow.engine.pipeline.content_reuse import ContentReuse
 from dataflow.engine.pipeline.health import RunHealth
 from dataflow.engine.pipeline.intake import Intake
 from dataflow.engine.pipeline.resume import ResumeState
@@ -71,6 +72,7 @@ class LivePipeline:
         self._judge = Judge.for_plan(plan)
         self._alarm = FaultAlarm(plan.fault_alarm)
         self._intake = Intake(plan, journal, recalled, judge=self._judge)
+        self._reuse = ContentReuse(plan, journal, self._intake.maker)
         self._bound = InFlightBound(self._concurrency + AHEAD, AHEAD_BYTES)
         self._inbox: asyncio.Queue[list[Job]] = asyncio.Queue(maxsize=2 * LOADERS)
         self._first_ready = asyncio.Event()
@@ -136,7 +138,11 @@ class LivePipeline:
         self._mark_if_done()
 
     async def _loaded(self, job: Job, problem: RowError | None) -> None:
-        if problem is None:
+        if problem is None and (copy := await self._reuse.find(job)) is not None:
+            await self._journal.put(copy)
+            self._progress.reused += 1
+            self._finish(job)
+        elif problem is None:
             self._asking.ready.put_nowait(job)
             self._first_ready.set()
         else:
@@ -181,15 +187,19 @@ class LivePipeline:
             raise
         if settled is None:
             return True
+        if self._on_outcome is not None:
+            self._on_outcome(settled)
+        self._finish(job)
+        return False
+
+    def _finish(self, job: Job) -> None:
+        """Let go of a job whose outcome is in the journal."""
         self._intake.finished(job.key)
         job.row_group.left -= 1
         # the row's pictures go with its last job
         self._bound.release(0 if job.row_group.left else job.row_group.size)
         self._outstanding.discard(job.key)
-        if self._on_outcome is not None:
-            self._on_outcome(settled)
         self._mark_if_done()
-        return False
 
     async def _reopen(self, keys: Iterable[bytes]) -> None:
         """Take back what came of these requests, so that the next run asks them again."""

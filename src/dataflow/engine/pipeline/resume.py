@@ -15,18 +15,21 @@ import os
 from collections import Counter
 from collections.abc import Callable, Container
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeAlias
 
 from dataflow.core.batch import BatchServing
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.progress import RunCounts
-from dataflow.images.identity import file_fingerprint
 from dataflow.remote.errors import RemoteError
-from dataflow.remote.path import AnyPath, RemotePath
+from dataflow.remote.fingerprint import file_fingerprint, path_fingerprint
 
 CHECKED_AT_ONCE = 1000
 """Pictures between two looks at whether the run is to end."""
+
+
+OutputFiles: TypeAlias = "list[list[Any]] | None"
+"""The output's files and the errors file, each with its fingerprint; None where none is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +105,7 @@ def note_written(output: Output, journal: Journal, tally: RunCounts) -> None:
     """Keep in `journal` what was written into `output`, for `recall`."""
     told = {field.name: getattr(tally, field.name) for field in fields(tally)}
     with contextlib.suppress(RemoteError):  # then the next run looks at every row
-        journal.note_output(json.dumps({"files": _files(output), "tally": told}))
+        journal.note_output(json.dumps({"files": output_files(output), "tally": told}))
 
 
 def _written(output: Output, noted: str | None) -> RunCounts | None:
@@ -110,7 +113,7 @@ def _written(output: Output, noted: str | None) -> RunCounts | None:
         return None
     former = json.loads(noted)
     try:
-        files = _files(output)
+        files = output_files(output)
         if files is None or former["files"] != files:
             return None
     except RemoteError:
@@ -119,7 +122,7 @@ def _written(output: Output, noted: str | None) -> RunCounts | None:
     return RunCounts(**{**tally, **{name: Counter(tally[name]) for name in ("flagged", "failed")}})
 
 
-def _files(output: Output) -> list[list[Any]] | None:
+def output_files(output: Output) -> OutputFiles:
     """The output's files, and the errors file, as they are now; None of an output that is a folder.
 
     What was written into that is written again: its files are known to their format alone.
@@ -128,12 +131,4 @@ def _files(output: Output) -> list[list[Any]] | None:
     if not written:
         return None
     files = [*written, output.files.errors]
-    return [[os.fsencode(file).hex(), *_stamp(file)] for file in files]
-
-
-def _stamp(file: AnyPath) -> tuple[Any, ...]:
-    if isinstance(file, RemotePath):
-        known = file.stat()
-        return known.st_size, known.version
-    size, time = file_fingerprint(os.fspath(file))
-    return (size, time, file.stat().st_ino) if size is not None else (None,)
+    return [[os.fsencode(file).hex(), *(path_fingerprint(file) or (None,))] for file in files]

@@ -14,10 +14,10 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO, Any, TypeAlias, TypeVar
+from typing import IO, Any, Literal, TypeAlias, TypeVar
 
 from dataflow.core.dataset import BadRow, Skipped, Writer
-from dataflow.core.errors import OutputError, PictureChangedError
+from dataflow.core.errors import InputError, OutputError, PictureChangedError
 from dataflow.core.row import Row
 from dataflow.engine.columns import values_of
 from dataflow.engine.job import Job
@@ -25,6 +25,7 @@ from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.paths import clear_way, keep_former, open_new
 from dataflow.engine.pipeline.intake import JobMaker, selected_rows
+from dataflow.engine.pipeline.resume import OutputFiles, output_files
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.progress import RunCounts
 from dataflow.remote.errors import RemoteError
@@ -65,7 +66,12 @@ class StalePlanError(Exception):
 
 
 def write_output(
-    plan: Plan, journal: Journal, stop: Callable[[], bool], *, recalled: bool = False
+    plan: Plan,
+    journal: Journal,
+    stop: Callable[[], bool],
+    *,
+    recalled: bool = False,
+    snapshot: OutputFiles | Literal[False] = False,
 ) -> RunCounts:
     """Write the output, and the errors file where rows failed or were left out.
 
@@ -74,6 +80,8 @@ def write_output(
         journal: What came of each row.
         stop: Asked at every row.
         recalled: Whether rows were not looked at, since a former run had.
+        snapshot: What was at the output's place when the run began; what somebody put there since
+            is kept under a free name. False where nobody looked.
 
     Raises:
         StalePlanError: they should have been; what was there before is untouched.
@@ -93,7 +101,9 @@ def write_output(
                 errors.flush()
                 os.fsync(errors.fileno())
             if journal.lacks_former():
-                _keep_former(output)
+                _keep_former(output, "holds rows that the new one does not")
+            elif snapshot is not False and _is_anothers(output, snapshot):
+                _keep_former(output, "was written by somebody else while the run went")
             _move_in(output, writer, errors_part, has_errors=tally.has_errors)
         except BaseException:
             writer.discard()
@@ -138,6 +148,14 @@ def outcomes(
                     entry = journal.find(job.key) or unknown
                 found.append((job, entry))
             yield row, found
+    if next(planned)[0] >= 0:
+        if recalled:
+            raise StalePlanError
+        raise InputError(
+            f"{plan.reader.folder()}: the input holds fewer rows now than when the run began; the "
+            f"output is left as it was, and every answer is kept in {journal.path}: restore the "
+            "input, or run the same command again for the rows that are left"
+        )
 
 
 def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
@@ -211,10 +229,19 @@ def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
         }
 
 
-def _keep_former(output: Output) -> None:
+def _is_anothers(output: Output, snapshot: OutputFiles) -> bool:
+    """Whether what is at the output's place now is not what was there when the run began."""
+    try:
+        files = output_files(output)
+    except RemoteError:
+        return False
+    return files is not None and (snapshot is None or files[:-1] != snapshot[:-1])
+
+
+def _keep_former(output: Output, why: str) -> None:
     for file in output.files_of(output.place):
         aside = keep_former(file)
-        _log.warning("%s holds rows that the new one does not: kept as %s", file, aside.name)
+        _log.warning("%s %s: kept as %s", file, why, aside.name)
 
 
 def _move_in(output: Output, writer: Writer, errors_part: Path, *, has_errors: bool) -> None:

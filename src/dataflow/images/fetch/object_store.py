@@ -38,7 +38,7 @@ async def from_store(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
     except MissingPackageError as error:
         raise PictureError(f"{ref.name}: {error.message}") from None
     except RemoteError as error:
-        if error.may_pass:
+        if error.is_transient:
             raise
         kind = PictureMissingError if error.is_missing else PictureError
         raise kind(f"{ref.name}: {error.strerror}") from None
