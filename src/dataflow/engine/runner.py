@@ -156,7 +156,8 @@ def take_all(
 ) -> T | None:
     """Take every row to its outcome in `journal`, then do and return `then(stop, recalled)`.
 
-    `first` is called before a new plan is made. `then` asks `stop` from time to time, and raises KeyboardInterrupt where it says so. Where rows
+    `first` is called before a new plan is made. `then` asks `stop` from time to time, and raises
+    KeyboardInterrupt where it says so. Where rows
     were recalled, it may raise StalePlanError; then every row is looked at. To be called in the
     run's thread.
 
