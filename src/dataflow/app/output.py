@@ -2,33 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from hashlib import blake2b
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from dataflow.app.options.caption import CaptionOptions
 from dataflow.app.reporter import Reporter
-from dataflow.core.column_types import Columns
-from dataflow.core.dataset import FIRST_ROWS, Reader, Writer
-from dataflow.core.errors import InputError, UsageError
+from dataflow.app.source import (
+    Source,
+    affixes_of,
+    input_of,
+    read_options,
+    sidecar_files,
+)
+from dataflow.core.byte_size import bytes_of
+from dataflow.core.column_types import Columns, ListType
+from dataflow.core.dataset import FIRST_ROWS, Writer
+from dataflow.core.errors import UsageError
 from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING
 from dataflow.core.text import shown_url
 from dataflow.engine.columns import Column
 from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
+from dataflow.formats.base.affixes import NO_AFFIXES, AffixWriter, TeeWriter
 from dataflow.formats.base.column_probe import not_there
 from dataflow.formats.base.compression import ending_of
 from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.json_values import cell
 from dataflow.formats.base.reading import as_input_errors
 from dataflow.formats.base.split_output import part_name, parts_of
+from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.detect import detect_format, is_among
-from dataflow.formats.folder.sidecar import FIELD, SidecarFiles, SidecarWriter
-from dataflow.formats.folder.sidecar_backup import SidecarBackup
+from dataflow.formats.folder.sidecar import FIELD, SidecarFiles, SidecarWriter, sidecar_ending
 from dataflow.formats.known_formats import check_named, usual_ending
-from dataflow.formats.output_spec import is_folder, output_format, writer_for
+from dataflow.formats.output_spec import OutputSpec, is_folder, output_format
 from dataflow.formats.patterns.endings import is_shard
-from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
+from dataflow.formats.patterns.glob_filter import split_pattern
 from dataflow.formats.registry import open_reader
 from dataflow.remote.path import AnyPath, RemotePath, is_remote, is_url, to_path
 from dataflow.serving.base.conversation import DEFAULT_QUESTION
@@ -46,18 +56,9 @@ def target_of(choices: CaptionOptions) -> Path:
     Raises:
         UsageError: the arguments contradict each other, or something stands in the way.
     """
-    if choices.sidecar is not None:
-        if is_remote(choices.source):
-            raise UsageError("--sidecar writes beside pictures of this machine; give -o instead")
-        of_datasets = choices.output, choices.rows_per_file, choices.keep, choices.drop
-        if any(of_datasets) or choices.meta or choices.push_to_hub:
-            raise UsageError(
-                "--sidecar writes beside the pictures and no dataset: leave out -o, "
-                "--rows-per-file, --keep, --drop, --meta and --push-to-hub"
-            )
-        return _beside_source(choices.source, ".sidecars")
-    if choices.existing is not None:
-        raise UsageError("--existing is about sidecars; give --sidecar too")
+    _check_sidecars(choices)
+    if choices.sidecar is not None and choices.output is None:
+        return _target_of_sidecars(choices)
     if choices.output is not None and is_remote(choices.output):
         return _stand_in(choices, RemotePath(choices.output))
     if choices.output is not None and is_url(choices.output):
@@ -72,6 +73,46 @@ def target_of(choices: CaptionOptions) -> Path:
     )
     _check(choices, target)
     return target
+
+
+def _check_sidecars(choices: CaptionOptions) -> None:
+    """Refuse what contradicts ``--sidecar``, or is about it while it is not given."""
+    if choices.sidecar is None:
+        alone = {
+            "--existing": choices.existing,
+            "--sidecar-root": choices.sidecar_root,
+            "--newlines": choices.newlines != "space",
+        }
+        for flag, given in alone.items():
+            if given:
+                raise UsageError(f"{flag} is about sidecars; give --sidecar too")
+        return
+    if is_remote(choices.source):
+        raise UsageError("--sidecar writes beside pictures of this machine; give -o instead")
+    if choices.output is None:
+        of_datasets = choices.rows_per_file, choices.keep, choices.drop, choices.output_format
+        if any(of_datasets) or choices.meta or choices.push_to_hub:
+            raise UsageError(
+                "--sidecar alone writes no dataset: give -o, too, or leave out --rows-per-file, "
+                "--keep, --drop, --meta, --output-format and --push-to-hub"
+            )
+    elif not is_url(choices.output) and not (ending_of(choices.output) or choices.output_format):
+        raise UsageError(
+            f"-o {choices.output} names a dataset, whose ending decides the format; to write the "
+            f"sidecars into another folder, give --sidecar-root {choices.output}"
+        )
+
+
+def _target_of_sidecars(choices: CaptionOptions) -> Path:
+    """What the journal of a run that writes sidecars is named after."""
+    if choices.sidecar_root is not None:
+        root = Path(choices.sidecar_root)
+        return root.with_name(f"{root.resolve().name}.sidecars")
+    beside = _beside_source(choices.source, ".sidecars")
+    folder = Path(choices.source)
+    if folder.is_dir() and not os.access(beside.parent, os.W_OK):
+        return folder / ".captions.sidecars"  # no folder above the pictures can be written
+    return beside
 
 
 def _stand_in(choices: CaptionOptions, place: RemotePath) -> Path:
@@ -90,7 +131,7 @@ def _stand_in(choices: CaptionOptions, place: RemotePath) -> Path:
     is_ours = SideFiles(target).journal.exists()
     if not is_ours and not choices.restart:
         with as_input_errors(place):
-            there = parts_of(place) if choices.rows_per_file else [place][: place.exists()]
+            there = parts_of(place) if is_split(choices) else [place][: place.exists()]
         _refuse(there)
     return resolved_path(target)
 
@@ -102,7 +143,7 @@ def place_of_output(choices: CaptionOptions, target: Path) -> AnyPath:
 
 
 def _default_target(choices: CaptionOptions) -> Path:
-    name = choices.output_format
+    name = _format_named(choices)
     ending = None if name is None else f".captions{usual_ending(name)}"
     if detect_format(choices.source) in {"hf", "ms"}:
         stem = choices.source.split(":")[1].rpartition("/")[2]
@@ -144,8 +185,19 @@ def format_of(choices: CaptionOptions, target: AnyPath) -> str | None:
     """
     if choices.output_format is None:
         return output_format(choices.source, target)
-    check_named(choices.output_format, target)
-    return choices.output_format
+    name = _format_named(choices) or ""
+    check_named(name, target)
+    return name
+
+
+def _format_named(choices: CaptionOptions) -> str | None:
+    """The output format by its full name."""
+    return "webdataset" if choices.output_format == "wds" else choices.output_format
+
+
+def is_split(choices: CaptionOptions) -> bool:
+    """Whether the output is several files."""
+    return choices.rows_per_file is not None or choices.shard_size is not None
 
 
 def _check(choices: CaptionOptions, target: Path) -> None:
@@ -162,7 +214,7 @@ def _check(choices: CaptionOptions, target: Path) -> None:
     beside = (target.with_name(target.name + ending) for ending in BESIDE)
     if source.exists() and any(file.exists() and file.samefile(source) for file in beside):
         raise UsageError(f"{source} belongs to the output {target}; choose another output")
-    there = parts_of(target) if choices.rows_per_file else [target][: target.exists()]
+    there = parts_of(target) if is_split(choices) else [target][: target.exists()]
     is_ours = SideFiles(target).journal.exists()
     if not is_ours and not choices.restart:
         _refuse(there)
@@ -172,7 +224,7 @@ def _check_apart(choices: CaptionOptions, target: AnyPath) -> None:
     """Neither what is written nor the former parts, which will go, may be what is read."""
     source, kind = to_path(choices.source), detect_format(choices.source)
     files = [target]
-    if choices.rows_per_file:
+    if is_split(choices):
         files = [part_name(target, 0, 1), *parts_of(target)]
     for file in files:
         is_one = kind in {"files", "parquets"} or (kind == "webdataset" and is_shard(file.name))
@@ -194,52 +246,10 @@ def _refuse(there: Sequence[AnyPath]) -> None:
         )
 
 
-def reader_of(choices: CaptionOptions, target: Path) -> Reader:
-    """The dataset.
-
-    Raises:
-        UsageError: what was named on the command line is wrong.
-    """
-    try:
-        return open_reader(
-            choices.source,
-            picture_key=choices.image_key,
-            skip_bad_rows=choices.on_bad_row == "skip",
-            pick=_pick(choices),
-            sidecars=_sidecars(choices, target),
-        )
-    except InputError as error:  # nothing has begun yet
-        raise UsageError(error.message) from error
-
-
-def _pick(choices: CaptionOptions) -> GlobFilter:
-    return GlobFilter(tuple(choices.include or ()), tuple(choices.exclude or ()))
-
-
-def _sidecars(choices: CaptionOptions, target: Path) -> SidecarFiles | None:
-    if choices.sidecar is None:
-        return None
-    existing = choices.existing or "skip"
-    originals = None
-    if existing != "skip":
-        originals = SidecarBackup(SideFiles(target).originals, _run(choices))
-    return SidecarFiles(choices.sidecar, existing, choices.output_key, originals)
-
-
-def _run(choices: CaptionOptions) -> str:
-    """What determines the captions and what becomes of them, as a digest."""
-    model = choices.model, choices.vllm, choices.max_tokens, choices.temperature, choices.seed
-    asked = choices.prompt or choices.prompt_template, choices.system_prompt or "", choices.max_side
-    written = choices.sidecar, choices.existing, choices.output_key
-    more = (choices.preset,) if choices.preset else ()
-    text = repr((model, asked, written, *more))
-    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).hexdigest()
-
-
 def writer_of(
     choices: CaptionOptions,
     target: AnyPath,
-    reader: Reader,
+    source: Source,
     added: Columns,
     reporter: Reporter,
 ) -> Callable[[Path], Writer]:
@@ -248,31 +258,74 @@ def writer_of(
     Raises:
         UsageError: the output's ending is no known format, or a field to keep is not there.
     """
-    sidecars = getattr(reader, "sidecars", None)
-    if sidecars is not None:
-        return lambda _: SidecarWriter(sidecars, choices.image_key, choices.output_key)
+    sidecars = source.sidecars
+    if sidecars is not None and choices.output is None:
+        return lambda _: _sidecar_writer(choices, source, sidecars)
     format_name = format_of(choices, target)
     if format_name == "llava" and (choices.prompt_file or choices.prompt_template or choices.n > 1):
         raise UsageError(
             "LLaVA's format holds one question for all and its answer: leave out --prompt-file, "
             "--prompt-template and --n, or write another format"
         )
-    choice = _choice(choices)
+    choice, reader = _choice(choices), source.reader
     if nowhere := not_there(reader, choice):
         reporter.say(
             f"--drop {nowhere[0]}: none of the first {FIRST_ROWS:,} rows has this column",
             is_warning=True,
         )
-    return writer_for(
-        target,
+    if sidecars is not None:  # what stood in the sidecar is no column of the dataset
+        choice = FieldFilter(choice.keep, choice.drop | {sidecars.field})
+    folders, size = _pictures_in(choices, reader.folder())
+    spec = OutputSpec(target, format_name, choices.rows_per_file, size)
+    context = WriterContext(
         reader,
         added,
-        format_name=format_name,
-        question=choices.prompt or DEFAULT_QUESTION,
-        picture_key=choices.image_key,
-        choice=choice,
-        rows_per_file=choices.rows_per_file,
+        choice,
+        choices.prompt or DEFAULT_QUESTION,
+        source.columns.picture,
+        asks_own=not (choices.prompt or choices.prompt_template or choices.preset),
+        csv_safe=choices.csv_safe,
+        picture_folders=folders,
     )
+    open_dataset = spec.open_writer(context)
+    affixes, columns = affixes_of(choices), _captions_in(added)
+
+    def open_all(path: Path) -> Writer:
+        writer = open_dataset(path)
+        if affixes:
+            writer = AffixWriter(writer, affixes, columns)
+        if sidecars is not None:
+            writer = TeeWriter(writer, _sidecar_writer(choices, source, sidecars))
+        return writer
+
+    return open_all if affixes or sidecars is not None else open_dataset
+
+
+def _sidecar_writer(choices: CaptionOptions, source: Source, sidecars: SidecarFiles) -> Writer:
+    return SidecarWriter(sidecars, source.columns.picture, choices.output_key)
+
+
+def _captions_in(added: Columns) -> tuple[str, ...]:
+    """The added columns that hold texts."""
+    if not isinstance(added, Mapping):
+        return tuple(added)
+    return tuple(
+        name
+        for name, kind in added.items()
+        if kind is None or (isinstance(kind, ListType) and kind.items is None)
+    )
+
+
+def _pictures_in(choices: CaptionOptions, folder: str) -> tuple[tuple[str, ...] | None, int | None]:
+    """Where pictures that go into shards are looked up, and the bytes of a shard; None for none."""
+    if not choices.with_pictures:
+        if choices.shard_size is not None:
+            raise UsageError("--shard-size is about shards with pictures; give --with-pictures")
+        return None, None
+    if _format_named(choices) != "webdataset":
+        raise UsageError("--with-pictures makes WebDataset shards; give --output-format webdataset")
+    size = None if choices.shard_size is None else bytes_of(choices.shard_size, "--shard-size")
+    return (folder, os.curdir), size
 
 
 def _choice(choices: CaptionOptions) -> FieldFilter:
@@ -291,7 +344,7 @@ def may_replace(choices: CaptionOptions, columns: Sequence[Column]) -> bool:
 
 def files_of(choices: CaptionOptions, target: AnyPath) -> list[Any]:
     """The files of the finished output."""
-    return parts_of(target) if choices.rows_per_file else [target]
+    return parts_of(target) if is_split(choices) else [target]
 
 
 def captions_of(
@@ -301,9 +354,8 @@ def captions_of(
     key = choices.image_key
     names = {name: column.n for column in columns for name in column.holds}
     if choices.sidecar is not None:
-        readable = SidecarFiles(choices.sidecar, "overwrite", choices.output_key)
-        pick = _pick(choices)
-        readers = [open_reader(choices.source, picture_key=key, pick=pick, sidecars=readable)]
+        readable = replace(sidecar_files(choices, "overwrite"), affixes=NO_AFFIXES)
+        readers = [input_of(choices).open(read_options(choices, readable))]
         names = {FIELD: 1}
     else:
         readers = [open_reader(file, picture_key=key) for file in files_of(choices, target)]
@@ -320,6 +372,8 @@ def captions_of(
 def described(choices: CaptionOptions, target: AnyPath) -> str:
     """Where the captions are, for people."""
     if choices.sidecar is not None:
-        return f"*{choices.sidecar} beside the pictures"
-    files = parts_of(target) if choices.rows_per_file else []
+        where = f"in {choices.sidecar_root}" if choices.sidecar_root else "beside the pictures"
+        beside = f"*{sidecar_ending(choices.sidecar)} {where}"
+        return beside if choices.output is None else f"{target}, and {beside}"
+    files = parts_of(target) if is_split(choices) else []
     return f"{files[0]} … {files[-1].name}" if len(files) > 1 else str((files or [target])[0])

@@ -16,14 +16,15 @@ from dataflow.app.options.budget import BudgetOptions
 from dataflow.app.options.caption import CaptionOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.options.run import RunOptions
-from dataflow.app.output import may_replace, place_of_output, reader_of, target_of, writer_of
+from dataflow.app.output import is_split, may_replace, place_of_output, target_of, writer_of
 from dataflow.app.prompts import prompts_of
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.requirements import judging_of
+from dataflow.app.source import Source, input_of, open_source, say_about, source_of_rows
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.core.byte_size import bytes_of
-from dataflow.core.dataset import Reader
+from dataflow.core.dataset import MultiFileReader, Reader
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column, added_columns
@@ -62,13 +63,20 @@ def plan_of(
     """
     _check_folder(choices.image_root)
     prompts: Sequence[Prompt] = prompts_of(choices)
-    target = target_of(choices) if rows is None else Path(os.devnull)
-    reader = reader_of(choices, target) if rows is None else rows
+    target = Path(os.devnull)
+    if rows is None:
+        spec = input_of(choices)
+        target = target_of(choices)
+        source = open_source(choices, spec, target)
+    else:
+        source = source_of_rows(choices, rows)
+    say_about(source, prompts, reporter)
+    reader = source.reader
     progress = Progress()
     serving = serving_of(choices, _fetch_progress(progress), needs_key=needs_key)
     check_prompts(prompts, serving)
     prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
-    requests = _requests(choices, reader, prompts)
+    requests = _requests(choices, source, prompts)
     columns = [prompt.column for prompt in prompts]
     return Plan(
         reader=reader,
@@ -76,7 +84,7 @@ def plan_of(
         needs=requests.needs(),
         serving=serving,
         output=(
-            _output(choices, target, reader, columns, reporter)
+            _output(choices, target, source, columns, reporter)
             if rows is None
             else Output(target, columns, _no_writer, choices.overwrite_column, choices.meta)
         ),
@@ -119,8 +127,11 @@ def _stamp(
     choices: CaptionOptions, reader: Reader, prompts: Sequence[Prompt], serving: AsyncServing
 ) -> PlanFingerprint | None:
     """All that the plan is made of, where that is files, the arguments and what they name."""
-    parts = getattr(reader, "files", None)
-    paths = [to_path(choices.source)] if parts is None else [part.path for part in parts]
+    paths = [to_path(choices.source)]
+    if isinstance(reader, MultiFileReader):
+        paths = [part.path for part in reader.files]
+    elif choices.more:
+        return None  # pictures and folders
     if len(paths) > 1 and isinstance(paths[0], RemotePath):
         return None  # to ask for each would take longer than it saves
     files = [(str(path), _version(path)) for path in paths]
@@ -182,7 +193,7 @@ def _ceiling(choices: CaptionOptions) -> SpendLimit:
 def _output(
     choices: CaptionOptions,
     target: Path,
-    reader: Reader,
+    source: Source,
     columns: Sequence[Column],
     reporter: Reporter,
 ) -> Output:
@@ -190,10 +201,10 @@ def _output(
     return Output(
         target,
         columns,
-        writer_of(choices, place, reader, added_columns(columns, has_meta=choices.meta), reporter),
+        writer_of(choices, place, source, added_columns(columns, has_meta=choices.meta), reporter),
         overwrite=may_replace(choices, columns),
         has_meta=choices.meta,
-        files_of=parts_of if choices.rows_per_file else files_at,
+        files_of=parts_of if is_split(choices) else files_at,
         url=place if isinstance(place, RemotePath) else None,
     )
 
@@ -202,11 +213,12 @@ def _no_writer(path: Path) -> NoReturn:
     raise AssertionError(f"rows in memory are not written to {path}")
 
 
-def _requests(choices: CaptionOptions, reader: Reader, prompts: Sequence[Prompt]) -> RowRequests:
+def _requests(choices: CaptionOptions, source: Source, prompts: Sequence[Prompt]) -> RowRequests:
     return RowRequests(
-        folders=[reader.folder(), os.curdir],
+        folders=[source.reader.folder(), os.curdir],
         system_prompt=choices.system_prompt or "",
-        image_key=choices.image_key,
+        image_key=source.columns.picture,
+        conversation_key=source.columns.conversation,
         prompts=prompts,
         image_root=choices.image_root,
     )

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from dataflow.billing.price import NoPrice, Price
@@ -22,12 +22,14 @@ class RunReport:
         price: The price of a token.
         output: Where the captions are, in words.
         skipped_pictures: Pictures that had a caption and were left as they are.
+        passed_over: Files, folders and members of the input that were no rows, by the reason.
     """
 
     summary: Summary
     price: Price | NoPrice
     output: str
     skipped_pictures: int = 0
+    passed_over: Mapping[str, int] = field(default_factory=dict)
 
 
 class Reporter(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataflow.app.reporter import Reporter, RunReport
+from dataflow.core.dataset import CaptionedFolderReader
 from dataflow.engine.plan import Plan
 from dataflow.engine.progress import Summary
 from dataflow.engine.runner import run
@@ -26,8 +27,10 @@ def run_plan(plan: Plan, reporter: Reporter, describe: Callable[[], str]) -> Sum
             summary = run(plan)
     finally:
         plan.serving.cleanup()
-    skipped = getattr(plan.reader, "left", 0)
     for note in plan.serving.notes:
         reporter.say(note, is_warning=True)
-    reporter.finished(RunReport(summary, plan.price, describe(), skipped))
+    reader = plan.reader
+    left = reader.left if isinstance(reader, CaptionedFolderReader) else 0
+    passed = dict(reader.skipped.passed_over)
+    reporter.finished(RunReport(summary, plan.price, describe(), left, passed))
     return summary

@@ -22,12 +22,7 @@ def show_summary(report: RunReport, console: Console) -> None:
         rows.append((f"flagged: {kind}", f"{count:,}"))
     for kind, count in summary.failed.items():
         rows.append((f"failed: {kind}", f"{count:,}"))
-    if summary.dropped:
-        rows.append(("dropped", f"{summary.dropped:,} rows, as a caption was turned down"))
-    if summary.skipped:
-        rows.append(("left out: bad_line", f"{summary.skipped:,}"))
-    if report.skipped_pictures:
-        rows.append(("left as they are", f"{report.skipped_pictures:,}"))
+    rows += _left_out(report)
     if summary.reused:
         rows.append(("not asked again", f"{summary.reused:,}"))
     if summary.asked_again:
@@ -41,6 +36,20 @@ def show_summary(report: RunReport, console: Console) -> None:
     if summary.errors is not None:
         rows.append(("errors", str(summary.errors)))
     say_rows(console, rows)
+
+
+def _left_out(report: RunReport) -> list[tuple[str, str]]:
+    """What of the input is not in the output, and why."""
+    summary, rows = report.summary, list[tuple[str, str]]()
+    if summary.dropped:
+        rows.append(("dropped", f"{summary.dropped:,} rows, as a caption was turned down"))
+    if summary.skipped:
+        rows.append(("left out: bad_line", f"{summary.skipped:,}"))
+    if report.skipped_pictures:
+        rows.append(("left as they are", f"{report.skipped_pictures:,}"))
+    for reason, count in sorted(report.passed_over.items()):
+        rows.append(("passed over", f"{count:,} {reason}"))
+    return rows
 
 
 def _cost(summary: Summary, price: Price | NoPrice) -> tuple[str, str]:

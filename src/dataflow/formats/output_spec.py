@@ -29,11 +29,14 @@ class OutputSpec:
             the format has such.
         format_name: A name in `FORMATS`, where the ending does not tell the format; else None.
         rows_per_file: Write several files of so many rows each; None for one file.
+        bytes_per_file: Begin another file after about so many bytes, where the format counts
+            them (WebDataset); None for one file.
     """
 
     path: AnyPath
     format_name: str | None = None
     rows_per_file: int | None = None
+    bytes_per_file: int | None = None
 
     @property
     def is_folder(self) -> bool:
@@ -75,9 +78,9 @@ class OutputSpec:
             return _open_file(chosen, path, self.path, context)
 
         def open_parts(path: Path) -> Writer:
-            return SplitWriter(path, open_one, self.rows_per_file or 1)
+            return SplitWriter(path, open_one, self.rows_per_file, self.bytes_per_file)
 
-        return open_parts if self.rows_per_file else open_one
+        return open_parts if self.rows_per_file or self.bytes_per_file else open_one
 
 
 def kept_format(source: InputSpec, output: str | AnyPath) -> str | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+from pathlib import Path
 
 import pytest
 
 from dataflow.core.errors import InputError, UsageError
+from dataflow.formats.base.affixes import CaptionAffixes
 from dataflow.formats.folder.sidecar import SidecarFiles, SidecarWriter
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
 from dataflow.formats.patterns.glob_filter import GlobFilter
@@ -362,3 +364,89 @@ def test_a_dataset_file_has_no_sidecars(tmp_path):
     (tmp_path / "x.jsonl").write_text("")
     with pytest.raises(UsageError, match="only a folder"):
         open_reader(tmp_path / "x.jsonl", sidecars=SidecarFiles())
+
+
+@pytest.mark.parametrize("ending", [".captions", ".cap", ".TXT", "txt", "caption", ".md", ".json5"])
+def test_a_sidecar_may_have_any_ending_with_or_without_its_dot(folder, ending):
+    SidecarFiles(ending).put(str(folder / "a.jpg"), "A cat.")
+    assert (folder / f"a.{ending.removeprefix('.')}").read_text() == "A cat."
+
+
+def test_names_without_a_pictures_ending_have_sidecars_of_their_own():
+    beside = SidecarFiles().beside
+    assert [beside(name) for name in ("2024.05.17", "2024.05.18", "a.jpg_large", "b.tar.JPG")] == [
+        "2024.05.17.txt",
+        "2024.05.18.txt",
+        "a.txt",
+        "b.tar.txt",
+    ]
+
+
+def test_sidecars_go_into_another_folder_of_the_same_shape(folder, tmp_path):
+    files = SidecarFiles(root=str(tmp_path / "texts"), base=str(folder))
+    files.put(str(folder / "deep" / "c.jpg"), "A cat.")
+    assert (tmp_path / "texts" / "deep" / "c.txt").read_text() == "A cat."
+    assert not (folder / "deep" / "c.txt").exists()
+    assert files.is_left(str(folder / "deep" / "c.jpg"))
+
+
+def test_line_breaks_become_spaces_or_stay(folder):
+    for newlines, text in (("space", "One. - a - b"), ("keep", "One.\n\n- a\n- b")):
+        SidecarFiles(existing="overwrite", newlines=newlines).put(
+            str(folder / "a.jpg"), "One.\n\n- a\n- b"
+        )
+        assert (folder / "a.txt").read_text() == text
+
+
+def test_several_captions_stand_one_a_line(folder):
+    SidecarFiles().put(str(folder / "a.jpg"), ["One\ncat.", "Two."])
+    assert (folder / "a.txt").read_text() == "One cat.\nTwo."
+
+
+def test_a_trigger_stands_once_and_is_no_part_of_what_was_there(folder):
+    files = SidecarFiles(existing="append", affixes=CaptionAffixes("ohwx", suffix=", 4k"))
+    picture, sidecar = str(folder / "a.jpg"), folder / "a.txt"
+    files.put(picture, "a cat")
+    assert sidecar.read_text() == "ohwx, a cat, 4k"
+    assert files.text(picture) == "a cat"
+    files.put(picture, "on a mat")
+    assert sidecar.read_text() == "ohwx, a cat, on a mat, 4k"
+
+
+def test_a_file_that_holds_the_trigger_alone_is_no_caption(folder):
+    (folder / "a.txt").write_text("ohwx person\n")
+    assert SidecarFiles().is_left(str(folder / "a.jpg"))
+    files = SidecarFiles(affixes=CaptionAffixes("ohwx person"))
+    assert not files.is_left(str(folder / "a.jpg"))
+
+
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link to nothing", "long name"])
+def test_a_sidecar_that_cannot_be_is_the_fault_of_its_picture_alone(folder, kind):
+    if kind == "folder":
+        (folder / "a.txt").mkdir()
+    elif kind == "pipe":
+        os.mkfifo(folder / "a.txt")
+    elif kind == "link to nothing":
+        (folder / "a.txt").symlink_to("nowhere")
+    else:
+        (folder / ("x" * 251 + ".jpg")).write_bytes(b"")
+        (folder / "a.jpg").unlink()
+    for existing in ("skip", "append", "overwrite"):
+        ending = ".caption" if kind == "long name" else ".txt"
+        reader = open_reader(folder, sidecars=SidecarFiles(ending, existing))
+        assert len(list(reader.rows())) == 2
+        assert reader.skipped.count == 1
+
+
+def test_a_picture_whose_name_is_as_long_as_can_be_gets_its_sidecar(folder):
+    picture = folder / ("x" * 251 + ".jpg")
+    picture.write_bytes(b"")
+    SidecarFiles().put(str(picture), "A cat.")
+    assert picture.with_suffix(".txt").read_text() == "A cat."
+
+
+def test_all_pairs_that_would_share_a_sidecar_are_left_out_where_bad_rows_are(folder):
+    touch(folder, "a.png", "deep/c.webp")
+    reader = open_reader(folder, sidecars=SidecarFiles(), skip_bad_rows=True)
+    assert [Path(row.fields["image"]).name for row in reader.rows()] == ["b.png"]
+    assert reader.skipped.count == 4

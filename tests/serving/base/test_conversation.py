@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dataflow.core.errors import BadRowError
 from dataflow.core.picture import ImageRef
 from dataflow.core.request import Request, Turn
-from dataflow.serving.base.conversation import DEFAULT_QUESTION, turns_of
+from dataflow.serving.base.conversation import DEFAULT_QUESTION, literal, turns_of
 
 A, B, C = (ImageRef("path", name, name) for name in "abc")
 
@@ -62,8 +62,20 @@ def test_markers_say_where_the_pictures_go():
     first, _, last = turns(
         [human("One"), {"from": "gpt", "value": "yes <image>"}, human("<image> two")], (A, B, C)
     )
-    assert first.parts == (B, C, "One")
-    assert last.parts == (A, " two")
+    assert first.parts == ("One",)
+    assert last.parts == (A, B, C, " two")
+
+
+def test_pictures_are_sent_in_the_rows_order_however_many_have_a_marker():
+    asked = [human("<image> one"), {"from": "gpt", "value": "yes"}, human("two <image> three")]
+    for pictures in ((A, B), (A, B, C)):
+        sent = [part for turn in turns(asked, pictures) for part in turn.parts]
+        assert [part for part in sent if not isinstance(part, str)] == list(pictures)
+
+
+def test_a_marker_in_a_data_field_is_text():
+    [turn] = turns([human(f"Title: {literal('the <image> tag')}")], (A, B))
+    assert turn.parts == (A, B, "Title: the <image> tag")
 
 
 def test_more_markers_than_pictures_is_the_rows_error():

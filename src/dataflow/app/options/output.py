@@ -53,7 +53,7 @@ class OutputOptions(Options):
         str | None,
         Option(
             "Write each caption into a file beside its picture, as trainers read them: .txt, "
-            ".caption or .json.",
+            ".caption, .json or any other ending. With -o, a dataset is written, too.",
             metavar="ENDING",
         ),
     ] = None
@@ -64,6 +64,53 @@ class OutputOptions(Options):
             "new caption, or overwrite. {existing} in --prompt stands for the caption that is "
             "there.",
             default="skip",
+        ),
+    ] = None
+    sidecar_root: Annotated[
+        str | None,
+        Option(
+            "With --sidecar, write the files into this folder, in the same sub-folders as the "
+            "pictures, and not beside them.",
+            metavar="FOLDER",
+        ),
+    ] = None
+    newlines: Annotated[
+        Literal["space", "keep"],
+        Option("With --sidecar, what becomes of line breaks: a space each, or they stay."),
+    ] = "space"
+    trigger: Annotated[
+        str | None,
+        Option(
+            "A word that every written caption must have: put before it unless it has it already. "
+            "The model does not see it.",
+            metavar="WORD",
+        ),
+    ] = None
+    prefix: Annotated[
+        str | None,
+        Option("A text put before every written caption, once.", metavar="TEXT"),
+    ] = None
+    suffix: Annotated[
+        str | None,
+        Option("A text put behind every written caption, once.", metavar="TEXT"),
+    ] = None
+    csv_safe: Annotated[
+        bool,
+        Option(
+            "In CSV and TSV, put a quote before cells that a spreadsheet would run as formulas.",
+        ),
+    ] = False
+    with_pictures: Annotated[
+        bool,
+        Option(
+            "With --output-format webdataset, put each picture into the shard, as it is.",
+        ),
+    ] = False
+    shard_size: Annotated[
+        str | None,
+        Option(
+            "With --with-pictures, begin a new shard after about this many bytes.",
+            metavar="SIZE",
         ),
     ] = None
     rows_per_file: Annotated[

@@ -91,6 +91,15 @@ class SourceArgument(Options):
             metavar="INPUT",
         ),
     ]
+    more: Annotated[
+        list[str] | None,
+        Option(
+            "Further inputs of the same kind, as a shell makes them of photos/*.jpg: pictures and "
+            "folders, or dataset files of one format.",
+            is_argument=True,
+            metavar="[INPUT]...",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +118,37 @@ class SourceOptions(PictureOptions):
     exclude: Annotated[
         list[str] | None,
         Option("From a folder, leave out pictures and folders that match.", metavar="PATTERN"),
+    ] = None
+    all_pictures: Annotated[
+        bool,
+        Option(
+            "From a folder, also take masks beside their pictures, thumbnails, recycle bins and "
+            "hidden files, which are left out otherwise.",
+        ),
+    ] = False
+    wds_key: Annotated[
+        Literal["first-dot", "last-dot"] | None,
+        Option(
+            "Where the key of a WebDataset's sample ends in a file's name: at its first dot, as "
+            "the format says, or at its last, for names such as 2024.05.17.png.",
+            default="first-dot; an error where that throws pictures together",
+        ),
+    ] = None
+    columns: Annotated[
+        list[str] | None,
+        Option(
+            "The names of the columns of a CSV or TSV file without a header line, with commas "
+            "between them.",
+            metavar="NAMES",
+        ),
+    ] = None
+    delimiter: Annotated[
+        str | None,
+        Option(
+            "What stands between two values of a CSV or TSV file: one character, or tab.",
+            metavar="SIGN",
+            default="looked up in the first line",
+        ),
     ] = None
     limit: Annotated[
         int | None, Option("Take only the first rows, this many.", metavar="ROWS", least=1)

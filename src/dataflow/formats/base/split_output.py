@@ -23,21 +23,31 @@ class SplitWriter:
     Args:
         path: Where the parts are written until they take their places, each with its number.
         open_writer: What opens a writer at a path.
-        rows: Of each part but the last.
+        rows: Of each part but the last; None for any number.
+        size: Bytes after which a part ends, where its writer counts them as ``size``; None for
+            any number.
     """
 
-    def __init__(self, path: Path, open_writer: Callable[[Path], Writer], rows: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        open_writer: Callable[[Path], Writer],
+        rows: int | None,
+        size: int | None = None,
+    ) -> None:
         for old in path.parent.glob(f"{_literal(path.name)}-*"):
             old.unlink()  # of a run that was killed
         self._path = path
         self._open_writer = open_writer
         self._rows = rows
+        self._size = size
         self._written = 0
         self._writers = [self._next()]
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
         """Append one row; see `core.dataset.Writer`."""
-        if self._written == self._rows:
+        is_large = self._size is not None and getattr(self._writers[-1], "size", 0) >= self._size
+        if self._written == self._rows or (is_large and self._written):
             self._writers[-1].close()
             self._writers.append(self._next())
             self._written = 0

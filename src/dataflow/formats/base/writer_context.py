@@ -34,6 +34,8 @@ class WriterContext:
         question: What was asked about each picture.
         picture_key: The column with the picture; a row may have it without showing it.
         asks_own: Whether a row that has a conversation was asked what that asks.
+        picture_folders: Where a row's picture is looked up whose bytes are to be in the output;
+            None where its path is enough.
         csv_safe: Whether cells that a spreadsheet would run as formulas are made text.
 
     Raises:
@@ -51,10 +53,12 @@ class WriterContext:
         *,
         asks_own: bool = False,
         csv_safe: bool = False,
+        picture_folders: tuple[str, ...] | None = None,
     ) -> None:
         self.question = question
         self.asks_own = asks_own
         self.csv_safe = csv_safe
+        self.picture_folders = picture_folders
         self.picture_key = picture_key
         self.reader = reader
         self.shapes: dict[str, ColumnType] = (

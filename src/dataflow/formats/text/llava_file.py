@@ -19,7 +19,8 @@ from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
 from dataflow.formats.text.json_file import JsonWriter
 
-_TURNS = ("conversations", "conversation")
+_TURNS = ("conversations", "conversation", "messages")
+_SPEAKERS = {"user": "human", "assistant": "gpt", "model": "gpt"}
 _PICTURE, _COLUMN = "<image>", "image"
 
 
@@ -55,6 +56,7 @@ class LlavaWriter(JsonWriter):
         if source.shapes and None not in source.shapes.values():
             raise UsageError("LLaVA's format holds a text as its answer, not JSON")
         self._question = source.question
+        self._asks_own = source.asks_own
         self._picture_key, self._choice = source.picture_key, source.choice
         self._name = next((name for name, shape in source.shapes.items() if shape is None), None)
 
@@ -82,7 +84,10 @@ class LlavaWriter(JsonWriter):
             turns = []
         if not isinstance(turns, list) or not all(isinstance(turn, Mapping) for turn in turns):
             raise OutputError(f"{row.source}: its conversation is no list of turns to add to")
-        talk = [dict(turn) for turn in turns]
+        talk = [_as_llava(turn) for turn in turns]
+        if self._asks_own:  # the row's own question was asked, whatever was answered to it before
+            while talk and talk[-1].get("from") == "gpt":
+                talk.pop()
         if not talk or talk[-1].get("from") != "human":
             talk.append({"from": "human", "value": self._question})
         there = sum(str(turn.get("value")).count(_PICTURE) for turn in talk)
@@ -91,6 +96,22 @@ class LlavaWriter(JsonWriter):
             marks = f"{_PICTURE}\n" * (pictures - there)
             first["value"] = f"{marks}{first.get('value', '')}".rstrip("\n")
         return [*talk, {"from": "gpt", "value": caption}]
+
+
+def _as_llava(turn: Mapping[str, Any]) -> dict[str, Any]:
+    """A turn as LLaVA writes it; one in OpenAI's form has ``role`` and ``content``."""
+    if "from" in turn or "role" not in turn:
+        return dict(turn)
+    content = turn.get("content")
+    if isinstance(content, list):
+        content = "".join(_part(part) for part in content)
+    role = str(turn["role"])
+    return {"from": _SPEAKERS.get(role, role), "value": content}
+
+
+def _part(part: Any) -> str:
+    text = part.get("text") if isinstance(part, Mapping) else part
+    return text if isinstance(text, str) else _PICTURE
 
 
 def _named(row: Row, name: str, value: Any) -> Any:

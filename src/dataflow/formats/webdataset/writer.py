@@ -9,20 +9,25 @@ stands. Rows that come from elsewhere make the picture's member and a ``.json`` 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import OutputError
+from dataflow.core.errors import InputError, OutputError
 from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
 from dataflow.formats.base.json_rows import exact, row_object
 from dataflow.formats.base.json_values import dump_bytes, utf8_safe
+from dataflow.formats.base.picture_paths import named_in
+from dataflow.formats.base.read_limits import MAX_MEMBER
+from dataflow.formats.base.reading import open_input
 from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
 from dataflow.formats.patterns.endings import PICTURE_ENDINGS
 from dataflow.formats.webdataset.reader import CAPTION, JSON_FIELD, KEY, Sample
 from dataflow.formats.webdataset.tar import Member, ending_for, new_member
+from dataflow.remote.path import RemotePath, is_remote, is_url, to_path
 
 _MAGIC = {b"\xff\xd8\xff": "jpg", b"\x89PNG": "png", b"GIF8": "gif", b"RIFF": "webp"}
 
@@ -32,12 +37,16 @@ class WebDatasetWriter(FileWriter):
 
     Args:
         file: The file.
-        source: Not needed: each row brings its own members or fields.
+        source: Tells whether pictures on the disk are put in, and where they are.
+
+    Attributes:
+        size: Bytes written so far.
     """
 
     def __init__(self, file: AtomicFile, source: WriterContext) -> None:
         super().__init__(file)
-        self._size = 0
+        self._picture_key, self._folders = source.picture_key, source.picture_folders
+        self.size = 0
         self._last: str | None = None
 
     def write(self, row: Row, added: Mapping[str, Any]) -> None:
@@ -46,7 +55,7 @@ class WebDatasetWriter(FileWriter):
             blocks = list(
                 _from_sample(row, row.raw, added)
                 if isinstance(row.raw, Sample)
-                else _new(row, added)
+                else _new(self._with_picture(row), added)
             )
         except (TypeError, ValueError, RecursionError) as error:
             raise OutputError(f"{row.source}: cannot be written as a sample: {error}") from error
@@ -60,12 +69,49 @@ class WebDatasetWriter(FileWriter):
         self._last = key
         for block in blocks:
             self._file.write(block)
-            self._size += len(block)
+            self.size += len(block)
+
+    def _with_picture(self, row: Row) -> Row:
+        """`row` with the bytes of its picture, where these are to be in the shard."""
+        if self._folders is None:
+            return row
+        names = named_in(row.fields.get(self._picture_key))
+        if len(names) != 1:
+            return row  # none, or bytes already; of several, only paths are kept
+        data = _picture_bytes(row, names[0], self._folders)
+        if data is None:
+            return row
+        fields = {**exact(row), self._picture_key: {"bytes": data, "path": names[0]}}
+        if KEY not in fields:
+            fields[KEY] = f"{row.index:09}"
+        return Row(row.index, fields, row.source)
 
     def close(self) -> None:
         """Write the archive's end and finish the file."""
-        self._file.write(ending_for(self._size))
+        self._file.write(ending_for(self.size))
         super().close()
+
+
+def _picture_bytes(row: Row, name: str, folders: Sequence[str]) -> bytes | None:
+    """The picture's bytes as they are; None where it cannot be read, as its row then says.
+
+    Raises:
+        OutputError: it is on the web, where nothing is fetched while the output is written.
+    """
+    if is_remote(name) or is_url(name):
+        raise OutputError(
+            f"{row.source}: the picture is at a URL, and --with-pictures takes pictures of this "
+            "machine; run the same command again without it: nothing is asked twice"
+        )
+    for folder in folders:
+        path = to_path(folder)
+        found = path / name if isinstance(path, RemotePath) else Path(folder, name)
+        try:
+            with open_input(found) as file:
+                return file.read(MAX_MEMBER)
+        except (InputError, OSError):
+            continue
+    return None
 
 
 def _from_sample(row: Row, sample: Sample, added: Mapping[str, Any]) -> Iterator[bytes]:

@@ -16,7 +16,12 @@ from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.images.reference import parse_reference
 from dataflow.operators.core_vision.prompts import Prompt
-from dataflow.serving.base.conversation import DEFAULT_QUESTION, turns_of
+from dataflow.serving.base.conversation import (
+    DEFAULT_QUESTION,
+    MARKER,
+    literal,
+    turns_of,
+)
 
 CONVERSATION = "conversation"
 """The column of turns that is read where no other is named; rows may lack it."""
@@ -109,7 +114,8 @@ class RowRequests:
         if self.prompt_key is not None:
             return _column(row, self.prompt_key)
         if prompt.template is not None:
-            return _filled(prompt.template, row)
+            # a text, also where a field makes it look like a list of turns
+            return [{"from": "human", "value": _filled(prompt.template, row)}]
         if self.conversation_key is not None and prompt.sent_question is None:
             return row.fields.get(self.conversation_key)
         return None
@@ -137,7 +143,16 @@ class _Fields:
 
     def __getitem__(self, name: str) -> object:
         value = _column(self._row, name)
-        return "" if _is_null(value) else value
+        return "" if _is_null(value) else _as_text(value)
+
+
+def _as_text(value: object) -> object:
+    """A field's value in a prompt: a marker for a picture in it is text."""
+    if isinstance(value, str):
+        return literal(value)
+    if isinstance(value, (list, tuple, Mapping)) and MARKER in str(value):
+        return literal(str(value))
+    return value
 
 
 def _is_null(value: object) -> bool:
@@ -162,7 +177,7 @@ def _filled(template: Any, row: Row) -> str:
 
 def _built(build: Callable[..., object], row: Row) -> object:
     """What `build` makes of the fields that it takes: all, those it names, or none."""
-    fields: Mapping[str, Any] = row.fields
+    fields = {name: _as_text(value) for name, value in row.fields.items()}
     takes = inspect.signature(build).parameters
     if any(one.kind is one.VAR_KEYWORD for one in takes.values()):
         return build(**fields)

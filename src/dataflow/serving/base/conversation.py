@@ -17,6 +17,8 @@ DEFAULT_QUESTION = "Please describe the image in detail."
 MARKER = "<image>"
 """Where in a turn's text a picture goes."""
 
+_LITERAL = "\ue000image\ue001"  # of the private use area: a marker that is text
+
 _ROLES: dict[str, Role] = {
     "human": "user",
     "user": "user",
@@ -39,8 +41,9 @@ def turns_of(
 
     * `system_prompt` comes first; where it is empty, the conversation's own system turn does.
     * Assistant turns after the last user turn are dropped: datasets keep an old answer there.
-    * Each ``<image>`` in a user turn is replaced by the next picture; pictures without a marker go
-      before the first user turn's text. In other turns a marker is dropped.
+    * Each ``<image>`` in a user turn is replaced by the next picture; pictures without a marker
+      follow the last one that has one, so that their order stays, or go before the first user
+      turn's text where there is no marker. In other turns a marker is dropped.
     * Where no user turn has any text, the last one asks `default_question`.
 
     Args:
@@ -76,19 +79,32 @@ def _place(said: Sequence[tuple[Role, str]], pictures: Sequence[ImageRef]) -> It
         raise BadRowError(
             f"the conversation has {markers} {MARKER} markers for {len(pictures)} pictures"
         )
-    marked = iter(pictures[:markers])
-    unmarked = pictures[markers:]
+    waiting = list(pictures)
     for role, text in said:
         if role != "user":
-            yield Turn(role, (_without_markers(text),))
+            yield Turn(role, (_restored(_without_markers(text)),))
             continue
         first, *others = text.split(MARKER)
-        parts: list[str | ImageRef] = [*unmarked, first.rstrip("\n") if others else first]
-        unmarked = ()
+        parts: list[str | ImageRef] = [first.rstrip("\n") if others else first]
+        if not markers:
+            parts, waiting = [*waiting, first], []
         for number, piece in enumerate(others, start=1):
             is_last = number == len(others)
-            parts += [next(marked), piece.lstrip("\n") if is_last else piece.strip("\n")]
-        yield Turn(role, tuple(p for p in parts if isinstance(p, ImageRef) or p.strip()) or ("",))
+            markers -= 1
+            due = 1 if markers else len(waiting)
+            parts += [*waiting[:due], piece.lstrip("\n") if is_last else piece.strip("\n")]
+            del waiting[:due]
+        kept = [part for part in parts if isinstance(part, ImageRef) or part.strip()] or [""]
+        yield Turn(role, tuple(_restored(p) if isinstance(p, str) else p for p in kept))
+
+
+def literal(text: str) -> str:
+    """`text` from a data field for use in a turn, where an ``<image>`` in it is text."""
+    return text.replace(MARKER, _LITERAL)
+
+
+def _restored(text: str) -> str:
+    return text.replace(_LITERAL, MARKER)
 
 
 def _without_markers(text: str) -> str:
