@@ -31,6 +31,7 @@ from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.paths import files_at
 from dataflow.engine.plan import Output, Plan, PlanFingerprint, SpendLimit
 from dataflow.engine.progress import Progress
+from dataflow.formats.base.input_columns import CONVERSATIONS
 from dataflow.formats.base.split_output import parts_of
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt, check_prompts, presets_of
@@ -218,7 +219,7 @@ def _requests(choices: CaptionOptions, source: Source, prompts: Sequence[Prompt]
         folders=[source.reader.folder(), os.curdir],
         system_prompt=choices.system_prompt or "",
         image_key=source.columns.picture,
-        conversation_key=source.columns.conversation,
+        conversation_key=source.columns.conversation or CONVERSATIONS[0],
         prompts=prompts,
         image_root=choices.image_root,
     )

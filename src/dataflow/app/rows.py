@@ -24,11 +24,14 @@ from dataflow.engine.plan import Plan
 from dataflow.engine.progress import Progress, Summary
 
 _OF_FILES = frozenset(
-    ("output", "output_format", "sidecar", "existing", "rows_per_file", "push_to_hub", "show",
-     "include", "exclude", "all_pictures", "wds_key", "columns", "delimiter", "sidecar_root",
-     "newlines", "csv_safe", "with_pictures", "shard_size", "trigger", "prefix", "suffix", "keep", "drop", "on_bad_row", "batch", "batch_then_live", "detach",
-     "batch_cancel")
-)  # fmt: skip
+    (
+        *("output", "output_format", "sidecar", "existing", "rows_per_file", "push_to_hub"),
+        *("show", "include", "exclude", "all_pictures", "wds_key", "columns", "delimiter"),
+        *("sidecar_root", "newlines", "csv_safe", "with_pictures", "shard_size", "trigger"),
+        *("prefix", "suffix", "keep", "drop", "on_bad_row", "batch", "batch_then_live"),
+        *("detach", "batch_cancel"),
+    )
+)
 """Options that say nothing about rows in memory."""
 
 
