@@ -71,13 +71,14 @@ class ReviewSession:
         self, spec: ReviewSpec, *, on_progress: Callable[[int], None] = lambda _count: None
     ) -> None:
         self.spec = spec
+        path = _local(spec.path)
         self._data: CaptionedDataset = open_captions(
             spec.path,
             columns=spec.columns,
             picture_key=spec.picture_key,
             sidecar=spec.sidecar,
         )
-        files = SideFiles(_local(spec.path))
+        files = SideFiles(path)
         self.index = ReviewIndex(files.folder / "review.sqlite")
         fingerprint = self._fingerprint()
         self.decisions = DecisionStore(
