@@ -7,6 +7,7 @@
 * ``docs/estimate.md``: the rules of picture tokens, from ``billing/token_rules.py``.
 * ``docs/checks.md``: how well the checks do on the labelled texts of the tests.
 * ``docs/presets.md``: each preset's request, checks and examples, from its file.
+* ``docs/providers.md``: what each provider's six situations come to, from the replayed servers.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]  # the tests tell what a server 
 import checks_table  # noqa: E402
 import errors_table  # noqa: E402
 import presets_table  # noqa: E402
+import providers_table  # noqa: E402
 
 from dataflow.billing.token_rules import TOKEN_RULES  # noqa: E402
 
@@ -71,6 +73,10 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "checks.md", filled(read(DOCS / "checks.md"), "scores", scores)
     presets = filled(read(DOCS / "presets.md"), "list", presets_table.list_table())
     yield DOCS / "presets.md", filled(presets, "presets", presets_table.sections())
+    providers = filled(
+        read(DOCS / "providers.md"), "situations", providers_table.situations_table()
+    )
+    yield DOCS / "providers.md", filled(providers, "providers", providers_table.sections())
 
 
 def is_fresh(path: Path, text: str) -> bool:

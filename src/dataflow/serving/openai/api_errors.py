@@ -189,6 +189,9 @@ def read_api_error(body: Any) -> ApiError | None:
         body = body[0]
     if not isinstance(body, dict):
         return None
+    detail = body.get("detail")
+    if isinstance(detail, dict) and "error" in detail:
+        return read_api_error(detail)
     error = body.get("error") or body.get("errors")
     if isinstance(error, list) and error:
         error = error[0]

@@ -21,6 +21,7 @@ from dataflow.core.errors import (
     DataflowError,
     StopRunError,
     UnknownModelError,
+    WrongAddressError,
     WrongKeyError,
 )
 from dataflow.core.picture import Picture
@@ -43,6 +44,7 @@ MAX_ADAPTATIONS = 8
 """Changes in the form of one request at most, so that no server keeps it going round."""
 
 _LIST_SECONDS = 30.0
+_TELLING_NAME = 4  # characters; a shorter name stands in any sentence
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -181,14 +183,21 @@ class ChatClient:
             reason = credentials.missing or "none is given"
             return error.with_message(f"{error.message}; no key was sent: {reason}")
         is_unknown = isinstance(error, UnknownModelError)
-        if is_unknown or (type(error) is BadRequestError and not self._has_answered):
-            hint = model_hint(self.model, await self._known_models())
-            if hint and is_unknown:
-                return error.with_message(f"{error.message}; {hint}")
-            if hint and "model" in error.message.lower():
-                found = UnknownModelError(f"{error.message}; {hint}", is_vague=True)
-                return found if error.status is None else found.with_status(error.status)
-        return error
+        may_be = isinstance(error, (BadRequestError, WrongAddressError)) and not self._has_answered
+        if not is_unknown and not (may_be and self._names_model(error)):
+            return error
+        hint = model_hint(self.model, await self._known_models())
+        message = f"{error.message}; {hint}" if hint else error.message
+        if is_unknown or not hint:
+            return error.with_message(message)
+        found = UnknownModelError(message, is_vague=True)
+        return found if error.status is None else found.with_status(error.status)
+
+    def _names_model(self, error: DataflowError) -> bool:
+        text = error.message.lower()
+        return "model" in text.replace(self.model.lower(), "") or (
+            len(self.model) >= _TELLING_NAME and self.model.lower() in text
+        )
 
     async def _known_models(self) -> list[str]:
         async with self._trying:

@@ -104,6 +104,7 @@ _BAD_REQUEST = (400, 403, 404, 405, 415, 422, 500, 501)
 ERROR_RULES = (
     _rule(
         RefusedError,
+        400, 403, 406, 422, 451, 500,
         words=r"content_policy|content_filter|responsibleaipolicy|data_?inspection_?failed"
         r"|content_moderation|safety_violation|sensitive_content|moderation_blocked"
         r"|image_content_policy|prohibited_content| content_blocked",
@@ -157,6 +158,7 @@ ERROR_RULES = (
         r"|(unknown|unsupported|unexpected) (part|content|message).{0,20}(type)?.{0,12}image"
         r"|input should be 'text'|cannot unmarshal array into .{0,80} of type string"
         r"|not compiled for multimodal|model projector"
+        r"|vision (add-on|adapter|model|encoder).{0,20}not"
         r"|missing (data required for image input|multimodal projector)|mmproj|text.only model"
         r"|only supports? text|no (vision|image) (support|capabilit)|cannot (see|read"
         r"|process) images"
@@ -183,7 +185,8 @@ ERROR_RULES = (
         r" (are |is )?(found|available|loaded)|no available (channel|model|deployment)"
         r"|(model|deployment)\b.{0,120}(has been (decommissioned|deprecated|retired|removed)"
         r"|is no longer|does(n't| not) exist|not found|try pulling)|deployment for this resource"
-        r"|incorrect model id|llm provider not provided|模型不存在",
+        r"|incorrect model id|models?/\S{1,200} (is )?not found|^model: \S{1,200}$"
+        r"|llm provider not provided|模型不存在",
         cure="is the model's name right at this server?",
     ),
     _rule(
