@@ -49,7 +49,7 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.AccountPolicyError: "change the account's settings, or agree to the provider's terms",
     errors.WrongAddressError: "give the API's own URL; most end in `/v1`",
     errors.ProxyError: "mend HTTPS_PROXY, or name the server in NO_PROXY",
-    errors.QuotaError: "run the same command again at the time that the message names, or wait for it "
+    errors.QuotaError: "run the same command again at the time in the message, or wait for it "
     "with `--give-up-after`",
     errors.RunStoppedError: "run the same command again to resume",
     errors.LimitReachedError: "run it again, which goes on under a limit of its own, or raise the "
