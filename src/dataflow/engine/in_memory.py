@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
@@ -24,7 +24,7 @@ from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.write_output import outcomes
 from dataflow.engine.plan import UNPRICED, Output, Plan
 from dataflow.engine.quality.reject_policy import RejectPolicy
-from dataflow.engine.run import RunInterruptedError
+from dataflow.engine.run import Run, RunInterruptedError
 from dataflow.engine.runner import drive
 from dataflow.images.base.limits import Limits
 
@@ -93,13 +93,19 @@ def entries_of(
     return answer_plan(plan)
 
 
-def answer_plan(plan: Plan, journal_path: Path | None = None) -> list[list[ResultRecord]]:
+def answer_plan(
+    plan: Plan,
+    journal_path: Path | None = None,
+    *,
+    on_start: Callable[[Run[Any]], None] | None = None,
+) -> list[list[ResultRecord]]:
     """Take every row of `plan` to its outcome and return all that is known of them, in order.
 
     Args:
         plan: What is asked; its output is not written.
         journal_path: Where the answers are kept, so that the same plan goes on after a failure;
             None to keep them in memory.
+        on_start: Called with the run once it is under way.
 
     Returns:
         As `entries_of`.
@@ -110,24 +116,26 @@ def answer_plan(plan: Plan, journal_path: Path | None = None) -> list[list[Resul
     """
     check_spend_limit(plan)
     if journal_path is None:
-        return _answer(plan, None)
+        return _answer(plan, None, on_start)
     lock = RunLock(journal_path.with_name(journal_path.name + ".lock"))
     try:
         if plan.restart and journal_path.exists():
             _log.warning("the former journal is kept as %s", set_aside(journal_path))
-        return _answer(plan, journal_path)
+        return _answer(plan, journal_path, on_start)
     finally:
         lock.release()
 
 
-def _answer(plan: Plan, journal_path: Path | None) -> list[list[ResultRecord]]:
+def _answer(
+    plan: Plan, journal_path: Path | None, on_start: Callable[[Run[Any]], None] | None
+) -> list[list[ResultRecord]]:
     journal = Journal(journal_path)
 
     def collect(*_: object) -> list[list[ResultRecord]]:
         return [[entry for _, entry in made] for _, made in outcomes(plan, journal)]
 
     try:
-        return drive(plan, journal, then=collect)
+        return drive(plan, journal, then=collect, on_start=on_start)
     except StopRunError as error:
         raise error.with_answers(_answers(journal, plan)) from error.__cause__
     except RunInterruptedError as error:

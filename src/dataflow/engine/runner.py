@@ -222,14 +222,25 @@ def ask_all(
     this.drive(pipeline)
 
 
-def drive(plan: Plan, journal: Journal, *, then: Then[T]) -> T:
+def drive(
+    plan: Plan,
+    journal: Journal,
+    *,
+    then: Then[T],
+    on_start: Callable[[Run[T]], None] | None = None,
+) -> T:
     """`take_all` in a run of its own, whose end is waited for.
+
+    `on_start` is called with the run once it is under way.
 
     Raises:
         StopRunError: the run could not continue.
         RunInterruptedError: Ctrl-C.
     """
-    return Run[T](plan, lambda this: take_all(plan, journal, this, then=then)).result()
+    run = Run[T](plan, lambda this: take_all(plan, journal, this, then=then))
+    if on_start is not None:
+        on_start(run)
+    return run.result()
 
 
 @contextlib.contextmanager

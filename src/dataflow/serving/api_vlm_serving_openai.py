@@ -151,6 +151,7 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
 
     @model_name.setter
     def model_name(self, name: str) -> None:
+        """Ask another model from now on."""
         self.model = TEXT.take("model_name", name)
 
     def __repr__(self) -> str:

@@ -142,3 +142,39 @@ def test_whatever_it_is_the_pictures_are_all_sent_in_order(conversation, count, 
     assert not any("<image>" in text for text in texts)
     assert any(text.strip() for turn in request.turns if turn.role == "user"
                for text in turn.parts if isinstance(text, str))  # fmt: skip
+
+
+CELLS = [
+    "[{'from': 'human', 'value': 'What?'}]",
+    "[{'from': 'human', 'value': \"What's that?\"}, {'from': 'gpt', 'value': None}]",
+    '[{"from": "human", "value": "What?"}]',
+    "{'role': 'user', 'content': 'What?'}",
+    "  [{'role': 'user', 'content': [{'type': 'text', 'text': 'What?'}]}]\n",
+]
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_a_cell_as_pandas_writes_it_is_a_conversation(cell):
+    [turn] = turns_of(cell, [], system_prompt="")
+    assert turn.role == "user"
+    assert turn.parts[0].startswith("What")
+
+
+BROKEN = [
+    "[{'from': 'human', 'value': 'What?'} {'from': 'gpt', 'value': 'x'}]",
+    "[{'from': 'human', 'value': 'What",
+    '[{"role": "user", "content": nan}]',
+    "[{'value': array(['x'], dtype=object)}]",
+]
+
+
+@pytest.mark.parametrize("cell", BROKEN)
+def test_a_cell_that_begins_as_turns_and_is_none_fails_its_row(cell):
+    with pytest.raises(BadRowError, match="neither JSON nor"):
+        turns_of(cell, [], system_prompt="")
+
+
+@pytest.mark.parametrize("cell", ["[sic] What?", "{x} is what?", "['a', 'b']", "[1, 2"])
+def test_any_other_text_is_a_question(cell):
+    [turn] = turns_of(cell, [], system_prompt="")
+    assert turn.parts == (cell,)

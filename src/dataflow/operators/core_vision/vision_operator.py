@@ -16,6 +16,7 @@ from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.quality import quality_policy, with_checks
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.operators.core_vision.run_step.answer_rows import answer_rows
+from dataflow.operators.core_vision.run_step.operator_run import OperatorRun, handle_of, stop_all
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
 
@@ -42,6 +43,31 @@ class VisionOperator(OperatorABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.serving!r}, system_prompt={self.system_prompt!r:.60})"
+
+    def start(self, *args: Any, **kwargs: Any) -> OperatorRun[Any]:
+        """Begin what `run` does with these arguments, in a thread of its own.
+
+        Returns:
+            The run: ``result()``, ``stop()``, ``progress``; it can be awaited.
+        """
+        return OperatorRun(lambda: self.run(*args, **kwargs))
+
+    async def arun(self, *args: Any, **kwargs: Any) -> Any:
+        """`run`, awaited: the event loop stays free, and cancellation stops the run.
+
+        Raises:
+            asyncio.CancelledError: the waiting task was cancelled; what is done is kept.
+            Exception: what `run` raises.
+        """
+        return await self.start(*args, **kwargs)
+
+    def stop(self, *, at_once: bool = False) -> None:
+        """Stop every run of this operator, from any thread; what is in flight is kept.
+
+        Args:
+            at_once: Whether what is in flight is given up too.
+        """
+        stop_all(self, at_once=at_once)
 
     def _prompt(self, name: str, **more: Any) -> Prompt:
         options = self.options
@@ -77,14 +103,16 @@ class VisionOperator(OperatorABC):
             **columns,
         )
         judging = quality_policy(checks, self.options.on_reject, self.options.max_asks, asked)
-        answer_rows(
-            storage,
-            check_serving(self.serving),
-            requests,
-            options=options,
-            limits=self.options.limits,
-            judging=judging,
-        )
+        with handle_of(self) as handle:
+            answer_rows(
+                storage,
+                check_serving(self.serving),
+                requests,
+                options=options,
+                limits=self.options.limits,
+                judging=judging,
+                on_start=handle.attach,
+            )
         return [name for prompt in prompts for name in prompt.column.holds]
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dataflow.core.errors import BadRowError
 from dataflow.core.picture import ImageRef
 from dataflow.core.request import Role, Turn
+from dataflow.core.text import short_text
 
 DEFAULT_QUESTION = "Please describe the image in detail."
 """What is asked where a row holds no question of its own."""
@@ -18,6 +22,8 @@ MARKER = "<image>"
 """Where in a turn's text a picture goes."""
 
 _LITERAL = "\ue000image\ue001"  # of the private use area: a marker that is text
+_LIKE_TURNS = re.compile(r"""\s*\[?\s*\{\s*['"](?:from|role|value|content)['"]\s*:""")
+"""How a list of turns begins, whoever wrote it."""
 
 _ROLES: dict[str, Role] = {
     "human": "user",
@@ -130,15 +136,27 @@ def _list_of(conversation: object) -> Sequence[object]:
 
 
 def _parse(text: str) -> object:
-    """A cell of a CSV file may hold the whole list as JSON; any other text is a question."""
+    """A cell of a CSV file may hold the whole list; any other text is a question.
+
+    As JSON, or as Python writes it, which is what pandas puts into a cell.
+
+    Raises:
+        BadRowError: the text begins as such a list and is none.
+    """
     if not text.lstrip().startswith(("[", "{")):
         return text
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-    turns = found if isinstance(found, list) else [found]
-    return found if all(isinstance(turn, dict) for turn in turns) else text
+    for read in (json.loads, ast.literal_eval):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            found = read(text.strip())
+            turns = found if isinstance(found, list) else [found]
+            if all(isinstance(turn, dict) for turn in turns):
+                return found
+    if _LIKE_TURNS.match(text):
+        raise BadRowError(
+            "the conversation is a text that begins as a list of turns and is neither JSON nor "
+            f"a Python list: {short_text(text, 80)}"
+        )
+    return text
 
 
 def _read_turn(turn: object) -> tuple[Role, str]:

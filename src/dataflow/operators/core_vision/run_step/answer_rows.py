@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -22,7 +22,8 @@ from dataflow.engine.in_memory import answer_plan
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.plan import Output, Plan, SpendLimit
 from dataflow.engine.progress import Summary
-from dataflow.engine.runner import run
+from dataflow.engine.run import Run
+from dataflow.engine.runner import start
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.options import OperatorRunOptions
 from dataflow.operators.core_vision.prompts import check_prompts, presets_of
@@ -47,6 +48,7 @@ def answer_rows(
     options: OperatorRunOptions | None = None,
     limits: Limits | None = None,
     judging: QualityPolicy | None = None,
+    on_start: Callable[[Run[Any]], None] | None = None,
 ) -> None:
     """Answer the storage's current step into its next.
 
@@ -57,6 +59,7 @@ def answer_rows(
         options: How the run goes.
         limits: What a picture may cost, how large it is sent, and where fetched ones are kept.
         judging: What answers must pass; None for no more than that they are there.
+        on_start: Called with the run once it is under way.
 
     Raises:
         UsageError: the prompts cannot be asked, or the rows have a column of such a name already.
@@ -73,6 +76,7 @@ def answer_rows(
         options,
         limits or Limits(),
         judging or QualityPolicy(),
+        on_start or (lambda _: None),
     )
     if not isinstance(storage, StreamingStorage):
         step.through_lists(storage)
@@ -93,6 +97,7 @@ class _StepRun:
     options: OperatorRunOptions
     limits: Limits
     judging: QualityPolicy
+    on_start: Callable[[Run[Any]], None]
 
     def through_files(self, storage: StreamingStorage) -> None:
         options, columns = self.options, self._columns()
@@ -104,7 +109,7 @@ class _StepRun:
         self._warn_of_unsent(first_rows(step.reader))
         trusted = next(filter(None, map(server_of, step.folders)), None)
         output = Output(step.output, columns, step.open_writer, options.overwrite, options.meta)
-        summary = run(
+        run = start(
             self._plan(
                 reader=step.reader,
                 requests_of=replace(self.requests, folders=step.folders),
@@ -112,6 +117,8 @@ class _StepRun:
                 limits=replace(self.limits, trusted_server=trusted),
             )
         )
+        self.on_start(run)
+        summary = run.result()
         _log.info("%d answers in %d rows, %s", summary.captioned, summary.rows, summary.output)
         _tell(summary)
         if summary.reused and self.serving.may_change:
@@ -143,6 +150,7 @@ class _StepRun:
                 limits=self.limits,
             ),
             journal,
+            on_start=self.on_start,
         )
         for index, entries in enumerate(found):
             _warn(index, entries)
