@@ -119,12 +119,15 @@ def test_a_run_in_a_thread_is_stopped_by_its_operator(slow, many):
 
 
 def test_a_block_that_ends_early_stops_its_run(slow, many):
-    with (
-        pytest.raises(ZeroDivisionError),
-        captioner(slow.serving).start(many, output_key="caption") as run,
-    ):
-        assert slow.two.wait(20)
-        raise ZeroDivisionError
+    run = captioner(slow.serving).start(many, output_key="caption")
+
+    def leave_early():
+        with run:
+            slow.two.wait(20)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        leave_early()
     assert run.is_over
     assert settled(slow.serving) < ROWS
 

@@ -11,7 +11,17 @@ from typing import Any
 
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import Client
-from dataflow.core.settings import FROM_1, SAMPLING, SECONDS, TEXT, YES_NO, take_all
+from dataflow.core.settings import (
+    ANY_TEXT,
+    FROM_1,
+    PATH,
+    SAMPLING,
+    SECONDS,
+    TEXT,
+    YES_NO,
+    ValueRule,
+    take_all,
+)
 from dataflow.serving.legacy_methods import DataFlowLegacyMethods
 from dataflow.serving.openai.adaptations import Adaptations
 from dataflow.serving.openai.client import ChatClient, ClientOptions
@@ -28,6 +38,16 @@ __all__ = ["APIVLMServing_openai", "MissingKeyError"]
 
 _DETAILS = ("low", "high", "auto", "original")
 
+_FIELDS = ValueRule("a dict", lambda value: isinstance(value, Mapping))
+_RULES = {
+    "body": _FIELDS.or_none(),
+    "headers": _FIELDS.or_none(),
+    "key_header": ANY_TEXT,
+    "ca_file": PATH.or_none(),
+    "api_key_file": PATH.or_none(),
+    "needs_key": YES_NO,
+    **dict.fromkeys(("send_request_stream", "stream", "drop_params"), YES_NO),
+}
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
 _log = logging.getLogger("dataflow")
@@ -103,14 +123,15 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
         address = read_endpoint(TEXT.take("api_url", api_url))
         self.api_url = api_url
         _check_variable(key_name_of_api_key)
+        given = {name: value for name, value in locals().items() if name in _RULES}
+        take_all(given, _RULES)
         self.api_urls = (address.base_url,)
         self.model = TEXT.take("model_name", model_name)
         self.max_workers = FROM_1.take("max_workers", max_workers)
         self.timeout = SECONDS.take("timeout", timeout)
-        YES_NO.take("send_request_stream", send_request_stream)
-        self.send_request_stream = YES_NO.take("stream", stream) or send_request_stream
+        self.send_request_stream = stream or send_request_stream
         self.detail = _detail(detail)
-        self.drop_params = YES_NO.take("drop_params", drop_params)
+        self.drop_params = drop_params
         self.ca_file = ca_file
         own = {"temperature": temperature, "top_p": top_p, "max_tokens": max_tokens, "seed": seed}
         rules = {name: rule.or_none() for name, rule in SAMPLING.items()}

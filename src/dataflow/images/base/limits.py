@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+import os
+from dataclasses import dataclass, fields
 from typing import TypeAlias
 
 from dataflow.core.errors import UsageError
+from dataflow.core.settings import ANY_TEXT, FROM_1, PATH, SECONDS, TEXT, take_all, whole_number
 
 MIB = 1024 * 1024
 
@@ -70,16 +72,29 @@ class Limits:
     jpeg_quality: int = 90
 
     def __post_init__(self) -> None:
-        for name in ("max_pixels", "max_picture_bytes", "max_picture_memory"):
-            if getattr(self, name) < 1:
-                raise UsageError(f"{name} must be at least 1")
-        if self.picture_connections < 1:
-            raise UsageError("picture_connections must be at least 1")
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name, value in take_all(given, _RULES).items():
+            is_folder = name in ("image_root", "image_cache") and value is not None
+            value = os.path.expanduser(value) if is_folder else value  # noqa: PTH111
+            object.__setattr__(self, name, value)
         if self.user_agent is not None and not (
             self.user_agent.strip() and self.user_agent.isascii() and self.user_agent.isprintable()
         ):
             raise UsageError("user_agent must be printable ASCII text, and not empty")
         private_networks(self.allow_private_urls)
+
+
+_WHOLE = ("max_side", "max_pixels", "max_picture_bytes", "max_picture_memory", "max_connections")
+_RULES = {
+    **dict.fromkeys((*_WHOLE, "picture_connections", "image_cache_max"), FROM_1),
+    **dict.fromkeys(("max_seconds", "fetch_seconds"), SECONDS),
+    "max_redirects": whole_number(0),
+    "user_agent": ANY_TEXT.or_none(),
+    "image_root": PATH.or_none(),
+    "threads": FROM_1.or_none(),
+    "image_cache": PATH.or_none(),
+    "jpeg_quality": whole_number(1, 95),
+}
 
 
 def private_networks(value: bool | str) -> list[Network]:
@@ -90,6 +105,7 @@ def private_networks(value: bool | str) -> list[Network]:
     """
     if isinstance(value, bool):
         return []
+    TEXT.take("allow_private_urls", value)
     try:
         networks = [ipaddress.ip_network(part.strip()) for part in value.split(",")]
     except ValueError as error:

@@ -16,6 +16,15 @@ from typing import Any
 
 import dataflow
 from dataflow.core.errors import MissingPackageError, UsageError
+from dataflow.core.settings import (
+    FROM_1,
+    PATH,
+    SAMPLING,
+    SECONDS,
+    number,
+    take_all,
+    whole_number,
+)
 from dataflow.serving.llamacpp.model_files import (
     DEMO,
     GgufPair,
@@ -34,6 +43,20 @@ _LISTENING = re.compile(r'\{"listening": "(http://[^"]+)"\}')
 _DEMO_PICTURE_TOKENS = (16, 20)  # what the bundled model was trained with
 _SMOLVLM_PICTURE_TOKENS = 64
 _PICTURE_TOKENS = 512
+
+
+_RULES = {
+    "model": PATH,
+    "mmproj": PATH.or_none(),
+    **{name: rule.or_none() for name, rule in SAMPLING.items()},
+    "max_tokens": FROM_1,
+    "repetition_penalty": number(above=0).or_none(),
+    **dict.fromkeys(("context", "slots"), FROM_1),
+    **dict.fromkeys(("threads", "image_max_tokens", "max_workers"), FROM_1.or_none()),
+    "start_timeout": SECONDS,
+    "max_restarts": whole_number(0),
+    "hub_cache": PATH.or_none(),
+}
 
 
 class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's way of naming
@@ -95,13 +118,13 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             raise MissingPackageError(
                 "the embedded engine needs xllamacpp: pip install 'dataflow-caption[llamacpp]'"
             )
-        for name, number in [("slots", slots), ("context", context), ("max_tokens", max_tokens)]:
-            if number < 1:
-                raise UsageError(f"{name} must be 1 or more, not {number}")
-        self.model = str(model)
+        given = {name: value for name, value in locals().items() if name in _RULES}
+        taken = take_all(given, _RULES)
+        max_tokens, slots, context = (taken[name] for name in ("max_tokens", "slots", "context"))
+        self.model = os.path.expanduser(taken["model"])  # noqa: PTH111 - it may be a hub's name
         self.max_workers = max_workers or 2 * slots
         self._files = read_model_name(self.model, mmproj)
-        self._hub_cache = Path(hub_cache) if hub_cache else None
+        self._hub_cache = Path(hub_cache).expanduser() if hub_cache else None
         self._progress = progress
         self._slots, self._context = slots, context
         self._threads = threads or max(1, _physical_cores() - 1)

@@ -7,16 +7,25 @@ import os
 import re
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import UnknownModelError, UnreachableError, UsageError
+from dataflow.core.settings import (
+    FROM_1,
+    PATH,
+    SECONDS,
+    WHOLE,
+    number,
+    take_all,
+    whole_number,
+)
 from dataflow.serving.local import hf_hub
 from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec, free_port
 from dataflow.serving.local.local_serving import LocalServing, weights_of
 from dataflow.serving.local.process_log import ProcessLog
-from dataflow.serving.vllm import command
+from dataflow.serving.vllm import command, local_dir
 
 _GPU_WORKERS, _CPU_WORKERS = 256, 32
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?")
@@ -44,21 +53,38 @@ class _Options:
     vllm_api_servers: int | None
     vllm_args: Sequence[str]
 
-    def check(self) -> None:
-        """Refuse what can never be."""
-        rules = {
-            "vllm_tensor_parallel_size": self.vllm_tensor_parallel_size >= 1,
-            "vllm_temperature": self.vllm_temperature >= 0,
-            "vllm_top_p": 0 < self.vllm_top_p <= 1,
-            "vllm_max_tokens": self.vllm_max_tokens >= 1,
-            "vllm_repetition_penalty": self.vllm_repetition_penalty > 0,
-            "vllm_gpu_memory_utilization": 0 < self.vllm_gpu_memory_utilization <= 1,
-            "max_workers": self.max_workers is None or self.max_workers >= 1,
-            "vllm_api_servers": self.vllm_api_servers is None or self.vllm_api_servers >= 1,
-        }
-        for name, is_right in rules.items():
-            if not is_right:
-                raise UsageError(f"{name} cannot be {getattr(self, name)!r}")
+    def checked(self) -> _Options:
+        """The same, with each value checked and ``~`` in folders expanded.
+
+        Raises:
+            UsageError: a value is not what its argument takes.
+        """
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        taken = take_all(given, _RULES)
+        for name in ("hf_cache_dir", "hf_local_dir"):
+            if taken[name] is not None:
+                taken[name] = str(Path(taken[name]).expanduser())
+        return _Options(**taken)
+
+
+_RULES = {
+    "hf_model_name_or_path": PATH.or_none(),
+    "hf_cache_dir": PATH.or_none(),
+    "hf_local_dir": PATH.or_none(),
+    "vllm_tensor_parallel_size": FROM_1,
+    "vllm_temperature": number(0),
+    "vllm_top_p": number(above=0, most=1),
+    "vllm_max_tokens": FROM_1,
+    "vllm_top_k": whole_number(-1),
+    "vllm_repetition_penalty": number(above=0),
+    "vllm_seed": WHOLE.or_none(),
+    "vllm_max_model_len": FROM_1.or_none(),
+    "vllm_gpu_memory_utilization": number(above=0, most=1),
+    "max_workers": FROM_1.or_none(),
+    "start_timeout": SECONDS,
+    "max_restarts": whole_number(0),
+    "vllm_api_servers": FROM_1.or_none(),
+}
 
 
 class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts hold this name
@@ -92,7 +118,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
     Raises:
         MissingPackageError: vLLM is not installed.
         UnknownModelError: the folder does not exist.
-        UsageError: a number is none that can be.
+        UsageError: a value is not what its argument takes.
     """
 
     penalty = "repetition_penalty"
@@ -187,7 +213,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         self._child.stop()
 
     def _use(self, options: _Options) -> None:
-        options.check()
+        options = options.checked()
         if (options.vllm_api_servers or 1) > 1:
             command.check_several()
         self._options = options
@@ -242,12 +268,14 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
             UnreachableError: they are not on this machine, and the hub does not answer.
         """
         options, repo = self._options, self._options.hf_model_name_or_path
-        if repo is None or Path(self._weights, "config.json").is_file():
+        folder = Path(self._weights)
+        if repo is None or local_dir.is_whole(folder) or not local_dir.is_from_hub(folder):
             return True
         if Path(self._weights).is_dir() and self._weights != options.hf_local_dir:
             return True  # a folder without a config: vLLM says what it misses
         cache = Path(options.hf_cache_dir) if options.hf_cache_dir else None
         if options.hf_local_dir:
+            local_dir.note_owner(Path(options.hf_local_dir), repo)
             hf_hub.fetch_all(repo, Path(options.hf_local_dir), stop=lambda: self._child.stopping)
             return True
         if not hf_hub.is_cached(repo, "config.json", cache):
@@ -275,6 +303,8 @@ def _find_weights(options: _Options) -> str:
         UnknownModelError: what looks like a folder is not there.
     """
     name, folder = options.hf_model_name_or_path, options.hf_local_dir
+    if folder and name and _HUB_NAME.fullmatch(name) and not Path(name).is_dir():
+        local_dir.check_owner(Path(folder), name)
     if folder and Path(folder, "config.json").is_file():
         return folder
     if name is None:

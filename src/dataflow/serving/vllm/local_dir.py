@@ -1,0 +1,63 @@
+"""A folder into which a hub model's weights are put: whose they are, and whether all are there.
+
+The hub's library notes what it fetches under ``.cache/huggingface`` of the folder
+(https://huggingface.co/docs/huggingface_hub/guides/download), but not of which model.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from dataflow.core.errors import UnknownModelError
+
+_HUB = Path(".cache", "huggingface")
+_OWNER = _HUB / "dataflow-model"
+_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
+_INDEXES = ("*.safetensors.index.json", "*.bin.index.json")
+
+
+def check_owner(folder: Path, repo: str) -> None:
+    """Refuse a folder that was filled with another model than `repo`.
+
+    Raises:
+        UnknownModelError: it was.
+    """
+    try:
+        owner = (folder / _OWNER).read_text(encoding="utf-8").strip()
+    except OSError:
+        return
+    if owner != repo:
+        raise UnknownModelError(
+            f"hf_local_dir {folder} holds {owner}, not {repo}: give another folder, or remove it"
+        )
+
+
+def note_owner(folder: Path, repo: str) -> None:
+    """Note that `folder` is filled with the weights of `repo`; before the first file comes."""
+    path = folder / _OWNER
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(repo + "\n", encoding="utf-8")
+
+
+def is_whole(folder: Path) -> bool:
+    """Whether all files of a model are in `folder`: no fetch of them was broken off."""
+    if not (folder / "config.json").is_file() or any((folder / _HUB).rglob("*.incomplete")):
+        return False
+    if not any(any(folder.glob(pattern)) for pattern in _WEIGHTS):
+        return False
+    indexes = [index for pattern in _INDEXES for index in folder.glob(pattern)]
+    return all((folder / name).is_file() for index in indexes for name in _shards(index))
+
+
+def is_from_hub(folder: Path) -> bool:
+    """Whether the hub's library put files into `folder`, so that it may put more there."""
+    return not (folder / "config.json").is_file() or (folder / _HUB).is_dir()
+
+
+def _shards(index: Path) -> set[str]:
+    try:
+        found = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        return {str(name) for name in found}
+    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return {"a file that the index would name"}
