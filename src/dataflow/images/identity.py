@@ -1,4 +1,4 @@
-"""What makes a picture this picture, told without reading it."""
+"""Identifies a picture without reading it."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def identify(
 ) -> str:
     """A text that changes when the picture does; it costs one stat at most.
 
-    A path counts by the file's place as seen from `base`, with its size and time of last change: so
-    a dataset that is moved together with `base` keeps its identities, and files of the same name in
-    two folders are two. A URL counts by itself; what its query holds goes in as a digest, since it
-    may be a secret.
+    A path counts as seen from `base`, with the file's size and time of last change: so a dataset
+    that is moved together with `base` keeps its identities, and files of the same name in two
+    folders are two. A URL counts by itself; what its query holds goes in as a digest, since it may
+    be a secret.
 
     Args:
         ref: The picture.
         base: An absolute folder.
-        note: Told a path's location and what was found there.
+        note: Called with a path's location and its fingerprint.
 
     Returns:
-        ``"path:<place>:<size>:<mtime in ns>"``, ``"missing:<place>"``, ``"url:<url>"`` or
+        ``"path:<path>:<size>:<mtime in ns>"``, ``"missing:<path>"``, ``"url:<url>"`` or
         ``"blake2b:<digest>"``; valid Unicode.
     """
     if ref.kind == "bytes":
@@ -38,15 +38,16 @@ def identify(
         if plain == ref.location:
             return f"url:{plain}"
         return f"url:{plain}:{_digest(ref.location.encode('utf-8', 'backslashreplace'))}"
-    key = _place(ref.location, base)
+    key = _relative_path(ref.location, base)
     key = key.encode("utf-8", "backslashreplace").decode("utf-8")
-    stamp = file_fingerprint(ref.location)
+    fingerprint = file_fingerprint(ref.location)
     if note is not None:
-        note(ref.location, stamp)
-    return f"missing:{key}" if stamp[0] is None else f"path:{key}:{stamp[0]}:{stamp[1]}"
+        note(ref.location, fingerprint)
+    size, changed = fingerprint
+    return f"missing:{key}" if size is None else f"path:{key}:{size}:{changed}"
 
 
-def _place(location: str, base: str) -> str:
+def _relative_path(location: str, base: str) -> str:
     """The file's path as seen from `base`, links to its folder resolved; its own name stands."""
     folder, name = os.path.split(location)
     if name in ("", ".", ".."):
@@ -57,7 +58,7 @@ def _place(location: str, base: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def _folder_seen(folder: str, base: str, working: str) -> str:
-    """A folder's place as seen from `base`; a million pictures lie in a few folders."""
+    """A folder's path as seen from `base`; a million pictures lie in a few folders."""
     return os.path.relpath(os.path.realpath(os.path.join(working, folder)), base)  # noqa: PTH118
 
 

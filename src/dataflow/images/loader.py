@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, BinaryIO, TypeVar
 from dataflow.core.errors import UsageError
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.images.base.byte_semaphore import ByteSemaphore
-from dataflow.images.base.limits import Limits
+from dataflow.images.base.limits import SHARED_MEMORY, Limits
 from dataflow.images.base.open_file import check_size, open_file
 from dataflow.images.base.reservation import Reservation, Unlimited
-from dataflow.images.base.timeout_pool import SHARED_MEMORY, PoolTask, TimeoutPool
+from dataflow.images.base.timeout_pool import PoolTask, TimeoutPool
 from dataflow.images.decode.target_size import Size
 
 if TYPE_CHECKING:

@@ -142,8 +142,8 @@ class _Parser:
         for folder in self._folders:
             if is_remote(folder) and not os.path.isabs(path):  # noqa: PTH117
                 return _below(folder, path)
-            if _is_there(place := os.path.join(folder, path)):  # noqa: PTH118
-                return place
+            if _is_there(found := os.path.join(folder, path)):  # noqa: PTH118
+                return found
         return os.path.join(self._folders[0], path) if self._folders else path  # noqa: PTH118
 
     def _path(self, path: str) -> ImageRef:
@@ -239,12 +239,12 @@ def _bytes_ref(data: bytes, name: str = "") -> ImageRef:
 
 def _below(folder: str, path: str) -> str:
     """The URL of the file at `path` seen from the folder at a URL."""
-    place = RemotePath(folder).joined(path)
-    if place is None:
+    target = RemotePath(folder).joined(path)
+    if target is None:
         raise PictureForbiddenError(
             f"{short_text(path)}: leads out of the bucket or server of {shown_url(folder)}"
         )
-    return place.url
+    return target.url
 
 
 def _data_uri(text: str) -> ImageRef:

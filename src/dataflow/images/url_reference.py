@@ -21,12 +21,12 @@ _BARE = {  # schemes without "//" → what such a text is
     "ftps": "",
     "sftp": "",
     "javascript": "is a script",
-    "blob": "is a name inside one browser, which nobody else can open",
+    "blob": "is a name inside one browser, which no other program can open",
     "mailto": "is a mail address",
     "tel": "is a telephone number",
     "cid": "is a part of a mail",
     "about": "is a browser's own page",
-    "urn": "is a name, not a place",
+    "urn": "is a name, not an address",
 }
 _BARE_SCHEME = re.compile(rf"\s*({'|'.join(_BARE)}):", re.IGNORECASE)
 _WITHOUT_SCHEME = re.compile(
@@ -77,8 +77,8 @@ def parse_url(url: str) -> ImageRef:
             f"{shown_url(url)}: {what}; a picture's URL begins with {', '.join(FETCHED)}"
         )
     if word not in ("http", "https"):
-        place = RemotePath(url)
-        if not place.scheme or "\0" in url or place.parent == place:
+        path = RemotePath(url)
+        if not path.scheme or "\0" in url or path.parent == path:
             raise BadRowError(f"{short_text(url)}: names no file of a bucket")
         return ImageRef("url", short_text(url), url)
     name = shown_url(url)

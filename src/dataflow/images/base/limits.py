@@ -12,6 +12,9 @@ from dataflow.core.settings import ANY_TEXT, FROM_1, PATH, SECONDS, TEXT, take_a
 
 MIB = 1024 * 1024
 
+SHARED_MEMORY = 512 * MIB
+"""Bytes that all decodes together hold at most; a picture that needs more is decoded alone."""
+
 Network: TypeAlias = "ipaddress.IPv4Network | ipaddress.IPv6Network"
 
 

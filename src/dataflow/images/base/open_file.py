@@ -79,7 +79,8 @@ def check_size(size: int, ref: ImageRef, limits: Limits) -> None:
         raise PictureError(f"{ref.name}: is empty")
     if size > limits.max_picture_bytes:
         raise PictureTooLargeError(
-            f"{ref.name}: has over {limits.max_picture_bytes / MIB:.3g} MiB, the limit"
+            f"{ref.name}: has over {limits.max_picture_bytes / MIB:.3g} MiB, the limit "
+            "(--max-picture-bytes)"
         )
 
 

@@ -2,7 +2,7 @@
 
 `concurrent.futures` cannot do this: its threads count as lost once they hang, and the interpreter
 waits for them when it ends. A thread cannot be killed, so a hanging one is abandoned: its caller
-gets an error, its place is taken by a new thread, and it ends by itself when its job ever does.
+gets an error, a new thread takes over, and the old one ends by itself when its job ever does.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from dataflow.images.base.byte_semaphore import ByteSemaphore
 from dataflow.images.base.limits import MIB
 
 T = TypeVar("T")
-
-SHARED_MEMORY = 512 * MIB
-"""Bytes that all decodes together hold at most; a picture that needs more is decoded alone."""
 
 _ORDINARY = 256 * MIB  # of memory: a picture that takes more may take more time, too
 
@@ -57,12 +54,14 @@ class Clock:
 class PoolTask(Generic[T]):
     """One piece of work and its time, which does not pass while the job waits for memory."""
 
-    def __init__(self, work: Callable[[PoolTask[T]], T], gate: ByteSemaphore, clock: Clock) -> None:
+    def __init__(
+        self, work: Callable[[PoolTask[T]], T], memory: ByteSemaphore, clock: Clock
+    ) -> None:
         self._work = work
-        self._gate = gate
+        self._memory = memory
         self._clock = clock
         self._lock = threading.Lock()
-        self._held = 0
+        self._reserved = 0
         self._started: float | None = None
         self._spent = 0.0
         self._size = 1.0
@@ -74,12 +73,12 @@ class PoolTask(Generic[T]):
         """Called by the work, once: wait until `cost` bytes of memory may be used."""
         self._pause()
         self._size = max(1.0, cost / _ORDINARY)
-        self._gate.acquire(cost)
+        self._memory.acquire(cost)
         with self._lock:
             if self._over:
-                self._gate.release(cost)
+                self._memory.release(cost)
             else:
-                self._held = cost
+                self._reserved = cost
                 self._started = self._clock.now()
 
     def seconds(self) -> float:
@@ -89,7 +88,7 @@ class PoolTask(Generic[T]):
             return (self._spent + running) / self._size
 
     def run(self) -> None:
-        """Do the work in this thread and hand over its result, unless nobody waits any more."""
+        """Do the work in this thread and hand over its result, unless its caller has gone."""
         with self._lock:
             if self._over:
                 return
@@ -98,22 +97,22 @@ class PoolTask(Generic[T]):
         failure: BaseException | None = None
         try:
             result = self._work(self)
-        except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for it
+        except BaseException as error:  # noqa: BLE001 - whatever it is, a caller waits for it
             failure = error
         self._pause()
         self.finish()
         try:
             self.loop.call_soon_threadsafe(_settle, self.future, result, failure)
-        except RuntimeError:  # the loop was closed meanwhile: nobody waits
+        except RuntimeError:  # the loop was closed meanwhile: no caller waits
             return
 
     def finish(self) -> bool:
         """Give back the job's memory; False where that was done before."""
         with self._lock:
             first, self._over = not self._over, True
-            held, self._held = self._held, 0
-        if held:
-            self._gate.release(held)
+            reserved, self._reserved = self._reserved, 0
+        if reserved:
+            self._memory.release(reserved)
         return first
 
     def _pause(self) -> None:
@@ -129,12 +128,12 @@ class TimeoutPool:
     Args:
         threads: How many jobs run at once.
         max_seconds: Time limit of one job.
-        gate: The memory the jobs share.
+        memory: The memory the jobs share.
     """
 
-    def __init__(self, threads: int, max_seconds: float, gate: ByteSemaphore) -> None:
+    def __init__(self, threads: int, max_seconds: float, memory: ByteSemaphore) -> None:
         self._max_seconds = max_seconds
-        self._gate = gate
+        self._memory = memory
         self._clock = Clock()
         self._ticking: asyncio.TimerHandle | None = None
         self._jobs: queue.SimpleQueue[PoolTask[Any] | None] = queue.SimpleQueue()
@@ -160,7 +159,7 @@ class TimeoutPool:
         """
         if self._ticking is None:
             self._tick()
-        job = PoolTask(work, self._gate, self._clock)
+        job = PoolTask(work, self._memory, self._clock)
         self._jobs.put(job)
         try:
             while not job.future.done():

@@ -16,8 +16,7 @@ from PIL import Image
 
 from dataflow.core.errors import PictureTooLargeError, RowError
 from dataflow.core.picture import Picture
-from dataflow.images.base.limits import MIB, Limits
-from dataflow.images.base.timeout_pool import SHARED_MEMORY
+from dataflow.images.base.limits import MIB, SHARED_MEMORY, Limits
 from dataflow.images.decode import codecs, color, faults, jpeg_passthrough, pixels, png_text
 from dataflow.images.decode.encode import encode, with_margins
 from dataflow.images.decode.target_size import Size, padded, shrunk
@@ -57,7 +56,7 @@ def to_picture(
 
     Returns:
         A JPEG, or a PNG where that is smaller, upright, in grey or sRGB on white, of the size that
-        `sent_size` tells: within `limits.max_side`, with white around the picture where it would be
+        `sent_size` gives: within `limits.max_side`, with white around the picture where it would be
         too small or too narrow. A JPEG that is all this already keeps its own scans.
 
     Raises:
@@ -244,6 +243,6 @@ def _orientation(image: Image.Image) -> int:
 def _may_be_turned(image: Image.Image) -> bool:
     """Whether EXIF is to be heeded for the size of `image`, which is not loaded yet."""
     if image.format == "TIFF":
-        return False  # its size is told upright
+        return False  # its size is upright already
     # a PNG without EXIF before its pixels would be read to its end to look for it there
     return image.format != "PNG" or "exif" in image.info

@@ -58,7 +58,7 @@ def typed(error: Exception, head: bytes, name: str, file: BinaryIO) -> PictureEr
         return PictureError(f"{name}: is {kind}, which is not supported; convert it to JPEG or PNG")
     if kind and kind not in PICTURES:
         return PictureError(f"{name}: is {kind}, not a picture")
-    reason = str(error) or type(error).__name__
+    reason = _words(error, kind)
     if isinstance(error, UnidentifiedImageError):
         if not kind:
             return PictureError(f"{name}: is no picture of a known format")
@@ -68,8 +68,8 @@ def typed(error: Exception, head: bytes, name: str, file: BinaryIO) -> PictureEr
             f"{name}: is a {kind or 'picture'} of a sort that is not supported "
             f"({short_text(reason, 120)}); convert it to JPEG or PNG"
         )
-    told = f" ({short_text(reason, 120)})" if reason else ""
-    return PictureError(f"{name}: is a broken {kind or 'picture'}{told}")
+    detail = f" ({short_text(reason, 120)})" if reason else ""
+    return PictureError(f"{name}: is a broken {kind or 'picture'}{detail}")
 
 
 def _why_not_opened(kind: str, file: BinaryIO) -> str:
@@ -81,5 +81,11 @@ def _why_not_opened(kind: str, file: BinaryIO) -> str:
         file.seek(0)
         Image.OPEN[name][0](file, "")
     except Exception as error:  # noqa: BLE001 - Pillow raises a dozen kinds; only the words matter
-        return str(error)
+        return _words(error, kind)
     return ""
+
+
+def _words(error: Exception, kind: str) -> str:
+    if isinstance(error, KeyError) and kind == "TIFF":  # Pillow looks compressions up in a table
+        return f"unknown compression {error}"
+    return str(error) or type(error).__name__

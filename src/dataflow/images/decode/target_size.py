@@ -1,6 +1,6 @@
 """The size at which a picture is sent, worked out from its size in the file alone.
 
-Decoding uses these very functions, so that what is told beforehand is what is sent.
+Decoding uses these very functions, so that what an estimate says is what is sent.
 """
 
 from __future__ import annotations

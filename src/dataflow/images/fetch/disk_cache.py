@@ -1,9 +1,9 @@
 """A folder that keeps files up to a number of bytes, and lets the longest unused go.
 
 Format: each file lies under its key, ``ab/cdef…``. ``index.sqlite`` (SQLite 3) knows of each its
-size, the BLAKE2 digest of its content, and when it was last used. A file is never in its place
-without a line in the index, whatever the instant at which a process is killed: so the bytes that
-the index counts are the most that there are.
+size, the BLAKE2 digest of its content, and when it was last used. A file never stands under its
+name without a line in the index, whatever the instant at which a process is killed: so there are no
+more bytes than the index counts.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ _log = logging.getLogger("dataflow")
 class DiskCache:
     """Files by key. Its methods may be called from any thread, and in several processes at once.
 
-    No trouble with the disk is raised: it is told once, as a warning, and what cannot be read is
-    not there, what cannot be written is not kept.
+    No fault of the disk is raised: it is logged once, as a warning. What cannot be read is not
+    there, what cannot be written is not kept.
 
     Args:
         folder: Where they are kept; made where it is missing.
@@ -77,7 +77,7 @@ class DiskCache:
             found = None if line is None else self._read(*line[:3])
         except (OSError, sqlite3.Error) as error:
             self._reads = False
-            self._tell(f"cannot be read ({_reason(error)})", "fetched again")
+            self._warn(f"cannot be read ({_reason(error)})", "fetched again")
             return None
         if found is None and line is not None:
             self.forget(key)
@@ -110,7 +110,7 @@ class DiskCache:
             reason: Why, for people.
         """
         self._reads = False
-        self._tell(reason, "fetched without it")
+        self._warn(reason, "fetched without it")
 
     def close(self) -> None:
         """Let go of the index, unless a thread of ours hangs with it."""
@@ -125,7 +125,7 @@ class DiskCache:
 
     # --- the files ------------------------------------------------------------------------------
 
-    def _place(self, key: str) -> Path:
+    def _path_of(self, key: str) -> Path:
         if not _KEY.fullmatch(key):  # an index from elsewhere may not lead out of the folder
             raise sqlite3.DatabaseError(f"the index holds {key!r:.50}, which is no key")
         return self._folder / key[:2] / key[2:]
@@ -133,7 +133,7 @@ class DiskCache:
     def _read(self, key: str, size: int, digest: bytes) -> bytes | BinaryIO | None:
         """The file of `key` where it has these bytes, else None."""
         try:
-            file = open(self._place(key), "rb")  # noqa: SIM115 - handed on when it is large
+            file = open(self._path_of(key), "rb")  # noqa: SIM115 - handed on when it is large
         except FileNotFoundError:  # another process let it go
             return None
         content: bytes | BinaryIO = file
@@ -162,17 +162,17 @@ class DiskCache:
             raise
 
     def _take_in(self, key: str, size: int, digest: bytes, part: str) -> None:
-        """Note the file, then bring it into its place while its line is still there."""
+        """Note the file, then give it its name while its line is still there."""
         line = (key, size, digest, time.time())
         with self._changing() as index:
             self._remove(index, key)
             self._make_room(index, size)
             index.execute("INSERT INTO files VALUES (?, ?, ?, ?)", line)
-        place = self._place(key)
-        place.parent.mkdir(exist_ok=True)
+        path = self._path_of(key)
+        path.parent.mkdir(exist_ok=True)
         with self._changing() as index:
             if index.execute(_LINE, (key,)).fetchone() == line:
-                os.replace(part, place)  # noqa: PTH105
+                os.replace(part, path)  # noqa: PTH105
             else:  # another process kept it, too, or let it go already
                 os.unlink(part)  # noqa: PTH108
 
@@ -184,7 +184,7 @@ class DiskCache:
 
     def _remove(self, index: sqlite3.Connection, key: str) -> None:
         """The file first: what the index still knows of is never more than there is."""
-        self._place(key).unlink(missing_ok=True)
+        self._path_of(key).unlink(missing_ok=True)
         index.execute("DELETE FROM files WHERE key = ?", (key,))
 
     # --- the index ------------------------------------------------------------------------------
@@ -229,7 +229,7 @@ class DiskCache:
         index.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; {_TABLES}")
         return index
 
-    # --- trouble --------------------------------------------------------------------------------
+    # --- faults ---------------------------------------------------------------------------------
 
     def _write(self, change: Callable[[], None]) -> None:
         if not self._writes:
@@ -237,15 +237,15 @@ class DiskCache:
         try:
             change()
         except (OSError, sqlite3.Error) as error:
-            self._tell(f"cannot be written ({_reason(error)})", "not kept")
+            self._warn(f"cannot be written ({_reason(error)})", "not kept")
 
-    def _tell(self, trouble: str, outcome: str) -> None:
+    def _warn(self, fault: str, outcome: str) -> None:
         if self._writes:
             self._writes = False
             _log.warning(
                 "the image cache %s %s: pictures are %s from now on, and the run goes on",
                 self._folder,
-                trouble,
+                fault,
                 outcome,
             )
 

@@ -48,10 +48,10 @@ class HostPolicy:
         patience: How long a host that has answered before may be away.
         patience_by_failure: How long one that has never answered may fail in each way. A list from
             the web names thousands of hosts that are gone for ever: those may not hold a run up.
-        retry_after: For how long a host may ask to be left alone.
-        given_up: How long nobody asks a host after its patience is over.
+        retry_after: The longest wait that a host may ask for.
+        given_up: How long a host is not asked after its patience is over.
         hung: Requests in a row without an answer in time, after which a host counts as hung.
-        trip: Failures in a row after which the whole host is left alone for a while.
+        trip: Failures in a row after which the whole host is paused.
     """
 
     pause: float = 0.5
@@ -116,7 +116,7 @@ class Host:
 
     @property
     def is_idle(self) -> bool:
-        """Whether nobody uses it, waits for it, or has to know that it failed."""
+        """Whether it can be forgotten: it is not in use, and has not failed."""
         return not (self._in_use or self._waiting or self._failing_since is not None)
 
     async def acquire(self) -> None:

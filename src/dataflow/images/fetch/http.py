@@ -291,8 +291,8 @@ def _check_status(response: aiohttp.ClientResponse, ref: ImageRef) -> None:
         raise RetryLaterError(how, f"the server answers {status}", wait)
     if status in {401, 403}:
         raise PictureError(
-            f"{ref.name}: the server answers {status}; some hosts want to be told whom to write "
-            "to (--user-agent)"
+            f"{ref.name}: the server answers {status}; some hosts want an address to write to "
+            "(--user-agent)"
         )
     if status not in {200, 203}:
         raise PictureError(f"{ref.name}: the server answers {status}")

@@ -30,11 +30,11 @@ async def from_store(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
         PictureTooLargeError: it passes the limit on bytes.
         PictureError: the store does not give it, or its package is not installed.
     """
-    place = RemotePath(ref.location)
+    path = RemotePath(ref.location)
     try:
-        data = await read_range(place, 0, SMALL + 1)
+        data = await read_range(path, 0, SMALL + 1)
         if len(data) > SMALL:
-            return await _large(place, ref, limits)
+            return await _large(path, ref, limits)
     except MissingPackageError as error:
         raise PictureError(f"{ref.name}: {error.message}") from None
     except RemoteError as error:
@@ -46,14 +46,14 @@ async def from_store(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
     return data
 
 
-async def _large(place: RemotePath, ref: ImageRef, limits: Limits) -> BinaryIO:
-    known = await asyncio.to_thread(place.stat)
+async def _large(path: RemotePath, ref: ImageRef, limits: Limits) -> BinaryIO:
+    known = await asyncio.to_thread(path.stat)
     check_size(known.st_size, ref, limits)
     body = cast("BinaryIO", tempfile.TemporaryFile())  # noqa: SIM115 - handed on
     try:
         for start in range(0, known.st_size, SMALL):
-            body.write(await read_range(place, start, min(start + SMALL, known.st_size)))
-        if await asyncio.to_thread(place.stat) != known:
+            body.write(await read_range(path, start, min(start + SMALL, known.st_size)))
+        if await asyncio.to_thread(path.stat) != known:
             raise PictureChangedError
         body.seek(0)
     except BaseException:
