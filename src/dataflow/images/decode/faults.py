@@ -86,6 +86,7 @@ def _why_not_opened(kind: str, file: BinaryIO) -> str:
 
 
 def _words(error: Exception, kind: str) -> str:
-    if isinstance(error, KeyError) and kind == "TIFF":  # Pillow looks compressions up in a table
+    # Pillow looks a TIFF's compression up in a table
+    if kind == "TIFF" and isinstance(error.__cause__ or error, KeyError):
         return f"unknown compression {error}"
     return str(error) or type(error).__name__
