@@ -9,6 +9,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# how long an example takes says more of the machine than of the code
+settings.register_profile("dataflow", deadline=None)
+settings.load_profile("dataflow")
 
 LEFT_OUT = {
     "vllm": "need vLLM: make test-vllm",

@@ -38,11 +38,11 @@ CREATE TABLE notes (name TEXT PRIMARY KEY, value TEXT) WITHOUT ROWID;
 _INDEXES = """
 CREATE INDEX by_queue ON items (decision <> '', -severity, id);
 CREATE INDEX by_length ON items (-words, id);
-CREATE INDEX by_decision ON items (decision);
 CREATE INDEX by_model ON items (model);
 CREATE INDEX by_column ON items (column);
 CREATE INDEX by_words ON items (words);
 CREATE INDEX by_key ON items (key, column);
+CREATE INDEX by_facets ON items (decision, column, model, kinds);
 CREATE INDEX by_digest ON items (digest);
 CREATE VIRTUAL TABLE texts USING fts5 (
     text, content = 'items', content_rowid = 'id', tokenize = 'trigram'
