@@ -298,7 +298,7 @@ class _Caller:
         """
         if isinstance(answers, (str, bytes, Mapping)) or not hasattr(answers, "__len__"):
             raise ServingContractError(
-                f"{self._name} returned a {type(answers).__name__} in place of a list of texts"
+                f"{self._name} returned a {type(answers).__name__} instead of a list of texts"
             )
         if len(answers) != wanted:
             raise ServingContractError(

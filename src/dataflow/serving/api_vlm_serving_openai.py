@@ -82,7 +82,7 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
         detail: In how much detail the model looks at pictures: ``"low"``, ``"high"``, ``"auto"``
             or ``"original"``; None leaves it to the server.
         drop_params: Whether parameters that you gave and the model does not take are left out, in
-            place of stopping the run.
+            stead of stopping the run.
         ca_file: A PEM file of certificates to trust beside the system's.
         api_key_file: A file whose first line is the key, instead of the variable; read now.
         needs_key: False for a serving that is not asked anything, only what it would be asked.

@@ -21,7 +21,7 @@ Script: TypeAlias = (
 
 
 class FakeServing(ListServing):
-    """An engine that says what it is told to say; it opens no connection.
+    """A scripted engine; it opens no connection.
 
     Args:
         replies: The same text for every request; or a list that is used up in the order of asking;

@@ -61,7 +61,7 @@ class DataFlowLegacyMethods(ListServing):
         model: str | None = None,
         timeout: float | None = None,
     ) -> list[str]:
-        """Answer each of `text_prompts` about the picture in the same place.
+        """Answer each of `text_prompts` about the picture at the same index.
 
         Raises:
             StopRunError: no question can be answered until a person acts.

@@ -185,6 +185,7 @@ _FIELDS: Mapping[str, ValueRule] = {
     "flatten": YES_NO,
     "schema_as": one_of(get_args(SchemaAs)),
 }
+_BODY = {"body": ValueRule("a table of fields", lambda value: isinstance(value, dict))}
 _SAMPLING = {name: rule.or_none() for name, rule in SAMPLING.items()}
 
 
@@ -214,6 +215,7 @@ _KEYS: dict[str, ValueRule] = {
     "flatten": YES_NO,
     "schema_as": one_of(get_args(SchemaAs)),
 }
+_BODY = {"body": ValueRule("a table of fields", lambda value: isinstance(value, dict))}
 _TODAY = {"spread": "flatten"}
 """Former name of a key → its name today."""
 
@@ -224,7 +226,8 @@ def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
     Each is a table, called like its column, with any of the keys ``preset`` (a name, or a path from
     the file's folder), ``system``, ``question`` or ``template``, ``n``, ``max_tokens``,
     ``temperature``, ``top_p``, ``top_k``, ``seed``, ``schema`` (a path from the file's folder),
-    ``flatten`` and ``schema_as``.
+    ``flatten`` and ``schema_as``. Further fields of the request stand below ``body``:
+    ``body.enable_thinking = false``.
 
     Raises:
         UsageError: the file cannot be read, is no TOML, or holds something else.
@@ -241,12 +244,13 @@ def _prompt(name: str, value: object, path: Path) -> Prompt:
     if not name.strip():
         raise UsageError(f"{path}: a prompt has an empty name, and its column is called so")
     value = {_TODAY.get(str(key), str(key)): one for key, one in value.items()}
-    refuse_wrong(value, {**_KEYS, **SAMPLING}, f"{path}, [{name}]")
+    refuse_wrong(value, {**_KEYS, **SAMPLING, **_BODY}, f"{path}, [{name}]")
     own = {key: value[key] for key in _KEYS if key in value}
+    body = value.get("body", {})
     for key in ("schema", "preset"):
         if key in own and (key == "schema" or is_path(own[key])):
             own[key] = path.parent / own[key]
-    sampling = {key: value[key] for key in SAMPLING if key in value}
+    sampling = {**{key: value[key] for key in SAMPLING if key in value}, **body}
     try:
         return Prompt(name, **own, sampling=sampling)
     except UsageError as error:

@@ -45,5 +45,6 @@ def refuse_wrong(given: Mapping[str, Any], rules: Mapping[str, ValueRule], where
     """
     for key, value in given.items():
         if key not in rules:
-            raise UsageError(f"{where}: unknown key {key!r}; known are {', '.join(rules)}")
+            cure = f" (a field of the request: body.{key} = …)" if "body" in rules else ""
+            raise UsageError(f"{where}: unknown key {key!r}; known are {', '.join(rules)}{cure}")
         rules[key].take(f"{where}: {key}", value)

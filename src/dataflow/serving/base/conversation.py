@@ -58,35 +58,37 @@ def turns_of(
             OpenAI-style parts; or such a list as JSON text; or one turn; or any other text, which
             is one user turn. None, NaN and empty values have no turns.
         pictures: The row's pictures, in order.
-        system_prompt: What the model is told before the conversation; None or empty for nothing.
+        system_prompt: The instruction before the conversation; None or empty for nothing.
         default_question: What is asked where the conversation asks nothing.
 
     Raises:
         BadRowError: the conversation has no readable shape, or more markers than pictures.
     """
-    said = [_read_turn(turn) for turn in _list_of(conversation)]
-    system = system_prompt or "\n".join(text for role, text in said if role == "system")
-    said = [(role, text) for role, text in said if role != "system"]
-    while said and said[-1][0] == "assistant":
-        said.pop()
-    if not said:
-        said = [("user", "")]
-    if not any(_without_markers(text).strip() for role, text in said if role == "user"):
-        said[-1] = ("user", said[-1][1] + default_question)
-    turns = tuple(_place(said, pictures))
+    texts = [_read_turn(turn) for turn in _list_of(conversation)]
+    system = system_prompt or "\n".join(text for role, text in texts if role == "system")
+    texts = [(role, text) for role, text in texts if role != "system"]
+    while texts and texts[-1][0] == "assistant":
+        texts.pop()
+    if not texts:
+        texts = [("user", "")]
+    if not any(_without_markers(text).strip() for role, text in texts if role == "user"):
+        texts[-1] = ("user", texts[-1][1] + default_question)
+    turns = tuple(_with_pictures(texts, pictures))
     system = _without_markers(system)
     return (Turn("system", (system,)), *turns) if system.strip() else turns
 
 
-def _place(said: Sequence[tuple[Role, str]], pictures: Sequence[ImageRef]) -> Iterator[Turn]:
-    """The turns with their pictures in place."""
-    markers = sum(text.count(MARKER) for role, text in said if role == "user")
+def _with_pictures(
+    texts: Sequence[tuple[Role, str]], pictures: Sequence[ImageRef]
+) -> Iterator[Turn]:
+    """The turns with their pictures."""
+    markers = sum(text.count(MARKER) for role, text in texts if role == "user")
     if markers > len(pictures):
         raise BadRowError(
             f"the conversation has {markers} {MARKER} markers for {len(pictures)} pictures"
         )
     waiting = list(pictures)
-    for role, text in said:
+    for role, text in texts:
         if role != "user":
             yield Turn(role, (_restored(_without_markers(text)),))
             continue

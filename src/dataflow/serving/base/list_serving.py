@@ -86,7 +86,7 @@ class ListServing(AsyncServing):
 
         Args:
             user_inputs: The questions; ``<image>`` in one marks where its picture goes.
-            system_prompt: What the model is told before each question; empty for nothing.
+            system_prompt: The instruction before each question; empty for nothing.
             image_inputs: For each question a picture or a list of pictures, each a path, a URL, a
                 data URI, base64 text, bytes or ``{"bytes": …, "path": …}``; None for no picture.
                 Questions beyond the end of the list are asked without one, and a warning says so.

@@ -71,7 +71,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             bundled model). So for the next three.
         top_p: Words are drawn from the likeliest ones that make up this share.
         top_k: Words are drawn from this many likeliest ones.
-        repetition_penalty: Over 1 makes words that were said already less likely.
+        repetition_penalty: Over 1 makes words that stand in the answer already less likely.
         max_tokens: A caption's length at most, in tokens.
         seed: Makes draws repeatable.
         context: Tokens of question, pictures and answer of one request at most.
@@ -169,7 +169,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         return self._child
 
     def key(self) -> str:
-        """The key that the engine asks of its clients: random, known to nobody else."""
+        """The key that the engine asks of its clients: random, known to this process alone."""
         return self._key
 
     def sampling(self) -> Mapping[str, Any]:
@@ -227,7 +227,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
 
 
 def find_reason(lines: Sequence[str]) -> str | None:
-    """Why llama.cpp failed: its first error, else what its process said, else None."""
+    """Why llama.cpp failed: its first error, else the output of its process, else None."""
     own = None
     for line in lines:
         # llama.cpp's errors: seconds since the start, then E, then function and message

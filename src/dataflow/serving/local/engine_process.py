@@ -193,7 +193,7 @@ class EngineProcess:
 
     def _wait(self, process: _Process, launch: LaunchSpec, began: float) -> str | None:
         """The engine's address once it answers; None if it ended before that."""
-        said = began
+        reported = began
         while process.running:
             if address := launch.ready(process.output):
                 return address
@@ -205,8 +205,8 @@ class EngineProcess:
                     f"its last line: {last}",
                     reason=last,
                 )
-            if now - said >= _SAY_EVERY:
-                said = now
+            if now - reported >= _SAY_EVERY:
+                reported = now
                 _log.info("%s is starting, %.0f s: %s", self.name, now - began, last[:200])
             if self._stopping.wait(_LOOK_EVERY):
                 raise EngineFailedError(f"{self.name} was stopped while it started", reason="")
@@ -276,7 +276,7 @@ class _Process:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that nobody listens on at this moment."""
+    """A TCP port of the loopback address that is free at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

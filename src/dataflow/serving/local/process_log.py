@@ -10,7 +10,7 @@ from collections import deque
 _HEAD = 200  # lines kept from the start, where an engine says why it does not load
 _TAIL = 400  # lines kept from the end, where it says why it died
 _WIDTH = 2000  # characters kept of a line
-_ENGINE = re.compile(r"engine (\d+)$")  # the guard's first line
+_ENGINE = re.compile(r"engine (\d+)$")  # the watchdog's first line
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
@@ -21,7 +21,7 @@ class ProcessLog:
         descriptor: The reading end of the pipe; closed at the end of the output.
 
     Attributes:
-        engine: The engine's process id as the guard said it, or None before that.
+        engine: The engine's process id as the watchdog reports it, or None before that.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -67,8 +67,8 @@ class ProcessLog:
 
     def _keep(self, raw: bytes) -> None:
         line = _COLOUR.sub("", raw[: 4 * _WIDTH].decode("utf-8", "replace"))[:_WIDTH].rstrip()
-        if self.engine is None and (said := _ENGINE.match(line)):
-            self.engine = int(said[1])
+        if self.engine is None and (found := _ENGINE.match(line)):
+            self.engine = int(found[1])
             return
         if not line:
             return

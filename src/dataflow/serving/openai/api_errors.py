@@ -155,7 +155,7 @@ def error_inside(
         if known:
             return error_for(400, headers, api_error, secrets=secrets, path=path, shown_status=200)
         reason = scrub(api_error.message, secrets=secrets) or shown_body(parsed, secrets)
-        return GarbledReplyError(f"an error in place of an answer: {reason}")
+        return GarbledReplyError(f"an error instead of an answer: {reason}")
     return error_for(status, headers, api_error, secrets=secrets, path=path)
 
 

@@ -191,6 +191,12 @@ ERROR_RULES = (
     ),
     _rule(
         WrongKeyError,
+        401,
+        message=r"subscription key|\bapi-key header|ocp-apim",
+        cure=f"{_KEY} Azure takes it in a header of its own: --key-header api-key",
+    ),
+    _rule(
+        WrongKeyError,
         400, 401, 403,
         words=r" (invalid|incorrect|expired|revoked)_?(api)?_?key | invalid_authentication"
         r"| token_expired| no_auth",

@@ -138,7 +138,7 @@ def _is_daily_of_google(body: Any) -> bool:
 _QUOTAS = (
     ("month", r"per.?month|monthly|每月"),
     ("week", r"per.?week|weekly|每周"),
-    ("day", r"per.?day|daily|\b(RPD|TPD)\b|/day\b|每天|每日|当日|tomorrow"),
+    ("day", r"per.?day|daily|\b(RPD|TPD)\b|/day\b|每天|每日|当日|today's|tomorrow"),
     ("hour", r"per.?hour|hourly|/hour\b|/h\b|每小时"),
     ("minute", r"per.?minute|\b(RPM|TPM)\b|/min(ute)?\b|每分钟"),
 )

@@ -63,7 +63,7 @@ class ReplyParts:
     Attributes:
         text: The answer.
         reasoning: The thoughts that came beside it, or their beginning.
-        refusal: The model's refusal in the answer's place.
+        refusal: The model's refusal instead of an answer.
         finish_reason: As the server gave it.
         usage: Tokens.
         model: The model's name as the server gave it.
@@ -117,7 +117,7 @@ def read_answer(
 
 
 def attach(error: DataflowError, api_error: ApiError | None) -> DataflowError:
-    """`error` with what the server said, for whoever adapts the request to it; see `api_error_of`.
+    """`error` with the server's own words, to adapt the request to; see `api_error_of`.
 
     It is not kept: it is not scrubbed, and pickling leaves it out.
     """
@@ -126,7 +126,7 @@ def attach(error: DataflowError, api_error: ApiError | None) -> DataflowError:
 
 
 def api_error_of(error: DataflowError) -> ApiError | None:
-    """What the server said, where `error` is made of it."""
+    """The server's error that `error` is made of, or None."""
     found = error.__dict__.get("_api_error")
     return found if isinstance(found, ApiError) else None
 
@@ -161,7 +161,7 @@ def make_reply(parts: ReplyParts, *, secrets: Sequence[str | None] = ()) -> Repl
     """The reply of these parts, without secrets; an ending that is not known stays by its name.
 
     Raises:
-        RefusedError: the provider filtered the answer, or the model's refusal stands in its place.
+        RefusedError: the provider filtered the answer, or the model refused in its `refusal` field.
         EmptyCaptionError: all the tokens went before the answer began.
         ReasoningOnlyError: the answer is whole, and all of it came as reasoning.
         ReplyTooLargeError: the text is longer than any caption.

@@ -37,7 +37,7 @@ class BodyForm:
 
     Attributes:
         system: How the system message is sent.
-        schema_in_words: Whether a schema stands in the question in place of ``response_format``.
+        schema_in_words: Whether a schema stands in the question instead of ``response_format``.
         stream: Whether the reply is to come in pieces.
         stream_usage: Whether the token counts at a stream's end are asked for.
         detail: The detail in which pictures are looked at (``"low"``, ``"high"``), or empty.

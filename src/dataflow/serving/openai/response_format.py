@@ -75,7 +75,7 @@ def _values(named: Any) -> Iterator[Any]:
 
 
 WORDS = "Answer with JSON alone, which this JSON Schema allows:\n"
-"""What stands before a schema that is told in the question."""
+"""What stands before a schema in the question."""
 
 
 def schema_in_words(format_or_schema: Mapping[str, Any]) -> str:

@@ -86,8 +86,8 @@ class StreamedReply:
         secrets: Texts that must not appear in an error's message.
 
     Attributes:
-        is_done: Whether the server said that nothing follows.
-        usage: The tokens, as far as the server has told them.
+        is_done: Whether the server announced the end.
+        usage: The tokens, as far as the server has reported them.
     """
 
     def __init__(

@@ -145,7 +145,7 @@ def find_reason(lines: Sequence[str]) -> str | None:
     """Why vLLM failed, from its output: the last exception that is no echo of another."""
     plain = [_PREFIX.sub("", line, count=1) for line in lines]
     reason = echo = None
-    for place, line in enumerate(plain):
+    for index, line in enumerate(plain):
         if "api_server.py: error:" in line:
             reason = line.partition("error:")[2].strip()
         elif exception := _EXCEPTION.match(line):
@@ -154,12 +154,12 @@ def find_reason(lines: Sequence[str]) -> str | None:
                 continue
             message = exception[2] or ""
             if "validation error" in message:  # pydantic's says what is wrong in the next line
-                message = " ".join(plain[place + 1 : place + 2]).partition(" [type=")[0].strip()
-            said = f"{kind}: {message}"[:500]
-            if any(word in said.lower() for word in _SECOND_HAND):
-                echo = said
+                message = " ".join(plain[index + 1 : index + 2]).partition(" [type=")[0].strip()
+            complaint = f"{kind}: {message}"[:500]
+            if any(word in complaint.lower() for word in _SECOND_HAND):
+                echo = complaint
             else:
-                reason = said
+                reason = complaint
     return reason or echo
 
 

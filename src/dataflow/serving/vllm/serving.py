@@ -103,7 +103,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         vllm_top_p: Words are drawn from the likeliest ones that make up this share.
         vllm_max_tokens: A caption's length at most, in tokens.
         vllm_top_k: Words are drawn from this many likeliest ones; -1 from all.
-        vllm_repetition_penalty: Over 1 makes words that were said already less likely.
+        vllm_repetition_penalty: Over 1 makes words that stand in the answer already less likely.
         vllm_seed: Makes draws repeatable; None doesn't.
         vllm_max_model_len: Tokens of question, pictures and answer of one request at most; the
             model's own limit where that is lower, or with None.
@@ -205,7 +205,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         return self._child
 
     def key(self) -> str:
-        """The key that the server asks of its clients: random, known to nobody else."""
+        """The key that the server asks of its clients: random, known to this process alone."""
         return self._key
 
     def cleanup(self) -> None:

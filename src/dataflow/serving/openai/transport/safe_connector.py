@@ -2,7 +2,7 @@
 
 HTTP/1.1 knows an answer by its turn alone. A server or a proxy that sends one twice shifts all that
 follow on the connection, and each caption would stand beside the wrong picture. So a connection on
-which something came that nobody asked for is not used again, and neither is one after an error.
+which an unrequested answer came is not used again, and neither is one after an error.
 """
 
 from __future__ import annotations

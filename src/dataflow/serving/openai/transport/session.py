@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import ssl
+from base64 import b64encode
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dataflow.core.errors import UsageError
+from dataflow.core.secrets import register_secret
 from dataflow.serving.openai.transport.credentials import Credentials
 from dataflow.serving.openai.transport.endpoint import Endpoint
-from dataflow.serving.openai.transport.proxy import find_proxy
+from dataflow.serving.openai.transport.proxy import Proxy, find_proxy
 
 if TYPE_CHECKING:
     import aiohttp
@@ -69,38 +72,53 @@ def open_session(
     """
     import aiohttp
 
-    from dataflow.serving.openai.transport.safe_connector import CleanConnector
-    from dataflow.serving.openai.transport.socks_connector import socks_connector
-
     proxy = None if endpoint.is_loopback else find_proxy(endpoint.chat_url)
     settings: dict[str, Any] = {"limit": 2 * connections + SPARE, "ttl_dns_cache": 60}
     if ca_file is not None:
         settings["ssl"] = _trusting(ca_file)
-    options: dict[str, Any] = {}
-    if proxy is not None and not proxy.is_socks:
-        options["proxy"] = proxy.url
-        if proxy.user or proxy.password:
-            auth = aiohttp.BasicAuth(proxy.user, proxy.password, "utf-8")
-            options["proxy_auth"] = auth
-    is_socks = proxy is not None and proxy.is_socks
-    connector = (
-        socks_connector(proxy, **settings) if proxy and is_socks else CleanConnector(**settings)
-    )
     # trust_env stays off: it would also send what stands in ~/.netrc.
     http = aiohttp.ClientSession(
-        connector=connector,
+        connector=_connector(proxy, settings),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={
             "Accept-Encoding": "identity",
             "User-Agent": "dataflow-caption",
             **credentials.headers,
+            # in a tunnel the proxy is shown them when it is built, and the server never
+            **({} if endpoint.is_encrypted else _proxy_headers(proxy)),
         },
         trust_env=False,
         max_line_size=_LONGEST_HEADER,
         max_field_size=_LONGEST_HEADER,
         timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, CONNECT_SECONDS)),
     )
-    return Session(http, options, (*credentials.secrets, proxy.password if proxy else None))
+    secrets = (*credentials.secrets, proxy.password if proxy else None)
+    return Session(http, _proxy_options(proxy), secrets)
+
+
+def _connector(proxy: Proxy | None, settings: Mapping[str, Any]) -> aiohttp.TCPConnector:
+    from dataflow.serving.openai.transport.safe_connector import CleanConnector
+    from dataflow.serving.openai.transport.socks_connector import socks_connector
+
+    if proxy is not None and proxy.is_socks:
+        return socks_connector(proxy, **settings)
+    return CleanConnector(**settings)
+
+
+def _proxy_options(proxy: Proxy | None) -> dict[str, Any]:
+    """What each request is given, so that it goes through an HTTP proxy."""
+    if proxy is None or proxy.is_socks:
+        return {}
+    return {"proxy": proxy.url, "proxy_headers": _proxy_headers(proxy)}
+
+
+def _proxy_headers(proxy: Proxy | None) -> dict[str, str]:
+    """What an HTTP proxy is shown to let a request through."""
+    if proxy is None or proxy.is_socks or not (proxy.user or proxy.password):
+        return {}
+    token = b64encode(f"{proxy.user}:{proxy.password}".encode()).decode("ascii")
+    register_secret(token)
+    return {"Proxy-Authorization": f"Basic {token}"}
 
 
 def _trusting(ca_file: str | os.PathLike[str]) -> ssl.SSLContext:
