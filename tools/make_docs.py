@@ -42,6 +42,7 @@ COMMANDS = (
     ("dataflow", "status", "--help"),
     ("dataflow", "check", "--help"),
     ("dataflow", "compare", "--help"),
+    ("dataflow", "score", "--help"),
     ("dataflow", "review", "--help"),
     ("dataflow", "report", "--help"),
     ("dataflow", "presets", "--help"),

@@ -190,7 +190,7 @@ def _captions(
 ) -> dict[str, tuple[str, str]]:
     """Picture → caption and facet of one dataset."""
     columns = () if options.output_key is None else (options.output_key,)
-    data = open_captions(path, columns=columns, picture_key=options.image_key)
+    data = open_captions(path, columns=columns, picture_key=options.image_key, has_files=True)
     if facet is not None:
         for one in getattr(data.reader, "files", [data.reader]):
             if getattr(one, "columns", None) is not None:

@@ -20,8 +20,9 @@ from dataflow.app.options.compare import CompareOptions
 from dataflow.app.options.estimate import EstimateOptions
 from dataflow.app.options.presets import PresetsOptions
 from dataflow.app.options.review import ReportPageOptions, ReviewOptions
+from dataflow.app.options.score import ScoreOptions
 from dataflow.app.options.status import StatusOptions
-from dataflow.cli.commands import caption, check, compare, estimate, presets, review, status
+from dataflow.cli.commands import caption, check, compare, estimate, presets, review, score, status
 from dataflow.cli.parser.command import command
 from dataflow.cli.parser.group import CommandGroup
 from dataflow.cli.shell import signals, streams
@@ -38,6 +39,7 @@ COMMANDS = (
     command(StatusOptions, status.status, examples=status.EXAMPLES),
     command(CheckOptions, check.check, examples=check.EXAMPLES),
     command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
+    command(ScoreOptions, score.score, examples=score.EXAMPLES),
     command(ReviewOptions, review.review, examples=review.REVIEW_EXAMPLES),
     command(ReportPageOptions, review.report, examples=review.REPORT_EXAMPLES),
     command(PresetsOptions, presets.presets, examples=presets.EXAMPLES),

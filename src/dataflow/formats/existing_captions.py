@@ -192,6 +192,7 @@ def open_captions(
     picture_key: str = "image",
     sidecar: str | None = None,
     is_whole: bool = False,
+    has_files: bool = False,
 ) -> CaptionedDataset:
     """The dataset at `path` with the captions that it has. Rows that cannot be read are left out.
 
@@ -202,12 +203,14 @@ def open_captions(
         picture_key: The column with the pictures.
         sidecar: The ending of sidecars; None for the one that is there.
         is_whole: See `CaptionedDataset`.
+        has_files: Whether the captions of a COCO file name their picture by its file, and not by
+            its id.
 
     Raises:
         InputError: there is no such dataset.
         UsageError: it has no such columns, or no sidecars lie beside the pictures.
     """
-    reader = _opened(path, picture_key)
+    reader = _opened(path, picture_key, has_files=has_files)
     if isinstance(reader, FolderReader):
         ending = sidecar or _ending_beside(reader, path, picture_key)
         name = next(iter(columns), USUAL[0])
@@ -221,11 +224,13 @@ def open_captions(
     return CaptionedDataset(reader, chosen, frozenset(names), is_whole)
 
 
-def _opened(path: str, picture_key: str) -> Reader:
+def _opened(path: str, picture_key: str, *, has_files: bool) -> Reader:
     if detect_format(path) == "coco":
         from dataflow.formats.coco.annotations import CocoCaptions
 
-        return CocoCaptions(to_path(path), picture_key=picture_key, skip_bad_rows=True)
+        return CocoCaptions(
+            to_path(path), picture_key=picture_key, skip_bad_rows=True, has_files=has_files
+        )
     at_path = to_path(path)
     with as_input_errors(at_path):
         parts = [] if at_path.exists() else parts_of(at_path)

@@ -77,6 +77,7 @@ class ReviewSession:
             columns=spec.columns,
             picture_key=spec.picture_key,
             sidecar=spec.sidecar,
+            has_files=True,
         )
         files = SideFiles(path)
         self.index = ReviewIndex(files.folder / "review.sqlite")
