@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, ParamSpec, TypeAlias
 
 from dataflow.core.picture import ImageRef
 
@@ -43,3 +44,32 @@ class CheckContext:
 
 Check: TypeAlias = Callable[[str, CheckContext], "Verdict | None"]
 """A text and what is known about it → the verdict that it is no caption to keep, or None."""
+
+P = ParamSpec("P")
+
+
+class MadeCheck:
+    """A check that a function made of settings; it is pickled as that function and the settings."""
+
+    def __init__(self, check: Check, make: Callable[[], Check], name: str) -> None:
+        self._check = check
+        self._make = make
+        self.__name__ = name
+
+    def __call__(self, text: str, context: CheckContext) -> Verdict | None:
+        """Check `text`."""
+        return self._check(text, context)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (self._make, ())
+
+
+def makes_check(factory: Callable[P, Check]) -> Callable[P, Check]:
+    """Let the checks that `factory` makes travel to other processes."""
+
+    @functools.wraps(factory)
+    def make(*args: P.args, **kwargs: P.kwargs) -> Check:
+        again = functools.partial(make, *args, **kwargs)
+        return MadeCheck(factory(*args, **kwargs), again, factory.__name__)
+
+    return make

@@ -139,7 +139,7 @@ def _answer(
     except StopRunError as error:
         raise error.with_answers(_answers(journal, plan)) from error.__cause__
     except RunInterruptedError as error:
-        error.answers = _answers(journal, plan)
+        error.answers = _answers(journal, plan)  # type: ignore[attr-defined]
         raise
     finally:
         journal.close()

@@ -32,14 +32,12 @@ _SLICE = 0.2
 _log = logging.getLogger("dataflow")
 
 
-class RunInterruptedError(KeyboardInterrupt):
-    """Ctrl-C ended the run; everything answered is in the journal.
+RunInterruptedError = KeyboardInterrupt
+"""Ctrl-C ended the run; everything answered is in the journal.
 
-    Attributes:
-        answers: As those of `StopRunError`.
-    """
-
-    answers: tuple[str | None, ...] = ()
+It is the built-in exception itself: only for that one does Python end a script by the signal, which
+a shell sees as exit status 130. Of lists, the instance has `answers`, as those of `StopRunError`.
+"""
 
 
 class Pipeline(Protocol):

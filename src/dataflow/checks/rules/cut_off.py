@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dataflow.checks.rules.text import CJK, sentence_ends, without_quotations, words
-from dataflow.core.check import Check, CheckContext, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 
 _MUCH = 8
 """In a text of so many words, or after a whole sentence, a likely word at the end is a sign too."""
@@ -66,6 +66,7 @@ _OPEN_QUOTE = re.compile(r"(?:^|\s)\"[^\"\s][^\"]*$|[“„«「『][^”“»�
 _PICTOGRAM = re.compile(r"[\U0001f300-\U0001faff\u2600-\u27bf\ufe0f\u200d]+\s*$")
 
 
+@makes_check
 def cut_off(*, sentences: bool = False) -> Check:
     """A check that a caption is whole.
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dataflow.checks.rules.text import clipped, without_quotations, words
-from dataflow.core.check import Check, CheckContext, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 from dataflow.core.errors import MissingPackageError, UsageError
 
 SURE = 0.6
@@ -83,6 +83,7 @@ _TAG = re.compile(r"<[^<>]*>")
 Detector = Callable[[str], dict[str, float]]
 
 
+@makes_check
 def language(wanted: str) -> Check:
     """A check that a caption is in one language.
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataflow.checks.rules.text import count_sentences, words
-from dataflow.core.check import Check, CheckContext, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 from dataflow.core.errors import UsageError
 
 
+@makes_check
 def length(
     *,
     min_words: int | None = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dataflow.checks.rules.text import clipped, without_quotations
-from dataflow.core.check import Check, CheckContext, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 
 _CHAT = re.compile(
     r"</?think(?:ing)?>|◁/?think▷"
@@ -33,6 +33,7 @@ _PAGE = re.compile(
 _SIGNS = re.compile(r"[<>*_#`\[|&:：•◁~-]")
 
 
+@makes_check
 def markup(*, plain: bool = True) -> Check:
     """A check for markup that is left over; in quotations it is what the picture shows.
 

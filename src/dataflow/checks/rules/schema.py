@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import Check, CheckContext, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 from dataflow.core.errors import MissingPackageError, UsageError
 
 
+@makes_check
 def fits(schema: Mapping[str, Any]) -> Check:
     """A check that a caption is one JSON text that `schema` allows.
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 
 from dataflow.checks.rules.text import CJK
-from dataflow.core.check import Check, CheckContext, Verdict
+from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 from dataflow.core.errors import UsageError
 
 
+@makes_check
 def wording(
     *,
     forbid: Sequence[str] = (),

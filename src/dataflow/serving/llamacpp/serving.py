@@ -120,6 +120,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             )
         given = {name: value for name, value in locals().items() if name in _RULES}
         taken = take_all(given, _RULES)
+        self._arguments = given
         max_tokens, slots, context = (taken[name] for name in ("max_tokens", "slots", "context"))
         self.model = os.path.expanduser(taken["model"])  # noqa: PTH111 - it may be a hub's name
         self.max_workers = max_workers or 2 * slots
@@ -148,6 +149,14 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             max_restarts=max_restarts,
             grace=2.0,
         )
+
+    def arguments(self) -> Mapping[str, Any]:
+        """The constructor's, without `progress`: who watches a download stays behind."""
+        return self._arguments
+
+    def make(self, arguments: Mapping[str, Any]) -> None:
+        """Make it of `arguments`; its engine starts with the first use."""
+        LocalModelVLMServing_llamacpp.__init__(self, **arguments)
 
     def settings(self) -> Mapping[str, Any]:
         """Model, what pictures become, and sampling; see `core.serving.AsyncServing`."""

@@ -76,6 +76,27 @@ class LocalServing(ListServing):
     def sampling(self) -> Mapping[str, Any]:
         """The sampling sent with each request."""
 
+    def arguments(self) -> Mapping[str, Any]:
+        """What it was made of.
+
+        Raises:
+            TypeError: it does not say, and so cannot be copied or pickled.
+        """
+        raise TypeError(f"{type(self).__name__} holds an engine, which cannot be copied")
+
+    def make(self, arguments: Mapping[str, Any]) -> None:
+        """Make it of `arguments`, with an engine of its own that is not started."""
+        raise NotImplementedError
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Its arguments and what a subclass added: a copy starts an engine of its own."""
+        own = {name: value for name, value in super().__getstate__().items() if name[0] != "_"}
+        return {"arguments": dict(self.arguments()), "own": own}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.make(state["arguments"])
+        self.__dict__.update(state["own"])
+
     @contextlib.asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:
         """Open the engine for the running event loop; it is started if it is not up.

@@ -194,6 +194,14 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         }
         return sampling if options.vllm_seed is None else {**sampling, "seed": options.vllm_seed}
 
+    def arguments(self) -> Mapping[str, Any]:
+        """The constructor's, as they hold now."""
+        return {one.name: getattr(self._options, one.name) for one in fields(self._options)}
+
+    def make(self, arguments: Mapping[str, Any]) -> None:
+        """Make it of `arguments`; its server starts with the first use."""
+        self._use(_Options(**arguments))
+
     def child(self) -> EngineProcess:
         """The server's process.
 
