@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.batch import BatchOptions
+from dataflow.engine.batch import results
 from dataflow.engine.flow import retry_policy
 from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 from tests.faults.scene import Scene
@@ -27,6 +28,7 @@ def _short_waits(monkeypatch):
         for kind, rule in retry_policy.RULES.items()
     }
     monkeypatch.setattr(retry_policy, "RULES", rules)
+    monkeypatch.setattr(results, "LOST_WAITS", (0.05, 0.3))
 
 
 @pytest.fixture

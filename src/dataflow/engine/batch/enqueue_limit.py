@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 from dataflow.core.batch import BatchOptions
-from dataflow.core.errors import RateLimitedError
+from dataflow.core.errors import DataflowError, RateLimitedError
 from dataflow.engine.journal.batch_tables import Batch
 
 ALONE = 3
@@ -43,6 +43,7 @@ class EnqueueLimiter:
         self._poll = batching.poll
         self._refusals = 0
         self._alone = 0
+        self._refusing_since: float | None = None
         self._next_try = 0.0
         self._probe: int | None = None
 
@@ -67,22 +68,39 @@ class EnqueueLimiter:
         """The server has told of it."""
         if batch.number == self._probe and batch.status not in ("validating", "failed"):
             self._refusals = self._alone = 0
+            self._refusing_since = None
 
     def ended(self) -> None:
         """A batch has ended: there is room again."""
         self._next_try = 0.0
 
     def refused(self, batch: Batch, error: RateLimitedError, *, is_alone: bool) -> bool:
-        """The server takes it not now; returns whether batches are to be made smaller."""
+        """The server does not take it now; returns whether batches are to be made smaller.
+
+        A refusal that says when to come again is about the rate of calls, not about the size.
+        """
         self._refusals += 1
-        self._alone = self._alone + 1 if is_alone else 0
+        if self._refusing_since is None:
+            self._refusing_since = time.monotonic()
+        if error.retry_after is None:
+            self._alone = self._alone + 1 if is_alone else 0
         if self._refusals == 1:
             _log.warning("the server takes no more batches now; waiting: %s", error.message)
         wait = self._poll * min(2.0 ** (self._refusals - 1), LONGEST_WAIT)
-        self._next_try = time.monotonic() + max(wait, error.retry_after or 0.0)
+        self._next_try = time.monotonic() + (error.retry_after or wait)
         if self._alone < (ALONE if batch.requests > 1 else ALONE_WITH_ONE):
             return False
-        self.requests = max(1, batch.requests // 2)
         self._refusals = self._alone = 0
-        _log.warning("batches of %d requests from now on: %s", self.requests, error.message)
+        self.make_smaller(batch, error)
         return True
+
+    @property
+    def refusing_seconds(self) -> float:
+        """How long the server has taken no batch; 0 where it takes them."""
+        return 0.0 if self._refusing_since is None else time.monotonic() - self._refusing_since
+
+    def make_smaller(self, batch: Batch, error: DataflowError) -> bool:
+        """The next batches have half as many requests; returns whether that is less."""
+        self.requests = max(1, batch.requests // 2)
+        _log.warning("batches of %d requests from now on: %s", self.requests, error.message)
+        return batch.requests > 1

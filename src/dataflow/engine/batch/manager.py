@@ -21,14 +21,15 @@ from pathlib import Path
 
 from dataflow.core.batch import BatchApi, BatchOptions, BatchState
 from dataflow.core.errors import (
-    GarbledReplyError,
     RateLimitedError,
     RowError,
     StopRunError,
+    TooLongError,
     TryAgainError,
 )
 from dataflow.engine.batch.enqueue_limit import EnqueueLimiter
 from dataflow.engine.batch.request_file import RequestFile, clear, path_of
+from dataflow.engine.batch.results import BatchResults
 from dataflow.engine.flow.retry import Retrier
 from dataflow.engine.journal.batch_tables import (
     CREATED,
@@ -38,11 +39,6 @@ from dataflow.engine.journal.batch_tables import (
     Batch,
     BatchTables,
 )
-from dataflow.engine.journal.codec import to_text
-from dataflow.engine.request_key import KEY_BYTES
-
-AT_ONCE = 500
-"""Answers kept in one commit."""
 
 FIRST_POLL = 5.0
 """Seconds before the first look at a batch; each further wait is half as long again."""
@@ -62,9 +58,12 @@ class BatchManager:
         batching: How requests are put into batches.
         folder: Where batches' files are written.
         persistence: Tries again what fails.
+        give_up_after: Seconds a server may refuse every batch.
 
     Attributes:
         held: Whether the server takes more now.
+        has_given_back: Whether requests that were put into a batch are free for another, since
+            this was reset.
     """
 
     def __init__(
@@ -75,14 +74,18 @@ class BatchManager:
         *,
         folder: Path,
         persistence: Retrier,
+        give_up_after: float,
     ) -> None:
         self._desk = desk
         self._ledger = ledger
         self._batching = batching
         self._folder = folder
         self._persist = persistence.until_done
+        self._results = BatchResults(desk, ledger, persistence)
         self._tried: set[str] = set()
         self._made_alone: dict[int, bool] = {}
+        self._give_up_after = give_up_after
+        self.has_given_back = False
         self.held = EnqueueLimiter(batching)
 
     # --- for the road --------------------------------------------------------------------------
@@ -150,10 +153,21 @@ class BatchManager:
                 self._created(batch, found)
         for batch in self._ledger.batches(CREATED):
             identity = batch.id or ""
-            if await self._persist(functools.partial(self._desk.state, identity)) is None:
+            state = await self._persist(functools.partial(self._desk.state, identity))
+            if state is None:
                 await self._give_back(batch)
+            elif state.has_ended:
+                await self._take_in_or_give_back(batch, state)
             else:
                 await self._persist(functools.partial(self._desk.cancel, identity))
+
+    async def _take_in_or_give_back(self, batch: Batch, state: BatchState) -> None:
+        """Keep what came of an ended batch; what cannot be had is given up."""
+        try:
+            await self._take_in(batch, state)
+        except StopRunError as error:
+            _log.warning("its requests are free to be asked again: %s", error.message)
+            await self._give_back(batch)
 
     # --- handing in ----------------------------------------------------------------------------
 
@@ -164,6 +178,9 @@ class BatchManager:
                 return
             try:
                 file = await self._persist(functools.partial(self._upload, batch))
+            except TooLongError as error:
+                await self._hand_in_smaller(batch, error)
+                return
             except StopRunError:
                 await self._give_back(batch)  # the server has nothing of it
                 raise
@@ -188,8 +205,23 @@ class BatchManager:
         path = path_of(self._folder, batch.token)
         try:
             return await self._desk.upload(path, path.name)
+        except TooLongError:
+            raise
         except RowError as error:
             raise StopRunError(f"the server does not take the file: {error.message}") from error
+
+    async def _hand_in_smaller(self, batch: Batch, error: TooLongError) -> None:
+        """The file is too large for the server: its requests go into smaller ones.
+
+        Raises:
+            StopRunError: one request alone is too large.
+        """
+        await self._give_back(batch)
+        if not self.held.make_smaller(batch, error):
+            raise StopRunError(
+                f"the server does not take a file of {batch.size:,} bytes with one request: "
+                f"{error.message}; a smaller --max-side makes it smaller"
+            ) from error
 
     async def _files_of(self, batch: Batch) -> list[str]:
         name = path_of(self._folder, batch.token).name
@@ -247,6 +279,11 @@ class BatchManager:
         # told at once, it is about this moment; told by a look, about the one when it was made
         is_alone = self._made_alone.pop(batch.number, not self._ledger.batches(CREATED))
         if not self.held.refused(batch, error, is_alone=is_alone):
+            if is_alone and self.held.refusing_seconds > self._give_up_after:
+                raise StopRunError(
+                    f"the server has taken no batch for {self.held.refusing_seconds:.0f} s: "
+                    f"{error.message}; run the same command again to hand it in"
+                ) from error
             return
         await self._give_back(batch)
         if batch.requests == 1:
@@ -254,6 +291,7 @@ class BatchManager:
 
     async def _give_back(self, batch: Batch) -> None:
         """Its requests were never asked: they are free for another batch."""
+        self.has_given_back = True
         path_of(self._folder, batch.token).unlink(missing_ok=True)
         self._ledger.end(batch, None)
         await self._remove_file(batch)
@@ -278,57 +316,19 @@ class BatchManager:
                 return
             await self._give_back(batch)
             reason = state.error.message if state.error else "no reason given"
-            raise StopRunError(f"the server turned batch {batch.id} down: {reason}")
+            # the batch failed without an HTTP status of its own
+            reason = reason.removeprefix("HTTP 400: ")
+            raise StopRunError(f"the server rejected batch {batch.id}: {reason}")
         await self._take_in(batch, state)
 
     async def _take_in(self, batch: Batch, state: BatchState) -> None:
         """Keep all that came of a batch; what it left unanswered is to be asked again."""
-        stop: list[StopRunError] = []
-
-        async def read() -> None:
-            now = await self._desk.state(state.id) or state
-            for file in filter(None, (now.output_file, now.error_file)):
-                stop.extend(await self._read(batch, file))
-            if state.status == "completed" and (lost := self._ledger.unanswered(batch)):
-                raise GarbledReplyError(f"{lost} requests of batch {batch.id} are in no file")
-
-        try:
-            await self._persist(read)
-        except GarbledReplyError as error:
-            _log.warning("%s; they are asked again", error.message)
-        missing = TryAgainError(f"batch {batch.id} ended ({state.status}) without an answer to it")
-        unanswered = self._ledger.end(batch, to_text(missing))
-        if unanswered and state.status != "completed":
-            _log.warning(
-                "batch %s: %s, %d of %d requests were not answered",
-                batch.id, state.status, unanswered, batch.requests,
-            )  # fmt: skip
+        stop = await self._results.collect(batch, state)
         self.held.ended()
         self._made_alone.pop(batch.number, None)
         await self._remove_file(batch)
-        if stop:
-            raise stop[0]
-
-    async def _read(self, batch: Batch, file: str) -> list[StopRunError]:
-        """Keep the answers in a file; returns those that say that a person must act."""
-        stop: list[StopRunError] = []
-        unknown = 0
-        chunk: list[tuple[bytes, str]] = []
-        async for custom_id, answer in self._desk.answers(file):
-            key = key_of(custom_id)
-            if key is None:
-                unknown += 1
-                continue
-            chunk.append((key, to_text(answer)))
-            if isinstance(answer, StopRunError) and not answer.is_vague and not stop:
-                stop.append(answer)
-            if len(chunk) == AT_ONCE:
-                unknown += self._ledger.keep(batch, chunk)
-                chunk = []
-        unknown += self._ledger.keep(batch, chunk)
-        if unknown:
-            _log.warning("batch %s: %d answers to nothing that was asked", batch.id, unknown)
-        return stop
+        if stop is not None:
+            raise stop
 
     async def _remove_file(self, batch: Batch) -> None:
         """Remove what we uploaded; where that fails the next run tries once more."""
@@ -340,17 +340,3 @@ class BatchManager:
             _log.info("the file %s stays at the server: %s", batch.file, error.message)
         else:
             self._ledger.update(batch, file=None)
-
-
-def custom_id_of(key: bytes) -> str:
-    """The name under which the request of this key is asked."""
-    return key.hex()
-
-
-def key_of(custom_id: str) -> bytes | None:
-    """The key that `custom_id_of` made this name of; None where it made it of none."""
-    try:
-        key = bytes.fromhex(custom_id)
-    except ValueError:
-        return None
-    return key if len(key) == KEY_BYTES and key.hex() == custom_id else None

@@ -22,6 +22,7 @@ from dataflow.core.aio import Worker
 from dataflow.core.batch import BatchApi, BatchServing
 from dataflow.core.errors import (
     DataflowError,
+    GarbledReplyError,
     PictureTooLargeError,
     RowError,
     StopRunError,
@@ -30,7 +31,8 @@ from dataflow.core.errors import (
     UnreachableError,
 )
 from dataflow.core.request import Reply, Request
-from dataflow.engine.batch.manager import BatchManager, custom_id_of
+from dataflow.engine.batch.custom_ids import custom_id_of
+from dataflow.engine.batch.manager import BatchManager
 from dataflow.engine.batch.request_file import RequestFile, clear
 from dataflow.engine.flow import retry_policy
 from dataflow.engine.flow.retry import Retrier
@@ -108,7 +110,12 @@ class BatchPipeline:
         """Go on until no batch is under way; returns how many rows are left to the live road."""
         persistence = Retrier(self._plan.give_up_after, self._progress)
         batches = BatchManager(
-            desk, self._ledger, self._serving.batching, folder=folder, persistence=persistence
+            desk,
+            self._ledger,
+            self._serving.batching,
+            folder=folder,
+            persistence=persistence,
+            give_up_after=self._plan.give_up_after,
         )
         async with Loader(self._plan.limits) as loader:
             await batches.recover()
@@ -119,8 +126,9 @@ class BatchPipeline:
             is_first = True
             while True:
                 turn = _Round(self, desk, batches, folder, loader)
+                batches.has_given_back = False
                 left = await turn.go(is_first=is_first)
-                if not self._ledger.under_way():
+                if not self._ledger.under_way() and not batches.has_given_back:
                     if turn.unasked:
                         raise UnderWayError(
                             f"the batches are cancelled; what they answered is kept, and "
@@ -272,6 +280,8 @@ class _Round:
         """Whether the job's latest answer is its last."""
         if isinstance(answer, StopRunError):
             return answer.is_vague  # a person has acted since, or this run stops again
+        if isinstance(answer, GarbledReplyError) and not self._batching.then_live:
+            return job.attempts > 1  # another batch hardly helps, and is paid for
         if isinstance(answer, TryAgainError) and not self._batching.then_live:
             return job.attempts >= retry_policy.rule_for(answer).attempts
         return not isinstance(answer, TryAgainError)
