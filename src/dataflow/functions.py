@@ -119,11 +119,9 @@ def _in_python(message: str, settings: type[Options]) -> str:
 
 
 def _reporter(*, quiet: bool) -> Any:
-    from rich.console import Console
+    from dataflow.display.terminal import stderr_reporter
 
-    from dataflow.display.terminal import ConsoleReporter
-
-    return ConsoleReporter(Console(stderr=True), is_quiet=quiet)
+    return stderr_reporter(is_quiet=quiet)
 
 
 @_as_caption(CaptionSettings)

@@ -59,7 +59,7 @@ def test_faulty_captions_are_asked_again_and_all_other_rows_keep_every_byte(data
     assert captions[1] == true_of(dataflow.folder, 1)
     assert captions[3] == true_of(dataflow.folder, 3)
     assert old.read_bytes() == before
-    listed = lines(dataflow.folder / "out.fixed.jsonl.faults.jsonl")
+    listed = lines(dataflow.folder / "out.fixed.jsonl.dataflow" / "faults.list")
     assert [(fault["row"], fault["kind"]) for fault in listed] == [(1, "refusal"), (3, "empty")]
     assert listed[0]["text"] == REFUSAL
     assert dataflow("check", "out.fixed.jsonl").returncode == 0
@@ -221,7 +221,7 @@ def test_sidecars_are_fixed_where_they_are_and_the_old_texts_are_listed(dataflow
         true_of(dataflow.folder, 1),
         f"{SOUND}\n",
     ]
-    kept = [*dataflow.folder.glob("photos.fixed.jsonl.faults.jsonl.*")]
+    kept = [*dataflow.folder.glob("photos.fixed.jsonl.dataflow/faults.list.*")]
     assert [fault["text"] for file in kept for fault in lines(file)] == [REFUSAL]
 
 
@@ -287,17 +287,17 @@ def test_where_nothing_is_wrong_nothing_is_asked_and_nothing_written(dataflow, p
     with HostileServer() as server:
         done = dataflow("check", "out.jsonl", *engine(server))
         assert (done.returncode, server.asked) == (0, 0)
-    assert "Nothing is to be fixed." in done.stderr
+    assert "No caption needs fixing." in done.stderr
     assert not (dataflow.folder / "out.fixed.jsonl").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["out.jsonl", "--model", "x"], "without --fix nobody is asked"),
+        (["out.jsonl", "--model", "x"], "needs --fix"),
         (["out.jsonl", "--fix", "-o", "out.parquet"], "the fixed dataset stays .jsonl"),
         (["out.jsonl", "--fix", "-o", "out.jsonl"], "is the input itself"),
-        (["bad.jsonl", "--fix"], "rows that cannot be read would be lost"),
+        (["bad.jsonl", "--fix"], "bad.jsonl, line 2"),
         (
             ["out.jsonl", "--fix", "--output-key", "caption", "--output-key", "image"],
             "name them with --prompt-file",

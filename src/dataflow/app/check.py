@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dataflow.app.consistency import check_consistency, check_without_fix
 from dataflow.app.faults import Note, list_faults
 from dataflow.app.options.check import CheckOptions
 from dataflow.app.reporter import SILENT, Reporter
@@ -54,11 +55,8 @@ def check(options: CheckOptions, reporter: Reporter = SILENT) -> CheckResult:
         UsageError: The options are wrong or contradict each other.
         StopRunError: The dataset cannot be read, or a package is missing.
     """
-    if options.fixed or options.api_url or options.endpoints or options.model or options.vllm:
-        raise UsageError(
-            "dataflow check asks no model and writes no dataset without --fix: add --fix, or leave "
-            "-o and the options of the model out"
-        )
+    check_without_fix(options)
+    check_consistency(options)
     asked, data = asked_of(options), opened(options)
     with list_faults(options.faults_file) as note:
         quality = looked_at(options, asked, data, note, reporter)

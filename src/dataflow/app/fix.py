@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from dataflow.app.check import asked_of, looked_at, opened
+from dataflow.app.consistency import check_consistency
 from dataflow.app.faults import Note, list_faults
 from dataflow.app.options.caption import CaptionOptions
 from dataflow.app.options.check import CheckOptions
@@ -87,10 +89,13 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
         UsageError: The options contradict each other, or the dataset cannot be written.
         StopRunError: The dataset cannot be read, or the run had to stop.
     """
+    check_consistency(options)
     asked, data = asked_of(options), opened(options)
     spots: list[CaptionPosition] = []
     plan = fixing_plan(options, data, spots, reporter)  # what is wrong with it is said at once
     listed = Path(options.faults_file or plan.output.files.faults)
+    if options.faults_file is None:
+        listed.parent.mkdir(parents=True, exist_ok=True)
     if data.sidecar is not None and listed.exists():
         listed.rename(free_name(listed))  # what it lists stands nowhere else any more
 
@@ -102,6 +107,7 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
     try:
         quality = _looked_at(look, listed, spots)
         if not spots:
+            _forget_empty(listed)
             reporter.say("No caption needs fixing.")
             return FixResult(quality, None, plan.output.path, listed)
         reporter.say(f"{len(spots):,} captions are asked for again: {_questions(plan)}")
@@ -116,6 +122,14 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
         return FixResult(quality, summary, plan.output.path, listed)
     finally:
         plan.serving.cleanup()
+
+
+def _forget_empty(listed: Path) -> None:
+    """Where nothing is wrong, nothing is left behind."""
+    if listed.exists() and not listed.stat().st_size:
+        listed.unlink()
+        with contextlib.suppress(OSError):  # something else is in it
+            listed.parent.rmdir()
 
 
 def _looked_at(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dataflow import __version__
+from dataflow.app.consistency import check_consistency
 from dataflow.app.engine import OnFetch, serving_of
 from dataflow.app.options.budget import BudgetOptions
 from dataflow.app.options.caption import CaptionOptions
@@ -62,6 +63,7 @@ def plan_of(
         UsageError: the arguments are wrong or contradict each other.
         StopRunError: the engine cannot be had: no key, no package, no such model.
     """
+    check_consistency(choices)
     _check_folder(choices.image_root)
     prompts: Sequence[Prompt] = prompts_of(choices)
     target = Path(os.devnull)
@@ -79,19 +81,32 @@ def plan_of(
     prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
     requests = _requests(choices, source, prompts)
     columns = [prompt.column for prompt in prompts]
-    return Plan(
+    output = (
+        _output(choices, target, source, columns, reporter)
+        if rows is None
+        else Output(target, columns, _no_writer, choices.overwrite_column, choices.meta)
+    )
+    plan = Plan(
         reader=reader,
         requests_of=requests,
         needs=requests.needs(),
         serving=serving,
-        output=(
-            _output(choices, target, source, columns, reporter)
-            if rows is None
-            else Output(target, columns, _no_writer, choices.overwrite_column, choices.meta)
-        ),
+        output=output,
         checks=checks,
         reject_policy=rejects,
         limits=_limits(choices),
+        progress=progress,
+        presets=presets_of(prompts),
+        questions={prompt.name: _question(prompt) for prompt in prompts},
+        fingerprint=None if rows else _stamp(choices, reader, prompts, serving),
+    )
+    return _as_run(plan, choices, reporter)
+
+
+def _as_run(plan: Plan, choices: CaptionOptions, reporter: Reporter) -> Plan:
+    """`plan` with how it is carried out: speed, patience, money, batches."""
+    return replace(
+        plan,
         concurrency=choices.concurrency,
         requests_per_minute=choices.rpm,
         tokens_per_minute=choices.tpm,
@@ -101,16 +116,13 @@ def plan_of(
         fsync=choices.fsync,
         give_up_after=choices.give_up_after,
         fault_alarm=_fault_alarm(choices.fault_alarm),
-        price=_price(choices, serving),
-        live_price=_price(choices, serving, live=True),
+        price=_price(choices, plan.serving),
+        live_price=_price(choices, plan.serving, live=True),
         spend_limit=_ceiling(choices),
         detach=choices.detach,
         cancel_batches=choices.batch_cancel,
-        progress=progress,
-        presets=presets_of(prompts),
-        questions={prompt.name: _question(prompt) for prompt in prompts},
         assume_yes=choices.yes,
-        fingerprint=None if rows else _stamp(choices, reader, prompts, serving),
+        confirm=reporter.confirm,
     )
 
 

@@ -38,6 +38,11 @@ class Reporter(Protocol):
     def say(self, text: str, *, is_warning: bool = False) -> None:
         """One plain sentence for the user; `text` is never markup."""
 
+    @property
+    def confirm(self) -> Callable[[str], bool] | None:
+        """Asks a person a question that yes or no answers; None where nobody is there."""
+        ...
+
     def watch(self, progress: Progress) -> AbstractContextManager[object]:
         """Show `progress` while the block runs."""
         ...
@@ -55,6 +60,8 @@ class Reporter(Protocol):
 
 class SilentReporter:
     """Shows nothing."""
+
+    confirm: Callable[[str], bool] | None = None
 
     def say(self, text: str, *, is_warning: bool = False) -> None:
         """Nothing."""

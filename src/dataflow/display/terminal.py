@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
@@ -54,6 +55,16 @@ class ConsoleReporter:
         if is_warning or not self._is_quiet:
             say(self.console, text, "yellow" if is_warning else None)
 
+    @property
+    def confirm(self) -> Callable[[str], bool] | None:
+        """Asks the person at the terminal; None where stdin or the console is none."""
+        is_there = self.console.is_terminal and sys.stdin is not None and sys.stdin.isatty()
+        return self._ask if is_there else None
+
+    def _ask(self, question: str) -> bool:
+        say(self.console, f"{question} [y/N]")
+        return sys.stdin.readline().strip().lower() in ("y", "yes")
+
     def watch(self, progress: Progress) -> AbstractContextManager[object]:
         """Show a run: a live bar where a person watches, a line every 10 s elsewhere."""
         self.progress = progress
@@ -81,3 +92,12 @@ class ConsoleReporter:
             self._show_quality(report)
         elif not self._is_quiet:
             show_report(report, self.console)
+
+
+def stderr_reporter(*, is_quiet: bool = False) -> ConsoleReporter:
+    """The reporter of a script or a notebook.
+
+    Args:
+        is_quiet: Whether it shows warnings only.
+    """
+    return ConsoleReporter(Console(stderr=True), is_quiet=is_quiet)

@@ -163,6 +163,8 @@ def _checked(known: OptionField, value: Any) -> Any:
         return value
     if known.kind is dict:
         return value if isinstance(value, dict) else _pairs(known, value)
+    if isinstance(value, str) and value == str(known.default):
+        return known.default  # a parser that knows texts only
     if known.is_switch and value in ("true", "false"):
         return value == "true"
     if known.is_list:

@@ -14,7 +14,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import dataflow
 from dataflow.core.errors import MissingPackageError, UsageError
 from dataflow.core.settings import (
     FROM_1,
@@ -201,7 +200,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             image_min_tokens=self._image_tokens[0],
             image_max_tokens=self._image_tokens[1],
         )
-        root = str(Path(dataflow.__file__).parents[1])
+        root = str(Path(__file__).parents[3])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         return LaunchSpec(
             command=[
