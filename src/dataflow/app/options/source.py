@@ -54,9 +54,9 @@ class PictureOptions(Options):
     max_picture_memory: Annotated[
         str | None,
         Option(
-            "The memory that all pictures may take together while they are decoded.",
+            "Refuse pictures whose decoding takes more memory than this.",
             metavar="SIZE",
-            default="512MiB",
+            default="2GiB",
         ),
     ] = None
     picture_connections: Annotated[
