@@ -9,7 +9,7 @@ import pytest
 from dataflow.core.column_types import ListType
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
-from dataflow.formats.base.field_filter import FieldFilter
+from dataflow.formats.columns.field_filter import FieldFilter
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader
 from tests.formats.promises import promise

@@ -8,7 +8,7 @@ import math
 import pytest
 
 from dataflow.core.errors import OutputError
-from dataflow.formats.base.field_filter import FieldFilter
+from dataflow.formats.columns.field_filter import FieldFilter
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader
 from tests.formats.shards import write_tar

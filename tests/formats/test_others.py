@@ -16,8 +16,8 @@ from dataflow.engine.columns import Column
 from dataflow.engine.paths import escaped_name
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.runner import run
-from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.split_output import parts_of
+from dataflow.formats.columns.field_filter import FieldFilter
 from dataflow.formats.output_spec import output_format, writer_for
 from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests

@@ -8,8 +8,8 @@ import duckdb
 import pandas as pd
 import pytest
 
-from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.split_output import parts_of
+from dataflow.formats.columns.field_filter import FieldFilter
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader
 

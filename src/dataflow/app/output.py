@@ -26,32 +26,39 @@ from dataflow.core.text import shown_url
 from dataflow.engine.columns import Column
 from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.formats.base.affixes import NO_AFFIXES, AffixWriter, TeeWriter
-from dataflow.formats.base.column_probe import not_there
 from dataflow.formats.base.compression import ending_of
-from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.json_values import cell
 from dataflow.formats.base.reading import as_input_errors
 from dataflow.formats.base.split_output import part_name, parts_of
 from dataflow.formats.base.writer_context import WriterContext
-from dataflow.formats.detect import detect_format, is_among
+from dataflow.formats.columns.column_probe import not_there
+from dataflow.formats.columns.field_filter import FieldFilter
+from dataflow.formats.detect import is_among
 from dataflow.formats.folder.sidecar import FIELD, SidecarFiles, SidecarWriter, sidecar_ending
 from dataflow.formats.known_formats import check_named, usual_ending
-from dataflow.formats.output_spec import OutputSpec, is_folder, output_format
+from dataflow.formats.output_spec import OutputSpec, is_folder, kept_format
 from dataflow.formats.patterns.endings import is_shard
 from dataflow.formats.patterns.glob_filter import split_pattern
-from dataflow.formats.registry import open_reader
+from dataflow.formats.registry import InputSpec, open_reader
 from dataflow.remote.path import AnyPath, RemotePath, is_remote, is_url, to_path
 from dataflow.serving.base.conversation import DEFAULT_QUESTION
 
 WRITABLE = ("s3", "gs")
 """The schemes of URLs at which an output may be."""
 
+_KEPT = ("webdataset", "parquets", "files", "saved", "coco", "pickle")
+"""Formats whose output has the same, unless another is named."""
+
 BESIDE = (ERRORS_ENDING, FOLDER_ENDING)
 """Endings of what lies beside an output and is its own."""
 
 
-def target_of(choices: CaptionOptions) -> Path:
+def target_of(choices: CaptionOptions, spec: InputSpec) -> Path:
     """The output, beside which the journal lies.
+
+    Args:
+        choices: The options.
+        spec: The dataset.
 
     Raises:
         UsageError: the arguments contradict each other, or something stands in the way.
@@ -60,7 +67,7 @@ def target_of(choices: CaptionOptions) -> Path:
     if choices.sidecar is not None and choices.output is None:
         return _target_of_sidecars(choices)
     if choices.output is not None and is_remote(choices.output):
-        return _stand_in(choices, RemotePath(choices.output))
+        return _stand_in(choices, spec, RemotePath(choices.output))
     if choices.output is not None and is_url(choices.output):
         raise UsageError(
             f"{shown_url(choices.output)}: of URLs, only s3://BUCKET/… and gs://BUCKET/… can be "
@@ -69,9 +76,9 @@ def target_of(choices: CaptionOptions) -> Path:
     if choices.journal is not None:
         raise UsageError("--journal is about outputs at a URL; beside a file the journal lies")
     target = resolved_path(
-        _default_target(choices) if choices.output is None else Path(choices.output)
+        _default_target(choices, spec) if choices.output is None else Path(choices.output)
     )
-    _check(choices, target)
+    _check(choices, spec, target)
     return target
 
 
@@ -115,7 +122,7 @@ def _target_of_sidecars(choices: CaptionOptions) -> Path:
     return beside
 
 
-def _stand_in(choices: CaptionOptions, place: RemotePath) -> Path:
+def _stand_in(choices: CaptionOptions, spec: InputSpec, place: RemotePath) -> Path:
     """Beside what path of this machine the journal of an output at a URL lies."""
     if choices.journal is not None and is_url(choices.journal):
         raise UsageError("--journal takes a folder of this machine")
@@ -127,7 +134,7 @@ def _stand_in(choices: CaptionOptions, place: RemotePath) -> Path:
     if to_path(choices.source) == place:
         raise UsageError(f"{place} is the input itself; choose another output")
     with as_input_errors(place):
-        _check_apart(choices, place)
+        _check_apart(choices, spec, place)
     is_ours = SideFiles(target).journal.exists()
     if not is_ours and not choices.restart:
         with as_input_errors(place):
@@ -142,13 +149,13 @@ def place_of_output(choices: CaptionOptions, target: Path) -> AnyPath:
     return RemotePath(choices.output or "") if is_url else target
 
 
-def _default_target(choices: CaptionOptions) -> Path:
+def _default_target(choices: CaptionOptions, spec: InputSpec) -> Path:
     name = _format_named(choices)
     ending = None if name is None else f".captions{usual_ending(name)}"
-    if detect_format(choices.source) in {"hf", "ms"}:
+    if spec.format_name in {"hf", "ms"}:
         stem = choices.source.split(":")[1].rpartition("/")[2]
         return Path(stem + (ending or ".captions.parquet"))
-    return _beside_source(choices.source, ending or _default_ending(choices.source))
+    return _beside_source(choices.source, ending or _default_ending(spec))
 
 
 def _beside_source(source: str, ending: str) -> Path:
@@ -161,30 +168,29 @@ def _beside_source(source: str, ending: str) -> Path:
     return folder / f"{stem}{ending}"
 
 
-def _default_ending(source: str) -> str:
+def _default_ending(spec: InputSpec) -> str:
     """Pictures that stand in the data stay in a format that holds them."""
-    kind = detect_format(source) or ("webdataset" if is_shard(str(to_path(source))) else None)
-    if kind is None:
+    kind = spec.format_name
+    if kind not in _KEPT:
         return ".captions.jsonl"
-    place = to_path(source)
-    if not place.exists():
-        raise UsageError(f"{source} stands for several files; name the output with -o")
+    if spec.more or not spec.path.exists():
+        raise UsageError(f"{spec.name} stands for several files; name the output with -o")
     if kind == "files":
         return ".captions.jsonl"
     # a folder has no ending
-    if place.is_file():
-        return f".captions{ending_of(place)}"
+    if spec.path.is_file():
+        return f".captions{ending_of(spec.path)}"
     return ".captions.parquet" if kind == "parquets" else "-captions"
 
 
-def format_of(choices: CaptionOptions, target: AnyPath) -> str | None:
+def format_of(choices: CaptionOptions, spec: InputSpec, target: AnyPath) -> str | None:
     """The output's format by name, where its ending does not tell.
 
     Raises:
         UsageError: there is no such format, or the ending is that of another.
     """
     if choices.output_format is None:
-        return output_format(choices.source, target)
+        return kept_format(spec, target)
     name = _format_named(choices) or ""
     check_named(name, target)
     return name
@@ -200,17 +206,17 @@ def is_split(choices: CaptionOptions) -> bool:
     return choices.rows_per_file is not None or choices.shard_size is not None
 
 
-def _check(choices: CaptionOptions, target: Path) -> None:
+def _check(choices: CaptionOptions, spec: InputSpec, target: Path) -> None:
     if target.exists() and not (target.is_file() or target.is_dir()):
         raise UsageError(f"{target} is no regular file; choose another output")
     if choices.push_to_hub is not None and ending_of(target) != ".parquet":
         raise UsageError("--push-to-hub takes a .parquet output; give one with -o")
-    if target.is_dir() and not is_folder(target, format_of(choices, target)):
+    if target.is_dir() and not is_folder(target, format_of(choices, spec, target)):
         raise UsageError(f"{target} is a folder; give a file name with -o")
     source = Path(choices.source)
     if target.exists() and source.exists() and target.samefile(source):
         raise UsageError(f"{target} is the input itself; choose another output")
-    _check_apart(choices, target)
+    _check_apart(choices, spec, target)
     beside = (target.with_name(target.name + ending) for ending in BESIDE)
     if source.exists() and any(file.exists() and file.samefile(source) for file in beside):
         raise UsageError(f"{source} belongs to the output {target}; choose another output")
@@ -220,9 +226,9 @@ def _check(choices: CaptionOptions, target: Path) -> None:
         _refuse(there)
 
 
-def _check_apart(choices: CaptionOptions, target: AnyPath) -> None:
+def _check_apart(choices: CaptionOptions, spec: InputSpec, target: AnyPath) -> None:
     """Neither what is written nor the former parts, which will go, may be what is read."""
-    source, kind = to_path(choices.source), detect_format(choices.source)
+    source, kind = spec.path, spec.format_name
     files = [target]
     if is_split(choices):
         files = [part_name(target, 0, 1), *parts_of(target)]
@@ -261,7 +267,7 @@ def writer_of(
     sidecars = source.sidecars
     if sidecars is not None and choices.output is None:
         return lambda _: _sidecar_writer(choices, source, sidecars)
-    format_name = format_of(choices, target)
+    format_name = format_of(choices, source.spec, target) if source.spec else None
     if format_name == "llava" and (choices.prompt_file or choices.prompt_template or choices.n > 1):
         raise UsageError(
             "LLaVA's format holds one question for all and its answer: leave out --prompt-file, "

@@ -32,7 +32,7 @@ from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.paths import files_at
 from dataflow.engine.plan import Output, Plan, PlanFingerprint, SpendLimit
 from dataflow.engine.progress import Progress
-from dataflow.formats.base.input_columns import CONVERSATIONS
+from dataflow.formats.columns.input_columns import CONVERSATIONS
 from dataflow.formats.base.split_output import parts_of
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt, check_prompts, presets_of
@@ -66,13 +66,7 @@ def plan_of(
     check_consistency(choices)
     _check_folder(choices.image_root)
     prompts: Sequence[Prompt] = prompts_of(choices)
-    target = Path(os.devnull)
-    if rows is None:
-        spec = input_of(choices)
-        target = target_of(choices)
-        source = open_source(choices, spec, target)
-    else:
-        source = source_of_rows(choices, rows)
+    target, source = _source_of(choices, rows)
     say_about(source, prompts, reporter)
     reader = source.reader
     progress = Progress()
@@ -101,6 +95,15 @@ def plan_of(
         fingerprint=None if rows else _stamp(choices, reader, prompts, serving),
     )
     return _as_run(plan, choices, reporter)
+
+
+def _source_of(choices: CaptionOptions, rows: Reader | None) -> tuple[Path, Source]:
+    """The output's path and the dataset; for rows in memory, no output."""
+    if rows is not None:
+        return Path(os.devnull), source_of_rows(choices, rows)
+    spec = input_of(choices)
+    target = target_of(choices, spec)
+    return target, open_source(choices, spec, target)
 
 
 def _as_run(plan: Plan, choices: CaptionOptions, reporter: Reporter) -> Plan:

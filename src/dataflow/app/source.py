@@ -14,7 +14,7 @@ from dataflow.core.dataset import Reader, notices_of
 from dataflow.core.errors import InputError, UsageError
 from dataflow.engine.paths import SideFiles
 from dataflow.formats.base.affixes import CaptionAffixes
-from dataflow.formats.base.input_columns import InputColumns, input_columns
+from dataflow.formats.columns.input_columns import InputColumns, input_columns
 from dataflow.formats.folder.sidecar import SidecarFiles, sidecar_ending
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
 from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
@@ -30,11 +30,13 @@ class Source:
         reader: What reads it.
         columns: Where its pictures and conversations are.
         sidecars: Those of its pictures, where captions go there; else None.
+        spec: What it is; None for rows in memory.
     """
 
     reader: Reader
     columns: InputColumns
     sidecars: SidecarFiles | None = None
+    spec: InputSpec | None = None
 
 
 def input_of(choices: CaptionOptions) -> InputSpec:
@@ -72,7 +74,7 @@ def open_source(choices: CaptionOptions, spec: InputSpec, target: Path) -> Sourc
         columns = input_columns(reader, choices.image_key)
     except InputError as error:
         raise UsageError(error.message) from error
-    return Source(reader, columns, sidecars)
+    return Source(reader, columns, sidecars, spec)
 
 
 def source_of_rows(choices: CaptionOptions, rows: Reader) -> Source:

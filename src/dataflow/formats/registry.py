@@ -101,10 +101,10 @@ class InputSpec:
                 )
             if not self.more:
                 return _opened(FORMATS[self.format_name], self.path, options)
-            from dataflow.formats.open_files import open_listed
-
             paths = [self.path, *(spec.path for spec in self.more)]
-            return open_listed(paths, path_text(self.path), options)
+            open_listed = imported("dataflow.formats.open_files:open_listed")
+            reader: Reader = open_listed(paths, path_text(self.path), options)
+            return reader
 
     def _pictures(self, options: ReadOptions) -> Reader:
         _check_taken("a folder of pictures", (), options)

@@ -10,9 +10,9 @@ from dataflow.core.column_types import Columns, ColumnType
 from dataflow.core.dataset import Reader
 from dataflow.core.row import Row
 from dataflow.formats.base.arrow_inference import infer_schema, with_strings
-from dataflow.formats.base.column_probe import check_kept, names_in
-from dataflow.formats.base.field_filter import FieldFilter
-from dataflow.formats.base.seen_ids import SeenIds
+from dataflow.formats.columns.column_probe import check_kept, names_in
+from dataflow.formats.columns.field_filter import FieldFilter
+from dataflow.formats.columns.seen_ids import SeenIds
 
 
 @runtime_checkable

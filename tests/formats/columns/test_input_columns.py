@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import InputError
-from dataflow.formats.base.input_columns import InputColumns, input_columns
+from dataflow.formats.columns.input_columns import InputColumns, input_columns
 from dataflow.formats.registry import open_reader
 
 TURNS = [{"from": "human", "value": "<image>\nWhich colour?"}, {"from": "gpt", "value": "Red"}]

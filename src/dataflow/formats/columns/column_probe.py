@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from dataflow.core.dataset import FIRST_ROWS, Reader, first_rows
 from dataflow.core.errors import UsageError
-from dataflow.formats.base.field_filter import FieldFilter
+from dataflow.formats.columns.field_filter import FieldFilter
 
 
 def names_in(reader: Reader, wanted: Collection[str]) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from dataflow.core.dataset import Reader, first_rows
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
-from dataflow.formats.base.picture_paths import holds_picture, named_in
+from dataflow.formats.columns.picture_paths import holds_picture, named_in
 from dataflow.formats.patterns.endings import PICTURE_ENDINGS
 
 DEFAULT_PICTURE = "image"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 
 from dataflow.core.errors import UsageError
-from dataflow.formats.base.column_probe import not_there
-from dataflow.formats.base.field_filter import FieldFilter
 from dataflow.formats.base.json_rows import without
+from dataflow.formats.columns.column_probe import not_there
+from dataflow.formats.columns.field_filter import FieldFilter
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader
 from tests.formats.promises import promise
