@@ -32,8 +32,8 @@ from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.paths import files_at
 from dataflow.engine.plan import Output, Plan, PlanFingerprint, SpendLimit
 from dataflow.engine.progress import Progress
-from dataflow.formats.columns.input_columns import CONVERSATIONS
 from dataflow.formats.base.split_output import parts_of
+from dataflow.formats.columns.input_columns import CONVERSATIONS
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt, check_prompts, presets_of
 from dataflow.operators.core_vision.request_builder import RowRequests
