@@ -43,7 +43,14 @@ def forms_of(secret: str | None) -> Iterable[str]:
     if not secret:
         return ()
     words = secret.split() if len(secret.split()) == 2 else []  # a scheme and its credentials
-    forms = [secret, *words[1:], quote(secret, safe=""), quote_plus(secret), unquote(secret)]
+    forms = [
+        secret,
+        *words[1:],
+        quote(secret),
+        quote(secret, safe=""),
+        quote_plus(secret),
+        unquote(secret),
+    ]
     return dict.fromkeys(form for form in forms if form)
 
 
