@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 
 from rich.console import Console
-from rich.progress import BarColumn, ProgressColumn, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, ProgressColumn, TextColumn
 from rich.progress import Progress as Bar
 
 from dataflow.billing.price import dollars
@@ -21,6 +22,18 @@ LIVE_SECONDS = 0.25
 
 LINE_SECONDS = 10.0
 """Between two lines where the output goes to a file."""
+
+RECENT_SECONDS = 60.0
+"""The time from which speed and time left are taken."""
+
+WIDE = 100
+"""Columns of a terminal from which there is room for a bar."""
+
+BAR_WIDTH = 20
+"""Columns of the bar."""
+
+WAIT_RANK = 3
+"""The rank of what the run waits for."""
 
 
 @contextlib.contextmanager
@@ -39,50 +52,119 @@ def watching(progress: Progress, console: Console) -> Iterator[None]:
 
 
 def _show_bar(progress: Progress, console: Console, over: threading.Event) -> None:
-    columns: list[ProgressColumn] = [
-        BarColumn(bar_width=30),
-        TaskProgressColumn(markup=False),
-        TextColumn("{task.description}", markup=False),
-    ]
+    line = ProgressLine(progress)
+    columns: list[ProgressColumn] = [TextColumn("{task.description}", markup=False)]
+    if console.width >= WIDE:
+        columns.insert(0, BarColumn(bar_width=BAR_WIDTH))
+    room = console.width - (BAR_WIDTH + 2 if console.width >= WIDE else 0) - 1
     with Bar(*columns, console=console, transient=True) as bar:
         task = bar.add_task(progress.phase, total=None)
         while not over.wait(LIVE_SECONDS):
-            here, total = progress.fetched or (done(progress), progress.wanted)
-            bar.update(task, description=state_of(progress), total=total, completed=here)
+            text = line.text(room)
+            here, total = progress.fetched or (line.done, progress.wanted)
+            bar.update(task, description=text, total=total, completed=here)
 
 
 def _show_lines(progress: Progress, console: Console, over: threading.Event) -> None:
+    line = ProgressLine(progress)
     while not over.wait(LINE_SECONDS):
-        say(console, state_of(progress))
+        say(console, line.text())
 
 
-def done(progress: Progress) -> int:
-    """Captions that have their outcome."""
-    return progress.captioned + progress.failed + progress.reused
+class ProgressLine:
+    """One line about a run, with its most needed parts first where there is little room.
+
+    The count never runs backwards. Speed and time left come from the last minute, and stand still
+    while the run waits.
+
+    Args:
+        progress: The run's counters.
+        clock: Seconds, as of `time.monotonic`.
+    """
+
+    def __init__(self, progress: Progress, clock: Callable[[], float] = time.monotonic) -> None:
+        self._progress = progress
+        self._clock = clock
+        self._seen: deque[tuple[float, int, int]] = deque()
+        self._speed: tuple[float, float] | None = None  # captions and tokens a second
+        self.done = 0
+
+    def text(self, width: int | None = None) -> str:
+        """The line as it is now, of at most `width` characters; None for all parts."""
+        progress = self._progress
+        if progress.phase != "captioning":
+            return progress.phase if width is None else progress.phase[:width]
+        asked = progress.captioned + progress.failed
+        self.done = max(self.done, asked + progress.reused)
+        waits = self._waits_for()
+        if not waits:
+            self._measure(asked)
+        return _fitted(self._parts(waits), width)
+
+    def _parts(self, waits: str) -> list[tuple[int, str]]:
+        """Each part with its rank: what is needed most has the lowest."""
+        progress, wanted = self._progress, self._progress.wanted or 0
+        share = f" ({100 * self.done // wanted} %)" if wanted else ""
+        parts = [(0, f"{self.done:,} of {wanted:,}{share}")]
+        if progress.failed:
+            parts.append((2, f"{progress.failed:,} failed"))
+        if self._speed is not None and self._speed[0] > 0:
+            left = max(0, wanted - self.done) / self._speed[0]
+            parts.append((1, f"{_about(left)} left"))
+            parts.append((5, f"{self._speed[0]:.1f} captions/s"))
+            parts.append((8, f"{self._speed[1]:.0f} tokens/s"))
+        if progress.cost:
+            parts.append((4, dollars(progress.cost)))
+        if progress.asked_again:
+            parts.append((6, f"{progress.asked_again:,} asked again"))
+        if progress.reused:
+            parts.append((7, f"{progress.reused:,} answered before"))
+        if waits:
+            parts.append((3, waits))
+        elif progress.rate_limit is not None:
+            parts.append((3, f"held to {progress.rate_limit:.3g}/s by the server"))
+        if progress.hedged:
+            parts.append((9, f"{progress.hedged:,} sent twice"))
+        return parts
+
+    def _waits_for(self) -> str:
+        """What the run waits for; empty where it does not."""
+        progress = self._progress
+        if progress.paused:
+            return f"waiting for the engine ({progress.paused})"
+        if progress.limited:
+            return f"the rate limit lets nothing through ({progress.limited})"
+        wait = progress.waits_until - self._clock()
+        if progress.in_flight == 0 and wait > 0:
+            return f"waiting {duration(wait)}, as the server asks"
+        return ""
+
+    def _measure(self, asked: int) -> None:
+        now, tokens = self._clock(), self._progress.usage.completion_tokens or 0
+        started = self._progress.started
+        if not self._seen and started is not None:
+            self._seen.append((started, 0, 0))
+        self._seen.append((now, asked, tokens))
+        while len(self._seen) > 2 and self._seen[1][0] <= now - RECENT_SECONDS:
+            self._seen.popleft()
+        since, asked_then, tokens_then = self._seen[0]
+        seconds = now - since
+        if seconds > 0 and asked > asked_then:
+            self._speed = (asked - asked_then) / seconds, (tokens - tokens_then) / seconds
 
 
-def state_of(progress: Progress) -> str:
-    """One line: done, failed, captions/s, tokens/s, time left."""
-    if progress.phase != "captioning":
-        return progress.phase
-    parts = [f"{done(progress):,} of {progress.wanted or 0:,} done", f"{progress.failed:,} failed"]
-    if progress.asked_again:
-        parts.append(f"{progress.asked_again:,} asked again")
-    seconds = progress.seconds
-    if seconds > 0 and progress.captioned:
-        speed = (progress.captioned + progress.failed) / seconds
-        left = max(0, (progress.wanted or 0) - done(progress)) / speed
-        parts += [
-            f"{progress.captioned / seconds:.1f} captions/s",
-            f"{(progress.usage.completion_tokens or 0) / seconds:.0f} tokens/s",
-            f"{duration(left)} left",
-        ]
-    if progress.cost:
-        parts.append(dollars(progress.cost))
-    if progress.paused:
-        parts.append(f"waiting for the engine ({progress.paused})")
-    elif progress.limited:
-        parts.append(f"the rate limit lets nothing through ({progress.limited})")
-    elif progress.in_flight == 0 and (wait := progress.waits_until - time.monotonic()) > 0:
-        parts.append(f"waiting {duration(wait)}, as the server asks")
-    return ", ".join(parts)
+def _about(seconds: float) -> str:
+    """A time left, which is no more exact than its minutes where it is long."""
+    return f"{round(seconds / 60)} min" if 600 <= seconds < 3570 else duration(seconds)
+
+
+def _fitted(parts: list[tuple[int, str]], width: int | None) -> str:
+    """The parts in their order, without those of the highest ranks where they do not fit."""
+    kept = list(parts)
+    while width is not None and len(kept) > 1 and len(", ".join(text for _, text in kept)) > width:
+        longest = max(kept)
+        if longest[0] == WAIT_RANK:  # shortened before anything more needed goes
+            break
+        kept.remove(longest)
+    line = ", ".join(text for _, text in kept)
+    return line if width is None or len(line) <= width else line[: max(1, width - 1)] + "…"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from rich.console import Console
 
 from dataflow.app.reporter import RunReport
 from dataflow.billing.price import NoPrice, Price, dollars
-from dataflow.display.plain import say_rows
+from dataflow.display.plain import say, say_rows
 from dataflow.display.units import duration, tokens
+from dataflow.engine.failure_messages import FailureMessage
 from dataflow.engine.progress import Summary
 
 
@@ -36,13 +39,37 @@ def show_summary(report: RunReport, console: Console) -> None:
     if summary.errors is not None:
         rows.append(("errors", str(summary.errors)))
     say_rows(console, rows)
+    _show_failures(summary.failures, console)
+    if step := _next_step(report):
+        say(console, f"Next: {step}.")
+
+
+def _show_failures(failures: Sequence[FailureMessage], console: Console) -> None:
+    """The commonest message of each kind of failure, and its cure."""
+    for failure in failures:
+        share = "" if failure.share == failure.count else f", {failure.share:,} of them like this"
+        say(console, f"{failure.count:,} {failure.kind}{share}: {failure.message}")
+        if failure.cure:
+            say(console, f"  cure: {failure.cure}")
+
+
+def _next_step(report: RunReport) -> str:
+    """What most people do now."""
+    summary = report.summary
+    if summary.failed and summary.errors is not None:
+        return f"read {summary.errors}, mend what it names, and run the same command again"
+    if summary.flagged and summary.errors is not None:
+        return (
+            f"look at the flagged captions in {summary.errors}; `dataflow check --fix` asks again"
+        )
+    return ""
 
 
 def _left_out(report: RunReport) -> list[tuple[str, str]]:
     """What of the input is not in the output, and why."""
     summary, rows = report.summary, list[tuple[str, str]]()
     if summary.dropped:
-        rows.append(("dropped", f"{summary.dropped:,} rows, as a caption was turned down"))
+        rows.append(("dropped", f"{summary.dropped:,} rows, because a caption was rejected"))
     if summary.skipped:
         rows.append(("left out: bad_line", f"{summary.skipped:,}"))
     if report.skipped_pictures:
@@ -61,7 +88,7 @@ def _cost(summary: Summary, price: Price | NoPrice) -> tuple[str, str]:
         return "speed", f"{speed:.0f} tokens/s"
     text = f"{dollars(summary.cost)} ({price.source})"
     if summary.uncounted:
-        text += f", and {summary.uncounted:,} requests of which the server told no tokens"
+        text += f", and {summary.uncounted:,} requests for which the server reported no tokens"
     return "cost", text
 
 
