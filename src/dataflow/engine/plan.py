@@ -138,6 +138,8 @@ class Plan:
         spend_limit: How much the run may spend.
         fault_alarm: The share of the latest answers with one and the same fault that stops the
             run, above 0 and up to 1; None for no alarm.
+        stops_where_all_fail: Whether the run stops where all its rows, fewer than would stop it
+            otherwise, get the same refusal; otherwise they fail one by one.
         detach: Hand in batches and take in what is done, but wait for none.
         cancel_batches: Ask for nothing more: cancel the batches, and keep what they answered.
         needs: Columns that rows are asked about; one that none of the first 1,000 rows has stops
@@ -169,6 +171,7 @@ class Plan:
     live_price: Price | NoPrice = UNPRICED
     spend_limit: SpendLimit = field(default_factory=SpendLimit)
     fault_alarm: float | None = SHARE
+    stops_where_all_fail: bool = True
     detach: bool = False
     cancel_batches: bool = False
     needs: Sequence[str] = ()

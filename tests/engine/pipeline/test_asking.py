@@ -301,3 +301,10 @@ async def odd_ones(text, context):
 def test_a_check_that_is_a_coroutine_function_is_awaited(dataset):
     serving = FakeServing(lambda r, p: f"Picture {number_of(p)}.")
     assert run(replace(dataset.add(20).plan(serving), checks=[odd_ones])).failed == {"odd": 10}
+
+
+def test_where_a_plan_says_so_fewer_rows_fail_one_by_one(dataset):
+    plan = dataset.add(3).plan(FakeServing(lambda r, p: refusal()), stops_where_all_fail=False)
+    assert run(plan).failed == {"bad_request": 3}
+    mended = FakeServing("fine")
+    assert run(dataset.plan(mended)).captioned == 3

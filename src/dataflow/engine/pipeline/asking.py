@@ -82,7 +82,11 @@ class Asking:
         self._reuse = ReplyReuseDetector()
         self._is_stopping = False
         self._refusals = RefusalHandler(
-            health, settle=self._settle, ask_later=self._ask_later, ask_control=self._ask_control
+            health,
+            stops_where_all_fail=plan.stops_where_all_fail,
+            settle=self._settle,
+            ask_later=self._ask_later,
+            ask_control=self._ask_control,
         )
 
     @contextlib.asynccontextmanager

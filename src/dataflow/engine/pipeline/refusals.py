@@ -26,6 +26,7 @@ class RefusalHandler:
 
     Args:
         health: The run's.
+        stops_where_all_fail: See `Plan`.
         settle: Commits a job's outcome.
         ask_later: Puts a job back to the others after so many seconds.
         ask_control: Asks a job once more that was answered before.
@@ -38,11 +39,13 @@ class RefusalHandler:
         self,
         health: RunHealth,
         *,
+        stops_where_all_fail: bool,
         settle: Callable[[Job, DataflowError], Awaitable[None]],
         ask_later: Callable[[Job, float], None],
         ask_control: Callable[[Job], Awaitable[Reply | DataflowError]],
     ) -> None:
         self._trackers = health.trackers
+        self._stops_where_all_fail = stops_where_all_fail
         self._settle = settle
         self._ask_later = ask_later
         self._ask_control = ask_control
@@ -87,8 +90,9 @@ class RefusalHandler:
         if not self._waiting or not self.settled.is_set():
             return
         job, error = self._waiting[-1]
+        are_all = are_left({waiting.key for waiting, _ in self._waiting})
         decision = self._trackers[job.by_fallback].decide_last(
-            error, are_all=are_left({waiting.key for waiting, _ in self._waiting})
+            error, are_all=are_all and self._stops_where_all_fail
         )
         if decision is Decision.STOP:
             raise _stopping(error)

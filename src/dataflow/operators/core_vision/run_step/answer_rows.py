@@ -172,6 +172,7 @@ class _StepRun:
             price_for, self.serving, price_in=options.price_in, price_out=options.price_out
         )
         return Plan(
+            stops_where_all_fail=False,  # a script gets its nulls, and the errors that say why
             serving=self.serving,
             needs=self.requests.needs(),
             checks=self.judging.checks,
