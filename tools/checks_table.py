@@ -20,8 +20,8 @@ from dataflow.core.picture import ImageRef
 
 TEXTS = Path(__file__).resolve().parents[1] / "tests" / "checks" / "texts.jsonl"
 KINDS = (
-    *("empty", "cut_off", "refusal", "error_text", "loop", "echo", "markup", "language", "length"),
-    *("wording", "repeated", "schema"),
+    *("empty", "control", "characters", "cut_off", "refusal", "thoughts", "chatter", "error_text"),
+    *("loop", "echo", "markup", "language", "length", "wording", "repeated", "schema"),
 )
 SCENE = {
     "type": "object",

@@ -1,11 +1,18 @@
-"""What is taken off an answer where that is asked for: thoughts, openings that say nothing."""
+"""What is taken off an answer where that is asked for: thoughts, and talk around the caption."""
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Sequence
 
-_THOUGHTS = re.compile(r"<(think(?:ing)?)>.*?</\1>|◁think▷.*?◁/think▷", re.DOTALL | re.IGNORECASE)
-_END_OF_THOUGHTS = re.compile(r".*(?:</think(?:ing)?>|◁/think▷)", re.DOTALL | re.IGNORECASE)
+from dataflow.checks.model.findings import findings
+
+_THOUGHT_TAG = re.compile(
+    r"<(?P<end>/?)(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)>"
+    r"|◁(?P<end2>/?)think▷|\[(?P<end3>/?)THINK\]",
+    re.IGNORECASE,
+)
 
 _PICTURE = r"(?:image|picture|photo(?:graph)?|illustration|drawing)"
 _LEAD_IN = re.compile(
@@ -29,21 +36,99 @@ _LEAD_IN = re.compile(
 
 
 def strip_thinking(text: str) -> str:
-    """`text` without what a model wrote between ``<think>`` and ``</think>``.
+    """`text` without what a model wrote between ``<think>`` and ``</think>``, or said it thought.
 
     Also without what stands before a ``</think>`` alone, for some chat templates put the opening
-    tag into the prompt. Thoughts that do not end are left, for there is no answer after them.
+    tag into the prompt, and without sentences at the beginning that are thoughts without tags.
+    Thoughts that do not end are left, for there is no answer after them.
     """
-    rest = _END_OF_THOUGHTS.sub("", _THOUGHTS.sub("", text))
-    return text if rest == text else rest.strip()
+    kept = []
+    depth, start = 0, 0
+    for tag in _THOUGHT_TAG.finditer(text):
+        if not any(tag.group("end", "end2", "end3")):
+            if depth == 0:
+                kept.append(text[start : tag.start()])
+                start = tag.start()
+            depth += 1
+            continue
+        if depth == 0:
+            kept.clear()  # what stands before an end alone are thoughts
+        depth = max(0, depth - 1)
+        if depth == 0:
+            start = tag.end()
+    rest = "".join(kept) + text[start:] if start or kept else text
+    rest = text if rest == text else rest.strip()
+    return _without(rest, ("thoughts",), "head")
 
 
 def strip_lead_in(text: str) -> str:
-    """`text` without "The image shows" and the like at its beginning, with a capital instead.
+    """`text` without "Sure! Here is the caption:", "The image shows" and the like at its beginning.
 
-    In English, German, French, Spanish and Chinese. What follows is left as it is, in German also
-    an accusative ("Einen Hund am Strand.").
+    What the model says to the person who asked is known in some 25 languages, "The image shows" in
+    English, German, French, Spanish and Chinese; a capital is put instead. What follows is left as
+    it is, in German also an accusative ("Einen Hund am Strand.").
     """
+    text = _without(text, ("lead_in",), "head")
     found = _LEAD_IN.match(text)
     rest = text[found.end() :] if found else ""
     return rest[0].upper() + rest[1:] if rest.strip() else text
+
+
+def strip_lead_out(text: str) -> str:
+    """`text` without "Let me know if you need more detail!" and the like at its end."""
+    return _without(text, ("lead_out",), "tail")
+
+
+def repair(text: str) -> str:
+    """`text` without thoughts and without talk to the person who asked, before it or after it."""
+    return _without(_without(strip_thinking(text), ("lead_in",), "head"), ("lead_out",), "tail")
+
+
+def strip_json_wrapping(text: str) -> str:
+    """The JSON in `text` without a byte-order mark, thoughts, a code fence, or words around it.
+
+    Words are taken off only where what is between them is one whole object or list of JSON.
+    """
+    plain = strip_thinking(text.removeprefix("\ufeff")).strip().removeprefix("\ufeff")
+    fenced = _FENCE.search(plain)
+    if fenced is not None:
+        end = plain.find("```", fenced.end())
+        plain = plain[fenced.end() : end if end >= 0 else len(plain)].strip()
+    if _is_json(plain):
+        return plain
+    starts = [at for at in map(plain.find, "{[") if at >= 0]
+    if not starts:
+        return text
+    inner = plain[min(starts) : max(map(plain.rfind, "}]")) + 1]
+    return inner if inner and _is_json(inner) else plain if fenced else text
+
+
+_FENCE = re.compile(r"```[ \t]*(?:json|JSON)?[ \t]*\n?")
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
+
+
+def _without(text: str, forms: Sequence[str], place: str) -> str:
+    """`text` without the sentences at one end that are one of `forms`; all of it where all are."""
+    found = [one for one in findings(text) if one.place == place]
+    if place == "head":
+        cut = 0
+        for one in found:
+            if one.form not in forms:
+                break
+            cut = one.segment.end
+        rest = text[cut:].lstrip() if cut else text
+    else:
+        cut = len(text)
+        for one in reversed(found):
+            if one.form not in forms:
+                break
+            cut = one.segment.start
+        rest = text[:cut].rstrip() if cut < len(text) else text
+    return rest or text

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dataflow.checks.rules.characters import characters, control
+from dataflow.checks.rules.chatter import chatter
 from dataflow.checks.rules.cut_off import cut_off
 from dataflow.checks.rules.echo import echo
 from dataflow.checks.rules.empty import empty
@@ -17,13 +20,15 @@ from dataflow.checks.rules.markup import markup
 from dataflow.checks.rules.refusal import refusal
 from dataflow.checks.rules.repeated import Repeated
 from dataflow.checks.rules.schema import fits
+from dataflow.checks.rules.text import looked_at
+from dataflow.checks.rules.thoughts import thoughts
 from dataflow.checks.rules.wording import wording
-from dataflow.core.check import Check
+from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import UsageError
 
 KINDS = (
-    "empty", "error_text", "refusal", "loop", "schema", "markup", "echo", "cut_off", "language",
-    "length", "wording", "repeated",
+    "empty", "control", "characters", "error_text", "refusal", "thoughts", "chatter", "loop",
+    "schema", "markup", "echo", "cut_off", "language", "length", "wording", "repeated",
 )  # fmt: skip
 """Every kind of verdict that these checks give."""
 
@@ -77,11 +82,12 @@ def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
         UsageError: what is asked cannot be checked: no such language code, no such pattern; or a
             disabled check does not exist.
     """
-    found: dict[str, Check] = {"empty": empty}
+    found: dict[str, Check] = {"empty": empty, "control": control}
     if asked.schema is not None:
         found["schema"] = fits(asked.schema)  # lists of like objects look like loops, and are none
     else:
-        found |= {"error_text": error_text, "refusal": refusal, "loop": loop}
+        found |= {"characters": characters, "error_text": error_text, "refusal": refusal}
+        found |= {"thoughts": thoughts, "chatter": chatter, "loop": loop}
         found |= {"markup": markup(plain=asked.plain), "echo": echo}
         found["cut_off"] = cut_off(sentences=asked.sentences)
         if asked.language is not None:
@@ -98,7 +104,25 @@ def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
         found["repeated"] = Repeated(asked.max_duplicates)
     if unknown := sorted(asked.disabled - set(KINDS)):
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(KINDS)}")
-    return {kind: check for kind, check in found.items() if kind not in asked.disabled}
+    return {
+        kind: check if kind in _WHOLE else _bounded(check)
+        for kind, check in found.items()
+        if kind not in asked.disabled
+    }
+
+
+_WHOLE = frozenset({"schema", "length", "repeated"})
+"""Checks that look at all of a text, however long it is."""
+
+
+def _bounded(check: Check) -> Check:
+    """`check`, which sees the two ends of a text that is longer than any caption."""
+
+    @functools.wraps(check)
+    def bounded(text: str, context: CheckContext) -> Verdict | None:
+        return check(looked_at(text), context)
+
+    return bounded
 
 
 def _length(asked: CaptionRequirements) -> dict[str, Check]:

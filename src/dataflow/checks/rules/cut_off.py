@@ -25,7 +25,8 @@ _SURE = {
 """Words at which no phrase ends."""
 
 _LIKELY = {
-    "en": "is are was were to at by for as that there into between near who where has have her",
+    "en": "is are was were to at by for as that there into between near who where has have her "
+    "holding wearing carrying featuring showing depicting containing including",
     "de": "das die in am hinter sich ist sind wird werden dass",
     "fr": "que qui est sont entre sans sous sa son près comme plus",
     "es": "que es son está están entre sobre hacia para por sin color muy como",
@@ -58,6 +59,18 @@ _OPEN_CJK = re.compile(
     rf"[{CJK}].*(?:[，、,；;：]|的|和|与|及|或|(?:拿|戴|穿|放|有|写|站|坐|摆|挂|抱|握)着|[のをがはとにへで]"
     r"|そして|また)\s*$"
 )
+_ENTRY = re.compile(
+    r"[-*•·+>–—#@|]|--\w|\d{1,3}[.)、]\s?\S|https?:|www\."
+    r"|[\w*_][\w */&_-]{0,38}(?:\(\w{1,20}\))?\*{0,2}\s?[:：=|]\s?\S|[^\s:：]{1,12}[:：]\S"
+)
+"""How a line begins that is an entry of a list, a field or an address."""
+
+_BEGUN = 4
+"""Words after the last whole sentence from which they are the beginning of another one."""
+
+_SHORT = 8
+"""Characters of the pieces of a list in Chinese or Japanese."""
+
 _TAIL = 300
 """Characters at a text's end that are looked at."""
 
@@ -83,33 +96,75 @@ def cut_off(*, sentences: bool = False) -> Check:
     def check(text: str, context: CheckContext) -> Verdict | None:
         if context.finish_reason == "length":
             return Verdict("cut_off", "the engine stopped at its token limit (`max_tokens`)")
-        plain = _PICTOGRAM.sub("", text).rstrip()
+        plain = text.rstrip()
+        plain = plain[:-_TAIL] + _PICTOGRAM.sub("", plain[-_TAIL:]).rstrip()
         if not plain or _CLOSED.search(plain[-_TAIL:]):
             return None
         if sentences:
             return Verdict("cut_off", f"no sentence ends at its end: “{_tail(plain)}”")
-        reason = _open_end(plain)
+        reason = _open_end(plain, is_told_whole=context.finish_reason == "stop")
         return Verdict("cut_off", f"{reason}: “{_tail(plain)}”") if reason else None
 
     return check
 
 
-def _open_end(text: str) -> str | None:
-    """Why the end of `text`, which has no closing mark, is none; None where it may be one."""
+def _open_end(text: str, *, is_told_whole: bool) -> str | None:
+    """Why the end of `text`, which has no closing mark, is none; None where it may be one.
+
+    Args:
+        text: The text, without blanks at its end.
+        is_told_whole: Whether the engine said that the text ends there.
+    """
     shown = without_quotations(text)
-    if _OPEN_QUOTE.search(shown[-_TAIL:]):
+    line = shown[-_TAIL:].rpartition("\n")[2]
+    if _is_entry(line):
+        return None
+    if _OPEN_QUOTE.search(line) and not is_told_whole:
         return "a quotation or bracket is not closed"
     if not re.search(r"[\w,，、；;：]$", shown):
         return None
-    if _OPEN_CJK.search(shown[-_TAIL:]):
+    if _OPEN_CJK.search(line) and not _is_cjk_list(line):
         return "it ends within a phrase"
     parts = words(shown)
-    ends = len(sentence_ends(shown))
-    if shown.endswith((",", ";")) and (ends or len(parts) >= _MUCH) and not _is_list(shown):
+    ends = sentence_ends(shown)
+    if shown.endswith((",", ";")) and (ends or len(parts) >= _MUCH) and not _is_list(line):
         return "it ends with a comma"
-    if parts and shown.endswith(parts[-1]) and _hangs(parts, ends):
+    if parts and shown.endswith(parts[-1]) and _hangs(parts, len(ends)):
         return f"it ends with {parts[-1]!r}"
-    return "it ends within a sentence" if ends > 1 else None
+    if is_told_whole or len(ends) < 2:  # noqa: PLR2004 - one whole sentence may stand before a title
+        return None
+    return "it ends within a sentence" if _is_begun(shown[ends[-1] :]) else None
+
+
+def _is_entry(line: str) -> bool:
+    """Whether a line at the end of a text is an entry that needs no closing mark.
+
+    Such are list items, “Tags: …”, hashtags, parameters (`--ar 3:2`), addresses, rows of tables.
+    """
+    rest = line.strip()
+    last = re.split(r"(?<=[.!?。！？])\s*", rest)[-1]
+    return _ENTRY.match(rest) is not None or _ENTRY.match(last) is not None
+
+
+def _is_cjk_list(line: str) -> bool:
+    """Whether a line of Chinese or Japanese is a list: short pieces between its commas."""
+    pieces = re.split(r"[、，,/；;|\s]", line.rpartition("。")[2])
+    return len(pieces) > 2 and all(0 < len(piece) <= _SHORT for piece in pieces)  # noqa: PLR2004
+
+
+def _is_begun(rest: str) -> bool:
+    """Whether `rest`, which follows the last whole sentence, is the beginning of another one.
+
+    A line of its own may be a verse, a title or an entry; a few words may be a signature.
+    """
+    line = rest.strip()
+    parts = words(line)
+    if len(parts) < _BEGUN or "\n" in line or _ENTRY.match(line) or "“…”" in line[-8:]:
+        return False
+    if rest.lstrip(" ").startswith("\n") and len(parts) < 2 * _BEGUN:
+        return False
+    is_titled = sum(part[:1].isupper() for part in parts) * 2 > len(parts)
+    return not is_titled and ":" not in line[-40:] and "：" not in line[-20:] and not _is_list(line)
 
 
 def _hangs(parts: tuple[str, ...], ends: int) -> bool:

@@ -1,4 +1,4 @@
-"""Is the prompt repeated in the caption?"""
+"""Is the prompt repeated in the caption, or are instructions that nobody sees?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import functools
 import itertools
 import re
 
+from dataflow.checks.model.findings import of_form
 from dataflow.checks.rules.text import clipped, sentence_ends, without_quotations, words
 from dataflow.core.check import CheckContext, Verdict
 
@@ -37,6 +38,9 @@ def echo(text: str, context: CheckContext) -> Verdict | None:
     plain = without_quotations(text)
     if found := _INSTRUCTION.match(plain):
         reason = f"it begins as a prompt does: “{clipped(found[0].strip())}”"
+        return Verdict("echo", reason, _FOLLOW_UP)
+    if leak := of_form(text, ("leak",)):
+        reason = f"instructions are left in it: “{clipped(leak.segment.text)}”"
         return Verdict("echo", reason, _FOLLOW_UP)
     if not context.prompts:
         return None

@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import unicodedata
 
+from dataflow.checks.rules.text import clipped
 from dataflow.core.check import CheckContext, Verdict
 
-_UNSEEN = {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 """Unicode's general categories of what leaves no mark: control, format, space and no characters."""
+
+_PICTOGRAM = "\u2600"
+"""From here on symbols are pictures: a caption of pictograms says something."""
 
 
 def empty(text: str, context: CheckContext) -> Verdict | None:
-    """An answer in which nothing can be seen is no caption."""
-    if any(unicodedata.category(character) not in _UNSEEN for character in text):
-        return None
+    """An answer in which nothing can be seen, or not one word, letter or number, is no caption."""
     reason = f" (finish reason: {context.finish_reason})" if context.finish_reason else ""
-    return Verdict("empty", f"the model answered with no text{reason}")
+    is_seen = False
+    for character in text:
+        category = unicodedata.category(character)
+        if category in _UNSEEN:
+            continue
+        is_seen = True
+        if category[0] in "LN" or _is_pictogram(character, category):
+            return None
+    if not is_seen:
+        return Verdict("empty", f"the model answered with no text{reason}")
+    return Verdict("empty", f"there is no word in it{reason}: “{clipped(text, 30)}”")
+
+
+def _is_pictogram(character: str, category: str) -> bool:
+    return category == "So" and character >= _PICTOGRAM and not "\ufff0" <= character <= "\uffff"

@@ -1,25 +1,27 @@
-"""Is the caption an error's message, or a word that stands for nothing?
+"""Is the caption an error's message, or something that only stands in a caption's place?
 
-Tools that write what went wrong into the caption's place leave such texts behind.
+Tools that write what went wrong into the caption's place leave such texts behind. Sentences of
+errors are known by the classifier too (`dataflow.checks.model`).
 """
 
 from __future__ import annotations
 
 import re
 
+from dataflow.checks.model.findings import of_form
+from dataflow.checks.rules.placeholder import placeholder
 from dataflow.checks.rules.text import clipped
 from dataflow.core.check import CheckContext, Verdict
 
-_PLACEHOLDERS = {
-    *("n/a", "na", "nan", "null", "none", "nil", "undefined", "error", "failed", "<na>", "<none>"),
-    *("[object object]", "no caption", "missing", "tbd", "todo", "-", "--", "—", "?"),
-}
+_BEGINNING = 300
+"""Characters at the beginning in which an error's message shows."""
+
 _ERROR = re.compile(
-    r"(?:[\w.]*(?:api|http|server|internal|runtime|value|type|timeout|connection|rate ?limit)[\w.]*"
+    r"(?:[\w.]{0,40}(?:api|http|server|internal|runtime|value|type|timeout|connection|rate ?limit)[\w.]{0,40}"
     r"[ ]?)?(?:error|erreur|exception|fehler|错误|エラー)(?: code)?"
-    r"(?:\s*[:：]|\s+[1-5]\d\d(?=\s*(?:[:：.,()–—-]|$)))"
+    r"(?:\s{0,3}[:：]|\s{1,3}[1-5]\d\d(?=\s{0,3}(?:[:：.,()–—-]|$)))"
     r"|(?:error|erreur|fehler) (?:while|when|during|beim|bei der|lors d)"
-    r"|[\w.]+(?:Error|Exception)\s*[:(]"
+    r"|[\w.]{1,60}(?:Error|Exception)\s{0,3}[:(]"
     r"|(?:failed|unable) to (?:generate|create|get|fetch|process|load)\b[^.]{0,40}:"
     r"|traceback \(most recent call last\)|https?connectionpool\(|cuda out of memory"
     r"|(?:request|connection|read) (?:timed out|timeout|aborted|refused|reset)\b"
@@ -27,17 +29,21 @@ _ERROR = re.compile(
     r"|[45]\d\d:? (?:internal server|bad gateway|service unavailable|too many|gateway time|"
     r"not found|forbidden|unauthorized|bad request)"
     r"|(?:an?|unknown) (?:\w+ )?error (?:has )?occurred|something went wrong|oops"
-    r"|\s*\{\s*[\"']error[\"']\s*:"
-    r"|(?:<!doctype html[^>]*>\s*)?<html\b",
+    r"|\{\s{0,9}[\"']error[\"']\s{0,9}:"
+    r"|(?:<!doctype html[^>]{0,200}>\s{0,9})?<html\b"
+    r"|upstream (?:connect error|request timeout|prematurely closed)"
+    r"|(?:java|javax|org|com|net)\.(?:\w+\.){1,6}\w+(?:Exception|Error)\b",
     re.IGNORECASE,
 )
 
 
-def error_text(text: str, _context: CheckContext) -> Verdict | None:
+def error_text(text: str, context: CheckContext) -> Verdict | None:
     """A caption that begins as errors' messages do, or is a placeholder, is no caption."""
     plain = text.strip()
-    if plain.lower() in _PLACEHOLDERS:
-        return Verdict("error_text", f"{plain!r} stands for no caption")
-    if _ERROR.match(plain):
+    if reason := placeholder(plain, context):
+        return Verdict("error_text", reason)
+    if _ERROR.match(plain[:_BEGINNING]):
         return Verdict("error_text", f"it is an error's message: “{clipped(plain)}”")
+    if found := of_form(text, ("error",)):
+        return Verdict("error_text", f"it reads as an error or a placeholder: “{clipped(found.segment.text)}”")
     return None

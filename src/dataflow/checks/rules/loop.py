@@ -54,8 +54,17 @@ _LONG_WORD = 24
 """Characters of the shortest word in which a syllable is looked for."""
 
 _HAN = re.compile(f"[{CJK}]")
-_SYLLABLE = re.compile(r"(\w{1,8}?)\1{11,}")
-_SAME_SIGN = re.compile(r"([^\w\s])\1{39,}")
+_SYLLABLE = re.compile(r"(\w{1,8}?)\1{11,}|(\w{9,40}?)\2{3,}")
+_LONGEST_WORD = 1000
+"""Characters of a word in which a syllable is looked for."""
+
+_SAME_SIGN = re.compile(r"([^\w\s])(?:\s?\1){39,}")
+_COUNTED_UP = 40
+"""Numbers in a row, each one more than the last, that no calendar and no ruler has."""
+
+_FEW_COUNTED = 12
+"""The same where the text holds little else."""
+
 _DIGITS = re.compile(r"\d+")
 
 _COUNTED = 3
@@ -65,10 +74,12 @@ _COUNTED = 3
 def loop(text: str, _context: CheckContext) -> Verdict | None:
     """A text that repeats itself as people do not is no caption."""
     tokens = words(text.casefold())
-    long_words = (token for token in tokens if len(token) >= _LONG_WORD)
+    long_words = (token[:_LONGEST_WORD] for token in tokens if len(token) >= _LONG_WORD)
     for found in (_SAME_SIGN.search(text), *map(_SYLLABLE.search, long_words)):
         if found is not None:
             return Verdict("loop", f"it repeats itself: “{clipped(found[0], 30)}”")
+    if (counting := _counts_up(tokens)) is not None:
+        return Verdict("loop", f"it counts up: “{clipped(' '.join(counting), 30)}”")
     # "1. a plate 2. a plate": numbers that count up hide no loop
     has_digits = _DIGITS.search(text) is not None
     counted = tuple(_DIGITS.sub("0", token) for token in tokens) if has_digits else tokens
@@ -92,6 +103,24 @@ def loop(text: str, _context: CheckContext) -> Verdict | None:
     if ratio > (_MOST_COMPRESSION if len(tokens) > _REGULAR else _MOST_OF_REGULAR):
         return Verdict("loop", f"it compresses {ratio:.1f} times, descriptions hardly twice")
     return None
+
+
+def _counts_up(tokens: Sequence[str]) -> Sequence[str] | None:
+    """The numbers that are counted up in `tokens`; None where that is no loop."""
+    start, longest = 0, (0, 0)
+    for at in range(1, len(tokens) + 1):
+        if at < len(tokens) and _follows(tokens[at - 1], tokens[at]):
+            continue
+        longest = max(longest, (at - start, start))
+        start = at
+    count, start = longest
+    is_all = count >= _FEW_COUNTED and count > 0.9 * len(tokens)
+    return tokens[start : start + count] if is_all or count >= _COUNTED_UP else None
+
+
+def _follows(one: str, other: str) -> bool:
+    is_number = one.isascii() and one.isdigit() and other.isascii() and other.isdigit()
+    return is_number and len(other) < 10 and int(one) + 1 == int(other)
 
 
 def repeated_block(tokens: Sequence[str], *, least: int = 1) -> tuple[int, int, int] | None:

@@ -3,7 +3,8 @@
 It speaks of itself then, in the first person, of what it cannot do, of its policies or of a picture
 that it did not get. So the patterns look for that person or those things where a sentence begins,
 and not in quotations: “a sign that says 'Sorry, we can't open'” is a fine caption. They stand in
-`refusals.txt`, for ten languages. What is said to be written or said by somebody is left out
+`refusals.txt`, for ten languages; in others, and in other words, the classifier of
+`dataflow.checks.model` knows them. What is said to be written or said by somebody is left out
 without quotation marks, too: “a note that reads I cannot describe it”.
 """
 
@@ -15,12 +16,13 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
+from dataflow.checks.model.findings import of_form
 from dataflow.checks.rules.text import clipped, without_quotations, words
 from dataflow.core.check import CheckContext, Verdict
 
 _START = (
     r"(?:\A(?:(?:[Cc]ontent )?[Ww]arning: |[Nn]ote: |[Aa]nswer: |[Cc]aption: )?|(?<=[.!?\n]))"
-    r"[\s*\"'“(\[]*"
+    r"[\s*\"'“(\[]{0,9}"
 )
 _SENTENCE_ENDS = ".!?。！？\n"
 _FOLLOW_UP = "Describe neutrally what is visible in the image; name nobody."
@@ -39,14 +41,16 @@ def refusal(text: str, _context: CheckContext) -> Verdict | None:
     # "i'm sorry, but i can't …": some datasets have all captions in lower case
     listed = _listed(in_lower_case=plain.islower())
     languages = [one for one in listed.languages if one.may_be_in(plain, heard)]
-    if not languages:
-        return None
     plain = without_quotations(plain)
     for one in languages:
         for found in _compiled(one.statements, listed.flags).finditer(plain):
-            if not listed.is_told(plain, found):
+            if not listed.is_told(plain, found.start(), found.end()):
                 reason = f"the model declines: “{clipped(found[0].strip(), 80)}”"
                 return Verdict("refusal", reason, _FOLLOW_UP)
+    own = of_form(text, ("refusal",))
+    if own is not None and not listed.is_told(own.segment.text, 0, len(own.segment.text)):
+        reason = f"the model declines: “{clipped(own.segment.text, 80)}”"
+        return Verdict("refusal", reason, _FOLLOW_UP)
     return None
 
 
@@ -87,14 +91,15 @@ class _Listed:
     told_before: str
     told_after: str
 
-    def is_told(self, text: str, found: re.Match[str]) -> bool:
-        """Whether the caption says of what was `found` that it is written or said there."""
-        begins = max(text.rfind(sign, 0, found.start() + 1) for sign in _SENTENCE_ENDS) + 1
-        if _compiled(self.told_before, self.flags).search(text, begins, found.end()):
+    def is_told(self, text: str, start: int, end: int) -> bool:
+        """Whether the caption says of what stands from `start` to `end` that somebody says it."""
+        begins = max(text.rfind(sign, 0, start + 1) for sign in _SENTENCE_ENDS) + 1
+        if _compiled(self.told_before, self.flags).search(text, begins, end):
             return True
-        ends = [end for sign in _SENTENCE_ENDS if (end := text.find(sign, found.end())) >= 0]
+        ends = [found for sign in _SENTENCE_ENDS if (found := text.find(sign, end)) >= 0]
+        is_all = start == 0 and end == len(text)
         after = _compiled(self.told_after, self.flags)
-        return after.search(text, found.end(), min(ends, default=len(text))) is not None
+        return after.search(text, 0 if is_all else end, min(ends, default=len(text))) is not None
 
 
 @functools.cache

@@ -26,17 +26,17 @@ _MARKED_WORD = re.compile(rf"[{CJK}]|{_MARKED}(?:['’.,\-]{_MARKED})*")
 _ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:['.,\-][A-Za-z0-9]+)*")
 """The same where all letters are ASCII's, in half the time."""
 
-_QUOTATION = re.compile(
+QUOTATION = re.compile(
     r"“[^“”]{0,500}”|„[^„“”]{0,500}[“”]|«[^«»]{0,500}»|»[^«»]{0,500}«|「[^「」]{0,500}」"
     r"|『[^『』]{0,500}』|‘[^‘’]{0,500}’(?!\w)|\"[^\"]{0,500}\""
     r"|(?<![^\W_])'(?=\S)[^']{0,200}(?:'(?=\w)[^']{0,200}){0,4}(?<=\S)'(?!\w)"
 )
 """A quotation; bounded, so that no text takes long."""
 
-_WHOLE = re.compile(r"\W*[“„«»「『‘\"']([^“”„«»「」『』\"]*)[”“»«」』’\"']\W*")
+_OPENING_QUOTES, _CLOSING_QUOTES = "“„«»「『‘\"'", "”“»«」』’\"'"
 
 _SENTENCE_END = re.compile(
-    rf"[.!?…]+[)\]\"'”’»]*(?=\s+[^\sa-zà-ÿ]|\s*$|[{CJK}])|[。！？।॥۔؟]+[」』”’]*", re.MULTILINE
+    rf"(?<![.!?…])[.!?…]+[)\]\"'”’»]*(?=\s+[^\sa-zà-ÿ]|\s*$|[{CJK}])|[。！？।॥۔؟]+[」』”’]*", re.MULTILINE
 )
 _ABBREVIATION = re.compile(
     r"(?:\b(?:[^\W\d_]|\d{1,2}|[Mm]rs?|Ms|Dr|Drs|Prof|St|Sr|Jr|Hr|Fr|Nr|No|[Nn]úm|Mme|Mlle|Sra?|"
@@ -63,12 +63,17 @@ def without_quotations(text: str) -> str:
 
     A text that is one quotation as a whole is returned without its marks.
     """
-    short = _QUOTATION.sub(_SHORTENED, text)
+    short = QUOTATION.sub(_SHORTENED, text)
     if short == text:
         return text
-    if not _WORD.search(short) and (whole := _WHOLE.fullmatch(text)):
-        return whole[1]
-    return short
+    return short if _WORD.search(short) else _unquoted(text)
+
+
+def _unquoted(text: str) -> str:
+    """`text`, which is one quotation as a whole, without its marks."""
+    first = next((at for at, sign in enumerate(text) if sign in _OPENING_QUOTES), len(text))
+    last = max(map(text.rfind, _CLOSING_QUOTES))
+    return text[first + 1 : last] if first < last else text
 
 
 def sentence_ends(text: str) -> list[int]:
@@ -78,15 +83,16 @@ def sentence_ends(text: str) -> list[int]:
     Full stops after abbreviations, initials and ordinal numbers end nothing.
     """
     plain = without_quotations(text)
+    last = len(plain.rstrip())
     return [
         found.end()
         for found in _SENTENCE_END.finditer(plain)
-        if found.start() and not _is_abbreviated(plain, found)
+        if found.start() and (found.end() == last or not _is_abbreviated(plain, found))
     ]
 
 
 def _is_abbreviated(text: str, end: re.Match[str]) -> bool:
-    if end[0] != "." or end.end() == len(text.rstrip()):
+    if end[0] != ".":
         return False
     return _ABBREVIATION.search(text[max(0, end.start() - 12) : end.start()]) is not None
 
@@ -96,6 +102,26 @@ def count_sentences(text: str) -> int:
     ends = sentence_ends(text)
     rest = without_quotations(text)[ends[-1] if ends else 0 :]
     return len(ends) + bool(_WORD.search(rest))
+
+
+LOOKED_AT = 20_000
+"""Characters of a text that checks look at; no caption is as long."""
+
+_TAIL = 4_000
+
+
+def looked_at(text: str) -> str:
+    """What checks look at of `text`: all of a caption, and the two ends of what is longer."""
+    if len(text) <= LOOKED_AT:
+        return text
+    return f"{text[: LOOKED_AT - _TAIL]}\n{text[-_TAIL:]}"
+
+
+def escaped(text: str) -> str:
+    """`text` with its characters that do not print written as escapes."""
+    return "".join(
+        sign if sign.isprintable() else sign.encode("unicode_escape").decode() for sign in text
+    )
 
 
 def clipped(text: str, most: int = 60) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from dataflow.checks.rules.pattern import Pattern, compiled
 from dataflow.checks.rules.text import CJK
 from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 from dataflow.core.errors import UsageError
@@ -25,18 +26,19 @@ def wording(
             case: ``"ban"`` is not found in ``"banana"``. Chinese and Japanese have no word
             boundaries, there they are found anywhere.
         require: Words or phrases; one of them at least must occur.
-        forbid_pattern: Regular expressions (Python's `re`, whatever the case); none may match.
+        forbid_pattern: Regular expressions (RE2's syntax, whatever the case); none may match.
         require_pattern: Regular expressions; each must match somewhere.
 
     Raises:
-        UsageError: a pattern is no regular expression, or a word is none.
+        MissingPackageError: there is a pattern, and `google-re2` is not installed.
+        UsageError: a pattern is no regular expression of RE2, or a word is empty.
     """
     if any(not phrase.strip() for phrase in (*forbid, *require, *forbid_pattern, *require_pattern)):
         raise UsageError("a word or pattern that is forbidden or required is empty")
-    never = [(word, _phrase(word)) for word in forbid]
-    never += [(pattern, _compiled(pattern)) for pattern in forbid_pattern]
+    never: list[tuple[str, Pattern]] = [(word, _phrase(word)) for word in forbid]
+    never += [(pattern, compiled(pattern, ignore_case=True)) for pattern in forbid_pattern]
     any_of = [_phrase(word) for word in require]
-    each = [(pattern, _compiled(pattern)) for pattern in require_pattern]
+    each = [(pattern, compiled(pattern, ignore_case=True)) for pattern in require_pattern]
 
     def check(text: str, _context: CheckContext) -> Verdict | None:
         for name, pattern in never:
@@ -62,9 +64,3 @@ def _phrase(phrase: str) -> re.Pattern[str]:
     after = rf"(?:(?!\w)|(?=[{CJK}]))" if re.search(rf"[^\W{CJK}]$", phrase) else ""
     return re.compile(f"{before}{inner}{after}", re.IGNORECASE)
 
-
-def _compiled(pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern, re.IGNORECASE)
-    except re.error as error:
-        raise UsageError(f"{pattern!r} is no regular expression: {error}") from error
