@@ -14,6 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from check_grammar import FORMS, samples
+
+from dataflow.checks.model.findings import findings
 from dataflow.checks.suite import CaptionRequirements, checks_for
 from dataflow.core.check import CheckContext
 from dataflow.core.picture import ImageRef
@@ -23,6 +28,11 @@ KINDS = (
     *("empty", "control", "characters", "cut_off", "refusal", "thoughts", "chatter", "error_text"),
     *("loop", "echo", "markup", "language", "length", "wording", "repeated", "schema"),
 )
+OVERLAPPING = frozenset(
+    {"empty", "control", "characters", "refusal", "thoughts", "chatter", "error_text", "echo", "markup"}
+)
+"""Kinds that may rightly see a fault in a text that was written for another kind."""
+
 SCENE = {
     "type": "object",
     "properties": {
@@ -133,6 +143,8 @@ def scores(part: str | None) -> dict[str, Score]:
 def note(score: Score, text: Text, kind: str, is_alarm: bool) -> None:
     """Count what a check of `kind` said about `text`."""
     is_fault = text.fault and text.about == kind
+    if is_alarm and text.fault and not is_fault and kind in OVERLAPPING:
+        return
     if is_alarm and is_fault:
         score.found += 1
     elif is_alarm:
@@ -165,6 +177,32 @@ def share(score: Score, figure: float) -> str:
     return f"{figure:.3f}" if score.faults else "–"
 
 
+def forms_table() -> str:
+    """How the classifier does on the wording families that it was not trained with."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    for sample in samples(14, 120):
+        if not sample.held:
+            continue
+        text = sample.text
+        if sample.form == "lead_in":
+            text = f"{text} A dog runs along the beach at sunset."
+        elif sample.form == "lead_out":
+            text = f"A dog runs along the beach at sunset. {text}"
+        form = sample.form if sample.form in FORMS else "sound"
+        for group in ("all", sample.language):
+            count = counts.setdefault((form, group), [0, 0])
+            count[0] += bool(findings(text))
+            count[1] += 1
+    groups = ["all", *sorted({group for _, group in counts} - {"all"})]
+    forms = [*FORMS, "sound"]
+    lines = [f"| | {' | '.join(forms)} |", f"|---|{'---|' * len(forms)}"]
+    for group in groups:
+        cells = [counts.get((form, group)) for form in forms]
+        shown = [f"{cell[0]} of {cell[1]}" if cell else "–" for cell in cells]
+        lines.append(f"| {group} | {' | '.join(shown)} |")
+    return "\n".join(lines)
+
+
 def summary() -> str:
     """How many texts there are of what."""
     every = list(texts())
@@ -182,7 +220,7 @@ def summary() -> str:
 def main() -> int:
     """Print the table, or what the checks miss."""
     if "--misses" not in sys.argv[1:]:
-        sys.stdout.write(f"{summary()}\n\n{table()}\n")
+        sys.stdout.write(f"{summary()}\n\n{table()}\n\n{forms_table()}\n")
         return 0
     for kind, score in scores("held" if "--held" in sys.argv[1:] else "tuned").items():
         for word, wrong in (("missed", score.missed), ("false alarm", score.false)):

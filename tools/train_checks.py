@@ -131,7 +131,8 @@ def packed(weights: Sequence[Sequence[float]]) -> tuple[bytes, float]:
 def main() -> int:
     """Train and write."""
     began = time.monotonic()
-    every = [sample for sample in samples(40, 500) if not sample.held] + labelled()
+    every = [sample for sample in samples(40, 500) if not sample.held]
+    every += [one for one in labelled() for _ in range(8 if one.form == "sound" else 1)]
     every += salads(every, 100)
     every += real(Path(sys.argv[1]))
     examples = []

@@ -152,9 +152,19 @@ def test_a_serving_of_somebody_else_is_told_in_words():
 
 
 @pytest.mark.parametrize(
-    "text", [ANSWER, f"\n{ANSWER}\n", f"```json\n{ANSWER}\n```", "```\n1\n```"]
+    "text",
+    [
+        ANSWER,
+        f"\n{ANSWER}\n",
+        f"```json\n{ANSWER}\n```",
+        "```\n1\n```",
+        f"\ufeff{ANSWER}",
+        f"<think>A cube? Yes.</think>\n{ANSWER}",
+        f"Here it is: {ANSWER}",
+        f"Sure!\n```json\n{ANSWER}\n```\nLet me know!",
+    ],
 )
-def test_json_passes_also_in_a_fence(text):
+def test_json_passes_also_with_talk_thoughts_and_fences_around_it(text):
     assert verdict(text, SCHEMA if "count" in text else {}) is None
 
 
@@ -163,7 +173,7 @@ def test_json_passes_also_in_a_fence(text):
     [
         ("A red cube.", "it is no JSON"),
         ("", "no text"),
-        (f"Here it is: {ANSWER}", "it is no JSON"),
+        (f"Here it is: {ANSWER[:-1]}", "it is no JSON"),
         ('{"colour": "green"}', "at $.colour: 'green' is not one of"),
         ('{"colour": "red", "size": 1}', "'size' was unexpected"),
         ('{"colour": "red", "count": 9223372036854775808}', "64 bits cannot hold"),
@@ -177,9 +187,9 @@ def test_anything_else_is_an_error_of_the_row_with_its_reason(text, reason):
     assert reason in found.reason or not text
 
 
-def test_a_schema_without_end_is_no_end_of_the_run():
-    schema = {"$ref": "#"}
-    assert verdict("1", schema).kind == "schema"
+def test_a_schema_without_end_is_refused_before_the_run():
+    with pytest.raises(UsageError, match="circle"):
+        verdict("1", {"$ref": "#"})
 
 
 # --- what is stored ----------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def judging_of(
     fallback = _fallback(choices, needs_key=needs_key)
     mark = mark_of(
         asked, choices.on_reject, choices.max_asks, choices.strip_lead_in,
-        choices.strip_thinking, *(one for one in map(_own, prompts) if any(one)),
+        choices.strip_thinking, choices.strip_lead_out, choices.repair, *(one for one in map(_own, prompts) if any(one)),
         *(() if fallback is None else (fallback.serving.model,)),
     )  # fmt: skip
     rejects = rejects_named(choices.on_reject, max_asks=choices.max_asks, mark=mark)
@@ -132,7 +132,9 @@ def _steps(choices: CaptionOptions, names: Container[str]) -> list[Refine]:
     """The refinements that the arguments ask for, and those of `names`."""
     wanted = {
         "strip_thinking": choices.strip_thinking,
+        "repair": choices.repair,
         "strip_lead_in": choices.strip_lead_in,
+        "strip_lead_out": choices.strip_lead_out,
     }
     return [REFINE[name] for name, is_wanted in wanted.items() if is_wanted or name in names]
 

@@ -89,7 +89,10 @@ def strip_json_wrapping(text: str) -> str:
 
     Words are taken off only where what is between them is one whole object or list of JSON.
     """
-    plain = strip_thinking(text.removeprefix("\ufeff")).strip().removeprefix("\ufeff")
+    plain = text.removeprefix("\ufeff").strip().removeprefix("\ufeff")
+    if _is_json(plain):
+        return plain
+    plain = strip_thinking(plain)
     fenced = _FENCE.search(plain)
     if fenced is not None:
         end = plain.find("```", fenced.end())

@@ -64,13 +64,28 @@ class ReaskOptions(Options):
     strip_lead_in: Annotated[
         bool,
         Option(
-            "Cut 'The image shows' and the like off the start of a caption. The journal keeps the "
-            "answer as it came.",
+            "Cut 'Sure! Here is the caption:', 'The image shows' and the like off the start of a "
+            "caption. The journal keeps the answer as it came.",
+        ),
+    ] = False
+    strip_lead_out: Annotated[
+        bool,
+        Option(
+            "Cut 'Let me know if you need more detail!' and the like off the end of a caption. The "
+            "journal keeps the answer as it came.",
         ),
     ] = False
     strip_thinking: Annotated[
         bool,
         Option(
-            "Cut <think>…</think> off a caption. The journal keeps the answer as it came.",
+            "Cut <think>…</think>, and thoughts without tags at the start, off a caption. The "
+            "journal keeps the answer as it came.",
+        ),
+    ] = False
+    repair: Annotated[
+        bool,
+        Option(
+            "Cut thoughts and talk around the caption off before the checks look, so that only what "
+            "is still faulty is asked again. The journal keeps the answer as it came.",
         ),
     ] = False

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from dataflow.checks.model.classifier import Scores, classifier
 from dataflow.checks.model.segments import Segment, edges
 
-SURE = 0.3
+SURE = 0.8
 """The score from which a sentence counts."""
 
 _ANYWHERE = frozenset({"refusal"})
@@ -23,6 +23,10 @@ _COLONS = (":", "：")
 
 _OPENINGS = frozenset({"lead_in", "thoughts"})
 _SHOUT = 24
+"""Characters of the longest opening that is shouted: “Sure thing!”"""
+
+_SURE_OF_SHOUT = 0.3
+"""The score from which it counts."""
 
 
 class Finding(NamedTuple):
@@ -50,6 +54,8 @@ def findings(text: str) -> tuple[Finding, ...]:
     score = classifier()
     scored = [(segment, score(segment.text)) for segment in (*head, *tail)]
     is_one = [scores.value > SURE for _, scores in scored]
+    if len(scored) > 1 and scored[0][1].value > _SURE_OF_SHOUT:
+        is_one[0] = is_one[0] or _is_shout(scored[0][0].text)
     if len(scored) > 1 and is_one[1] and scored[1][1].form in _OPENINGS:
         # "Great photo! Here is …", "Jasne! Oto …": what is shouted before is talk too
         is_one[0] = is_one[0] or _is_shout(scored[0][0].text)

@@ -49,6 +49,9 @@ _MIXED = re.compile(
     )
 )
 _CONSONANTS = re.compile(r"[bcdfghjklmnpqrstvwxz]{4,}", re.IGNORECASE)
+_DIGRAPHS = re.compile(r"sch|ch|ck|th|ph|sh|tz|st|ng|gh|cz|sz|rz|zh", re.IGNORECASE)
+"""Letters that are one sound in some language."""
+
 _LEAST_GARBLED = 4
 """Words that nobody can say before a text is gibberish."""
 
@@ -124,7 +127,10 @@ def _decodes(part: str) -> bool:
 
 def _garbled(text: str) -> list[str]:
     """Words of Latin letters that nobody can say, where most of the long ones are such."""
-    parts = [part for part in words(text) if len(part) > 3 and part.isalpha() and part.isascii()]
-    found = [part for part in parts if _CONSONANTS.search(part) and not part.isupper()]
-    strange = [part for part in found if len(_CONSONANTS.sub("", part)) <= len(part) // 2]
+    if len(_CONSONANTS.findall(text)) < _LEAST_GARBLED:
+        return []
+    parts = {part for part in words(text) if len(part) > 3 and part.isalpha() and part.isascii()}
+    spoken = ((part, _DIGRAPHS.sub("s", part)) for part in sorted(parts) if not part.isupper())
+    found = [(part, said) for part, said in spoken if _CONSONANTS.search(said)]
+    strange = [part for part, said in found if len(_CONSONANTS.sub("", said)) <= len(said) // 2]
     return strange if len(strange) >= _LEAST_GARBLED and 2 * len(strange) > len(parts) else []

@@ -61,7 +61,8 @@ _OPEN_CJK = re.compile(
 )
 _ENTRY = re.compile(
     r"[-*•·+>–—#@|]|--\w|\d{1,3}[.)、]\s?\S|https?:|www\."
-    r"|[\w*_][\w */&_-]{0,38}(?:\(\w{1,20}\))?\*{0,2}\s?[:：=|]\s?\S|[^\s:：]{1,12}[:：]\S"
+    r"|[*_]{0,2}\w[\w/&_-]{0,20}(?: [\w/&_-]{1,20}){0,2}(?: ?\(\w{1,20}\))?[*_]{0,2}\s?[:：=|]\s?\S"
+    r"|[*_]{0,2}\w[\w &]{0,30}[:：][*_]{2}|[^\s:：]{1,12}[:：]\S"
 )
 """How a line begins that is an entry of a list, a field or an address."""
 
@@ -123,7 +124,9 @@ def _open_end(text: str, *, is_told_whole: bool) -> str | None:
         return "a quotation or bracket is not closed"
     if not re.search(r"[\w,，、；;：]$", shown):
         return None
-    if _OPEN_CJK.search(line) and not _is_cjk_list(line):
+    if _is_cjk_list(line):
+        return None
+    if _OPEN_CJK.search(line):
         return "it ends within a phrase"
     parts = words(shown)
     ends = sentence_ends(shown)
@@ -148,6 +151,8 @@ def _is_entry(line: str) -> bool:
 
 def _is_cjk_list(line: str) -> bool:
     """Whether a line of Chinese or Japanese is a list: short pieces between its commas."""
+    if not re.search(f"[{CJK}]", line):
+        return False
     pieces = re.split(r"[、，,/；;|\s]", line.rpartition("。")[2])
     return len(pieces) > 2 and all(0 < len(piece) <= _SHORT for piece in pieces)  # noqa: PLR2004
 
@@ -164,7 +169,9 @@ def _is_begun(rest: str) -> bool:
     if rest.lstrip(" ").startswith("\n") and len(parts) < 2 * _BEGUN:
         return False
     is_titled = sum(part[:1].isupper() for part in parts) * 2 > len(parts)
-    return not is_titled and ":" not in line[-40:] and "：" not in line[-20:] and not _is_list(line)
+    return not is_titled and ":" not in line[-40:] and "：" not in line[-20:] and not (
+        line.count(",") > 1 and _is_list(line)
+    )
 
 
 def _hangs(parts: tuple[str, ...], ends: int) -> bool:

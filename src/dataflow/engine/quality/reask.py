@@ -17,7 +17,7 @@ from dataflow.engine.journal.records import AttemptRecord
 NO_CAPTION = frozenset({"empty", "refusal", "error_text"})
 """Kinds of verdicts on texts that are no caption at all: they are never kept as one."""
 
-UNUSABLE = frozenset({"loop", "echo", "language", "schema"})
+UNUSABLE = frozenset({"loop", "echo", "language", "schema", "thoughts", "control", "characters"})
 """Kinds of verdicts on captions of which little can be used."""
 
 UNFINISHED = frozenset({"cut_off"})

@@ -14,7 +14,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dataflow.checks.cleanup import strip_lead_in, strip_thinking
+from dataflow.checks.cleanup import repair, strip_lead_in, strip_lead_out, strip_thinking
 from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
 from dataflow.core.settings import (
@@ -38,7 +38,9 @@ FOLDER = Path(__file__).with_name("presets")
 
 REFINE: Mapping[str, Refine] = {
     "strip_thinking": strip_thinking,
+    "repair": repair,
     "strip_lead_in": strip_lead_in,
+    "strip_lead_out": strip_lead_out,
 }
 """What may be made of an answer, in this order, where a preset asks for it."""
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
+from dataflow.checks.cleanup import strip_json_wrapping
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.rules.schema import fits, misfit
 from dataflow.core.check import Check, CheckContext, Verdict
@@ -25,7 +25,6 @@ from dataflow.serving.openai.response_format import response_format, schema_in_w
 SchemaAs: TypeAlias = Literal["format", "prompt", "both"]
 """How the engine learns of the schema: in ``response_format``, in the question, or in both."""
 
-_FENCED = re.compile(r"\s*```(?:json)?[ \t]*\n(.*?)\n?[ \t]*```\s*", re.DOTALL | re.IGNORECASE)
 
 
 def read_schema(given: Any) -> dict[str, Any]:
@@ -130,7 +129,7 @@ class AnswerReading:
         found: dict[str, RawJson] = {}
         if answer is not None:
             try:
-                whole = RawJson.of(_bare(answer))
+                whole = RawJson.of(strip_json_wrapping(answer))
                 found = self._found(whole, whole.value)
             except (ValueError, RecursionError):
                 found = {}
@@ -159,14 +158,8 @@ class _Fits:
         self._fits = fits(schema)
 
     def __call__(self, text: str, context: CheckContext) -> Verdict | None:
-        bare = _bare(text)
+        bare = strip_json_wrapping(text)
         return self._fits(bare, context) or _beyond_64_bits(json.loads(bare))
-
-
-def _bare(answer: str) -> str:
-    """The JSON in `answer`: many models put a Markdown fence around it unasked."""
-    fenced = _FENCED.fullmatch(answer)
-    return fenced[1] if fenced else answer
 
 
 def _beyond_64_bits(value: Any) -> Verdict | None:
