@@ -29,7 +29,17 @@ KINDS = (
     *("loop", "echo", "markup", "language", "length", "wording", "repeated", "schema"),
 )
 OVERLAPPING = frozenset(
-    {"empty", "control", "characters", "refusal", "thoughts", "chatter", "error_text", "echo", "markup"}
+    {
+        "empty",
+        "control",
+        "characters",
+        "refusal",
+        "thoughts",
+        "chatter",
+        "error_text",
+        "echo",
+        "markup",
+    }
 )
 """Kinds that may rightly see a fault in a text that was written for another kind."""
 

@@ -39,7 +39,11 @@ def descriptions(lists: Path) -> Iterator[tuple[str, str]]:
 def sayings(fortunes: Path) -> Iterator[tuple[str, str]]:
     """The source and text of each saying."""
     for path in sorted(fortunes.rglob("*")):
-        if path.suffix in {".dat", ".u8", ".gz"} or "fortunes" not in str(path) or not path.is_file():
+        if (
+            path.suffix in {".dat", ".u8", ".gz"}
+            or "fortunes" not in str(path)
+            or not path.is_file()
+        ):
             continue
         try:
             body = path.read_text("utf-8")
@@ -62,7 +66,12 @@ def main() -> int:
             chosen = sorted(lines, key=lambda line: crc32(line.encode()))[:MOST]
             for line in chosen:
                 is_held = crc32(line.encode()) & 1 == 1
-                file.write(json.dumps({"source": source, "held": is_held, "text": line}, ensure_ascii=False) + "\n")
+                file.write(
+                    json.dumps(
+                        {"source": source, "held": is_held, "text": line}, ensure_ascii=False
+                    )
+                    + "\n"
+                )
     return 0
 
 

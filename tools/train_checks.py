@@ -71,7 +71,9 @@ def salads(every: Sequence[Sample], times: int) -> list[Sample]:
         for _ in range(times * (3 if language == "en" else 1)):
             count = 3 + draw.below(14)
             text = between.join(listed[draw.below(len(listed))] for _ in range(count))
-            found.append(Sample(language, "sound", False, text.translate(_NO_MARKS) + ".?!:"[draw.below(4)]))
+            found.append(
+                Sample(language, "sound", False, text.translate(_NO_MARKS) + ".?!:"[draw.below(4)])
+            )
     return found
 
 

@@ -10,17 +10,55 @@ from dataflow.checks.rules.loop import loop
 from dataflow.core.check import CheckContext
 
 PLACEHOLDERS = [
-    *("[OCR FAILED]", "[caption here]", "<caption>", "{description}", "{{caption}}", "$CAPTION", "N/A"),
-    *("(no description)", "image_0042.jpg", "photos/a/../0042.png", "IMG_2034", "https://e.org/a.jpg"),
-    *("[[0, 0, 999, 999]]", "(10, 20), (30, 40)", "0.12, 0.55; 0.33, 0.91", "Yes.", "no", "是", "undefined"),
+    *(
+        "[OCR FAILED]",
+        "[caption here]",
+        "<caption>",
+        "{description}",
+        "{{caption}}",
+        "$CAPTION",
+        "N/A",
+    ),
+    *(
+        "(no description)",
+        "image_0042.jpg",
+        "photos/a/../0042.png",
+        "IMG_2034",
+        "https://e.org/a.jpg",
+    ),
+    *(
+        "[[0, 0, 999, 999]]",
+        "(10, 20), (30, 40)",
+        "0.12, 0.55; 0.33, 0.91",
+        "Yes.",
+        "no",
+        "是",
+        "undefined",
+    ),
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk",
     "d41d8cd98f00b204e9800998ecf8427e",
 ]
 WORDLESS = ["! ! !", "????", "- - -", '""""', "…", "□□□□", ", , ,", "\u200b!", "***", "。。。"]
 SHORT = [
-    *("Yes we can, a poster", "1984", "Number 7", "555-0134", "1234567890", "A4", "Sunset", "狗", "犬と猫"),
-    *("3, 2, 1, go!", "🐶🏖️", "A file named a.jpg on a screen", "[A dog] runs", "Error bars in a chart"),
-    *("No smoking", "Image of the Virgin Mary", "Photo finish", "Caption contest", "NASA", "e=mc²", "Ω"),
+    *(
+        "Yes we can, a poster",
+        "1984",
+        "Number 7",
+        "555-0134",
+        "1234567890",
+        "A4",
+        "Sunset",
+        "狗",
+        "犬と猫",
+    ),
+    *(
+        "3, 2, 1, go!",
+        "🐶🏖️",
+        "A file named a.jpg on a screen",
+        "[A dog] runs",
+        "Error bars in a chart",
+    ),
+    *("No smoking", "Image of the Virgin Mary", "Photo finish", "NASA", "e=mc²", "Ω"),
 ]
 ENDLESS = [
     "! " * 120,
@@ -34,7 +72,9 @@ ENDLESS = [
 COUNTED = [
     "A ruler from 0 1 2 3 4 5 6 7 8 9 10",
     "A clock with 1 2 3 4 5 6 7 8 9 10 11 12 and two golden hands on a white wall",
-    "A calendar of May: " + " ".join(map(str, range(1, 32))) + " in red and black on a kitchen wall",
+    "A calendar of May: "
+    + " ".join(map(str, range(1, 32)))
+    + " in red and black on a kitchen wall",
 ]
 
 

@@ -39,7 +39,13 @@ def test_a_pattern_that_cannot_be_linear_is_refused(pattern: str):
 
 @pytest.mark.parametrize(
     ("pattern", "text"),
-    [(r"^\w+$", "Größe"), (r"^[\w-]+$", "über-groß"), (r"\u00e9", "é"), (r"[]x]", "]"), (r"^\d{2}$", "42")],
+    [
+        (r"^\w+$", "Größe"),
+        (r"^[\w-]+$", "über-groß"),
+        (r"\u00e9", "é"),
+        (r"[]x]", "]"),
+        (r"^\d{2}$", "42"),
+    ],
 )
 def test_patterns_mean_what_they_mean_in_unicode(pattern: str, text: str):
     assert compiled(pattern).search(text) is not None

@@ -64,9 +64,7 @@ class Classifier:
         groups = [*map(pair, numbers, numbers[1:]), *map(skip, numbers, numbers[2:])]
         total += sum(map(self._weight, groups))
         count += len(groups)
-        values = [
-            (total >> _LANE * lane & 0xFFFF) - _ZERO * count for lane in range(len(LANES))
-        ]
+        values = [(total >> _LANE * lane & 0xFFFF) - _ZERO * count for lane in range(len(LANES))]
         best = max(range(1, len(LANES)), key=values.__getitem__)
         return Scores(LANES[best], values[0] / self._scale)
 

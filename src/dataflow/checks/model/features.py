@@ -34,7 +34,15 @@ _PIECE = 30
 _MOST_TOKENS = 60
 """Words of a sentence that are looked at."""
 
-_CLOSING = {":": "\x02:", "：": "\x02:", "?": "\x02?", "？": "\x02?", "؟": "\x02?", "!": "\x02!", "！": "\x02!"}
+_CLOSING = {
+    ":": "\x02:",
+    "：": "\x02:",
+    "?": "\x02?",
+    "？": "\x02?",
+    "؟": "\x02?",
+    "!": "\x02!",
+    "！": "\x02!",
+}
 
 
 def tokens(sentence: str) -> list[str]:

@@ -14,7 +14,9 @@ from dataflow.core.check import CheckContext, Verdict
 
 _FOLLOW_UP = "Plain text alone, in ordinary characters."
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202d\u202e\ufff9-\ufffb]")
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\u202d\u202e\ufff9-\ufffb]"
+)
 _EMBEDDING = re.compile(r"[\u202a-\u202c\u2066-\u2069]")
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 _TAGS = re.compile(r"(?<!\U0001f3f4)(?<![\U000e0020-\U000e007f])[\U000e0000-\U000e007f]")
@@ -24,7 +26,9 @@ _CONTINUATION = rf"\u0080-\u00bf{_BYTES}"
 _PAIR = re.compile(rf"[\u00c2-\u00df][{_CONTINUATION}]")
 _TRIPLE = re.compile(rf"[\u00e0-\u00ef][{_CONTINUATION}]{{2}}|\u00f0[{_CONTINUATION}]{{3}}")
 _PUNCTUATION = "‘’“”…–—«»‹›„‚"
-_BYTE_LEVEL = re.compile(r"[a-z.,;]Ġ[A-Za-z]|(?:^|\s)Ġ\w+\s*Ġ|ĠĠ|Ċ(?:Ċ|Ġ|\s|$)|\w▁\w|(?:^|\s)▁\w+\s*▁")
+_BYTE_LEVEL = re.compile(
+    r"[a-z.,;]Ġ[A-Za-z]|(?:^|\s)Ġ\w+\s*Ġ|ĠĠ|Ċ(?:Ċ|Ġ|\s|$)|\w▁\w|(?:^|\s)▁\w+\s*▁"
+)
 
 _SCRIPTS = {
     "Latin": "A-Za-zÀ-ɏ",

@@ -134,7 +134,7 @@ def _open_end(text: str, *, is_told_whole: bool) -> str | None:
         return "it ends with a comma"
     if parts and shown.endswith(parts[-1]) and _hangs(parts, len(ends)):
         return f"it ends with {parts[-1]!r}"
-    if is_told_whole or len(ends) < 2:  # noqa: PLR2004 - one whole sentence may stand before a title
+    if is_told_whole or len(ends) < 2:
         return None
     return "it ends within a sentence" if _is_begun(shown[ends[-1] :]) else None
 
@@ -154,7 +154,7 @@ def _is_cjk_list(line: str) -> bool:
     if not re.search(f"[{CJK}]", line):
         return False
     pieces = re.split(r"[、，,/；;|\s]", line.rpartition("。")[2])
-    return len(pieces) > 2 and all(0 < len(piece) <= _SHORT for piece in pieces)  # noqa: PLR2004
+    return len(pieces) > 2 and all(0 < len(piece) <= _SHORT for piece in pieces)
 
 
 def _is_begun(rest: str) -> bool:
@@ -169,8 +169,11 @@ def _is_begun(rest: str) -> bool:
     if rest.lstrip(" ").startswith("\n") and len(parts) < 2 * _BEGUN:
         return False
     is_titled = sum(part[:1].isupper() for part in parts) * 2 > len(parts)
-    return not is_titled and ":" not in line[-40:] and "：" not in line[-20:] and not (
-        line.count(",") > 1 and _is_list(line)
+    return (
+        not is_titled
+        and ":" not in line[-40:]
+        and "：" not in line[-20:]
+        and not (line.count(",") > 1 and _is_list(line))
     )
 
 

@@ -45,5 +45,7 @@ def error_text(text: str, context: CheckContext) -> Verdict | None:
     if _ERROR.match(plain[:_BEGINNING]):
         return Verdict("error_text", f"it is an error's message: “{clipped(plain)}”")
     if found := of_form(text, ("error",)):
-        return Verdict("error_text", f"it reads as an error or a placeholder: “{clipped(found.segment.text)}”")
+        return Verdict(
+            "error_text", f"it reads as an error or a placeholder: “{clipped(found.segment.text)}”"
+        )
     return None

@@ -53,7 +53,9 @@ def markup(*, plain: bool = True) -> Check:
             return None
         shown = without_quotations(text)
         for pattern in patterns:
-            found = next((one for one in pattern.finditer(shown) if not _is_shown(shown, one)), None)
+            found = next(
+                (one for one in pattern.finditer(shown) if not _is_shown(shown, one)), None
+            )
             if found is not None:
                 reason = f"markup is left in it: “{clipped(found[0].strip())}”"
                 return Verdict("markup", reason, follow_up)

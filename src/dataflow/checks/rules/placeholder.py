@@ -11,20 +11,114 @@ _WORDS = frozenset(
     {
         *("n/a", "na", "nan", "null", "none", "nil", "undefined", "error", "failed", "<na>"),
         *("<none>", "[object object]", "no caption", "missing", "tbd", "todo", "-", "--", "—", "?"),
-        *("image", "picture", "photo", "caption", "description", "text", "title", "unknown", "untitled"),
-        *("test", "string", "value", "answer", "output", "result", "placeholder", "example", "empty"),
+        *(
+            "image",
+            "picture",
+            "photo",
+            "caption",
+            "description",
+            "text",
+            "title",
+            "unknown",
+            "untitled",
+        ),
+        *(
+            "test",
+            "string",
+            "value",
+            "answer",
+            "output",
+            "result",
+            "placeholder",
+            "example",
+            "empty",
+        ),
         *("no text", "no description", "no title", "no image", "no answer", "no data", "no output"),
-        *("image description", "image caption", "alt text", "alt", "xxx", "xx", "asdf", "foo", "bar"),
-        *("false", "true", "ok", "done", "无", "暂无", "なし", "없음", "нет", "kein", "keine", "aucun"),
+        *(
+            "image description",
+            "image caption",
+            "alt text",
+            "alt",
+            "xxx",
+            "xx",
+            "asdf",
+            "foo",
+            "bar",
+        ),
+        *(
+            "false",
+            "true",
+            "ok",
+            "done",
+            "无",
+            "暂无",
+            "なし",
+            "없음",
+            "нет",
+            "kein",
+            "keine",
+            "aucun",
+        ),
         *("ninguno", "ninguna", "nessuna", "geen", "brak", "yok", "không có", "tidak ada", "ไม่มี"),
-        *("foto", "bild", "imagen", "immagine", "图片", "画像", "이미지", "изображение", "lorem ipsum"),
+        *(
+            "foto",
+            "bild",
+            "imagen",
+            "immagine",
+            "图片",
+            "画像",
+            "이미지",
+            "изображение",
+            "lorem ipsum",
+        ),
     }
 )
 _YES_NO = frozenset(
-    "yes no y n yes. no. ja nein oui non sí si no é não sim да нет 是 否 不是 はい いいえ 네 아니요 "
-    "tak nie evet hayır نعم لا हाँ नहीं ใช่ ไม่ có không ya tidak".split()
+    [
+        "yes",
+        "no",
+        "y",
+        "n",
+        "yes.",
+        "no.",
+        "ja",
+        "nein",
+        "oui",
+        "non",
+        "sí",
+        "si",
+        "no",
+        "é",
+        "não",
+        "sim",
+        "да",
+        "нет",
+        "是",
+        "否",
+        "不是",
+        "はい",
+        "いいえ",
+        "네",
+        "아니요",
+        "tak",
+        "nie",
+        "evet",
+        "hayır",
+        "نعم",
+        "لا",
+        "हाँ",
+        "नहीं",
+        "ใช่",
+        "ไม่",
+        "có",
+        "không",
+        "ya",
+        "tidak",
+    ]
 )
-_BRACKETS = re.compile(r"\[[^\[\]]{0,80}\]\.?|<[^<>]{1,80}>|\{{1,2}[^{}]{0,80}\}{1,2}|%\w{1,40}%|\$\{?\w{1,40}\}?|__\w{1,40}__")
+_BRACKETS = re.compile(
+    r"\[[^\[\]]{0,80}\]\.?|<[^<>]{1,80}>|\{{1,2}[^{}]{0,80}\}{1,2}|%\w{1,40}%|\$\{?\w{1,40}\}?|__\w{1,40}__"
+)
 _ROUND = re.compile(
     r"\((?:no|image|caption|description|text|photo|picture|insert|placeholder|unavailable|empty|none)\b[^()]{0,60}\)",
     re.IGNORECASE,
@@ -35,9 +129,16 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 _URL = re.compile(r"(?:https?|ftp|s3|gs|file)://\S{1,2000}|data:[\w/+.-]{1,60};base64,\S*")
-_NAME = re.compile(r"(?:IMG|DSC|DSCN|DSCF|PXL|MVIMG|Screenshot|image|img|photo|pic)[-_ ]?\d[\w-]{2,40}", re.IGNORECASE)
-_ENCODED = re.compile(r"(?=[^\s]{0,200}\d)(?=[^\s]{0,200}[a-z])(?=[^\s]{0,200}[A-Z])[A-Za-z0-9+/_-]{40,}={0,2}")
-_HEXADECIMAL = re.compile(r"(?:0x)?[0-9a-f]{32,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_NAME = re.compile(
+    r"(?:IMG|DSC|DSCN|DSCF|PXL|MVIMG|Screenshot|image|img|photo|pic)[-_ ]?\d[\w-]{2,40}",
+    re.IGNORECASE,
+)
+_ENCODED = re.compile(
+    r"(?=[^\s]{0,200}\d)(?=[^\s]{0,200}[a-z])(?=[^\s]{0,200}[A-Z])[A-Za-z0-9+/_-]{40,}={0,2}"
+)
+_HEXADECIMAL = re.compile(
+    r"(?:0x)?[0-9a-f]{32,}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE
+)
 _NUMBERS = re.compile(r"\d+(?:\.\d+)?")
 _NUMBER_SIGNS = re.compile(r"[\d\s.,;:()\[\]{}<>|x×+-]+")
 _LEAST_NUMBERS = 4
@@ -45,7 +146,7 @@ _LEAST_NUMBERS = 4
 
 def placeholder(plain: str, context: CheckContext) -> str | None:
     """Why `plain`, a text without blanks around it, is no caption; None where it may be one."""
-    if len(plain) < 40 and plain.lower().strip(" .!\"'`*") in _WORDS or plain.lower() in _WORDS:
+    if (len(plain) < 40 and plain.lower().strip(" .!\"'`*") in _WORDS) or plain.lower() in _WORDS:
         return f"{plain!r} stands for no caption"
     if len(plain) < 12 and plain.lower().rstrip(".!。") in _YES_NO and not _is_question(context):
         return f"{plain!r} answers another question"
@@ -71,7 +172,9 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def _is_question(context: CheckContext) -> bool:
     """Whether the prompt asks something to which yes or no is an answer."""
-    return any("?" in prompt or "？" in prompt or "yes" in prompt.lower() for prompt in context.prompts)
+    return any(
+        "?" in prompt or "？" in prompt or "yes" in prompt.lower() for prompt in context.prompts
+    )
 
 
 def _is_coordinates(plain: str) -> bool:
@@ -80,4 +183,3 @@ def _is_coordinates(plain: str) -> bool:
     if not _NUMBER_SIGNS.fullmatch(plain):
         return False
     return len(_NUMBERS.findall(plain)) >= _LEAST_NUMBERS
-

@@ -55,7 +55,7 @@ def fits(schema: Mapping[str, Any]) -> Check:
             if context.finish_reason == "length":
                 return Verdict("cut_off", "the JSON ends at the token limit (`--max-tokens`)")
             return misfit(f"it is no JSON: {error}")
-        if _SURROGATE.search(text) or "\\ud" in text.lower() and _has_surrogate(value):
+        if _SURROGATE.search(text) or ("\\ud" in text.lower() and _has_surrogate(value)):
             return misfit("it holds half of a surrogate pair, which is no character")
         try:
             found = jsonschema.exceptions.best_match(validator.iter_errors(value))

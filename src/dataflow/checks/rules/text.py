@@ -36,7 +36,8 @@ QUOTATION = re.compile(
 _OPENING_QUOTES, _CLOSING_QUOTES = "“„«»「『‘\"'", "”“»«」』’\"'"
 
 _SENTENCE_END = re.compile(
-    rf"(?<![.!?…])[.!?…]+[)\]\"'”’»]*(?=\s+[^\sa-zà-ÿ]|\s*$|[{CJK}])|[。！？।॥۔؟]+[」』”’]*", re.MULTILINE
+    rf"(?<![.!?…])[.!?…]+[)\]\"'”’»]*(?=\s+[^\sa-zà-ÿ]|\s*$|[{CJK}])|[。！？।॥۔؟]+[」』”’]*",
+    re.MULTILINE,
 )
 _ABBREVIATION = re.compile(
     r"(?:\b(?:[^\W\d_]|\d{1,2}|[Mm]rs?|Ms|Dr|Drs|Prof|St|Sr|Jr|Hr|Fr|Nr|No|[Nn]úm|Mme|Mlle|Sra?|"

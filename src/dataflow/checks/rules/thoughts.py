@@ -14,4 +14,6 @@ def thoughts(text: str, _context: CheckContext) -> Verdict | None:
     found = of_form(text, ("thoughts",))
     if found is None:
         return None
-    return Verdict("thoughts", f"the model thinks aloud: “{clipped(found.segment.text)}”", _FOLLOW_UP)
+    return Verdict(
+        "thoughts", f"the model thinks aloud: “{clipped(found.segment.text)}”", _FOLLOW_UP
+    )

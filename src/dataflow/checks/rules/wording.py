@@ -63,4 +63,3 @@ def _phrase(phrase: str) -> re.Pattern[str]:
     before = rf"(?:(?<!\w)|(?<=[{CJK}]))" if re.match(rf"[^\W{CJK}]", phrase) else ""
     after = rf"(?:(?!\w)|(?=[{CJK}]))" if re.search(rf"[^\W{CJK}]$", phrase) else ""
     return re.compile(f"{before}{inner}{after}", re.IGNORECASE)
-

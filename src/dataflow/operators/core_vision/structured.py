@@ -26,7 +26,6 @@ SchemaAs: TypeAlias = Literal["format", "prompt", "both"]
 """How the engine learns of the schema: in ``response_format``, in the question, or in both."""
 
 
-
 def read_schema(given: Any) -> dict[str, Any]:
     """The JSON Schema that is given as a dict, as a file's path, or as a pydantic model's class.
 
