@@ -95,7 +95,8 @@ def judging_of(
     fallback = _fallback(choices, needs_key=needs_key)
     mark = mark_of(
         asked, choices.on_reject, choices.max_asks, choices.strip_lead_in,
-        choices.strip_thinking, choices.strip_lead_out, choices.repair, *(one for one in map(_own, prompts) if any(one)),
+        choices.strip_thinking, choices.strip_lead_out, choices.repair,
+        *(one for one in map(_own, prompts) if any(one)),
         *(() if fallback is None else (fallback.serving.model,)),
     )  # fmt: skip
     rejects = rejects_named(choices.on_reject, max_asks=choices.max_asks, mark=mark)

@@ -85,7 +85,7 @@ class ReaskOptions(Options):
     repair: Annotated[
         bool,
         Option(
-            "Cut thoughts and talk around the caption off before the checks look, so that only what "
-            "is still faulty is asked again. The journal keeps the answer as it came.",
+            "Cut thoughts and talk around the caption off before the checks look, so that only "
+            "what is still faulty is asked again. The journal keeps the answer as it came.",
         ),
     ] = False

@@ -1,7 +1,7 @@
 """Is the caption broken as characters?
 
-Three things break it: control characters (`control`), text that was decoded wrongly or never decoded
-(`characters`), and tokens of many scripts in no order (`characters`).
+Control characters break it (`control`), and text that was decoded wrongly or never decoded, and
+tokens of many scripts in no order (`characters`).
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ _BEGINNING = 300
 """Characters at the beginning in which an error's message shows."""
 
 _ERROR = re.compile(
-    r"(?:[\w.]{0,40}(?:api|http|server|internal|runtime|value|type|timeout|connection|rate ?limit)[\w.]{0,40}"
+    r"(?:[\w.]{0,40}(?:api|http|server|internal|runtime|value|type|timeout|connection|rate ?limit)"
+    r"[\w.]{0,40}"
     r"[ ]?)?(?:error|erreur|exception|fehler|错误|エラー)(?: code)?"
     r"(?:\s{0,3}[:：]|\s{1,3}[1-5]\d\d(?=\s{0,3}(?:[:：.,()–—-]|$)))"
     r"|(?:error|erreur|fehler) (?:while|when|during|beim|bei der|lors d)"

@@ -65,15 +65,17 @@ def markup(*, plain: bool = True) -> Check:
 
 
 _SHOWN_BEFORE = re.compile(
-    r"\b(?:tags?|tokens?|text|words?|code|html|xml|symbols?|string|letters|reads?|reading|says?|saying|written|"
-    r"printed|label+ed|marked|titled|displays?|typed|painted|stitched|steht|aufschrift|tag|balise|texte|etiqueta|"
-    r"texto|dice|etichetta|scritta|тег|текст|надпись)\W{1,3}(?:of |with |the )?$|(?:标签|写着|字样|显示|タグ|文字|태그)\W?$",
+    r"\b(?:tags?|tokens?|text|words?|code|html|xml|symbols?|string|letters|reads?|reading|says?"
+    r"|saying|written|printed|label+ed|marked|titled|displays?|typed|painted|stitched|steht"
+    r"|aufschrift|balise|texte|etiqueta|texto|dice|etichetta|scritta|тег|текст|надпись)"
+    r"\W{1,3}(?:of |with |the )?$|(?:标签|写着|字样|显示|タグ|文字|태그)\W?$",
     re.IGNORECASE,
 )
 _SHOWN_AFTER = re.compile(
-    r"\W{0,2}(?:tags?\b|tokens?\b|(?:is |are |was |has been )?(?:written|printed|painted|shown|visible|displayed|"
-    r"stitched|tattooed)\b|on (?:a|an|the|his|her|its)\b|in (?:large|small|white|black|red|green|blue|bold|neon)\b|"
-    r"steht\b|est (?:écrit|affiché)|está escrito|的字样|と書)",
+    r"\W{0,2}(?:tags?\b|tokens?\b|(?:is |are |was |has been )?(?:written|printed|painted|shown"
+    r"|visible|displayed|stitched|tattooed)\b|on (?:a|an|the|his|her|its)\b"
+    r"|in (?:large|small|white|black|red|green|blue|bold|neon)\b"
+    r"|steht\b|est (?:écrit|affiché)|está escrito|的字样|と書)",
     re.IGNORECASE,
 )
 

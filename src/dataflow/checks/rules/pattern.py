@@ -1,6 +1,6 @@
 """Regular expressions of users, matched in time linear in the text.
 
-Python's `re` tries one way after the other, and some patterns (``(a+)+$``) have more ways than time.
+Python's `re` tries one way after the other, and for ``(a+)+$`` there is no end of them.
 RE2 (https://github.com/google/re2/wiki/Syntax) does not: it takes no patterns that look ahead, look
 behind or refer back, and these are refused.
 """
@@ -33,10 +33,10 @@ class Pattern(Protocol):
 
 @functools.lru_cache(maxsize=256)
 def compiled(pattern: str, *, ignore_case: bool = False) -> Pattern:
-    """The regular expression `pattern`.
+    r"""The regular expression `pattern`.
 
     Args:
-        pattern: In RE2's syntax; ``\\w``, ``\\d`` and ``\\s`` are Unicode's.
+        pattern: In RE2's syntax; ``\w``, ``\d`` and ``\s`` are Unicode's.
         ignore_case: Whether letter case counts as the same.
 
     Raises:
@@ -115,6 +115,6 @@ def _in_unicode(pattern: str) -> str:
 
 
 def _code_point(pattern: str, at: int) -> str | None:
-    """``\\u00e9``, which JSON Schema's expressions know and RE2 does not, as RE2 writes it."""
+    r"""``\u00e9``, which JSON Schema's expressions know and RE2 does not, as RE2 writes it."""
     found = re.match(r"\\u([0-9A-Fa-f]{4})", pattern[at : at + 6])
     return f"\\x{{{found[1]}}}" if found else None

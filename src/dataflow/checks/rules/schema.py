@@ -45,18 +45,9 @@ def fits(schema: Mapping[str, Any]) -> Check:
     validator = kind(schema, format_checker=kind.FORMAT_CHECKER)
 
     def check(text: str, context: CheckContext) -> Verdict | None:
-        try:
-            value = json.loads(
-                text.removeprefix("\ufeff"),
-                parse_constant=_no_constant,
-                object_pairs_hook=_without_duplicates,
-            )
-        except (ValueError, RecursionError) as error:
-            if context.finish_reason == "length":
-                return Verdict("cut_off", "the JSON ends at the token limit (`--max-tokens`)")
-            return misfit(f"it is no JSON: {error}")
-        if _SURROGATE.search(text) or ("\\ud" in text.lower() and _has_surrogate(value)):
-            return misfit("it holds half of a surrogate pair, which is no character")
+        value = _parsed(text, context)
+        if isinstance(value, Verdict):
+            return value
         try:
             found = jsonschema.exceptions.best_match(validator.iter_errors(value))
         except RecursionError:
@@ -68,6 +59,23 @@ def fits(schema: Mapping[str, Any]) -> Check:
         return misfit(f"at {found.json_path}: {clipped(found.message, 200)}")
 
     return check
+
+
+def _parsed(text: str, context: CheckContext) -> Any:
+    """The value of the JSON `text`, or the verdict that it is none."""
+    try:
+        value = json.loads(
+            text.removeprefix("\ufeff"),
+            parse_constant=_no_constant,
+            object_pairs_hook=_without_duplicates,
+        )
+    except (ValueError, RecursionError) as error:
+        if context.finish_reason == "length":
+            return Verdict("cut_off", "the JSON ends at the token limit (`--max-tokens`)")
+        return misfit(f"it is no JSON: {error}")
+    if _SURROGATE.search(text) or ("\\ud" in text.lower() and _has_surrogate(value)):
+        return misfit("it holds half of a surrogate pair, which is no character")
+    return value
 
 
 def misfit(reason: str) -> Verdict:
@@ -86,8 +94,9 @@ _IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else")
 
 
 def _refuse_endless(schema: Mapping[str, Any]) -> None:
-    """Refuse a schema that is nested too deeply, refers to itself at one place, or whose patterns
-    cannot be matched in linear time.
+    """Refuse a schema that cannot be checked in bounded time.
+
+    It is nested too deeply, refers to itself at one place, or has patterns that are not linear.
 
     Raises:
         MissingPackageError: it has patterns, and `google-re2` is not installed.
