@@ -7,21 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from dataflow.checks.forms.chatter import chatter
+from dataflow.checks.forms.echo import echo
+from dataflow.checks.forms.refusal import refusal
+from dataflow.checks.forms.thoughts import thoughts
 from dataflow.checks.rules.characters import characters, control
-from dataflow.checks.rules.chatter import chatter
 from dataflow.checks.rules.cut_off import cut_off
-from dataflow.checks.rules.echo import echo
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.rules.error_text import error_text
 from dataflow.checks.rules.language import language
 from dataflow.checks.rules.length import length
 from dataflow.checks.rules.loop import loop
 from dataflow.checks.rules.markup import markup
-from dataflow.checks.rules.refusal import refusal
 from dataflow.checks.rules.repeated import Repeated
 from dataflow.checks.rules.schema import fits
 from dataflow.checks.rules.text import looked_at
-from dataflow.checks.rules.thoughts import thoughts
 from dataflow.checks.rules.wording import wording
 from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import UsageError

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 
 from dataflow.billing.price import FREE
+from dataflow.checks.forms.refusal import refusal
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.rules.length import length
-from dataflow.checks.rules.refusal import refusal
 from dataflow.core.check import Verdict
 from dataflow.core.errors import (
     BadRequestError,

@@ -78,7 +78,7 @@ def edges(text: str) -> tuple[list[Segment], list[Segment]]:
 
 
 def _split(text: str, offset: int) -> list[Segment]:
-    found = []
+    found: list[Segment] = []
     start = 0
     for mark in _END.finditer(text):
         end = mark.end()

@@ -93,8 +93,8 @@ def _broken(text: str) -> Iterator[str]:
         yield f"a character was lost (U+FFFD): “{clipped(text[max(0, at - 12) : at + 12])}”"
     if found := _BYTE_LEVEL.search(text):
         yield f"a tokenizer's signs are left in it: “{clipped(found[0].strip())}”"
-    if found := _wrongly_decoded(text):
-        yield f"UTF-8 was decoded as Latin-1: “{clipped(found)}”"
+    if wrong := _wrongly_decoded(text):
+        yield f"UTF-8 was decoded as Latin-1: “{clipped(wrong)}”"
     plain = without_quotations(text)
     scripts = {found.lastgroup for found in _SCRIPT.finditer(plain)}
     if len(scripts) >= _MANY_SCRIPTS or len(_MIXED.findall(plain)) > 1:

@@ -114,7 +114,7 @@ def _listed(*, in_lower_case: bool) -> _Listed:
     Args:
         in_lower_case: For texts that have no capital letters, else letter case counts.
     """
-    told = resources.files("dataflow.checks.rules").joinpath("refusals.txt").read_text("utf-8")
+    told = resources.files("dataflow.checks.forms").joinpath("refusals.txt").read_text("utf-8")
     flags = re.IGNORECASE if in_lower_case else re.RegexFlag(0)
     short = {"start": _START, "opening": _OPENING}
     found: list[_Language] = []
