@@ -17,11 +17,25 @@ from dataflow.app.options.budget import BudgetOptions
 from dataflow.app.options.caption import CaptionOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.options.run import RunOptions
-from dataflow.app.output import is_split, may_replace, place_of_output, target_of, writer_of
+from dataflow.app.output import (
+    is_split,
+    may_replace,
+    place_of_output,
+    rows_written,
+    target_of,
+    writer_of,
+)
 from dataflow.app.prompts import prompts_of
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.requirements import judging_of
-from dataflow.app.source import Source, input_of, open_source, say_about, source_of_rows
+from dataflow.app.source import (
+    Source,
+    affixes_of,
+    input_of,
+    open_source,
+    say_about,
+    source_of_rows,
+)
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.core.byte_size import bytes_of
@@ -126,6 +140,7 @@ def _as_run(plan: Plan, choices: CaptionOptions, reporter: Reporter) -> Plan:
         cancel_batches=choices.batch_cancel,
         assume_yes=choices.yes,
         confirm=reporter.confirm,
+        edits=choices.edits,
     )
 
 
@@ -222,6 +237,8 @@ def _output(
         has_meta=choices.meta,
         files_of=parts_of if is_split(choices) else files_at,
         url=place if isinstance(place, RemotePath) else None,
+        read_back=lambda: rows_written(choices, place),
+        unaffixed=affixes_of(choices).remove,
     )
 
 

@@ -81,6 +81,7 @@ class Job:
     row_group: RowGroup = field(default_factory=lambda: RowGroup(1))
 
     content_key: bytes | None = None
+    subject: bytes = b""
 
     @property
     def references(self) -> tuple[ImageRef, ...]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from dataflow.billing.price import NoPrice, Price
 from dataflow.core.check import Check
@@ -42,6 +42,10 @@ class Output:
             not those of the output: row and, in this order, column and number. None where they are.
         url: Where the finished output goes instead, where that is not on this machine; `path` is
             then its `place.escaped_name`.
+        read_back: The rows of the output as it is, with the captions under their columns' names;
+            None where it cannot be read back.
+        unaffixed: A caption as it stands in the output → the same without what the writer puts
+            around every caption.
 
     Raises:
         UsageError: no output can be at `path`; see `place.resolved_path`.
@@ -55,6 +59,8 @@ class Output:
     files_of: Callable[[Any], list[Any]] = files_at
     cell_of: Callable[[Row], tuple[int, str, int]] | None = None
     url: RemotePath | None = None
+    read_back: Callable[[], Iterable[Row]] | None = None
+    unaffixed: Callable[[str], str] = str
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", resolved_path(self.path))
@@ -148,6 +154,7 @@ class Plan:
         fingerprint: Tells a later run that its plan is this one; None where that is unknown.
         progress: Counters to keep up to date.
         questions: What is asked for each column, in words, to say later what has changed.
+        edits: What becomes of captions that somebody changed in the output since it was written.
         confirm: Asks a person before answers are bought again; None where nobody is there.
         assume_yes: Go on as if a person had said yes.
     """
@@ -179,6 +186,7 @@ class Plan:
     fingerprint: PlanFingerprint | None = None
     progress: Progress = field(default_factory=Progress)
     questions: Mapping[str, str] = field(default_factory=dict)
+    edits: Literal["keep", "ask", "overwrite"] = "keep"
     confirm: Callable[[str], bool] | None = None
     assume_yes: bool = False
 

@@ -44,6 +44,11 @@ class RequestHasher:
         identify = self._identify if len(requests) == 1 else functools.cache(self._identify)
         return [self._key(request, identify) for request in requests]
 
+    def identified(self, requests: Sequence[Request]) -> list[tuple[bytes, bytes]]:
+        """Each request's key and its subject: which pictures it is about, and for which answer."""
+        identify = functools.cache(self._identify)
+        return [(self._key(one, identify), _subject(one, identify)) for one in requests]
+
     def content_key(self, request: Request, pictures: Sequence[Picture]) -> bytes:
         """The key of the same question about the bytes that are sent, wherever they come from.
 
@@ -73,6 +78,14 @@ class RequestHasher:
         number = [request.sample_index] if request.sample_index else []
         digest.update(_canonical([turns, dict(request.sampling), *number]))
         return digest.digest()
+
+
+def _subject(request: Request, identify: Callable[[ImageRef], str]) -> bytes:
+    """What a request is about, whatever is asked and whoever answers."""
+    pictures = [identify(ref) for ref in request.pictures]
+    # without a picture the question is all that there is
+    about = pictures or [str(part) for turn in request.turns for part in turn.parts]
+    return blake2b(_canonical([about, request.sample_index]), digest_size=8).digest()
 
 
 def row_key(index: int, caption_index: int = 0) -> bytes:

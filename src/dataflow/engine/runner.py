@@ -17,10 +17,10 @@ from dataflow.engine.failure_messages import commonest
 from dataflow.engine.journal.batch_tables import unsettled
 from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.run_lock import RunLock
 from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.intake import preflight
 from dataflow.engine.pipeline.live import LivePipeline
+from dataflow.engine.pipeline.outside_edits import take_in_edits
 from dataflow.engine.pipeline.resume import (
     OutputFiles,
     ResumeState,
@@ -34,6 +34,7 @@ from dataflow.engine.pipeline.write_output import StalePlanError, check_output, 
 from dataflow.engine.plan import Plan
 from dataflow.engine.progress import RunCounts, Summary
 from dataflow.engine.run import Pipeline, Run
+from dataflow.engine.run_lock import RunLock
 
 T = TypeVar("T")
 Then: TypeAlias = "Callable[[Callable[[], bool], ResumeState | None], T]"
@@ -80,6 +81,7 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
         journal = Journal(journal_path, durable=plan.fsync)
         try:
             started, snapshot = time.monotonic(), output_files(plan.output)
+            take_in_edits(plan, journal)
             counts = take_all(
                 plan,
                 journal,

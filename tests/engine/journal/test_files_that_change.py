@@ -7,15 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from dataflow.core.errors import JournalError, OutputError
-from dataflow.engine.journal import database, run_lock
+from dataflow.engine import run_lock
+from dataflow.engine.journal import database
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
-from dataflow.engine.journal.run_lock import RunLock, holder_of
 from dataflow.engine.paths import clear_way, open_append, open_new
+from dataflow.engine.run_lock import RunLock, holder_of
 
 
 def key(number: int) -> bytes:
@@ -118,16 +121,17 @@ def test_files_are_made_beside_links_and_not_through_them(tmp_path):
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 @pytest.mark.parametrize("has_log", [False, True])
-def test_a_colleague_without_the_right_leaves_nothing_behind(tmp_path, has_log):
-    folder = tmp_path / "out.dataflow"
+def test_a_colleague_without_the_right_leaves_nothing_behind(request, has_log):
+    # others may not enter the folders of pytest
+    home = Path(tempfile.mkdtemp())
+    request.addfinalizer(lambda: shutil.rmtree(home))
+    home.chmod(0o755)
+    folder = home / "out.dataflow"
     owner = Journal(folder / "journal.sqlite")
     put(owner, 1)
     if not has_log:
         owner.close()
     folder.chmod(0o777)
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_mode & 0o005 != 0o005 and parent != parent.parent:
-            parent.chmod(parent.stat().st_mode | 0o055)
     before = sorted(path.name for path in folder.iterdir())
     script = (
         "import os, sys, pwd, encodings.idna\n"

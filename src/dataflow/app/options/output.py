@@ -113,6 +113,13 @@ class OutputOptions(Options):
             metavar="SIZE",
         ),
     ] = None
+    edits: Annotated[
+        Literal["keep", "ask", "overwrite"],
+        Option(
+            "Captions that somebody changed in the output since it was written: keep them, ask at "
+            "a terminal, or overwrite them.",
+        ),
+    ] = "keep"
     rows_per_file: Annotated[
         int | None,
         Option(

@@ -24,13 +24,13 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from dataclasses import asdict
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
-from dataflow.engine.journal import plan_table
+from dataflow.core.group_commit import GroupCommit
+from dataflow.engine.journal import plan_table, written_table
 from dataflow.engine.journal.attempt_table import attempts_for, has_attempts, keep_attempts
 from dataflow.engine.journal.database import guarded, open_database, reopen, save_again
-from dataflow.engine.journal.decisions import Decision, append, decisions_for
-from dataflow.engine.journal.group_commit import GroupCommit
+from dataflow.engine.journal.decisions import Decision, DecisionTable, Where, append, decisions_for
 from dataflow.engine.journal.plan_table import PlannedCaption, PlanState, SeenPicture
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord, is_settled
 from dataflow.engine.journal.result_table import (
@@ -40,6 +40,7 @@ from dataflow.engine.journal.result_table import (
     replace_verdicts,
     sound_results,
 )
+from dataflow.engine.journal.written_table import WrittenCaptions, WrittenRow
 from dataflow.engine.paths import open_append
 
 T = TypeVar("T")
@@ -137,8 +138,6 @@ class Journal:
                 "UPDATE runs SET ended = ?, ending = ? WHERE run = ?", (time.time(), how, self.run)
             )
         )
-
-    # --- results -------------------------------------------------------------------------------
 
     async def put(self, *kept: Kept) -> None:
         """Keep these, all or none; returns when they are committed.
@@ -351,15 +350,69 @@ class Journal:
         """Append what a person decided; returns when it is committed."""
         self._do(lambda: append(self._db, decisions))
 
-    def decisions(self, keys: Sequence[bytes]) -> dict[tuple[bytes, str], Decision]:
+    def decisions(self, keys: Sequence[bytes]) -> dict[Where, Decision]:
         """The decision that counts for each of `keys`, by key and column."""
         with self._guarded():
             return decisions_for(self._db, keys)
 
-    def has_decisions(self) -> bool:
-        """Whether anybody decided anything."""
+    def decisions_in_force(self) -> tuple[dict[Where, Decision], dict[Where, Decision]]:
+        """All decisions in force, by key and column, and those that moved, by subject and column.
+
+        Two decisions about one subject and column under two former keys: the later one counts.
+        """
         with self._guarded():
-            return self._db.execute("SELECT 1 FROM decisions LIMIT 1").fetchone() is not None
+            by_key = dict(DecisionTable(self._db).latest())
+            subjects = dict(plan_table.moved_subjects(self._db))
+        moved: dict[Where, Decision] = {}
+        for (key, column), decision in by_key.items():
+            where = (subjects.get(key, b""), column)
+            if where[0] and (where not in moved or moved[where].decided_at < decision.decided_at):
+                moved[where] = decision
+        return by_key, moved
+
+    def texts_of(self, key: bytes, column: str) -> set[str | None]:
+        """Every text that the machine or a person ever gave for a caption."""
+        with self._guarded():
+            found = self._db.execute(
+                "SELECT caption FROM results WHERE key = :key UNION "
+                "SELECT caption FROM former_results WHERE key = :key UNION "
+                'SELECT text FROM decisions WHERE key = :key AND "column" = :column',
+                {"key": key, "column": column},
+            )
+            return {text for (text,) in found}
+
+    # --- what is written -----------------------------------------------------------------------
+
+    def begin_written(self) -> None:
+        """Nothing is known of the output while it is written anew."""
+        self._do(lambda: written_table.begin(self._db))
+
+    def add_written(self, rows: Sequence[WrittenRow]) -> None:
+        """Note captions that are written."""
+        self._do(lambda: written_table.add(self._db, rows))
+
+    def end_written(self, files: list[list[Any]] | None) -> None:
+        """Note the files of the output, which is whole now."""
+        self._do(lambda: written_table.set_files(self._db, files))
+
+    def has_written(self) -> bool:
+        """Whether an output was ever written."""
+        with self._guarded():
+            return self._db.execute("SELECT 1 FROM written LIMIT 1").fetchone() is not None
+
+    def written(self) -> WrittenCaptions:
+        """What stands in the output."""
+        return WrittenCaptions(self._db)
+
+    def output_files(self) -> Any:
+        """As `end_written` was given it; None where the output was not written to its end."""
+        with self._guarded():
+            return written_table.files_of(self._db)
+
+    def decision_count(self) -> int:
+        """How many decisions there are, those that were undone included."""
+        with self._guarded():
+            return int(self._db.execute("SELECT count(*) FROM decisions").fetchone()[0])
 
     # --- the file ------------------------------------------------------------------------------
 

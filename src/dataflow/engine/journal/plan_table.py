@@ -14,8 +14,8 @@ from dataflow.engine.journal.records import RESULT_COLUMNS, ResultRecord, checks
 SeenPicture: TypeAlias = "tuple[bytes, int | None, int | None]"
 """A picture's file: path, size in bytes, time of last change in ns; None where there is none."""
 
-PlannedCaption: TypeAlias = "tuple[int, int, bytes]"
-"""A caption's row, its index among the row's captions, and its request's key."""
+PlannedCaption: TypeAlias = "tuple[int, int, bytes] | tuple[int, int, bytes, bytes]"
+"""A caption's row, its index among the row's captions, its request's key, and its subject."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +39,7 @@ class PlanState:
 
 def begin(db: sqlite3.Connection, rows: int, fingerprint: str | None) -> None:
     """Forget the former plan; a new one follows."""
+    keep_subjects(db)
     for table in ("plan", "pictures", "plan_state"):
         db.execute(f"DELETE FROM {table}")  # noqa: S608
     db.execute(
@@ -51,9 +52,31 @@ def add(
 ) -> None:
     """Write the keys of captions, and the files that they were made of."""
     db.executemany(
-        "INSERT OR REPLACE INTO plan (row, caption_index, key) VALUES (?, ?, ?)", planned
+        "INSERT OR REPLACE INTO plan (row, caption_index, key, subject) VALUES (?, ?, ?, ?)",
+        ((*one, None)[:4] for one in planned),
     )
     db.executemany("INSERT OR REPLACE INTO pictures (path, size, time) VALUES (?, ?, ?)", pictures)
+
+
+def keep_subjects(db: sqlite3.Connection) -> None:
+    """Note what decisions are about, so that they are found under other keys."""
+    db.execute(
+        "INSERT OR IGNORE INTO decision_subjects SELECT key, subject FROM plan "
+        "WHERE subject NOT NULL AND key IN (SELECT key FROM decisions)"
+    )
+
+
+def moved_subjects(db: sqlite3.Connection) -> list[tuple[bytes, bytes]]:
+    """Key and subject of decisions whose key the plan no longer holds, but whose subject it does.
+
+    Only where one row alone has the subject: otherwise nobody can tell which one was meant.
+    """
+    return db.execute(
+        "WITH moved AS (SELECT key, subject FROM decision_subjects "
+        "WHERE key NOT IN (SELECT key FROM plan)) "
+        "SELECT key, subject FROM moved WHERE (SELECT count(DISTINCT row) FROM plan "
+        "WHERE plan.subject = moved.subject) = 1"
+    ).fetchall()
 
 
 def state_of(db: sqlite3.Connection) -> PlanState | None:

@@ -43,12 +43,16 @@ CREATE TABLE decisions (
     "group" TEXT NOT NULL, source TEXT NOT NULL, picture TEXT NOT NULL, checksum INTEGER NOT NULL
 );
 CREATE INDEX decisions_by_key ON decisions (key, "column");
+CREATE TABLE decision_subjects (
+    key BLOB PRIMARY KEY, subject BLOB NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE plan (
-    row INTEGER NOT NULL, caption_index INTEGER NOT NULL, key BLOB NOT NULL,
+    row INTEGER NOT NULL, caption_index INTEGER NOT NULL, key BLOB NOT NULL, subject BLOB,
     PRIMARY KEY (row, caption_index)
 ) WITHOUT ROWID;
 CREATE TABLE written (
-    row INTEGER NOT NULL, caption_index INTEGER NOT NULL, key BLOB NOT NULL, digest BLOB,
+    row INTEGER NOT NULL, caption_index INTEGER NOT NULL, key BLOB NOT NULL,
+    subject BLOB NOT NULL, digest BLOB,
     PRIMARY KEY (row, caption_index)
 ) WITHOUT ROWID;
 CREATE TABLE runs (
@@ -65,7 +69,7 @@ CREATE TABLE plan_state (
     one INTEGER PRIMARY KEY CHECK (one = 1), fingerprint TEXT, rows INTEGER NOT NULL, output TEXT
 );
 CREATE TABLE output_state (
-    one INTEGER PRIMARY KEY CHECK (one = 1), files TEXT, layout TEXT
+    one INTEGER PRIMARY KEY CHECK (one = 1), files TEXT
 );
 CREATE TABLE batches (
     number INTEGER PRIMARY KEY, token TEXT NOT NULL, server TEXT NOT NULL, state TEXT NOT NULL,

@@ -19,6 +19,7 @@ from dataflow.core.row import Row
 from dataflow.core.serving import sampling_of
 from dataflow.engine.job import Job, weight_of
 from dataflow.engine.journal.journal import Former, Journal
+from dataflow.engine.journal.plan_table import PlannedCaption
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord
 from dataflow.engine.pipeline.resume import ResumeState, is_first_place
 from dataflow.engine.plan import Plan
@@ -65,11 +66,11 @@ class JobMaker:
         One that only holds an error stands where the row makes no request.
         """
         asked = self._asked(row)
-        keys = iter(self._keys.keys([one for one in asked if isinstance(one, Request)]))
+        found = iter(self._keys.identified([one for one in asked if isinstance(one, Request)]))
         return [
-            Job(next(keys), one)
+            _job(one, *next(found))
             if isinstance(one, Request)
-            else Job(row_key(row.index, place), error=one)
+            else Job(row_key(row.index, place), error=one, subject=row_key(row.index)[:8])
             for place, one in enumerate(asked)
         ]
 
@@ -102,6 +103,10 @@ class JobMaker:
         if request is None or all(ref.kind != "path" for ref in request.pictures):
             return True
         return self._keys.key(request) == job.key
+
+
+def _job(request: Request, key: bytes, subject: bytes) -> Job:
+    return Job(key, request, subject=subject)
 
 
 def numbered(request: Request, number: int, seed: object) -> Request:
@@ -163,7 +168,7 @@ class Intake:
         if self._recalled is not None and self._recalled.is_whole:
             return None
         rows: list[list[Job]] = []
-        planned: list[tuple[int, int, bytes]] = []
+        planned: list[PlannedCaption] = []
         size = seen = 0
         for seen, row in enumerate(self._rows, 1):
             if self._recalled is not None and self._recalled.knows(row.index):
@@ -172,7 +177,7 @@ class Intake:
                 continue
             jobs = self._planner.jobs(row)
             rows.append(jobs)
-            planned += [(row.index, place, job.key) for place, job in enumerate(jobs)]
+            planned += [(row.index, place, job.key, job.subject) for place, job in enumerate(jobs)]
             size += weight_of(jobs)
             if size > CHUNK_BYTES or len(planned) >= CHUNK_JOBS:
                 break
@@ -181,7 +186,7 @@ class Intake:
         self._note_plan(planned)
         return self._unanswered(rows)
 
-    def _note_plan(self, planned: Sequence[tuple[int, int, bytes]]) -> None:
+    def _note_plan(self, planned: Sequence[PlannedCaption]) -> None:
         seen, self._seen = self._seen, {}
         self._journal.plan(planned, ((os.fsencode(at), *stamp) for at, stamp in seen.items()))
 

@@ -85,7 +85,7 @@ def recall(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> ResumeStat
         planned=state.planned,
         open=missing,
         answered=state.captions - missing.total(),
-        written=_written(plan.output, state.output) if whole else None,
+        written=_written(plan.output, journal, state.output) if whole else None,
     )
 
 
@@ -105,13 +105,18 @@ def note_written(output: Output, journal: Journal, tally: RunCounts) -> None:
     """Keep in `journal` what was written into `output`, for `recall`."""
     told = {field.name: getattr(tally, field.name) for field in fields(tally)}
     with contextlib.suppress(RemoteError):  # then the next run looks at every row
-        journal.note_output(json.dumps({"files": output_files(output), "tally": told}))
+        files = output_files(output)
+        journal.end_written(files)
+        state = {"files": files, "tally": told, "decisions": journal.decision_count()}
+        journal.note_output(json.dumps(state))
 
 
-def _written(output: Output, noted: str | None) -> RunCounts | None:
+def _written(output: Output, journal: Journal, noted: str | None) -> RunCounts | None:
     if noted is None:
         return None
     former = json.loads(noted)
+    if former["decisions"] != journal.decision_count():
+        return None
     try:
         files = output_files(output)
         if files is None or former["files"] != files:

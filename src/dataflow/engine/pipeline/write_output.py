@@ -23,7 +23,9 @@ from dataflow.engine.columns import values_of
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
+from dataflow.engine.journal.written_table import WrittenRow, written_digest
 from dataflow.engine.paths import clear_way, keep_former, open_new
+from dataflow.engine.pipeline.decision_lookup import DecisionLookup
 from dataflow.engine.pipeline.intake import JobMaker, selected_rows
 from dataflow.engine.pipeline.resume import OutputFiles, output_files
 from dataflow.engine.plan import Output, Plan
@@ -34,6 +36,9 @@ from dataflow.remote.filesystem import check_writable
 _log = logging.getLogger("dataflow")
 
 T = TypeVar("T")
+
+NOTED_AT_ONCE = 5_000
+"""Written captions that are noted in the journal in one commit."""
 
 BAD_LINE = "bad_line"
 """The kind of error of a row that cannot be read and is not in the output."""
@@ -97,7 +102,8 @@ def write_output(
         try:
             with open_new(errors_part) as errors:
                 found = _heeding(stop, outcomes(plan, journal, recalled=recalled))
-                tally = _write_rows(plan, found, writer, errors)
+                journal.begin_written()
+                tally = _write_rows(plan, journal, found, writer, errors)
                 errors.flush()
                 os.fsync(errors.fileno())
             if journal.lacks_former():
@@ -166,16 +172,26 @@ def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
 
 
 def _write_rows(
-    plan: Plan, found: Iterable[tuple[Row, list[Outcome]]], writer: Writer, errors: IO[str]
+    plan: Plan,
+    journal: Journal,
+    found: Iterable[tuple[Row, list[Outcome]]],
+    writer: Writer,
+    errors: IO[str],
 ) -> RunCounts:
     tally, columns, cell_of = RunCounts(), plan.output.columns, plan.output.cell_of
     cells = [(column.name, number) for column in columns for number in range(column.n)]
-    for row, made in found:
+    decisions, notes = DecisionLookup(journal), _WrittenNotes(journal, plan.output)
+    for row, machine in found:
+        made = [
+            (job, decisions.applied(job, column, entry))
+            for (job, entry), (column, _) in zip(machine, cells, strict=True)
+        ]
         entries = [entry for _, entry in made]
         is_dropped = plan.reject_policy.drops(entries)
         if is_dropped:
             tally.dropped += 1
         else:
+            notes.add(tally.rows, made)
             tally.rows += 1
             writer.write(row, values_of(columns, entries, has_meta=plan.output.has_meta))
             tally.add(entries)
@@ -185,10 +201,39 @@ def _write_rows(
                 line = _error_line(where, row.source, job, entry)
                 errors.write(json.dumps({**line, "dropped": is_dropped}) + "\n")
     writer.close()
+    notes.flush()
+    decisions.report(plan.output.place)
     skipped = plan.reader.skipped
     errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
     tally.skipped = skipped.count
     return tally
+
+
+class _WrittenNotes:
+    """Notes what is written in the journal, many captions at a time."""
+
+    def __init__(self, journal: Journal, output: Output) -> None:
+        self._journal = journal
+        self._unaffixed = output.unaffixed
+        self._rows: list[WrittenRow] = []
+
+    def add(self, row: int, made: Iterable[Outcome]) -> None:
+        """Note the captions of the output's row with this index."""
+        self._rows += [
+            (row, index, entry.key, job.subject, self._digest(entry.caption))
+            for index, (job, entry) in enumerate(made)
+        ]
+        if len(self._rows) >= NOTED_AT_ONCE:
+            self.flush()
+
+    def _digest(self, caption: str | None) -> bytes | None:
+        return None if caption is None else written_digest(self._unaffixed(caption))
+
+    def flush(self) -> None:
+        """Hand the journal what is left."""
+        rows, self._rows = self._rows, []
+        if rows:
+            self._journal.add_written(rows)
 
 
 def _error_line(

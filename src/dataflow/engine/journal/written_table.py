@@ -1,0 +1,99 @@
+"""What stands in the output: a digest of each caption that was written, and the files' state."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, TypeAlias
+
+from dataflow.engine.journal.decisions import DIGEST_BYTES
+
+WrittenRow: TypeAlias = "tuple[int, int, bytes, bytes, bytes | None]"
+"""A caption's row, index in the row, key, subject and digest."""
+
+
+def written_digest(text: str | None) -> bytes | None:
+    """What tells one written caption from another; None for no caption.
+
+    Spaces and line breaks do not count, since formats write them in their own ways.
+    """
+    plain = " ".join((text or "").split())
+    if not plain:
+        return None
+    return blake2b(plain.encode("utf-8", "replace"), digest_size=DIGEST_BYTES).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenCaption:
+    """A caption that was written.
+
+    Attributes:
+        key: Of its request.
+        digest: `written_digest` of its text.
+    """
+
+    key: bytes
+    digest: bytes | None
+
+
+class WrittenCaptions:
+    """The captions of the output, by row, and by subject where rows moved.
+
+    Args:
+        db: The journal.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self._by_subject: dict[tuple[bytes, int], WrittenCaption | None] | None = None
+
+    def find(self, row: int, caption_index: int, subject: bytes) -> WrittenCaption | None:
+        """What was written for a caption; None where it cannot be told."""
+        found = self._db.execute(
+            "SELECT key, subject, digest FROM written WHERE row = ? AND caption_index = ?",
+            (row, caption_index),
+        ).fetchone()
+        if found is not None and found[1] == subject:
+            return WrittenCaption(found[0], found[2])
+        if self._by_subject is None:
+            self._by_subject = self._subjects()
+        return self._by_subject.get((subject, caption_index))
+
+    def _subjects(self) -> dict[tuple[bytes, int], WrittenCaption | None]:
+        """Each subject that stands in one row alone."""
+        found: dict[tuple[bytes, int], WrittenCaption | None] = {}
+        rows = self._db.execute("SELECT subject, caption_index, key, digest FROM written")
+        for subject, index, key, digest in rows:
+            is_first = (subject, index) not in found
+            found[subject, index] = WrittenCaption(key, digest) if is_first else None
+        return found
+
+
+def begin(db: sqlite3.Connection) -> None:
+    """Nothing is known of the output while it is written anew."""
+    db.execute("DELETE FROM written")
+    db.execute("INSERT OR REPLACE INTO output_state (one, files) VALUES (1, NULL)")
+
+
+def add(db: sqlite3.Connection, rows: Iterable[WrittenRow]) -> None:
+    """Note captions that are written."""
+    db.executemany(
+        "INSERT OR REPLACE INTO written (row, caption_index, key, subject, digest) "
+        "VALUES (?, ?, ?, ?, ?)",
+        rows,
+    )
+
+
+def set_files(db: sqlite3.Connection, files: list[list[Any]] | None) -> None:
+    """Note the files of the output, which is whole now."""
+    text = json.dumps(files)
+    db.execute("INSERT OR REPLACE INTO output_state (one, files) VALUES (1, ?)", (text,))
+
+
+def files_of(db: sqlite3.Connection) -> Any:
+    """As `set_files` was given it; None where the output was not written to its end."""
+    found = db.execute("SELECT files FROM output_state").fetchone()
+    return None if found is None or found[0] is None else json.loads(found[0])

@@ -1,0 +1,86 @@
+"""What people decided, put onto the machine's answers while the output is written.
+
+A decision is found by its request's key. Where that changed, because the prompt, the model or the
+way the picture is named did, it is found by the answer it was copied to, or by its subject: the
+pictures and the column. A person's words stay; that the machine's caption is another one now makes
+a conflict, which is listed.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+from dataflow.engine.job import Job
+from dataflow.engine.journal.decisions import Decision, Where, text_digest
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.records import ResultRecord
+
+REJECTED = "rejected"
+"""The kind of error of a caption that a person rejected."""
+
+_log = logging.getLogger("dataflow")
+
+
+class DecisionLookup:
+    """The decisions in force, for the rows of one plan.
+
+    Args:
+        journal: It holds the plan.
+
+    Attributes:
+        conflicts: Decisions that were made about another caption than the machine's latest one.
+    """
+
+    def __init__(self, journal: Journal) -> None:
+        self._by_key: Mapping[Where, Decision] = {}
+        self._by_subject: Mapping[Where, Decision] = {}
+        self._unused: set[Where] = set()
+        self.conflicts = 0
+        if journal.decision_count():
+            self._by_key, self._by_subject = journal.decisions_in_force()
+            self._unused = set(self._by_key)
+
+    def applied(self, job: Job, column: str, result: ResultRecord) -> ResultRecord:
+        """`result` as it stands in the output: with what a person decided about it."""
+        if not self._by_key:
+            return result
+        decision = self._find(job, column, result)
+        if decision is None:
+            return result
+        self._unused.discard((decision.key, column))
+        if decision.seen_digest not in (None, text_digest(result.caption)):
+            self.conflicts += 1
+        if decision.kind == "reject":
+            return replace(
+                result,
+                caption=None,
+                error_kind=REJECTED,
+                error=f"{decision.author} rejected the caption",
+            )
+        text = decision.caption(result.caption)
+        if text is None:
+            return result
+        return replace(result, caption=text, error_kind=None, error=None)
+
+    def _find(self, job: Job, column: str, result: ResultRecord) -> Decision | None:
+        for key in (job.key, result.copied_from):
+            if key is not None and (found := self._by_key.get((key, column))) is not None:
+                return found
+        return self._by_subject.get((job.subject, column))
+
+    def report(self, output: object) -> None:
+        """Say once what did not go smoothly."""
+        if self.conflicts:
+            _log.warning(
+                "%d captions that people edited have another answer of the machine by now: the "
+                "people's words stay; dataflow edits %s lists them",
+                self.conflicts, output,
+            )  # fmt: skip
+        if self._unused:
+            _log.warning(
+                "%d decisions of people belong to no row of this run: they are kept; dataflow "
+                "edits %s lists them",
+                len(self._unused), output,
+            )  # fmt: skip
