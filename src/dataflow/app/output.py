@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -22,7 +21,6 @@ from dataflow.core.byte_size import bytes_of
 from dataflow.core.column_types import Columns, ListType
 from dataflow.core.dataset import FIRST_ROWS, Writer
 from dataflow.core.errors import UsageError
-from dataflow.core.row import Row
 from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING
 from dataflow.core.text import shown_url
 from dataflow.engine.columns import Column
@@ -375,27 +373,6 @@ def captions_of(
                 value = row.fields.get(name)
                 for one in value if isinstance(value, list) and n > 1 else [value]:
                     yield picture, name, None if one is None else cell(one)
-
-
-def rows_written(choices: CaptionOptions, target: AnyPath) -> Iterator[Row]:
-    """The rows of the finished output, numbered from 0, each caption under its column's name.
-
-    Raises:
-        InputError: The output cannot be read back.
-    """
-    if choices.sidecar is not None and choices.output is None:
-        readable = replace(sidecar_files(choices, "overwrite"), affixes=NO_AFFIXES)
-        reader = input_of(choices).open(read_options(choices, readable))
-        for index, row in enumerate(reader.rows()):
-            fields = {**row.fields, choices.output_key: row.fields.get(FIELD)}
-            yield replace(row, index=index, fields=fields)
-        return
-    readers = (
-        open_reader(file, picture_key=choices.image_key) for file in files_of(choices, target)
-    )
-    rows = itertools.chain.from_iterable(reader.rows() for reader in readers)
-    for index, row in enumerate(rows):
-        yield replace(row, index=index)
 
 
 def described(choices: CaptionOptions, target: AnyPath) -> str:

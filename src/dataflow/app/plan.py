@@ -21,7 +21,6 @@ from dataflow.app.output import (
     is_split,
     may_replace,
     place_of_output,
-    rows_written,
     target_of,
     writer_of,
 )
@@ -36,6 +35,7 @@ from dataflow.app.source import (
     say_about,
     source_of_rows,
 )
+from dataflow.app.written_rows import rows_written
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.core.byte_size import bytes_of

@@ -12,25 +12,20 @@ The tables are in `schema`; each has a module that reads and writes it.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
-import os
-import sqlite3
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias
 
 from dataflow.core.group_commit import GroupCommit
 from dataflow.engine.journal import plan_table, written_table
 from dataflow.engine.journal.attempt_table import attempts_for, has_attempts, keep_attempts
-from dataflow.engine.journal.database import guarded, open_database, reopen, save_again
 from dataflow.engine.journal.decisions import Decision, DecisionTable, Where, append, decisions_for
+from dataflow.engine.journal.journal_file import JournalFile
 from dataflow.engine.journal.plan_table import PlannedCaption, PlanState, SeenPicture
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord, is_settled
 from dataflow.engine.journal.result_table import (
@@ -43,14 +38,13 @@ from dataflow.engine.journal.result_table import (
 from dataflow.engine.journal.written_table import WrittenCaptions, WrittenRow
 from dataflow.engine.paths import open_append
 
-T = TypeVar("T")
 _log = logging.getLogger("dataflow")
 Kept: TypeAlias = "ResultRecord | AttemptRecord"
 Former: TypeAlias = "tuple[ResultRecord | None, list[AttemptRecord]]"
 """A request's result, where there is one to trust, and its attempts in their order."""
 
 
-class Journal:
+class Journal(JournalFile):
     """An open journal; its methods may be called from any thread.
 
     Args:
@@ -67,14 +61,9 @@ class Journal:
     """
 
     def __init__(self, path: Path | None, *, durable: bool = False) -> None:
-        self.path = path
-        self._durable = durable
-        self._db = open_database(path, fsync=durable)
-        self._inode = _inode_of(path)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dataflow-journal")
+        super().__init__(path, durable=durable)
         self._commits: GroupCommit[Kept] = GroupCommit(self._thread, self._write)
         self._is_damaged = False
-        self._closed = False
         with self._guarded():
             self.had_answers = (
                 self._db.execute("SELECT 1 FROM results LIMIT 1").fetchone() is not None
@@ -89,18 +78,6 @@ class Journal:
             ).lastrowid
             self._db.commit()
         return int(run or 0)
-
-    def _do(self, step: Callable[[], T]) -> T:
-        """`step()` in the journal's own thread, in one transaction."""
-
-        def once() -> T:
-            with self._guarded():
-                self._keep_in_place()
-                done = step()
-                self._db.commit()
-                return done
-
-        return self._thread.submit(once).result()
 
     # --- this run ------------------------------------------------------------------------------
 
@@ -138,6 +115,8 @@ class Journal:
                 "UPDATE runs SET ended = ?, ending = ? WHERE run = ?", (time.time(), how, self.run)
             )
         )
+
+    # --- results -------------------------------------------------------------------------------
 
     async def put(self, *kept: Kept) -> None:
         """Keep these, all or none; returns when they are committed.
@@ -414,56 +393,9 @@ class Journal:
         with self._guarded():
             return int(self._db.execute("SELECT count(*) FROM decisions").fetchone()[0])
 
-    # --- the file ------------------------------------------------------------------------------
-
-    def _keep_in_place(self) -> None:
-        """Write the journal anew where its file was removed, moved or replaced.
-
-        Raises:
-            OSError: that cannot be done.
-        """
-        if self.path is None or self._inode is None or _inode_of(self.path) == self._inode:
-            return
-        _log.warning(
-            "the journal %s was removed or replaced while the run goes: it is written again",
-            self.path,
-        )
-        save_again(self._db, self.path)
-        self._db = reopen(self.path, fsync=self._durable)
-        self._inode = _inode_of(self.path)
-
-    def close(self) -> None:
-        """Commit what waits and let go of the file; may be called twice.
-
-        Raises:
-            JournalError: answers that found no room on the disk before find none now either.
-        """
-        if self._closed:
-            return
-        self._closed = True
-        self._thread.shutdown(wait=True)
-        try:
-            with self._guarded():
-                self._keep_in_place()
-            if self._commits.unsaved:
-                self._write(self._commits.unsaved)
-        finally:
-            with contextlib.suppress(sqlite3.Error):
-                self._db.close()
-
-    def _guarded(self) -> AbstractContextManager[None]:
-        return guarded(self._db, self.path)
-
-
-def _inode_of(path: Path | None) -> tuple[int, int] | None:
-    """What tells the file at `path` from any other; None where there is none."""
-    if path is None:
-        return None
-    try:
-        found = os.stat(path)  # noqa: PTH116 - at each commit: no object more than needed
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+    def _save_rest(self) -> None:
+        if self._commits.unsaved:
+            self._write(self._commits.unsaved)
 
 
 def _plain(value: object) -> object:
