@@ -7,7 +7,7 @@ import asyncio
 from dataflow.core.errors import PictureError
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Request, Turn
-from dataflow.engine.flow.backpressure import InFlightBound
+from dataflow.engine.flow.backpressure import InFlightBound, SlotReservation
 from dataflow.engine.job import Job
 from dataflow.engine.pipeline.row_loader import RowLoader
 
@@ -94,3 +94,22 @@ def test_a_broken_picture_is_its_rows_problem():
     found, _ = outcomes([f"{WELL}1", f"{WELL}broken"])
     assert found[f"{WELL}1"] is None
     assert found[f"{WELL}broken"].message == "broken"
+
+
+def test_a_slot_is_given_back_while_its_row_waits_and_never_twice():
+    async def main():
+        slots = asyncio.Semaphore(1)
+        first, second = SlotReservation(slots), SlotReservation(slots)
+        await first.enter()
+        await first.enter()
+        waiting = asyncio.ensure_future(second.enter())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        first.leave()
+        first.leave()
+        await asyncio.wait_for(waiting, 5)
+        assert slots.locked()
+        second.leave()
+        assert not slots.locked()
+
+    asyncio.run(main())

@@ -35,6 +35,7 @@ from dataflow.engine.batch.custom_ids import custom_id_of
 from dataflow.engine.batch.manager import BatchManager
 from dataflow.engine.batch.request_file import RequestFile, clear
 from dataflow.engine.flow import retry_policy
+from dataflow.engine.flow.backpressure import SlotReservation
 from dataflow.engine.flow.retry import Retrier
 from dataflow.engine.job import Job
 from dataflow.engine.journal.batch_tables import BatchRequest, BatchTables
@@ -259,8 +260,11 @@ class _Round:
             else:
                 to_write.append(job)
         if to_write:
-            async with self._loading:
-                done += await self._write(to_write)
+            slot = SlotReservation(self._loading)
+            try:
+                done += await self._write(to_write, slot)
+            finally:
+                slot.leave()
         return done
 
     def _came_back(self, job: Job, asked: BatchRequest) -> Reply | DataflowError | None:
@@ -293,7 +297,7 @@ class _Round:
         )
         return settled is not None
 
-    async def _write(self, jobs: list[Job]) -> list[bytes]:
+    async def _write(self, jobs: list[Job], slot: SlotReservation) -> list[bytes]:
         """Load the pictures of a row's jobs and write these into batches' files.
 
         Returns:
@@ -302,7 +306,8 @@ class _Round:
         if self._asks_no_more:
             self.unasked += len(jobs)
             return []
-        problems = await stages.load(jobs, self._loader, self._intake.maker)
+        problems = await stages.load(jobs, self._loader, self._intake.maker, slot)
+        await slot.enter()  # a row without pictures has none yet
         done = []
         for job, problem in zip(jobs, problems, strict=True):
             try:

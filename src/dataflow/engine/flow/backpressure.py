@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from dataflow.core.aio import FifoWaiters
 
 
@@ -83,3 +85,27 @@ class RowReservation:
             self._is_inside = False
             for left in reversed(range(self._jobs)):
                 self._bound.release(0 if left else self._size)
+
+
+class SlotReservation:
+    """One of the slots of a semaphore, given back while the row waits for a picture host.
+
+    Args:
+        slots: The semaphore.
+    """
+
+    def __init__(self, slots: asyncio.Semaphore) -> None:
+        self._slots = slots
+        self._is_inside = False
+
+    async def enter(self) -> None:
+        """Wait for a slot; nothing where the row has one."""
+        if not self._is_inside:
+            await self._slots.acquire()
+            self._is_inside = True
+
+    def leave(self) -> None:
+        """Give the slot back; nothing where the row has none."""
+        if self._is_inside:
+            self._is_inside = False
+            self._slots.release()

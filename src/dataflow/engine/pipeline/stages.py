@@ -22,7 +22,6 @@ from dataflow.core.errors import (
 )
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.core.request import Reply, Usage
-from dataflow.engine.flow.backpressure import RowReservation
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
@@ -30,11 +29,12 @@ from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.progress import Progress
 from dataflow.engine.quality.fault_alarm import FaultAlarm
 from dataflow.engine.quality.judge import Judge
+from dataflow.images.base.reservation import Reservation
 from dataflow.images.loader import Loader
 
 
 async def load(
-    jobs: Sequence[Job], loader: Loader, maker: JobMaker, reservation: RowReservation | None = None
+    jobs: Sequence[Job], loader: Loader, maker: JobMaker, reservation: Reservation | None = None
 ) -> list[RowError | None]:
     """Load the pictures of a row's jobs into them, each picture once.
 

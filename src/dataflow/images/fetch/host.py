@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import enum
 import random
-from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from dataflow.core.aio import FifoWaiters
 
 
 class HostState(enum.Enum):
@@ -89,7 +90,7 @@ class Host:
         self._policy = policy
         self._clock = clock
         self._in_use = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: FifoWaiters[None, str | None] = FifoWaiters()
         self._timer: asyncio.TimerHandle | None = None
         self._has_answered = False
         self._tripped = False
@@ -130,20 +131,19 @@ class Host:
         if not self._waiting and self._has_room():
             self._in_use += 1
             return
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        self._wake()
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled() and turn.exception() is None:
-                self.release()  # it was granted in the very moment of the cancellation
-            raise
+        self._schedule_wake()
+        refusal = await self._waiting.wait(None, hand_back=self._hand_back)
+        if refusal is not None:
+            raise HostGivenUpError(refusal)
 
     def release(self) -> None:
         """Give back what `acquire` took."""
         self._in_use -= 1
         self._wake()
+
+    def _hand_back(self, refusal: str | None) -> None:
+        if refusal is None:
+            self.release()
 
     def answered(self) -> None:
         """Note a definite answer, whatever it says: the host is there."""
@@ -231,10 +231,8 @@ class Host:
         self._reason, self._gave_up = reason, True
         self._tripped = True
         self._open_until = self._clock() + self._policy.given_up
-        waiting, self._waiting = self._waiting, deque()
-        for turn in waiting:
-            if not turn.done():
-                turn.set_exception(HostGivenUpError(reason))
+        while self._waiting.grant(reason):
+            pass
 
     def _has_room(self) -> bool:
         state = self.state
@@ -244,14 +242,15 @@ class Host:
 
     def _wake(self) -> None:
         """Grant connections to those who wait longest; come back when a pause is over."""
-        while self._waiting and self._has_room():
-            turn = self._waiting.popleft()
-            if not turn.done():
-                self._in_use += 1
-                turn.set_result(None)
+        while self._has_room() and self._waiting.grant(None):
+            self._in_use += 1
+        if self._waiting:
+            self._schedule_wake()
+
+    def _schedule_wake(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         left = self._open_until - self._clock()
-        if self._waiting and left > 0:
+        if left > 0:
             self._timer = asyncio.get_running_loop().call_later(left + 0.001, self._wake)
