@@ -11,6 +11,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from dataflow.core.version import __version__
+
 if TYPE_CHECKING:
     from dataflow.app.caption import CaptionResult
     from dataflow.app.check import CheckResult
@@ -91,7 +93,6 @@ if TYPE_CHECKING:
     )
     from dataflow.utils.storage import DataFlowStorage, FileStorage
 
-__version__ = "0.1.0"
 
 _HOMES = {
     "dataflow.functions": (

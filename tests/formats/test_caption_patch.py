@@ -49,7 +49,7 @@ def test_a_dataset_of_faulty_captions_has_a_row_for_each(data):
         (1, 3, 0),
         (2, 3, 2),
     ]
-    assert rows[1].place.endswith("out.jsonl, line 4")
+    assert rows[1].source.endswith("out.jsonl, line 4")
     assert FaultyCaptions(data.reader, SPOTS).count() == 3
 
 
@@ -116,7 +116,7 @@ def test_a_row_that_is_gone_is_told(data, tmp_path: Path):
     )
     row = next(open_reader(tmp_path / "out.jsonl").rows())
     (faulty,) = FaultyCaptions(data.reader, [CaptionPosition(0, "caption", 0)]).rows()
-    lost = Row(0, faulty.fields, faulty.place, type(faulty.raw)(gone[0], row))
+    lost = Row(0, faulty.fields, faulty.source, type(faulty.raw)(gone[0], row))
     with pytest.raises(InputError, match="no row 9 any more"):
         writer.write(lost, {"c": "x"})
     writer.discard()

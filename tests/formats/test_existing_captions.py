@@ -129,7 +129,7 @@ def test_cocos_captions_are_its_annotations_and_tell_their_picture(tmp_path: Pat
     assert texts(path) == [["Dog 1."], ["Dog 2."], ["Dog 3."]]
     rows = [*open_captions(str(path)).reader.rows()]
     assert [row.fields["image"] for row in rows] == ["7", "7", "8"]
-    assert rows[2].place.endswith("captions.json, annotation 2")
+    assert rows[2].source.endswith("captions.json, annotation 2")
 
 
 @pytest.mark.parametrize("first", ["images", "annotations"])

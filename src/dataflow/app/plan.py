@@ -10,7 +10,6 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NoReturn
 
-from dataflow import __version__
 from dataflow.app.consistency import check_consistency
 from dataflow.app.engine import OnFetch, serving_of
 from dataflow.app.options.budget import BudgetOptions
@@ -42,6 +41,7 @@ from dataflow.core.byte_size import bytes_of
 from dataflow.core.dataset import MultiFileReader, Reader
 from dataflow.core.errors import UsageError
 from dataflow.core.serving import AsyncServing
+from dataflow.core.version import __version__
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.paths import files_at
 from dataflow.engine.plan import Output, Plan, PlanFingerprint, SpendLimit

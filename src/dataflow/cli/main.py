@@ -13,7 +13,6 @@ import sys
 
 import click
 
-from dataflow import __version__
 from dataflow.app.options.caption import CaptionOptions
 from dataflow.app.options.check import CheckOptions
 from dataflow.app.options.compare import CompareOptions
@@ -31,6 +30,7 @@ from dataflow.cli.shell.exit_codes import STOPPED, USAGE, code_of
 from dataflow.cli.shell.log import PlainHandler
 from dataflow.core.errors import StopRunError, UnderWayError
 from dataflow.core.resources import lack_of
+from dataflow.core.version import __version__
 from dataflow.remote.errors import RemoteError
 
 COMMANDS = (
