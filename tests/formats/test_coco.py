@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
+from dataflow.formats.coco.annotations import WITHOUT_ANNOTATION, CocoCaptions
 from dataflow.formats.columns.field_filter import FieldFilter
 from dataflow.formats.columns.seen_ids import SeenIds
 from dataflow.formats.output_spec import writer_for
@@ -287,3 +288,17 @@ def test_a_former_annotations_id_counts_whatever_number_it_is(tmp_path, known, f
     captioned(source, tmp_path / "out.json", ["c"])
     written = (tmp_path / "out.json").read_text()
     assert f'{{"id": {first}, "image_id": 1, "caption": "c"}}' in written
+
+
+def test_pictures_without_an_annotation_are_counted(tmp_path):
+    images = [{"id": n, "file_name": f"{n}.jpg"} for n in range(5)]
+    annotations = [{"id": 1, "image_id": 0, "caption": "x"}, {"id": 2, "image_id": 3}]
+    path = tmp_path / "captions.json"
+    for data in (
+        {"images": images, "annotations": annotations},
+        {"annotations": annotations, "images": images},
+    ):
+        path.write_text(json.dumps(data))
+        reader = CocoCaptions(path)
+        assert len(list(reader.rows())) == 2
+        assert reader.skipped.passed_over == {WITHOUT_ANNOTATION: 3}

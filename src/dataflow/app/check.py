@@ -109,6 +109,8 @@ def looked_at(
         for captions, look in looks:
             note(reports[captions[0].column].add(captions, look))
             advance(len(captions))
+    for reason, number in data.reader.skipped.passed_over.items():
+        reporter.say(f"{number:,} {reason}", is_warning=True)
     quality.unreadable = data.reader.skipped.count
     quality.examples = [row.message for row in data.reader.skipped.listed[:MOST_EXAMPLES]]
     return quality

@@ -14,6 +14,9 @@ from dataflow.formats.coco.coco import ANNOTATIONS, IMAGES, CocoReader
 from dataflow.formats.coco.members import ObjectMember
 from dataflow.remote.path import AnyPath
 
+WITHOUT_ANNOTATION = "pictures without an annotation: dataflow caption gives them one"
+"""Why pictures are counted in `Skipped.passed_over`."""
+
 
 class CocoCaptions(CocoReader):
     """The elements of ``annotations``.
@@ -47,15 +50,21 @@ class CocoCaptions(CocoReader):
         files = self._files() if self._has_files else {}
         index = 0
         has_annotations = False
+        images, annotated = set[Any](), set[Any]()
         for piece in self.pieces():
             has_annotations |= piece.name == ANNOTATIONS
+            if piece.name == IMAGES and piece.is_element:
+                images.add(repr(piece.value.get("id")))
             if piece.name != ANNOTATIONS or not piece.is_element:
                 continue
             number = piece.value.get("image_id", "")
+            annotated.add(repr(number))
             picture = files.get(number) if self._has_files else str(number)
             fields = {self._picture_key: picture, **piece.value}
             yield Row(index, fields, f"{self.name}, annotation {index}", piece.raw)
             index += 1
+        if bare := len(images - annotated):
+            self.skipped.pass_over(WITHOUT_ANNOTATION, bare)
         if not has_annotations:
             raise InputError(f"{self.name}: no COCO file: the object has no {ANNOTATIONS!r}")
 

@@ -11,8 +11,9 @@ from typing import Any
 
 from dataflow.core.errors import InputError
 from dataflow.core.row import Row
+from dataflow.formats.base import read_limits
 from dataflow.formats.base.json_rows import no_object, one_line, parse, row_object
-from dataflow.formats.base.read_limits import MAX_LINE, too_long
+from dataflow.formats.base.read_limits import too_long
 from dataflow.formats.base.reading import (
     FileReader,
     long_lines,
@@ -44,7 +45,8 @@ class JsonlReader(FileReader):
                 try:
                     if line is None:
                         raise wrong_at(
-                            f"{self.name}, line {number}", too_long("the line", MAX_LINE)
+                            f"{self.name}, line {number}",
+                            too_long("the line", read_limits.MAX_LINE),
                         )
                     row = self._row(index, number, raw, line.find(raw[:1]))
                 except InputError as error:
