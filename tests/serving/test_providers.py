@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
+import os
 import re
+import shlex
+import subprocess
+import sys
 
 import pytest
 
@@ -133,3 +138,27 @@ def test_every_answer_is_another_one():
     for one, other in itertools.combinations(PROVIDERS, 2):
         assert (one.url, one.model) != (other.url, other.model)
     assert all(isinstance(provider.rate_limit, Answer) for provider in PROVIDERS)
+
+
+@pytest.mark.parametrize("name", ["Azure OpenAI", "DashScope (Qwen-VL)"])
+def test_the_documented_command_captions_a_folder(name, photos, tmp_path):
+    """A user's own line, with nothing changed but the host."""
+    provider = next(provider for provider in PROVIDERS if provider.name == name)
+    (tmp_path / "photos").mkdir()
+    for path in photos[:3]:
+        path.rename(tmp_path / "photos" / path.name)
+    with ReplayServer(provider) as server:
+        words = shlex.split(provider.command.replace(provider.url, server.url))
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            cwd=tmp_path,
+            env={**os.environ, provider.key_variable: KEY},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 0, done.stderr
+    lines = (tmp_path / "captions.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert all(row["caption"].startswith("A picture with the mark") for row in rows)
+    assert len(rows) == 3

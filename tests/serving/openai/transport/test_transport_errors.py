@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import traceback
 
@@ -11,6 +12,7 @@ import pytest
 
 from dataflow.core import errors
 from dataflow.core.retry_after import LONGEST_WAIT
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.openai.client import ChatClient, ClientOptions
 from dataflow.serving.openai.replies import read_answer
 from dataflow.serving.openai.transport.credentials import credentials
@@ -204,3 +206,58 @@ def test_the_environments_proxy_is_taken_but_not_for_this_machine(monkeypatch, h
         ask("http://direct.invalid/v1", question(1))
     assert ask(hostile().url, question(1)).text
     assert proxy.asked == 1
+
+
+def outcome_at(url, timeout=5):
+    async def run():
+        async with ChatClient(url, model="m", options=ClientOptions(timeout=timeout)) as client:
+            return await client.models()
+
+    with pytest.raises(errors.DataflowError) as caught:
+        asyncio.run(run())
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("make_url", "kind", "words"),
+    [
+        (lambda url: url.replace("http://", "https://"), errors.WrongAddressError, "try http://"),
+        (lambda url: "http://127.0.0.1:9/v1", errors.ConnectionLostError, "nothing listens"),
+        (lambda url: "http://no-such-host.invalid/v1", errors.ConnectionLostError, "not known"),
+    ],
+    ids=["https to an http port", "nothing there", "no such name"],
+)
+def test_the_way_to_a_server_is_told_in_words_and_not_by_python_classes(
+    make_url, kind, words, monkeypatch
+):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    with ReplayServer(Provider(name="plain", url="", model="m", source="")) as server:
+        error = outcome_at(make_url(server.url))
+    assert type(error) is kind
+    assert words in error.message
+    assert not re.search(r"\b[A-Z]\w*(Error|Exception)\b|<class|0x[0-9a-f]+", error.message)
+
+
+def test_a_401_without_a_key_says_that_none_was_sent_and_which_variable_was_looked_for(
+    hostile, question, monkeypatch
+):
+    monkeypatch.delenv("THEIR_KEY", raising=False)
+    serving = APIVLMServing_openai(hostile(key=KEY).url, "THEIR_KEY", "m")
+
+    async def run():
+        async with serving.connect() as client:
+            return await client.send(*question(1))
+
+    with pytest.raises(errors.WrongKeyError, match=r"no key was sent: .*THEIR_KEY is not set"):
+        asyncio.run(run())
+
+
+def test_an_unknown_model_names_those_that_the_server_offers(hostile, question):
+    async def run(url):
+        async with ChatClient(url, model="hostile-v", options=ClientOptions(timeout=5)) as client:
+            return await client.send(*question(1))
+
+    with pytest.raises(errors.UnknownModelError, match="this server offers hostile-vlm"):
+        asyncio.run(run(hostile(model="hostile-vlm").url))
