@@ -18,6 +18,7 @@ from dataflow.serving.openai.replies import read_answer
 from dataflow.serving.openai.transport.credentials import credentials
 from dataflow.serving.openai.transport.transport_errors import map_transport_error
 from tests.servers.hostile_faults import FAULTS, KEY, Fault, caption_of
+from tests.servers.replay_server import Provider, ReplayServer
 from tests.serving.outcomes import OUTCOMES
 
 RETRY_AFTER = {"429_seconds": 0.02, "429_ms": 0.02, "503": 0.02, "429_date": 2.0}
