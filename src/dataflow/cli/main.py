@@ -16,12 +16,23 @@ import click
 from dataflow.app.options.caption import CaptionOptions
 from dataflow.app.options.check import CheckOptions
 from dataflow.app.options.compare import CompareOptions
+from dataflow.app.options.edits import EditsOptions
 from dataflow.app.options.estimate import EstimateOptions
 from dataflow.app.options.presets import PresetsOptions
 from dataflow.app.options.review import ReportPageOptions, ReviewOptions
 from dataflow.app.options.score import ScoreOptions
 from dataflow.app.options.status import StatusOptions
-from dataflow.cli.commands import caption, check, compare, estimate, presets, review, score, status
+from dataflow.cli.commands import (
+    caption,
+    check,
+    compare,
+    edits,
+    estimate,
+    presets,
+    review,
+    score,
+    status,
+)
 from dataflow.cli.parser.command import command
 from dataflow.cli.parser.group import CommandGroup
 from dataflow.cli.shell import signals, streams
@@ -38,6 +49,7 @@ COMMANDS = (
     command(EstimateOptions, estimate.estimate, examples=estimate.EXAMPLES),
     command(StatusOptions, status.status, examples=status.EXAMPLES),
     command(CheckOptions, check.check, examples=check.EXAMPLES),
+    command(EditsOptions, edits.edits, examples=edits.EXAMPLES),
     command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
     command(ScoreOptions, score.score, examples=score.EXAMPLES),
     command(ReviewOptions, review.review, examples=review.REVIEW_EXAMPLES),
