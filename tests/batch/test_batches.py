@@ -325,7 +325,7 @@ def test_ctrl_c_leaves_the_batches_at_work_and_says_so(scene):
         assert wait_until(lambda: server.batches, 60)
         process.send_signal(signal.SIGINT)
         assert scene.end(process) == 130
-        assert "batches that are under way go on at the server" in scene.log
+        assert "batches that are under way continue at the server" in scene.log
         assert scene.run(server, "--batch", "--batch-poll", "0.1") == 0
         assert answered_once(server)
     assert scene.judge() == scene.all_right()

@@ -172,6 +172,27 @@ def test_a_body_that_unpacks_to_more_than_the_limit(get):
     assert type(error) is PictureTooLargeError
 
 
+def test_unpacking_much_does_not_hold_the_event_loop(get):
+    """64 KiB of gzip hold 64 MiB."""
+    packed = gzip.compress(bytes(60_000_000), 9)
+    longest = [0.0]
+
+    async def handler(request):
+        async def watch():
+            while True:
+                began = time.thread_time()
+                await asyncio.sleep(0)
+                longest[0] = max(longest[0], time.thread_time() - began)
+
+        task = asyncio.ensure_future(watch())
+        asyncio.get_running_loop().call_later(2, task.cancel)
+        return web.Response(body=packed, headers={"Content-Encoding": "gzip"})
+
+    (error,) = get(handler, "a.jpg")
+    assert isinstance(error, PictureError)
+    assert longest[0] < 0.05
+
+
 @pytest.mark.parametrize(("coding", "words"), [("br", "not read (br)"), ("gzip", "is broken")])
 def test_a_body_that_cannot_be_unpacked(get, jpeg, coding, words):
     async def handler(request):

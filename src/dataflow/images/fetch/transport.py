@@ -94,6 +94,8 @@ async def read_body(
                 size += len(part)
                 check_size(size or 1, ref, limits)
                 body.write(part)
+                if unpack is not None:  # one chunk can hold 64 MiB: others may run in between
+                    await asyncio.sleep(0)
         check_size(size, ref, limits)
         body.seek(0)
         if size > SMALL:
