@@ -24,7 +24,7 @@ from dataflow.engine.flow.complaints import (
     FIRST_ROWS_RESUMED,
     OTHER_WORDS,
     ComplaintTracker,
-    Decision,
+    RefusalDecision,
 )
 
 _numbers = itertools.count()
@@ -34,7 +34,7 @@ def refused(words="HTTP 400: no such parameter", kind=BadRequestError, status=40
     return kind(words, status=status, **more)
 
 
-def decide(tracker: ComplaintTracker, error: DataflowError) -> Decision:
+def decide(tracker: ComplaintTracker, error: DataflowError) -> RefusalDecision:
     """Another row gets `error`."""
     return tracker.decide(next(_numbers).to_bytes(4, "big"), error)
 
@@ -43,14 +43,14 @@ def decide(tracker: ComplaintTracker, error: DataflowError) -> Decision:
 def test_the_same_refusal_for_the_first_rows_stops_the_run_whatever_its_status(status):
     tracker, error = ComplaintTracker(), refused(status=status)
     first = [decide(tracker, error) for _ in range(FIRST_ROWS)]
-    assert first == [Decision.HOLD] * (FIRST_ROWS - 1) + [Decision.STOP]
+    assert first == [RefusalDecision.HOLD] * (FIRST_ROWS - 1) + [RefusalDecision.STOP]
 
 
 def test_numbers_in_the_words_do_not_tell_refusals_apart():
     tracker = ComplaintTracker()
     words = (f"HTTP 400: request req-{n}af took {n} ms: field x is unknown" for n in range(99))
     found = [decide(tracker, refused(next(words))) for _ in range(FIRST_ROWS)]
-    assert found[-1] is Decision.STOP
+    assert found[-1] is RefusalDecision.STOP
 
 
 def test_other_words_at_each_row_stop_the_run_too_but_later():
@@ -59,13 +59,13 @@ def test_other_words_at_each_row_stop_the_run_too_but_later():
     found = [
         decide(tracker, refused("".join(next(words)))) for _ in range(FIRST_ROWS * OTHER_WORDS)
     ]
-    assert found.index(Decision.STOP) == FIRST_ROWS * OTHER_WORDS - 1
+    assert found.index(RefusalDecision.STOP) == FIRST_ROWS * OTHER_WORDS - 1
 
 
 def test_one_row_that_is_asked_again_and_again_counts_once():
     tracker = ComplaintTracker()
     found = [tracker.decide(b"one", refused()) for _ in range(3 * FIRST_ROWS)]
-    assert set(found) == {Decision.HOLD}
+    assert set(found) == {RefusalDecision.HOLD}
 
 
 @pytest.mark.parametrize(
@@ -79,19 +79,19 @@ def test_one_row_that_is_asked_again_and_again_counts_once():
 )
 def test_what_is_the_rows_own_fails_the_row_at_once(error):
     tracker = ComplaintTracker()
-    assert {decide(tracker, error) for _ in range(3 * FIRST_ROWS)} == {Decision.FAIL}
+    assert {decide(tracker, error) for _ in range(3 * FIRST_ROWS)} == {RefusalDecision.FAIL}
 
 
 def test_after_an_answer_rows_fail_by_themselves():
     tracker = ComplaintTracker()
     tracker.record_reply()
-    assert {decide(tracker, refused()) for _ in range(FIRST_ROWS)} == {Decision.FAIL}
+    assert {decide(tracker, refused()) for _ in range(FIRST_ROWS)} == {RefusalDecision.FAIL}
 
 
 def test_many_rows_in_a_row_with_one_refusal_after_answers_ask_for_a_control():
     tracker = ComplaintTracker()
     tracker.record_reply()
-    assert Decision.CONTROL in [decide(tracker, refused()) for _ in range(50)]
+    assert RefusalDecision.CONTROL in [decide(tracker, refused()) for _ in range(50)]
 
 
 @pytest.mark.parametrize("kind", [WrongKeyError, OutOfMoneyError, UnknownModelError, StopRunError])
@@ -100,9 +100,9 @@ def test_a_stray_refusal_after_answers_is_held_and_one_that_repeats_is_compared(
     tracker = ComplaintTracker()
     tracker.record_reply()
     found = [decide(tracker, kind("no", status=status)) for _ in range(CONTROL_ROWS)]
-    assert found == [Decision.HOLD] * (CONTROL_ROWS - 1) + [Decision.CONTROL]
+    assert found == [RefusalDecision.HOLD] * (CONTROL_ROWS - 1) + [RefusalDecision.CONTROL]
     tracker.record_reply()
-    assert decide(tracker, kind("no", status=status)) is Decision.HOLD
+    assert decide(tracker, kind("no", status=status)) is RefusalDecision.HOLD
 
 
 def test_each_control_that_is_answered_lets_twice_as_many_rows_be_refused():
@@ -111,7 +111,7 @@ def test_each_control_that_is_answered_lets_twice_as_many_rows_be_refused():
     counts = []
     for _ in range(4):
         found = itertools.takewhile(
-            lambda decision: decision is not Decision.CONTROL,
+            lambda decision: decision is not RefusalDecision.CONTROL,
             (decide(tracker, WrongKeyError("HTTP 403", status=403)) for _ in itertools.count()),
         )
         counts.append(len(list(found)) + 1)
@@ -120,20 +120,20 @@ def test_each_control_that_is_answered_lets_twice_as_many_rows_be_refused():
 
 
 def test_a_wrong_key_before_any_answer_stops_at_once():
-    assert decide(ComplaintTracker(), WrongKeyError("no", status=401)) is Decision.STOP
+    assert decide(ComplaintTracker(), WrongKeyError("no", status=401)) is RefusalDecision.STOP
 
 
 def test_an_error_that_no_server_sent_stops_at_once():
     tracker = ComplaintTracker()
     tracker.record_reply()
-    assert decide(tracker, StopRunError("the disk is full")) is Decision.STOP
+    assert decide(tracker, StopRunError("the disk is full")) is RefusalDecision.STOP
 
 
 def test_in_a_resumed_run_the_rows_that_failed_before_do_not_stop_it():
     tracker = ComplaintTracker(lambda: True)
     error = WrongKeyError("HTTP 403: a firewall's page", status=403, is_vague=True)
     found = [decide(tracker, error) for _ in range(FIRST_ROWS_RESUMED)]
-    assert found == [Decision.HOLD] * (FIRST_ROWS_RESUMED - 1) + [Decision.STOP]
+    assert found == [RefusalDecision.HOLD] * (FIRST_ROWS_RESUMED - 1) + [RefusalDecision.STOP]
 
 
 def test_fewer_rows_than_needed_stop_the_run_where_they_are_all_and_alike():
@@ -141,7 +141,7 @@ def test_fewer_rows_than_needed_stop_the_run_where_they_are_all_and_alike():
     error = TooLongError("HTTP 400: 5000 tokens, and 4096 at most", status=400)
     for _ in range(3):
         decide(tracker, error)
-    assert tracker.decide_last(error, are_all=True) is Decision.STOP
-    assert tracker.decide_last(error, are_all=False) is Decision.FAIL
+    assert tracker.decide_last(error, are_all=True) is RefusalDecision.STOP
+    assert tracker.decide_last(error, are_all=False) is RefusalDecision.FAIL
     decide(tracker, refused("HTTP 400: something else"))
-    assert tracker.decide_last(error, are_all=True) is Decision.FAIL
+    assert tracker.decide_last(error, are_all=True) is RefusalDecision.FAIL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from dataflow.core.batch import BatchApi, BatchState
@@ -25,6 +26,9 @@ AT_ONCE = 500
 LOST_WAITS = (1.0, 4.0)
 """Seconds before a whole batch's files are looked at again in which answers are missing."""
 
+FILE_LOOKS = 4
+"""So often a file is looked for that the server does not have."""
+
 _log = logging.getLogger("dataflow")
 
 
@@ -41,6 +45,7 @@ class BatchResults:
         self._api = api
         self._tables = tables
         self._persist = retrier.until_done
+        self._looks: Counter[str] = Counter()
 
     async def collect(self, batch: Batch, state: BatchState) -> StopRunError | None:
         """Keep all that came of an ended batch; what it left unanswered is to be asked again.
@@ -60,7 +65,7 @@ class BatchResults:
             now = await self._api.state(state.id) or state
             for file in filter(None, (now.output_file, now.error_file)):
                 reading = file
-                stop.extend(await self._read(batch, file))
+                stop.extend(await self._read_soon(batch, file))
             reading = ""
 
         await self._fetch(read, batch, lambda: reading)
@@ -89,6 +94,16 @@ class BatchResults:
             await self._persist(read)
         except (TryAgainError, RowError, StopRunError) as error:
             raise (_unread(batch, file(), error) if file() else error) from error
+
+    async def _read_soon(self, batch: Batch, file: str) -> list[StopRunError]:
+        """As `_read`; a file that is not there at a few looks is not waited for any longer."""
+        self._looks[file] += 1
+        try:
+            return await self._read(batch, file)
+        except GarbledReplyError as error:
+            if self._looks[file] < FILE_LOOKS:
+                raise
+            raise StopRunError(error.message) from error
 
     async def _read(self, batch: Batch, file: str) -> list[StopRunError]:
         """Keep the answers in a file; returns those that say that a person must act.

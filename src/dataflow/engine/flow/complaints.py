@@ -44,7 +44,7 @@ MOST_CONTROL_ROWS = 48
 _WITH_DIGITS = re.compile(r"\S*\d\S*")
 
 
-class Decision(enum.Enum):
+class RefusalDecision(enum.Enum):
     """What becomes of a row that was refused."""
 
     FAIL = "the row fails"
@@ -77,22 +77,22 @@ class ComplaintTracker:
         self._refused.clear()
         self._needed = min(2 * self._needed, MOST_CONTROL_ROWS // CONTROL_ROWS)
 
-    def decide(self, key: bytes, error: DataflowError) -> Decision:
+    def decide(self, key: bytes, error: DataflowError) -> RefusalDecision:
         """What becomes of the row whose request, of this key, ended with `error`."""
         if isinstance(error, StopRunError):
             return self._must_act(key, error)
         if not is_about_run(error):
-            return Decision.FAIL
+            return RefusalDecision.FAIL
         same, alike = self._note(key, error)
         if self._has_answers:
             needed = min(self._needed * CONTROL_ROW_ERRORS, MOST_CONTROL_ROWS)
-            return Decision.CONTROL if same >= needed else Decision.FAIL
+            return RefusalDecision.CONTROL if same >= needed else RefusalDecision.FAIL
         needed = FIRST_ROWS_RESUMED if self._had_answers() else FIRST_ROWS
         if same >= needed or alike >= OTHER_WORDS * needed:
-            return Decision.STOP
-        return Decision.HOLD
+            return RefusalDecision.STOP
+        return RefusalDecision.HOLD
 
-    def decide_last(self, error: DataflowError, *, are_all: bool) -> Decision:
+    def decide_last(self, error: DataflowError, *, are_all: bool) -> RefusalDecision:
         """What becomes of the rows that wait where nothing else moves.
 
         Args:
@@ -100,22 +100,28 @@ class ComplaintTracker:
             are_all: Whether no other row is left to the run.
         """
         if self._has_answers:
-            return Decision.CONTROL if isinstance(error, StopRunError) else Decision.FAIL
+            return (
+                RefusalDecision.CONTROL if isinstance(error, StopRunError) else RefusalDecision.FAIL
+            )
         if isinstance(error, StopRunError):
             is_row = error.is_vague and self._had_answers()
-            return Decision.FAIL if is_row else Decision.STOP
+            return RefusalDecision.FAIL if is_row else RefusalDecision.STOP
         is_one = len(self._refused) == 1 and not self._had_answers()
-        return Decision.STOP if is_one and are_all else Decision.FAIL
+        return RefusalDecision.STOP if is_one and are_all else RefusalDecision.FAIL
 
-    def _must_act(self, key: bytes, error: StopRunError) -> Decision:
+    def _must_act(self, key: bytes, error: StopRunError) -> RefusalDecision:
         if error.status is None and not error.is_vague:
-            return Decision.STOP
+            return RefusalDecision.STOP
         _, alike = self._note(key, error)
         if self._has_answers:
-            return Decision.CONTROL if alike >= CONTROL_ROWS * self._needed else Decision.HOLD
+            return (
+                RefusalDecision.CONTROL
+                if alike >= CONTROL_ROWS * self._needed
+                else RefusalDecision.HOLD
+            )
         if error.is_vague and self._had_answers() and alike < FIRST_ROWS_RESUMED:
-            return Decision.HOLD
-        return Decision.STOP
+            return RefusalDecision.HOLD
+        return RefusalDecision.STOP
 
     def _note(self, key: bytes, error: DataflowError) -> tuple[int, int]:
         """How many rows have this refusal now, and how many one of this status."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from dataflow.core.errors import DataflowError, StopRunError, TryAgainError
 from dataflow.core.request import Reply
-from dataflow.engine.flow.complaints import Decision, signature
+from dataflow.engine.flow.complaints import RefusalDecision, signature
 from dataflow.engine.job import Job
 from dataflow.engine.pipeline.health import RunHealth
 
@@ -69,13 +69,13 @@ class RefusalHandler:
             StopRunError: it is the run's fault: a person must act.
         """
         decision = self._trackers[job.by_fallback].decide(job.key, error)
-        if decision is Decision.FAIL:
+        if decision is RefusalDecision.FAIL:
             await self._settle(job, error)
             return
-        if decision is Decision.STOP:
+        if decision is RefusalDecision.STOP:
             raise _stopping(error)
         self._waiting.append((job, error))
-        if decision is Decision.CONTROL:
+        if decision is RefusalDecision.CONTROL:
             await self._compare(error, by_fallback=job.by_fallback)
 
     async def decide_last(self, are_left: Callable[[set[bytes]], bool]) -> None:
@@ -94,9 +94,9 @@ class RefusalHandler:
         decision = self._trackers[job.by_fallback].decide_last(
             error, are_all=are_all and self._stops_where_all_fail
         )
-        if decision is Decision.STOP:
+        if decision is RefusalDecision.STOP:
             raise _stopping(error)
-        if decision is Decision.CONTROL:
+        if decision is RefusalDecision.CONTROL:
             await self._compare(error, by_fallback=job.by_fallback)
         else:
             await self._release(job.by_fallback)
