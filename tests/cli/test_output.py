@@ -178,8 +178,12 @@ def test_a_new_column_may_take_the_place_of_a_dropped_one(dataflow, pictures, se
 
 WRONG = {
     "sidecars of a dataset": (["d.jsonl", "--sidecar", ".txt"], "only a folder"),
-    "sidecars and an output": (["photos", "--sidecar", ".txt", "-o", "x.json"], "leave out -o"),
-    "an unknown sidecar": (["photos", "--sidecar", "txt"], ".txt .caption .json"),
+    "sidecars and a folder as output": (
+        ["photos", "--sidecar", ".txt", "-o", "texts"],
+        "--sidecar-root texts",
+    ),
+    "a picture's ending for sidecars": (["photos", "--sidecar", "png"], ".txt or .caption"),
+    "sidecars' folder without sidecars": (["photos", "--sidecar-root", "x"], "give --sidecar too"),
     "existing without sidecars": (["photos", "--existing", "append"], "give --sidecar too"),
     "an unknown way": (["photos", "--sidecar", ".txt", "--existing", "merge"], "merge"),
     "a pattern for a dataset": (["d.jsonl", "--include", "*"], "only a folder"),
@@ -204,10 +208,59 @@ def test_two_pictures_of_one_sidecar_stop_before_anything_is_asked(dataflow, pic
     folder = pictures(2)
     (folder / "00001.png").write_bytes((folder / "00001.jpg").read_bytes())
     done = dataflow("caption", "photos", "--sidecar", ".txt", *api(server))
-    assert done.returncode == 1
-    assert "00001.png: its sidecar would be that of photos/00001.jpg too" in done.stderr
+    assert done.returncode == 2
+    assert "photos/00001.jpg and photos/00001.png" in done.stderr
     assert server.asked == 0
     assert not list(folder.glob("*.txt"))
+
+
+def test_sidecars_and_a_dataset_come_from_one_run_and_are_paid_once(dataflow, pictures, server):
+    folder = pictures(3)
+    (folder / "00002.txt").write_text("by hand")
+    given = ("caption", "photos", "--sidecar", "txt", "-o", "x.jsonl", "--trigger", "ohwx")
+    for _ in range(2):
+        done = dataflow(*given, *api(server))
+        assert done.returncode == 0, done.stderr
+        assert server.asked == 2
+        assert (folder / "00002.txt").read_text() == "by hand"
+        lines = list(map(json.loads, (dataflow.folder / "x.jsonl").read_text().splitlines()))
+        assert [line["caption"] for line in lines] == [
+            (folder / f"0000{n}.txt").read_text() for n in range(2)
+        ]
+        assert all(set(line) == {"image", "caption"} for line in lines)
+        assert all(line["caption"].startswith("ohwx, ") for line in lines)
+
+
+def test_several_captions_of_a_picture_stand_one_a_line_in_its_sidecar(dataflow, pictures, server):
+    folder = pictures(1)
+    done = dataflow("caption", "photos", "--sidecar", ".txt", "--n", "2", *api(server))
+    assert done.returncode in (0, 3), done.stderr
+    assert len((folder / "00000.txt").read_text().splitlines()) == 2
+
+
+def test_what_is_passed_over_is_in_the_summary_by_reason(dataflow, pictures, server):
+    folder = pictures(1)
+    (folder / "00000-masklabel.png").write_bytes(b"")
+    (folder / "@eaDir").mkdir()
+    (folder / "film.mp4").write_bytes(b"")
+    done = dataflow("caption", "photos", *api(server))
+    shown = done.stdout + done.stderr
+    assert done.returncode == 0, shown
+    for reason in ("1 masks beside", "1 thumbnails", "1 files that are no pictures (.mp4)"):
+        assert reason in shown
+
+
+def test_rows_own_questions_are_asked_and_another_question_is_said(dataflow, pictures, server):
+    pictures(1)
+    turns = [{"role": "user", "content": "<image>Which colour?"}]
+    row = {"images": ["photos/00000.jpg"], "messages": turns}
+    (dataflow.folder / "d.jsonl").write_text(json.dumps(row) + "\n")
+    done = dataflow("caption", "d.jsonl", "-o", "own.jsonl", *api(server))
+    assert done.returncode == 0, done.stderr
+    assert "the pictures are taken from the column 'images'" in done.stderr
+    assert "asked its own question, from the column 'messages'" in done.stderr
+    done = dataflow("caption", "d.jsonl", "-o", "b.jsonl", "--prompt", "Mood?", *api(server))
+    assert "are not asked those" in done.stderr
 
 
 def test_an_output_that_is_a_link_is_followed_and_stays_a_link(dataflow, pictures, server):
@@ -287,7 +340,8 @@ def test_another_dataset_after_a_stop_does_not_replace_an_output_either(dataflow
     before = (dataflow.folder / "out.jsonl").read_bytes()
     folder.rename(folder.with_name("other"))
     for number in range(3):
-        (folder.with_name("other") / f"{number:05}.jpg").touch()
+        other = folder.with_name("other") / f"{number:05}.jpg"
+        other.write_bytes(other.read_bytes() + b"\0")  # the same bytes would be the same picture
     with HostileServer(lambda n: "401" if n else None) as refusing:
         words = ["caption", "other", "-o", "out.jsonl", "--concurrency", 1, *api(refusing)]
         assert dataflow(*words).returncode == 1

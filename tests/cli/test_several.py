@@ -195,8 +195,7 @@ def test_a_template_is_filled_and_braces_in_a_prompt_stay_braces(dataflow, pictu
 
 WRONG = {
     "no file": (["--prompt-file", "none.toml"], "none.toml cannot be read"),
-    "a sidecar": (["--prompt-file", "prompts.toml", "--sidecar", ".txt"], "holds one caption"),
-    "n and a sidecar": (["--n", "2", "--sidecar", ".txt"], "holds one caption"),
+    "a sidecar": (["--prompt-file", "prompts.toml", "--sidecar", ".txt"], "of one prompt"),
     "a prompt too": (["--prompt-file", "prompts.toml", "--prompt", "x"], "names the questions"),
     "n too": (["--prompt-file", "prompts.toml", "--n", "2"], "write n = 2 in prompts.toml"),
     "a column too": (["--prompt-file", "prompts.toml", "--output-key", "x"], "names the columns"),

@@ -22,10 +22,10 @@ def prompts_of(choices: CaptionOptions) -> tuple[Prompt, ...]:
     Raises:
         UsageError: the arguments contradict each other, or the prompt file is none.
     """
-    if choices.sidecar is not None and (choices.prompt_file is not None or choices.n != 1):
+    if choices.sidecar is not None and choices.prompt_file is not None:
         raise UsageError(
-            "a sidecar holds one caption: leave out --prompt-file and --n, or write a dataset with "
-            "-o instead of --sidecar"
+            "a sidecar holds the captions of one prompt: leave out --prompt-file, or write a "
+            "dataset with -o instead of --sidecar"
         )
     if choices.schema is None and (choices.flatten or choices.schema_as != "format"):
         raise UsageError("--flatten and --schema-as need --schema")
