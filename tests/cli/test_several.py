@@ -167,7 +167,7 @@ def test_a_prompts_own_system_and_sampling_are_sent_with_it_alone(dataflow, pict
         assert dataflow("caption", "photos", *api(server, *more)).returncode == 0
         sent = {
             body["messages"][1]["content"][1]["text"]: (
-                body["messages"][0]["content"][0]["text"],
+                body["messages"][0]["content"],
                 body["max_tokens"],
             )
             for body in server.bodies
