@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from dataflow.billing.price import FREE, Price, Rates
+from dataflow.billing.price import FREE, NoPrice, Price, Rates
 from dataflow.core.errors import AskTimeoutError, GarbledReplyError, RateLimitedError, RefusedError
 from dataflow.core.request import Reply, Usage
 from dataflow.engine.journal.journal import Journal
@@ -122,3 +122,10 @@ def test_meta_tells_how_each_caption_came_about(dataset):
         "cost": 0.001,
     }
     assert (bad["status"], bad["tokens"]["prompt"]) == ("refused", 9)
+
+
+def test_tokens_without_a_price_are_no_requests_without_tokens(dataset):
+    reply = Reply("A cat.", usage=Usage(1000, 50))
+    plan = dataset.add(1).plan(FakeServing([reply], max_workers=1), price=NoPrice("not listed"))
+    summary = run(plan)
+    assert (summary.unpriced, summary.uncounted) == (1, 0)

@@ -89,7 +89,7 @@ def test_a_check_says_the_same_afterwards(name):
     again = pickle.loads(pickle.dumps(check))
     for text in ("A dog.", "Ein Hund läuft am Strand entlang.", "grey **dog**", "x " * 200):
         assert again(text, CheckContext()) == check(text, CheckContext())
-    assert again.__name__ == check.__name__
+    assert getattr(again, "__name__", name) == getattr(check, "__name__", name)
 
 
 def caption(operator, storage):

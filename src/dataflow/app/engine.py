@@ -71,6 +71,8 @@ def fallback_of(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing | N
     if choices.fallback_model is None:
         if choices.fallback_api_url or choices.fallback_key_env:
             raise UsageError("--fallback-api-url and --fallback-key-env need --fallback-model")
+        if choices.fallback_price_in is not None or choices.fallback_price_out is not None:
+            raise UsageError("--fallback-price-in and --fallback-price-out need --fallback-model")
         return None
     urls, keys = choices.api_url or [], choices.key_env or []
     url = choices.fallback_api_url or (urls[0] if len(urls) == 1 else None)

@@ -132,6 +132,7 @@ def _summary(
         usage=progress.usage,
         cost=progress.cost,
         uncounted=progress.uncounted,
+        unpriced=progress.unpriced,
     )
 
 

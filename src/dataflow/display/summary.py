@@ -89,6 +89,8 @@ def _cost(summary: Summary, price: Price | NoPrice) -> tuple[str, str]:
     text = f"{dollars(summary.cost)} ({price.source})"
     if summary.uncounted:
         text += f", and {summary.uncounted:,} requests for which the server reported no tokens"
+    if summary.unpriced:
+        text += f", and {summary.unpriced:,} requests whose price is not known"
     return "cost", text
 
 

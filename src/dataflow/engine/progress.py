@@ -33,7 +33,8 @@ class Progress:
         requests: Requests made in this run, every attempt counted.
         usage: Tokens of all attempts, as the server counted them.
         cost: US dollars for them, as far as it is known.
-        uncounted: Attempts that may be paid for, and whose cost is not known.
+        uncounted: Attempts that may be paid for, of which the server gave no token counts.
+        unpriced: Attempts with token counts and no known price.
         paused: Why the run waits for the server, or None.
         answered: `time.monotonic()` at the latest answer, or None.
         limited: What the server says while its rate limit lets nothing through, or None.
@@ -56,6 +57,7 @@ class Progress:
     usage: Usage = field(default_factory=Usage)
     cost: Decimal = Decimal(0)
     uncounted: int = 0
+    unpriced: int = 0
     paused: str | None = None
     answered: float | None = None
     limited: str | None = None
@@ -114,7 +116,8 @@ class Summary:
         seconds: The whole run.
         usage: Tokens of this run, those of failed attempts included.
         cost: US dollars for them, as far as it is known.
-        uncounted: Attempts that may be paid for, and whose cost is not known.
+        uncounted: Attempts that may be paid for, of which the server gave no token counts.
+        unpriced: Attempts with token counts and no known price.
         failures: The commonest message of each kind of failure, with what cures it.
         output: The output file, or None where the rows stayed in memory.
         errors: The errors file, or None where no caption failed and no row was left out.
@@ -133,6 +136,7 @@ class Summary:
     usage: Usage = field(default_factory=Usage)
     cost: Decimal = Decimal(0)
     uncounted: int = 0
+    unpriced: int = 0
     failures: Sequence[FailureMessage] = ()
     output: Path | None = None
     errors: Path | None = None

@@ -142,6 +142,7 @@ def _summary(plan: Plan, tally: RunCounts, seconds: float) -> Summary:
         usage=progress.usage,
         cost=progress.cost,
         uncounted=progress.uncounted,
+        unpriced=progress.unpriced,
         failures=commonest(tally.messages),
         output=plan.output.path,
         errors=plan.output.files.errors if tally.has_errors else None,

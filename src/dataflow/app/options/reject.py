@@ -61,6 +61,22 @@ class ReaskOptions(Options):
             default="the variable of --key-env",
         ),
     ] = None
+    fallback_price_in: Annotated[
+        float | None,
+        Option(
+            "US dollars per million input tokens of the fallback model, if not listed.",
+            metavar="DOLLARS",
+            least=0.0,
+        ),
+    ] = None
+    fallback_price_out: Annotated[
+        float | None,
+        Option(
+            "US dollars per million output tokens of the fallback model.",
+            metavar="DOLLARS",
+            least=0.0,
+        ),
+    ] = None
     strip_lead_in: Annotated[
         bool,
         Option(

@@ -84,6 +84,8 @@ def charge(
     if cost is not None:
         job.cost = (job.cost or Decimal(0)) + cost
         progress.cost += cost
+    elif usage != Usage():
+        progress.unpriced += 1
     elif not is_free:
         progress.uncounted += 1
 
