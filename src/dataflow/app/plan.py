@@ -44,6 +44,7 @@ from dataflow.core.serving import AsyncServing
 from dataflow.core.version import __version__
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.paths import files_at
+from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.plan import Output, Plan, PlanFingerprint, SpendLimit
 from dataflow.engine.progress import Progress
 from dataflow.formats.base.split_output import parts_of
@@ -128,6 +129,7 @@ def _as_run(plan: Plan, choices: CaptionOptions, reporter: Reporter) -> Plan:
         requests_per_minute=choices.rpm,
         tokens_per_minute=choices.tpm,
         limit=choices.limit,
+        only=_only(choices),
         restart=choices.restart,
         retry_failed=choices.retry_failed,
         fsync=choices.fsync,
@@ -184,6 +186,26 @@ def _question(prompt: Prompt) -> str:
     """What a prompt asks, for people."""
     parts = (prompt.sent_system, prompt.sent_question, prompt.template)
     return " ".join(str(part) for part in parts if part)
+
+
+def _only(choices: CaptionOptions) -> RowSelection | None:
+    """The rows that are asked again; None for all that have no answer.
+
+    Raises:
+        UsageError: a file with names cannot be read.
+    """
+    if not choices.only:
+        return None
+    names: list[str] = []
+    for given in choices.only:
+        if not given.startswith("@"):
+            names.append(given)
+            continue
+        try:
+            names += Path(given[1:]).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeError) as error:
+            raise UsageError(f"--only {given}: the file cannot be read: {error}") from error
+    return RowSelection(name.strip() for name in names if name.strip())
 
 
 def _limits(choices: CaptionOptions) -> Limits:

@@ -19,6 +19,7 @@ from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.flow import retry_policy
 from dataflow.engine.job import Job
 from dataflow.engine.paths import SideFiles, files_at, resolved_path
+from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.progress import Progress
 from dataflow.engine.quality.fault_alarm import SHARE
 from dataflow.engine.quality.reject_policy import RejectPolicy
@@ -154,6 +155,7 @@ class Plan:
         fingerprint: Tells a later run that its plan is this one; None where that is unknown.
         progress: Counters to keep up to date.
         questions: What is asked for each column, in words, to say later what has changed.
+        only: The rows that are asked, answered or not, while all others stay as they were written.
         edits: What becomes of captions that somebody changed in the output since it was written.
         confirm: Asks a person before answers are bought again; None where nobody is there.
         assume_yes: Go on as if a person had said yes.
@@ -186,6 +188,7 @@ class Plan:
     fingerprint: PlanFingerprint | None = None
     progress: Progress = field(default_factory=Progress)
     questions: Mapping[str, str] = field(default_factory=dict)
+    only: RowSelection | None = None
     edits: Literal["keep", "ask", "overwrite"] = "keep"
     confirm: Callable[[str], bool] | None = None
     assume_yes: bool = False

@@ -198,7 +198,9 @@ def _passes(
     if this.is_stopping():
         return None
     if recalled is None:
-        journal.begin_plan(rows, None if plan.fingerprint is None else plan.fingerprint.text)
+        is_whole = plan.only is None and plan.fingerprint is not None
+        text = plan.fingerprint.text if is_whole and plan.fingerprint else None
+        journal.begin_plan(rows, text, keeps_former=plan.only is not None)
     plan.progress.wanted = rows * plan.output.captions
     journal.note_rows(rows, plan.presets)
     ask_all(plan, journal, this, recalled)

@@ -57,6 +57,15 @@ class RunOptions(Options):
             hidden=("--fresh",),
         ),
     ] = False
+    only: Annotated[
+        list[str] | None,
+        Option(
+            "Ask again only for these rows: a row's number as in the errors file, a picture's "
+            "name, a pattern of names, or @FILE with one a line; give it several times for "
+            "several. All other rows stay as they are.",
+            metavar="ROW|NAME|PATTERN|@FILE",
+        ),
+    ] = None
     yes: Annotated[
         bool,
         Option(

@@ -19,13 +19,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from dataflow.core.group_commit import GroupCommit
-from dataflow.engine.journal import plan_table, written_table
+from dataflow.engine.journal import plan_table
 from dataflow.engine.journal.attempt_table import attempts_for, has_attempts, keep_attempts
 from dataflow.engine.journal.decisions import Decision, DecisionTable, Where, append, decisions_for
-from dataflow.engine.journal.journal_file import JournalFile
 from dataflow.engine.journal.plan_table import PlannedCaption, PlanState, SeenPicture
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord, is_settled
 from dataflow.engine.journal.result_table import (
@@ -35,7 +34,7 @@ from dataflow.engine.journal.result_table import (
     replace_verdicts,
     sound_results,
 )
-from dataflow.engine.journal.written_table import WrittenCaptions, WrittenRow
+from dataflow.engine.journal.written_table import JournalOutput
 from dataflow.engine.paths import open_append
 
 _log = logging.getLogger("dataflow")
@@ -44,7 +43,7 @@ Former: TypeAlias = "tuple[ResultRecord | None, list[AttemptRecord]]"
 """A request's result, where there is one to trust, and its attempts in their order."""
 
 
-class Journal(JournalFile):
+class Journal(JournalOutput):
     """An open journal; its methods may be called from any thread.
 
     Args:
@@ -179,6 +178,10 @@ class Journal(JournalFile):
                     found.add(result.key)
         return found
 
+    def asked_now(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Those of `keys` that were asked in this run."""
+        return self._thread.submit(self._known, keys, f"run = {self.run}").result()
+
     def answered(self) -> int:
         """How many requests have a caption."""
         with self._guarded():
@@ -263,14 +266,15 @@ class Journal(JournalFile):
 
     # --- the plan ------------------------------------------------------------------------------
 
-    def begin_plan(self, rows: int, fingerprint: str | None) -> None:
+    def begin_plan(self, rows: int, fingerprint: str | None, *, keeps_former: bool = False) -> None:
         """Forget the former plan; a new one follows.
 
         Args:
             rows: How many it will hold.
             fingerprint: Of what it is made, or None where nobody can tell.
+            keeps_former: Whether what the new one does not name stays as it was.
         """
-        self._do(lambda: plan_table.begin(self._db, rows, fingerprint))
+        self._do(lambda: plan_table.begin(self._db, rows, fingerprint, keeps_former=keeps_former))
 
     def plan(self, planned: Iterable[PlannedCaption], pictures: Iterable[SeenPicture] = ()) -> None:
         """Keep the keys of captions, and the files that they were made of."""
@@ -313,6 +317,10 @@ class Journal(JournalFile):
 
         None stands where there is no result to trust.
         """
+        return ((row, index, result) for row, index, _, result in self.planned_outcomes())
+
+    def planned_outcomes(self) -> Iterator[plan_table.Outcome]:
+        """As `outcomes`, with each caption's subject."""
         with self._guarded():
             cursor = plan_table.outcome_cursor(self._db)
             groups = plan_table.outcomes(cursor)
@@ -359,34 +367,6 @@ class Journal(JournalFile):
                 {"key": key, "column": column},
             )
             return {text for (text,) in found}
-
-    # --- what is written -----------------------------------------------------------------------
-
-    def begin_written(self) -> None:
-        """Nothing is known of the output while it is written anew."""
-        self._do(lambda: written_table.begin(self._db))
-
-    def add_written(self, rows: Sequence[WrittenRow]) -> None:
-        """Note captions that are written."""
-        self._do(lambda: written_table.add(self._db, rows))
-
-    def end_written(self, files: list[list[Any]] | None) -> None:
-        """Note the files of the output, which is whole now."""
-        self._do(lambda: written_table.set_files(self._db, files))
-
-    def has_written(self) -> bool:
-        """Whether an output was ever written."""
-        with self._guarded():
-            return self._db.execute("SELECT 1 FROM written LIMIT 1").fetchone() is not None
-
-    def written(self) -> WrittenCaptions:
-        """What stands in the output."""
-        return WrittenCaptions(self._db)
-
-    def output_files(self) -> Any:
-        """As `end_written` was given it; None where the output was not written to its end."""
-        with self._guarded():
-            return written_table.files_of(self._db)
 
     def decision_count(self) -> int:
         """How many decisions there are, those that were undone included."""

@@ -17,6 +17,9 @@ SeenPicture: TypeAlias = "tuple[bytes, int | None, int | None]"
 PlannedCaption: TypeAlias = "tuple[int, int, bytes] | tuple[int, int, bytes, bytes]"
 """A caption's row, its index among the row's captions, its request's key, and its subject."""
 
+Outcome: TypeAlias = "tuple[int, int, bytes | None, ResultRecord | None]"
+"""A planned caption's row, index and subject, and its result; None where there is none."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlanState:
@@ -37,10 +40,12 @@ class PlanState:
     captions: int
 
 
-def begin(db: sqlite3.Connection, rows: int, fingerprint: str | None) -> None:
-    """Forget the former plan; a new one follows."""
+def begin(
+    db: sqlite3.Connection, rows: int, fingerprint: str | None, *, keeps_former: bool = False
+) -> None:
+    """Forget the former plan, or keep it as the base of the new one that follows."""
     keep_subjects(db)
-    for table in ("plan", "pictures", "plan_state"):
+    for table in ("pictures", "plan_state", *(() if keeps_former else ("plan",))):
         db.execute(f"DELETE FROM {table}")  # noqa: S608
     db.execute(
         "INSERT INTO plan_state (one, fingerprint, rows) VALUES (1, ?, ?)", (fingerprint, rows)
@@ -128,12 +133,12 @@ def lacks_former(db: sqlite3.Connection, run: int) -> bool:
 
 def outcomes(
     cursor: sqlite3.Cursor,
-) -> Iterator[list[tuple[int, int, ResultRecord | None]]]:
+) -> Iterator[list[Outcome]]:
     """What `outcome_cursor` finds, in groups; None stands where there is no result to trust."""
     while group := cursor.fetchmany(LOOKUP_KEYS):
         yield [
-            (row, index, ResultRecord.of(values) if stored == checksum(values) else None)
-            for row, index, stored, *values in group
+            (row, index, subject, ResultRecord.of(values) if stored == checksum(values) else None)
+            for row, index, subject, stored, *values in group
         ]
 
 
@@ -141,6 +146,6 @@ def outcome_cursor(db: sqlite3.Connection) -> sqlite3.Cursor:
     """Each planned caption's row, index and result, in order."""
     columns = RESULT_COLUMNS.replace("key", "plan.key", 1)
     return db.execute(
-        f"SELECT row, caption_index, results.checksum, {columns} FROM plan "  # noqa: S608
+        f"SELECT row, caption_index, subject, results.checksum, {columns} FROM plan "  # noqa: S608
         "LEFT JOIN results ON plan.key = results.key ORDER BY row, caption_index"
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from dataflow.engine.journal.decisions import DIGEST_BYTES
+from dataflow.engine.journal.journal_file import JournalFile
 
 WrittenRow: TypeAlias = "tuple[int, int, bytes, bytes, bytes | None]"
 """A caption's row, index in the row, key, subject and digest."""
@@ -97,3 +98,33 @@ def files_of(db: sqlite3.Connection) -> Any:
     """As `set_files` was given it; None where the output was not written to its end."""
     found = db.execute("SELECT files FROM output_state").fetchone()
     return None if found is None or found[0] is None else json.loads(found[0])
+
+
+class JournalOutput(JournalFile):
+    """A journal's file, with what it knows of its output."""
+
+    def begin_written(self) -> None:
+        """Nothing is known of the output while it is written anew."""
+        self._do(lambda: begin(self._db))
+
+    def add_written(self, rows: Sequence[WrittenRow]) -> None:
+        """Note captions that are written."""
+        self._do(lambda: add(self._db, rows))
+
+    def end_written(self, files: list[list[Any]] | None) -> None:
+        """Note the files of the output, which is whole now."""
+        self._do(lambda: set_files(self._db, files))
+
+    def has_written(self) -> bool:
+        """Whether an output was ever written."""
+        with self._guarded():
+            return self._db.execute("SELECT 1 FROM written LIMIT 1").fetchone() is not None
+
+    def written(self) -> WrittenCaptions:
+        """What stands in the output."""
+        return WrittenCaptions(self._db)
+
+    def output_files(self) -> Any:
+        """As `end_written` was given it; None where the output was not written to its end."""
+        with self._guarded():
+            return files_of(self._db)

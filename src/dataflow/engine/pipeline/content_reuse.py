@@ -39,7 +39,8 @@ class ContentReuse:
             JournalError: the journal cannot be read.
         """
         job.content_key = self._maker.content_key(job)
-        if job.content_key is None or not self._journal.had_answers or job.answers:
+        has_nothing = not self._journal.had_answers or self._plan.only is not None
+        if job.content_key is None or has_nothing or job.answers:
             return None
         found = await self._journal.find_same_content(
             job.content_key,

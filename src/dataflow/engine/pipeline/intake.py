@@ -176,6 +176,11 @@ class Intake:
                     break
                 continue
             jobs = self._planner.jobs(row)
+            if self._plan.only is not None and not self._plan.only.takes(row, jobs):
+                self._plan.progress.reused += len(jobs)
+                if seen >= CHUNK_KNOWN:
+                    break
+                continue
             rows.append(jobs)
             planned += [(row.index, place, job.key, job.subject) for place, job in enumerate(jobs)]
             size += weight_of(jobs)
@@ -209,14 +214,21 @@ class Intake:
         # in this order: a job that ends in between then shows in one of the two
         under_way = self._under_way.copy()
         keys = [job.key for jobs in rows for job in jobs]
-        mark = self._plan.reject_policy.mark
-        known = self._journal.known(
-            keys, retry_failed=self._plan.retry_failed, check_fingerprint=mark
-        )
+        known = self._known(keys)
         fresh = [[job for job in jobs if self._takes(job.key, known, under_way)] for jobs in rows]
-        fresh = self._unsettled(fresh)
+        if self._plan.only is None:
+            fresh = self._unsettled(fresh)
         self._plan.progress.reused += len(keys) - sum(map(len, fresh))
         return [jobs for jobs in fresh if jobs]
+
+    def _known(self, keys: Sequence[bytes]) -> set[bytes]:
+        """Those of `keys` that need no asking."""
+        if self._plan.only is not None:
+            return self._journal.asked_now(keys)
+        mark = self._plan.reject_policy.mark
+        return self._journal.known(
+            keys, retry_failed=self._plan.retry_failed, check_fingerprint=mark
+        )
 
     def _unsettled(self, rows: list[list[Job]]) -> list[list[Job]]:
         """`rows` without the jobs that need no asking once their answers are judged again."""

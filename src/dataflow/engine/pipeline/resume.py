@@ -68,7 +68,7 @@ def recall(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> ResumeStat
         journal: Of its output.
         stop: Asked now and then; the search ends early where it says so.
     """
-    state = journal.plan_state()
+    state = journal.plan_state() if plan.only is None else None
     if plan.fingerprint is None or isinstance(plan.serving, BatchServing) or state is None:
         return None
     if state.fingerprint != plan.fingerprint.text:

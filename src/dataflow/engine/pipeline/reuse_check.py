@@ -49,7 +49,8 @@ def check_reuse(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> None:
     """
     settings, maker = settings_of(plan), JobMaker(plan)
     former = journal.former_settings()
-    answered = journal.answered() if journal.had_answers else 0
+    is_asked_anyway = plan.only is not None or not journal.had_answers
+    answered = 0 if is_asked_anyway else journal.answered()
     if answered >= FEWEST_ANSWERS and not _fits(plan, journal, maker, answered, stop):
         open_jobs, known = _open_jobs(plan, journal, maker, stop)
         if not stop() and known < answered / 2 and open_jobs:

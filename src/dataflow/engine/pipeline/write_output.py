@@ -136,25 +136,23 @@ def outcomes(
     Raises:
         StalePlanError: see `write_output`.
     """
-    maker = JobMaker(plan)
-    # the rows lead: the endless rest only fills up
-    planned = itertools.chain(journal.outcomes(), itertools.repeat((-1, -1, None)))
+    maker, planned = JobMaker(plan), _PlannedResults(journal)
     with contextlib.closing(selected_rows(plan)) as rows:
         for row in rows:
+            jobs = maker.jobs(row)
+            is_asked = plan.only is None or plan.only.takes(row, jobs)
             found = []
-            for place, job in enumerate(maker.jobs(row)):
-                index, planned_place, entry = next(planned)
-                is_planned = (index, planned_place) == (row.index, place)
-                if entry is None or not is_planned or entry.key != job.key:
+            for place, job in enumerate(jobs):
+                subject, entry = planned.take(row.index, place)
+                # a row that this run does not ask keeps its answer while its pictures are the same
+                is_same = not is_asked and subject == job.subject
+                if entry is None or not (entry.key == job.key or is_same):
                     if recalled:
                         raise StalePlanError
-                    # the row is not the one that was planned here; it may have moved
-                    changed = PictureChangedError()
-                    unknown = ResultRecord(job.key, error_kind=changed.kind, error=changed.message)
-                    entry = journal.find(job.key) or unknown
+                    entry = journal.find(job.key) or _missing(job, is_asked=is_asked)
                 found.append((job, entry))
             yield row, found
-    if next(planned)[0] >= 0:
+    if planned.has_more:
         if recalled:
             raise StalePlanError
         raise InputError(
@@ -162,6 +160,38 @@ def outcomes(
             f"output is left as it was, and every answer is kept in {journal.path}: restore the "
             "input, or run the same command again for the rows that are left"
         )
+
+
+def _missing(job: Job, *, is_asked: bool) -> ResultRecord:
+    """What stands for a row that has no answer."""
+    if not is_asked:
+        return ResultRecord(job.key, error_kind="open", error="no run has asked about this row yet")
+    # the row is not the one that was planned here; it may have moved
+    changed = PictureChangedError()
+    return ResultRecord(job.key, error_kind=changed.kind, error=changed.message)
+
+
+class _PlannedResults:
+    """The results of the plan, taken row by row in order."""
+
+    def __init__(self, journal: Journal) -> None:
+        self._results = journal.planned_outcomes()
+        self._next = next(self._results, None)
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the plan holds rows after those that were taken."""
+        return self._next is not None
+
+    def take(self, row: int, index: int) -> tuple[bytes | None, ResultRecord | None]:
+        """Subject and result of a planned caption; None for both where it is not planned."""
+        while self._next is not None and self._next[:2] < (row, index):
+            self._next = next(self._results, None)
+        if self._next is None or self._next[:2] != (row, index):
+            return None, None
+        _, _, subject, result = self._next
+        self._next = next(self._results, None)
+        return subject, result
 
 
 def _heeding(stop: Callable[[], bool], items: Iterable[T]) -> Iterator[T]:
