@@ -24,7 +24,7 @@ def lack_of(error: BaseException) -> StopRunError | None:
             "no more files and connections can be opened on this machine: raise the limit "
             "(ulimit -n 4096), or have fewer requests in flight (--concurrency)"
         )
-    if number == errno.ENOMEM:
+    if number == errno.ENOMEM or isinstance(error, MemoryError) or _is_unmapped(error):
         return StopRunError(
             "this machine has no memory left: have fewer requests in flight (--concurrency), or "
             "end other programs"
@@ -35,3 +35,9 @@ def lack_of(error: BaseException) -> StopRunError | None:
             "other programs"
         )
     return None
+
+
+def _is_unmapped(error: BaseException) -> bool:
+    """Whether a library could not be loaded for want of memory."""
+    words = ("failed to map", "cannot allocate memory", "cannot create shared object")
+    return isinstance(error, ImportError) and any(word in str(error).lower() for word in words)
