@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 
 import pytest
 
@@ -206,5 +207,43 @@ def test_a_pause_ends_by_itself():
         host = Host(4, HostPolicy(), loop.time)
         host.rate_limited(0.05, "a", "429")
         await asyncio.wait_for(host.acquire(), 5)
+
+    run(scenario())
+
+
+def test_one_who_comes_just_when_a_pause_is_over_leaves_nobody_waiting(host, clock):
+    """The timer has not run yet: it must not be lost."""
+
+    async def scenario():
+        host.rate_limited(5.0, "a", "429")
+        early, _ = await granted(host, 2)
+        clock.now += 6
+        late, _ = await granted(host, 1)
+        for task in (*early, *late):
+            await asyncio.wait_for(asyncio.shield(task), 5)
+            host.answered()
+            host.release()
+
+    run(scenario())
+
+
+def test_requests_at_random_moments_all_get_their_turn():
+    async def scenario():
+        loop = asyncio.get_running_loop()
+        host = Host(2, HostPolicy(pause=0.002, longest_pause=0.01), loop.time)
+        rng = random.Random(3)
+
+        async def row():
+            await asyncio.sleep(rng.random() * 0.2)
+            for _ in range(5):
+                await host.acquire()
+                await asyncio.sleep(rng.random() * 0.002)
+                if rng.random() < 0.3:
+                    host.rate_limited(rng.choice([None, 0.003]), "a", "429")
+                else:
+                    host.answered()
+                host.release()
+
+        await asyncio.wait_for(asyncio.gather(*(row() for _ in range(60))), 30)
 
     run(scenario())

@@ -244,13 +244,12 @@ class Host:
         """Grant connections to those who wait longest; come back when a pause is over."""
         while self._has_room() and self._waiting.grant(None):
             self._in_use += 1
-        if self._waiting:
+        if self._waiting and self.state is HostState.OPEN:
             self._schedule_wake()
 
     def _schedule_wake(self) -> None:
+        """Look again when the pause is over, or at once where it is over already."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
-        left = self._open_until - self._clock()
-        if left > 0:
-            self._timer = asyncio.get_running_loop().call_later(left + 0.001, self._wake)
+        left = max(self._open_until - self._clock(), 0.0)
+        self._timer = asyncio.get_running_loop().call_later(left + 0.001, self._wake)
