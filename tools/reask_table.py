@@ -76,7 +76,7 @@ def measure(fault: str | None, rows: int, folder: Path, *, on_reject: str = "rea
             serving=APIVLMServing_openai(server.url, model_name="erring", **SAMPLING),
             output=Output(output, [Column("caption")], writer_for(output, reader, ["caption"])),
             checks=[*checks_for(asked).values()],
-            rejects=rejects_named(on_reject, mark=1),
+            reject_policy=rejects_named(on_reject, mark=1),
         )
         summary = run(plan)
         captions = [json.loads(line)["caption"] for line in output.read_text().splitlines()]

@@ -33,7 +33,7 @@ def skipping_plan(dataset, width_of):
 
 
 def test_beyond_the_most_that_are_listed_they_are_counted(skipping_plan, dataset, monkeypatch):
-    monkeypatch.setattr(core_dataset, "MOST_LISTED", 3)
+    monkeypatch.setattr(core_dataset, "MAX_LISTED", 3)
     summary = run(skipping_plan())
     assert (summary.rows, summary.captioned, summary.skipped) == (4, 4, 4)
     errors = dataset.errors()

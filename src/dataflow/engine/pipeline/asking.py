@@ -258,8 +258,9 @@ class Asking:
             except ReplyReuseError:
                 await self._reopen(self._reuse.keys_of(outcome))
                 raise
+        self._refusals.record_answer(job)  # before it waits for checks and disk
         await self._settle(job, outcome)
-        await self._refusals.take_answer(job)
+        await self._refusals.release(by_fallback=job.by_fallback)
 
     async def _try_again(self, job: Job, error: TryAgainError, attempt: Attempt) -> None:
         wait = self._health.wait_before_retry(job, error, attempt, are_left=self._are_left)

@@ -55,12 +55,11 @@ class RefusalHandler:
         self.settled = asyncio.Event()
         self.settled.set()
 
-    async def take_answer(self, job: Job) -> None:
-        """A job was answered: those that wait are asked again, or fail by themselves."""
+    def record_answer(self, job: Job) -> None:
+        """A job was answered; it can be the control."""
         self._controls[job.by_fallback] = job
         self._tries.pop(job.key, None)
         self._trackers[job.by_fallback].record_reply()
-        await self._release(job.by_fallback)
 
     async def take(self, job: Job, error: DataflowError) -> None:
         """A job's request was refused.
@@ -99,7 +98,7 @@ class RefusalHandler:
         if decision is RefusalDecision.CONTROL:
             await self._compare(error, by_fallback=job.by_fallback)
         else:
-            await self._release(job.by_fallback)
+            await self.release(by_fallback=job.by_fallback)
 
     async def _compare(self, error: DataflowError, *, by_fallback: bool) -> None:
         """Ask an answered request again, and find by it whose fault the refusals are."""
@@ -113,11 +112,11 @@ class RefusalHandler:
             if isinstance(found, DataflowError) and _is_same(found, error):
                 raise _stopping(error)
             self._trackers[by_fallback].record_control_reply()
-            await self._release(by_fallback)
+            await self.release(by_fallback=by_fallback)
         finally:
             self.settled.set()
 
-    async def _release(self, by_fallback: bool) -> None:
+    async def release(self, *, by_fallback: bool) -> None:
         """The refusals are the rows' own: ask them again, or fail those that were asked enough."""
         mine = [one for one in self._waiting if one[0].by_fallback == by_fallback]
         self._waiting = [one for one in self._waiting if one[0].by_fallback != by_fallback]
