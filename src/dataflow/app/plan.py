@@ -26,6 +26,7 @@ from dataflow.app.output import (
 from dataflow.app.prompts import prompts_of
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.requirements import judging_of
+from dataflow.app.run_options import options_text
 from dataflow.app.source import (
     Source,
     affixes_of,
@@ -143,6 +144,7 @@ def _as_run(plan: Plan, choices: CaptionOptions, reporter: Reporter) -> Plan:
         assume_yes=choices.yes,
         confirm=reporter.confirm,
         edits=choices.edits,
+        options=options_text(choices),
     )
 
 

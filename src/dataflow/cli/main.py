@@ -22,6 +22,7 @@ from dataflow.app.options.presets import PresetsOptions
 from dataflow.app.options.review import ReportPageOptions, ReviewOptions
 from dataflow.app.options.score import ScoreOptions
 from dataflow.app.options.status import StatusOptions
+from dataflow.app.options.write import WriteOptions
 from dataflow.cli.commands import (
     caption,
     check,
@@ -32,6 +33,7 @@ from dataflow.cli.commands import (
     review,
     score,
     status,
+    write,
 )
 from dataflow.cli.parser.command import command
 from dataflow.cli.parser.group import CommandGroup
@@ -49,6 +51,7 @@ COMMANDS = (
     command(EstimateOptions, estimate.estimate, examples=estimate.EXAMPLES),
     command(StatusOptions, status.status, examples=status.EXAMPLES),
     command(CheckOptions, check.check, examples=check.EXAMPLES),
+    command(WriteOptions, write.write, examples=write.EXAMPLES),
     command(EditsOptions, edits.edits, examples=edits.EXAMPLES),
     command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
     command(ScoreOptions, score.score, examples=score.EXAMPLES),

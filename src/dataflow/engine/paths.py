@@ -56,9 +56,11 @@ class SideFiles:
 
     Attributes:
         output: The output's path.
+        tag: In the names of unfinished files, so that two programs do not share them.
     """
 
     output: Path
+    tag: str = ""
 
     @property
     def errors(self) -> Path:
@@ -83,12 +85,12 @@ class SideFiles:
     @property
     def part(self) -> Path:
         """The output, until it is whole."""
-        return self.folder / "output.part"
+        return self.folder / f"output{self.tag}.part"
 
     @property
     def errors_part(self) -> Path:
         """The errors file, until it is whole."""
-        return self.folder / "errors.part"
+        return self.folder / f"errors{self.tag}.part"
 
     @property
     def batches(self) -> Path:

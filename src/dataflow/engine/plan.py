@@ -47,6 +47,7 @@ class Output:
             None where it cannot be read back.
         unaffixed: A caption as it stands in the output → the same without what the writer puts
             around every caption.
+        tag: See `SideFiles`.
 
     Raises:
         UsageError: no output can be at `path`; see `place.resolved_path`.
@@ -62,6 +63,7 @@ class Output:
     url: RemotePath | None = None
     read_back: Callable[[], Iterable[Row]] | None = None
     unaffixed: Callable[[str], str] = str
+    tag: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", resolved_path(self.path))
@@ -84,7 +86,7 @@ class Output:
     @property
     def files(self) -> SideFiles:
         """The files that belong to it: journal, lock, errors file and the rest."""
-        return SideFiles(self.path)
+        return SideFiles(self.path, self.tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ class Plan:
         progress: Counters to keep up to date.
         questions: What is asked for each column, in words, to say later what has changed.
         only: The rows that are asked, answered or not, while all others stay as they were written.
+        options: What the journal keeps of the options; see `Journal.note_options`.
         edits: What becomes of captions that somebody changed in the output since it was written.
         confirm: Asks a person before answers are bought again; None where nobody is there.
         assume_yes: Go on as if a person had said yes.
@@ -189,6 +192,7 @@ class Plan:
     progress: Progress = field(default_factory=Progress)
     questions: Mapping[str, str] = field(default_factory=dict)
     only: RowSelection | None = None
+    options: str | None = None
     edits: Literal["keep", "ask", "overwrite"] = "keep"
     confirm: Callable[[str], bool] | None = None
     assume_yes: bool = False

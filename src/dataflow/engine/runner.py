@@ -82,6 +82,8 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
         try:
             started, snapshot = time.monotonic(), output_files(plan.output)
             take_in_edits(plan, journal)
+            if plan.options is not None:
+                journal.note_options(plan.options)
             counts = take_all(
                 plan,
                 journal,

@@ -49,17 +49,19 @@ class Journal(JournalOutput):
     Args:
         path: The file, or None for one in memory only.
         durable: Whether each commit waits for the disk.
+        is_run: Whether this begins a run; otherwise the journal is only looked into, and what
+            people decide is kept.
 
     Attributes:
         path: As given.
-        run: The number of this run, from 1.
+        run: The number of this run, from 1; 0 where it is none.
         had_answers: Whether it held answers before this run.
 
     Raises:
         JournalError: the file cannot be opened or written.
     """
 
-    def __init__(self, path: Path | None, *, durable: bool = False) -> None:
+    def __init__(self, path: Path | None, *, durable: bool = False, is_run: bool = True) -> None:
         super().__init__(path, durable=durable)
         self._commits: GroupCommit[Kept] = GroupCommit(self._thread, self._write)
         self._is_damaged = False
@@ -68,7 +70,7 @@ class Journal(JournalOutput):
                 self._db.execute("SELECT 1 FROM results LIMIT 1").fetchone() is not None
             )
             self._has_attempts = has_attempts(self._db)
-        self.run = self._next_run()
+        self.run = self._next_run() if is_run else 0
 
     def _next_run(self) -> int:
         with self._guarded():
@@ -95,6 +97,14 @@ class Journal(JournalOutput):
         text = json.dumps(dict(settings), sort_keys=True)
         self._do(
             lambda: self._db.execute("UPDATE runs SET settings = ? WHERE run = ?", (text, self.run))
+        )
+
+    def note_options(self, options: str) -> None:
+        """Keep the options of this run as text, so that its output can be written at any time."""
+        self._do(
+            lambda: self._db.execute(
+                "UPDATE runs SET options = ? WHERE run = ?", (options, self.run)
+            )
         )
 
     def former_settings(self) -> dict[str, str] | None:

@@ -57,7 +57,7 @@ CREATE TABLE written (
 ) WITHOUT ROWID;
 CREATE TABLE runs (
     run INTEGER PRIMARY KEY, started REAL NOT NULL, rows INTEGER, ended REAL, ending TEXT,
-    settings TEXT
+    settings TEXT, options TEXT
 );
 CREATE TABLE presets (
     run INTEGER NOT NULL, column TEXT NOT NULL, preset TEXT NOT NULL, PRIMARY KEY (run, column)

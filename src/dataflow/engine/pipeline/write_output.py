@@ -102,13 +102,14 @@ def write_output(
         try:
             with open_new(errors_part) as errors:
                 found = _heeding(stop, outcomes(plan, journal, recalled=recalled))
+                ours = journal.output_files()
                 journal.begin_written()
                 tally = _write_rows(plan, journal, found, writer, errors)
                 errors.flush()
                 os.fsync(errors.fileno())
             if journal.lacks_former():
                 _keep_former(output, "holds rows that the new one does not")
-            elif snapshot is not False and _is_anothers(output, snapshot):
+            elif snapshot is not False and _is_anothers(output, snapshot, ours):
                 _keep_former(output, "was written by somebody else while the run went")
             _move_in(output, writer, errors_part, has_errors=tally.has_errors)
         except BaseException:
@@ -304,13 +305,13 @@ def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
         }
 
 
-def _is_anothers(output: Output, snapshot: OutputFiles) -> bool:
+def _is_anothers(output: Output, snapshot: OutputFiles, ours: OutputFiles) -> bool:
     """Whether what is at the output's place now is not what was there when the run began."""
     try:
         files = output_files(output)
     except RemoteError:
         return False
-    return files is not None and (snapshot is None or files[:-1] != snapshot[:-1])
+    return files not in (None, ours) and (snapshot is None or files[:-1] != snapshot[:-1])
 
 
 def _keep_former(output: Output, why: str) -> None:

@@ -1,0 +1,39 @@
+"""What the journal keeps of a run's options, so that its output can be written at any time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, fields
+
+from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.option import names_of
+from dataflow.app.options.output import OutputOptions
+from dataflow.app.options.prompt import QuestionOptions
+from dataflow.app.options.source import PictureOptions, SourceOptions
+from dataflow.core.errors import JournalError
+
+_KEPT = names_of(OutputOptions, QuestionOptions, PictureOptions, SourceOptions) | {
+    "source",
+    "more",
+    "limit",
+}
+"""What determines the rows and the output. Nothing that may hold a key or an address."""
+
+
+def options_text(options: CaptionOptions) -> str:
+    """The options that say which rows there are and what is written of them, as JSON."""
+    kept = {name: value for name, value in asdict(options).items() if name in _KEPT}
+    return json.dumps(kept, sort_keys=True, default=str)
+
+
+def options_from(text: str) -> CaptionOptions:
+    """The options that `options_text` made `text` of; the rest as nobody gave it.
+
+    Raises:
+        JournalError: another version of the program wrote it.
+    """
+    known = {field.name for field in fields(CaptionOptions)}
+    try:
+        return CaptionOptions(**{k: v for k, v in json.loads(text).items() if k in known})
+    except (TypeError, ValueError) as error:
+        raise JournalError(f"the options in the journal cannot be read: {error}") from error

@@ -1,0 +1,68 @@
+"""The output of a run as it is so far."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from dataflow.app.options.write import WriteOptions
+from dataflow.app.plan import plan_of
+from dataflow.app.reporter import SILENT, Reporter
+from dataflow.app.run_options import options_from
+from dataflow.core.errors import UsageError
+from dataflow.engine.journal.read_only import open_read_only, unreadable
+from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
+from dataflow.engine.pipeline.write_so_far import write_so_far
+from dataflow.engine.progress import RunCounts
+from dataflow.remote.path import RemotePath, to_path
+
+
+def write(options: WriteOptions, reporter: Reporter = SILENT) -> RunCounts:
+    """Write what a run has so far, with null for what is open, also while the run goes.
+
+    Args:
+        options: The output.
+        reporter: Who shows the work.
+
+    Raises:
+        UsageError: No run has begun for the output, or it was begun by a Python program.
+        OutputError: The output cannot be written.
+        JournalError: The journal cannot be read.
+    """
+    given = to_path(options.output)
+    here = resolved_path(escaped_name(given) if isinstance(given, RemotePath) else given)
+    journal = SideFiles(here).journal
+    if not journal.exists():
+        raise UsageError(f"no run has begun for {options.output}: there is no {journal}")
+    # the model is none of the question: nothing is asked
+    choices = replace(
+        options_from(_kept_in(journal)),
+        api_url=["http://127.0.0.1:9/v1"],
+        model="none",
+    )
+    plan = plan_of(choices, reporter, needs_key=False)
+    if plan.output.path != here:
+        raise UsageError(
+            f"the run wrote {plan.output.path}, seen from this folder: change into the folder in "
+            "which it was started"
+        )
+    output = replace(plan.output, tag=f".{os.getpid()}")
+    with reporter.watch(plan.progress):
+        return write_so_far(replace(plan, output=output))
+
+
+def _kept_in(path: Path) -> str:
+    """The options of the latest run that kept them."""
+    try:
+        with closing(open_read_only(path)) as db:
+            found = db.execute(
+                "SELECT options FROM runs WHERE options NOT NULL ORDER BY run DESC LIMIT 1"
+            ).fetchone()
+    except sqlite3.Error as error:
+        raise unreadable(path, error) from error
+    if found is None:
+        raise UsageError(f"{path} does not say how its run was started; run the command again")
+    return str(found[0])
