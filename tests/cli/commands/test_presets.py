@@ -8,6 +8,7 @@ import pytest
 
 from dataflow.operators.core_vision import preset_names, preset_of
 from tests.servers.hostile_server import MODEL, HostileServer
+from tests.servers.messages import all_parts
 
 
 def test_the_list_and_the_file_go_to_stdout_as_they_are(dataflow):
@@ -34,7 +35,7 @@ def test_all_is_there_as_json(dataflow):
 
 def sent(server):
     [body] = server.bodies
-    texts = [part.get("text") for m in body["messages"] for part in m["content"]]
+    texts = [part.get("text") for part in all_parts(body)]
     return [text for text in texts if text], body.get("max_tokens"), body.get("temperature")
 
 
