@@ -58,6 +58,7 @@ SHORT = [
         "[A dog] runs",
         "Error bars in a chart",
     ),
+    *('{"count": 1.10, "colour": "red"}', '["red", "blue"]'),
     *("No smoking", "Image of the Virgin Mary", "Photo finish", "NASA", "e=mc²", "Ω"),
 ]
 ENDLESS = [

@@ -117,7 +117,7 @@ _YES_NO = frozenset(
     ]
 )
 _BRACKETS = re.compile(
-    r"\[[^\[\]]{0,80}\]\.?|<[^<>]{1,80}>|\{{1,2}[^{}]{0,80}\}{1,2}|%\w{1,40}%|\$\{?\w{1,40}\}?|__\w{1,40}__"
+    r"\[[^\[\]\"']{0,80}\]\.?|<[^<>]{1,80}>|\{{1,2}[^{}\"':]{0,80}\}{1,2}|%\w{1,40}%|\$\{?\w{1,40}\}?|__\w{1,40}__"
 )
 _ROUND = re.compile(
     r"\((?:no|image|caption|description|text|photo|picture|insert|placeholder|unavailable|empty|none)\b[^()]{0,60}\)",
