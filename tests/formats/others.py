@@ -215,6 +215,7 @@ def _store(server: str, output: str) -> Other:
 
 
 _A_PATH = "a row is the path of a picture"
+_NO_PICTURE = "a folder without pictures is an error"
 _BESIDE = "captions go beside the pictures, into files of their own"
 
 OTHERS = {
@@ -223,7 +224,7 @@ OTHERS = {
         _load_pictures,
         several=lambda *given: f"{_save_pictures(*given)}/*/*.jpg",
         columns={"image": ("id", "note")},
-        leaves_out={"huge row": _A_PATH},
+        leaves_out={"huge row": _A_PATH, "empty": _NO_PICTURE},
     ),
     "sidecars": Other(leaves_out={"fields": _BESIDE, "parts": _BESIDE}),
     "webdataset shards": Other(

@@ -13,10 +13,11 @@ import pytest
 
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
-from dataflow.formats.arrow import builders, parquet_file
+from dataflow.formats.arrow import builders
 from dataflow.formats.arrow.batches import ArrowFields
 from dataflow.formats.arrow.parquet_writer import ParquetWriter
 from dataflow.formats.base import arrow_inference as inference
+from dataflow.formats.base import read_limits
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader
 
@@ -198,7 +199,7 @@ def test_batches_of_large_rows_are_small(tmp_path):
 
 def test_a_row_group_is_written_when_it_is_large_enough(tmp_path, monkeypatch):
     monkeypatch.setattr(ParquetWriter, "group_bytes", 50_000)
-    monkeypatch.setattr(parquet_file, "_BATCH_BYTES", 10_000)
+    monkeypatch.setattr(read_limits, "MAX_BATCH", 20_000)
     source = tmp_path / "in.parquet"
     pq.write_table(pa.table({"a": [bytes([i]) * 1000 for i in range(200)]}), source)
     out = convert(source, tmp_path / "out.parquet", {"caption": "c"})

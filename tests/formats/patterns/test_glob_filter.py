@@ -39,12 +39,17 @@ def taken(folder, *, source=None, **pick):
         ("[a-b].*", ["2024/a.jpg", "2024/may/a.png", "a.jpg", "b.png"]),
         ("[!a].png", ["b.png"]),
         ("[[]x].jpg", ["raw/[x].jpg"]),
-        ("nothing", []),
     ],
 )
 def test_only_what_fits_is_taken(tmp_path, include, expected):
     touch(tmp_path, *NAMES)
     assert taken(tmp_path, include=(include,)) == expected
+
+
+def test_a_filter_that_fits_nothing_is_an_error(tmp_path):
+    touch(tmp_path, *NAMES)
+    with pytest.raises(InputError, match="no picture fits this"):
+        taken(tmp_path, include=("nothing",))
 
 
 def test_what_fits_an_exclude_is_left_out_whatever_else_it_fits(tmp_path):
