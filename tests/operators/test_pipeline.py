@@ -65,7 +65,7 @@ def test_each_operator_reads_what_the_one_before_wrote(folder, cache_type):
         assert row["short"].startswith("short of")
         assert row["missing"].endswith(f": {row['short']} What is missing in that?")
         assert row["missing"].split(":")[0][7:] == row["detailed"].split(":")[0][8:]
-    steps = sorted(p.name for p in (folder / "cache").iterdir() if "journal" not in p.name)
+    steps = sorted(p.name for p in (folder / "cache").iterdir() if p.is_file())
     assert steps == [f"task_step{n}.{cache_type}" for n in (1, 2, 3)]
     again = fakes()
     assert script(folder, cache_type, again).read("dict") == rows

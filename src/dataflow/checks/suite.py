@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -105,7 +104,7 @@ def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
     if unknown := sorted(asked.disabled - set(KINDS)):
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(KINDS)}")
     return {
-        kind: check if kind in _WHOLE else _bounded(check)
+        kind: check if kind in _WHOLE else _Bounded(check)
         for kind, check in found.items()
         if kind not in asked.disabled
     }
@@ -115,14 +114,19 @@ _WHOLE = frozenset({"schema", "length", "repeated"})
 """Checks that look at all of a text, however long it is."""
 
 
-def _bounded(check: Check) -> Check:
-    """`check`, which sees the two ends of a text that is longer than any caption."""
+class _Bounded:
+    """A check that sees the two ends of a text that is longer than any caption."""
 
-    @functools.wraps(check)
-    def bounded(text: str, context: CheckContext) -> Verdict | None:
-        return check(looked_at(text), context)
+    def __init__(self, check: Check) -> None:
+        self._check = check
 
-    return bounded
+    @property
+    def __name__(self) -> str:
+        """The check's own, for messages."""
+        return getattr(self._check, "__name__", type(self._check).__name__)
+
+    def __call__(self, text: str, context: CheckContext) -> Verdict | None:
+        return self._check(looked_at(text), context)
 
 
 def _length(asked: CaptionRequirements) -> dict[str, Check]:

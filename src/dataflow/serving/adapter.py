@@ -16,9 +16,8 @@ from typing import Any
 
 from pybase64 import b64encode
 
-from dataflow.checks.rules.error_text import error_text
+from dataflow.checks.rules.error_text import is_error_message
 from dataflow.core.aio import Worker
-from dataflow.core.check import CheckContext
 from dataflow.core.errors import (
     BadRequestError,
     DataflowError,
@@ -320,11 +319,8 @@ def _failure_in(outcome: Any) -> Any:
 
     DataFlow's servings return ``"Error: …"`` where a request failed.
     """
-    if not isinstance(outcome, str):
-        return outcome
-    verdict = error_text(outcome, CheckContext())
-    is_placeholder = verdict is not None and verdict.reason.endswith("stands for no caption")
-    return outcome if verdict is None or is_placeholder else _SaidError(outcome)
+    is_error = isinstance(outcome, str) and is_error_message(outcome)
+    return _SaidError(outcome) if is_error else outcome
 
 
 class _SaidError(Exception):

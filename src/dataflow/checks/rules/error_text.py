@@ -38,12 +38,17 @@ _ERROR = re.compile(
 )
 
 
+def is_error_message(text: str) -> bool:
+    """Whether `text` begins as errors' messages do, whatever it goes on to say."""
+    return _ERROR.match(text.strip()[:_BEGINNING]) is not None
+
+
 def error_text(text: str, context: CheckContext) -> Verdict | None:
     """A caption that begins as errors' messages do, or is a placeholder, is no caption."""
     plain = text.strip()
     if reason := placeholder(plain, context):
         return Verdict("error_text", reason)
-    if _ERROR.match(plain[:_BEGINNING]):
+    if is_error_message(plain):
         return Verdict("error_text", f"it is an error's message: “{clipped(plain)}”")
     if found := of_form(text, ("error",)):
         return Verdict(
