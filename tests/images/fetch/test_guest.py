@@ -94,6 +94,17 @@ def test_a_host_that_is_away_for_a_while_loses_no_row(get, impatient, jpeg, stat
     assert [getattr(picture, "data", picture) for picture in pictures] == [jpeg] * 50
 
 
+def test_a_picture_that_is_denied_for_ever_does_not_hold_the_run_up(get, impatient, jpeg):
+    async def handler(request):
+        return web.Response(status=429) if request.path == "/7.jpg" else web.Response(body=jpeg)
+
+    impatient(patience=600.0, longest_pause=0.02, pause=0.01)
+    results = get(handler, *(f"{n}.jpg" for n in range(20)), picture_connections=4)
+    assert isinstance(results[7], PictureError)
+    assert "answers 429" in results[7].message
+    assert all(picture.data == jpeg for n, picture in enumerate(results) if n != 7)
+
+
 def test_one_broken_picture_costs_its_host_few_requests_and_the_others_nothing(get, jpeg):
     asked = []
 

@@ -223,8 +223,8 @@ class _Patience:
         """Whether the picture, not its host, is to blame for another failure."""
         others_came = 0 <= self._answers < host.answers
         self._answers = host.answers
-        if how is Failure.RATE_LIMITED:
-            self._denials += others_came
+        if others_came and how is Failure.RATE_LIMITED:
+            self._denials += 1
         elif others_came:
             self._own += 1
         elif not host.is_ill():
