@@ -232,11 +232,15 @@ def test_plain_lines_and_no_colours_where_stderr_is_no_terminal(dataflow, pictur
     assert "\x1b" not in done.stderr
 
 
-def test_an_empty_folder_gives_an_empty_output(dataflow, server):
+def test_an_empty_folder_is_refused_and_an_empty_dataset_gives_an_empty_output(dataflow, server):
     (dataflow.folder / "photos").mkdir()
     done = dataflow("caption", "photos", *api(server), DF_API_KEY=KEY)
+    assert done.returncode == 2
+    assert "no picture in this folder" in done.stderr
+    (dataflow.folder / "none.jsonl").write_text("")
+    done = dataflow("caption", "none.jsonl", *api(server), DF_API_KEY=KEY)
     assert done.returncode == 0, done.stderr
-    assert (dataflow.folder / "photos.captions.jsonl").read_text() == ""
+    assert (dataflow.folder / "none.captions.jsonl").read_text() == ""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="names of bytes are a POSIX matter")
@@ -259,7 +263,7 @@ def test_the_key_may_come_from_a_file_and_is_nowhere_shown(dataflow, pictures, s
     assert done.returncode == 0, done.stderr
     assert "chmod 600" in done.stderr
     assert KEY not in done.stderr + done.stdout
-    beside = folder.parent.glob("photos.captions.jsonl*")
+    beside = [path for path in folder.parent.rglob("*") if path.is_file() and path != file]
     assert not [path for path in beside if KEY.encode() in path.read_bytes()]
 
 

@@ -270,6 +270,6 @@ def test_the_table_goes_to_stderr_and_says_what_was_assumed(dataflow, pictures):
 
 
 def test_an_empty_dataset_costs_nothing(dataflow, told):
-    (dataflow.folder / "photos").mkdir()
-    now = told("photos", "--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4o", *PRICES)
+    (dataflow.folder / "none.jsonl").write_text("")
+    now = told("none.jsonl", "--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4o", *PRICES)
     assert (now["rows"], now["usd"]["high"]) == (0, 0)
