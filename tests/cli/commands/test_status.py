@@ -56,10 +56,11 @@ def test_while_it_goes_after_a_crash_and_at_the_end(dataflow, pictures):
 
     assert (crashed["state"], crashed["holder"], crashed["ended"]) == ("crashed", None, None)
     assert asked - 4 <= crashed["captioned"] <= asked
-    assert server.asked == asked + crashed["to_ask"] + crashed["unseen"], "what the resume asked"
+    left = asked + crashed["to_ask"] + crashed["unseen"] - server.asked
+    assert 0 <= left <= 2, "what the resume asked: pictures of the same bytes are asked once"
 
     assert (done["state"], done["captioned"], done["to_ask"]) == ("done", 120, 0)
-    assert done["attempts"] == 120
+    assert done["attempts"] == 120 - left
     lost = charged.requests - 120  # in flight when it was killed: paid, and nobody told how much
     assert 0 <= lost <= 4
     assert done["cost"] <= float(charged.cost)
