@@ -10,7 +10,7 @@ from PIL import Image
 
 from dataflow.app.compare import compare
 from dataflow.app.options.compare import CompareOptions
-from dataflow.core.errors import UsageError
+from dataflow.core.errors import StopRunError, UsageError
 from dataflow.evaluate.pairs import PairResult
 from tests.servers.judge_server import JudgeServer
 
@@ -93,11 +93,22 @@ def test_a_sample_judges_only_so_many_pictures(datasets, tmp_path):
 
 
 def test_answers_that_cannot_be_read_are_failures(datasets, tmp_path):
-    with JudgeServer(lambda first, second: "both are nice") as server:
-        result = run(server, datasets[:2], tmp_path, max_cost=None)
+    def sometimes(first: str, second: str) -> str:
+        return "both are nice" if "ball 3" in first else truth(first, second)
+
+    with JudgeServer(sometimes) as server:
+        result = run(server, datasets[:2], tmp_path)
     [summary] = result.summaries.values()
-    assert summary.counts[PairResult.FAILED] == 9
-    assert summary.win_rate is None
+    assert summary.counts[PairResult.FAILED] == 1
+    assert summary.counts[PairResult.WIN] == 8
+
+
+def test_a_judge_that_never_answers_as_asked_stops_the_comparison(datasets, tmp_path):
+    with (
+        JudgeServer(lambda first, second: "both are nice") as server,
+        pytest.raises(StopRunError, match="the same fault"),
+    ):
+        run(server, datasets[:2], tmp_path)
 
 
 def test_captions_with_nothing_in_common_are_refused(datasets, tmp_path):
