@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.core.storage import DataFlowStorage
+from dataflow.core.protocols.storage import DataFlowStorage
 
 
 class Memory(DataFlowStorage):

@@ -20,8 +20,8 @@ from check_grammar import FORMS, samples
 
 from dataflow.checks.model.findings import findings
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.check import CheckContext
 from dataflow.core.picture import ImageRef
+from dataflow.core.protocols.check import CheckContext
 
 TEXTS = Path(__file__).resolve().parents[1] / "tests" / "checks" / "texts.jsonl"
 KINDS = (

@@ -2,7 +2,7 @@
 
 * ``docs/cli.md``: what ``dataflow --help`` and ``--help`` of each command print.
 * ``docs/architecture.md``: one line per package of ``src/dataflow``, the first of its docstring.
-* ``docs/errors.md``: the kinds of failure and what is done, from ``core/errors.py`` and
+* ``docs/errors.md``: the kinds of failure and what is done, from ``core/errors/`` and
   ``engine/flow/retry_policy.py``, and what a server can do, from the hostile server of the tests.
 * ``docs/estimate.md``: the rules of picture tokens, from ``billing/token_rules.py``.
 * ``docs/checks.md``: how well the checks do on the labelled texts of the tests.

@@ -20,8 +20,8 @@ from tests.servers.erring_server import FAULTS, NARROWEST, SAMPLING, ErringServe
 from dataflow.checks.suite import CaptionRequirements, checks_for
 from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output, Plan
-from dataflow.engine.progress import Summary
 from dataflow.engine.quality.reject_policy import rejects_named
+from dataflow.engine.reporting.progress import Summary
 from dataflow.engine.runner import run
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader

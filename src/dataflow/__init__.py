@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from dataflow.app.fix import FixResult
     from dataflow.checks.suite import CaptionRequirements, checks_for
     from dataflow.compat.logger import get_logger
-    from dataflow.core.batch import BatchOptions
-    from dataflow.core.check import Check, CheckContext, Verdict
     from dataflow.core.errors import (
         AccountPolicyError,
         AskTimeoutError,
@@ -69,12 +67,14 @@ if TYPE_CHECKING:
         WrongAddressError,
         WrongKeyError,
     )
-    from dataflow.core.operator import OperatorABC
     from dataflow.core.picture import Picture
+    from dataflow.core.protocols.batch import BatchOptions
+    from dataflow.core.protocols.check import Check, CheckContext, Verdict
+    from dataflow.core.protocols.operator import OperatorABC
+    from dataflow.core.protocols.serving import LLMServingABC, VLMServingABC
     from dataflow.core.request import Reply, Request, Usage
-    from dataflow.core.serving import LLMServingABC, VLMServingABC
+    from dataflow.engine.reporting.status import Status
     from dataflow.engine.run import Run, RunInterruptedError
-    from dataflow.engine.status import Status
     from dataflow.functions import caption, check, estimate, fix, status
     from dataflow.images.base.limits import Limits
     from dataflow.operators.core_vision import (
@@ -110,7 +110,7 @@ _HOMES = {
         "CaptionRequirements",
         "checks_for",
     ),
-    "dataflow.core.check": (
+    "dataflow.core.protocols.check": (
         "Check",
         "CheckContext",
         "Verdict",
@@ -162,12 +162,12 @@ _HOMES = {
         "WrongAddressError",
         "WrongKeyError",
     ),
-    "dataflow.core.operator": ("OperatorABC",),
-    "dataflow.core.serving": (
+    "dataflow.core.protocols.operator": ("OperatorABC",),
+    "dataflow.core.protocols.serving": (
         "LLMServingABC",
         "VLMServingABC",
     ),
-    "dataflow.engine.status": ("Status",),
+    "dataflow.engine.reporting.status": ("Status",),
     "dataflow.images.base.limits": ("Limits",),
     "dataflow.operators.core_vision": (
         "BatchVQAGenerator",
@@ -201,7 +201,7 @@ _HOMES = {
         "preset_names",
         "preset_of",
     ),
-    "dataflow.core.batch": ("BatchOptions",),
+    "dataflow.core.protocols.batch": ("BatchOptions",),
     "dataflow.core.request": (
         "Reply",
         "Request",

@@ -18,12 +18,12 @@ from dataflow.app.caption import CaptionResult
 from dataflow.app.check import CheckResult
 from dataflow.app.estimate import EstimateResult
 from dataflow.app.fix import FixResult
-from dataflow.app.options.caption import CaptionOptions, CaptionSettings
-from dataflow.app.options.check import CheckOptions, CheckSettings
-from dataflow.app.options.estimate import EstimateOptions, EstimateSettings
+from dataflow.app.options.commands.caption import CaptionOptions, CaptionSettings
+from dataflow.app.options.commands.check import CheckOptions, CheckSettings
+from dataflow.app.options.commands.estimate import EstimateOptions, EstimateSettings
 from dataflow.app.options.option import Options, option_fields
 from dataflow.core.errors import DataflowError, StopRunError
-from dataflow.engine.status import Status
+from dataflow.engine.reporting.status import Status
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -144,7 +144,7 @@ def caption(source: Any, **options: Any) -> Any:
 
     reporter = _reporter(quiet=options.get("quiet", False))
     if not isinstance(source, (str, os.PathLike)):
-        from dataflow.app.rows import caption_rows
+        from dataflow.app.planning.rows import caption_rows
 
         return _run(reporter, lambda: caption_rows(source, options, reporter))
     spec = CaptionOptions(source=os.fspath(source), **options)

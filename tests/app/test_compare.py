@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dataflow.app.compare import compare
-from dataflow.app.options.compare import CompareOptions
+from dataflow.app.options.commands.compare import CompareOptions
 from dataflow.core.errors import StopRunError, UsageError
 from dataflow.evaluate.pairs import PairResult
 from tests.servers.judge_server import JudgeServer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.app.options.review import ReportPageOptions
+from dataflow.app.options.commands.review import ReportPageOptions
 from dataflow.app.review import report
 from dataflow.core.errors import OutputError, UsageError
 from tests.review.running import TEXTS, make_dataset

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.app.options.score import ScoreOptions
+from dataflow.app.options.commands.score import ScoreOptions
 from dataflow.app.score import score, score_value
 from dataflow.core.errors import UsageError
 

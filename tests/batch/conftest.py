@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.batch import BatchOptions
+from dataflow.core.protocols.batch import BatchOptions
 from dataflow.engine.batch import results
 from dataflow.engine.flow import retry_policy
 from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai

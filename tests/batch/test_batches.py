@@ -12,12 +12,12 @@ from decimal import Decimal
 import pytest
 
 from dataflow.billing.price import FREE, Price, Rates
-from dataflow.core.check import Verdict
 from dataflow.core.errors import StopRunError, UnderWayError, UnreachableError, UsageError
+from dataflow.core.protocols.check import Verdict
 from dataflow.engine.plan import SpendLimit
 from dataflow.engine.quality.reject_policy import Fallback, rejects_named
+from dataflow.engine.reporting.status import status_of
 from dataflow.engine.runner import run
-from dataflow.engine.status import status_of
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing
 from tests.faults.scene import COMMAND, leaks

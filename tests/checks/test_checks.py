@@ -20,7 +20,6 @@ from dataflow.checks.rules.schema import fits
 from dataflow.checks.rules.text import count_sentences, without_quotations, words
 from dataflow.checks.rules.wording import wording
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.check import CheckContext, Verdict
 from dataflow.core.errors import (
     EmptyCaptionError,
     MissingPackageError,
@@ -28,6 +27,7 @@ from dataflow.core.errors import (
     UsageError,
 )
 from dataflow.core.picture import ImageRef
+from dataflow.core.protocols.check import CheckContext, Verdict
 from dataflow.core.request import Reply, Request, Turn
 from dataflow.engine.in_memory import answer_all
 from dataflow.serving.fake import FakeServing

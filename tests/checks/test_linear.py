@@ -16,7 +16,7 @@ from dataflow.checks.cleanup import (
 )
 from dataflow.checks.rules.text import count_sentences, sentence_ends, without_quotations, words
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.check import CheckContext
+from dataflow.core.protocols.check import CheckContext
 
 ATOMS = (
     *(

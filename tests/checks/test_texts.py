@@ -14,7 +14,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import checks_table
 
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.check import CheckContext
+from dataflow.core.protocols.check import CheckContext
 from tests.serving.scenes import truth
 
 EVERY = list(checks_table.texts())

@@ -13,7 +13,7 @@ from dataflow.app.reporter import RunReport
 from dataflow.billing.price import FREE, dollars
 from dataflow.core.request import Usage
 from dataflow.display.summary import show_summary
-from dataflow.engine.progress import Summary
+from dataflow.engine.reporting.progress import Summary
 from tests.servers.hostile_server import MODEL, HostileServer
 from tests.tariff import Tariff
 

@@ -202,7 +202,7 @@ def test_fields_that_are_nowhere_or_both_kept_and_dropped_are_told(dataflow, pic
     assert "--keep image and --drop image contradict" in done.stderr
     done = dataflow(*command, "--drop", "nope")
     assert (done.returncode, server.asked) == (0, 1), done.stderr
-    assert "--drop nope: no row of the first 1,000 has this column" in done.stderr
+    assert "--drop nope: none of the first 1,000 rows has this column" in done.stderr
 
 
 def test_an_output_folder_that_is_not_ours_is_refused(dataflow, server):

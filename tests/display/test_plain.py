@@ -11,8 +11,8 @@ from dataflow.app.reporter import RunReport
 from dataflow.billing.price import FREE, NoPrice
 from dataflow.display.plain import printable, say, say_rows
 from dataflow.display.summary import show_summary
-from dataflow.engine.failure_messages import FailureMessage
-from dataflow.engine.progress import Summary
+from dataflow.engine.reporting.failure_messages import FailureMessage
+from dataflow.engine.reporting.progress import Summary
 
 MARKUP = ["org/x[/red]", "[link=http://evil]x", "[bold", "photos[raw].jsonl", "a\\[b]", ":smile:"]
 

@@ -8,7 +8,7 @@ import pytest
 
 from dataflow.core.request import Usage
 from dataflow.display.progress import ProgressLine
-from dataflow.engine.progress import Progress
+from dataflow.engine.reporting.progress import Progress
 
 
 class Clock:

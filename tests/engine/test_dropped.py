@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataflow.core.check import Verdict
+from dataflow.core.protocols.check import Verdict
 from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.quality.reject_policy import rejects_named

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.check import Verdict
+from dataflow.core.protocols.check import Verdict
 from dataflow.engine.runner import run
 from dataflow.serving.fake import FakeServing
 from tests.loop_guard import loop_guard

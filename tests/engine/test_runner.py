@@ -27,8 +27,8 @@ from dataflow.engine.flow import retry_policy
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import health
 from dataflow.engine.plan import Output
+from dataflow.engine.reporting.status import status_of
 from dataflow.engine.runner import run
-from dataflow.engine.status import status_of
 from dataflow.serving.fake import FakeServing
 
 

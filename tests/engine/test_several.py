@@ -21,8 +21,8 @@ from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.flow import retry_policy
 from dataflow.engine.pipeline import live
 from dataflow.engine.plan import Output, Plan
+from dataflow.engine.reporting.status import status_of
 from dataflow.engine.runner import run
-from dataflow.engine.status import status_of
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader
 from dataflow.images.loader import Loader

@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from dataflow.core import dataset as core_dataset
+from dataflow.core.protocols import dataset as core_dataset
 from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output
 from dataflow.engine.runner import run

@@ -16,7 +16,7 @@ from typing import Any
 from PIL import Image
 
 from dataflow.checks.rules.empty import empty
-from dataflow.core.serving import AsyncServing
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.engine.columns import Column
 from dataflow.engine.plan import Output, Plan
 from dataflow.formats.output_spec import writer_for

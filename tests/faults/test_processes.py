@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.errors import DataflowError
-from dataflow.engine.status import status_of
+from dataflow.engine.reporting.status import status_of
 from tests.faults.scene import COMMAND
 from tests.serving.scenes import drawer, is_there, offspring, truth, wait_until
 

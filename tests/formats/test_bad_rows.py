@@ -6,8 +6,8 @@ import tracemalloc
 
 import pytest
 
-from dataflow.core.dataset import MAX_LISTED
 from dataflow.core.errors import InputError
+from dataflow.core.protocols.dataset import MAX_LISTED
 from dataflow.formats.registry import open_reader
 
 BAD = {

@@ -15,8 +15,8 @@ from PIL import Image
 
 from dataflow.core import LLMServingABC
 from dataflow.core.errors import InputError, RefusedError, UsageError, WrongKeyError
+from dataflow.core.protocols.storage import DataFlowStorage
 from dataflow.core.request import Reply, Usage
-from dataflow.core.storage import DataFlowStorage
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
 from dataflow.serving.fake import FakeServing

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from dataflow.core.check import Verdict
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import Verdict
 from dataflow.operators.core_vision import ImageCaptionGenerator, Prompt, PromptedVQAGenerator
 from dataflow.serving.fake import FakeServing
 from dataflow.utils.storage import FileStorage

@@ -9,8 +9,8 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from dataflow.core.check import CheckContext, Verdict
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import CheckContext, Verdict
 from dataflow.core.row import Row
 from dataflow.operators.core_vision import (
     ImageCaptionGenerator,

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from dataflow.core import LLMServingABC
-from dataflow.core.check import CheckContext
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import CheckContext
 from dataflow.core.row import Row
 from dataflow.operators.core_vision import (
     ImageCaptionGenerator,

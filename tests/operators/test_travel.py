@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.check import CheckContext
+from dataflow.core.protocols.check import CheckContext
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai

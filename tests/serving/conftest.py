@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.picture import ImageRef, Picture
+from dataflow.core.protocols.serving import LLMServingABC
 from dataflow.core.request import Request, Turn
-from dataflow.core.serving import LLMServingABC
 from tests.servers.hostile_server import HostileServer
 
 MakeServer = Callable[..., HostileServer]

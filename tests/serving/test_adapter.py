@@ -12,8 +12,8 @@ import pytest
 
 from dataflow.core import errors
 from dataflow.core.picture import ImageRef, Picture
+from dataflow.core.protocols.serving import LLMServingABC
 from dataflow.core.request import Request, Turn
-from dataflow.core.serving import LLMServingABC
 from dataflow.serving.adapter import ServingAdapter, as_async_serving
 from dataflow.serving.fake import FakeServing
 from tests.serving.contract import ask_all
@@ -283,7 +283,7 @@ def test_names_and_ends():
 STUCK = """
 import sys, time
 from dataflow.core.request import Request, Turn
-from dataflow.core.serving import LLMServingABC
+from dataflow.core.protocols.serving import LLMServingABC
 from dataflow.engine.in_memory import answer_all
 from dataflow.serving.adapter import ServingAdapter, as_async_serving
 from dataflow.serving.fake import FakeServing

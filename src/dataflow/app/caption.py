@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.app.output import captions_of, described, files_of
-from dataflow.app.plan import plan_of
+from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.planning.output import captions_of, described, files_of
+from dataflow.app.planning.plan import plan_of
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.run import run_plan
 from dataflow.engine.columns import Column
-from dataflow.engine.progress import Summary
+from dataflow.engine.reporting.progress import Summary
 from dataflow.remote.path import AnyPath
 
 

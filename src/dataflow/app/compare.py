@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.app.caption import caption
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.app.options.compare import CompareOptions
+from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.options.commands.compare import CompareOptions
 from dataflow.app.options.option import option_fields
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import InputError, UsageError

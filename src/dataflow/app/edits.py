@@ -8,7 +8,7 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
-from dataflow.app.options.edits import EditsOptions
+from dataflow.app.options.commands.edits import EditsOptions
 from dataflow.core.errors import OutputError
 from dataflow.engine.edits import Edit, edits_of
 from dataflow.engine.edits import restore as restore_edit

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dataflow.app.options.estimate import EstimateOptions
-from dataflow.app.plan import plan_of
+from dataflow.app.options.commands.estimate import EstimateOptions
+from dataflow.app.planning.plan import plan_of
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.token_rules import TokenRule, token_rule_of
@@ -15,7 +15,7 @@ from dataflow.engine.estimate.estimate import Estimate, Terms
 from dataflow.engine.estimate.estimate import estimate as estimated
 from dataflow.engine.plan import Plan
 from dataflow.engine.probe import probe
-from dataflow.engine.progress import Progress
+from dataflow.engine.reporting.progress import Progress
 
 SIDES = (512, 768, 1024, 1536)
 """Longest sides, in pixels, whose costs are compared."""

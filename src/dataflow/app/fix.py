@@ -10,32 +10,32 @@ from pathlib import Path
 from typing import Any, cast
 
 from dataflow.app.check import asked_of, looked_at, opened
-from dataflow.app.consistency import check_consistency
 from dataflow.app.faults import Note, list_faults
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.app.options.check import CheckOptions
+from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.options.option import shared_values
-from dataflow.app.plan import plan_of
+from dataflow.app.planning.consistency import check_consistency
+from dataflow.app.planning.plan import plan_of
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.run import run_plan
 from dataflow.checks.dataset.report import QualityReport
 from dataflow.checks.dataset.scan import Fault
 from dataflow.checks.rules.text import clipped
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.check import Check
 from dataflow.core.column_types import ListType, Struct
-from dataflow.core.dataset import Reader, Writer
 from dataflow.core.errors import RowError, UsageError
+from dataflow.core.protocols.check import Check
+from dataflow.core.protocols.dataset import Reader, Writer
+from dataflow.core.protocols.serving import sampling_of
 from dataflow.core.request import Request
 from dataflow.core.row import Row
-from dataflow.core.serving import sampling_of
 from dataflow.engine.columns import Column
 from dataflow.engine.meta import META_SHAPE
 from dataflow.engine.paths import free_name
 from dataflow.engine.pipeline.intake import numbered
 from dataflow.engine.plan import Plan
-from dataflow.engine.progress import Summary
 from dataflow.engine.quality.reject_policy import mark_of
+from dataflow.engine.reporting.progress import Summary
 from dataflow.formats.base.compression import compression_of, ending_of
 from dataflow.formats.base.writing import AtomicFile
 from dataflow.formats.caption_patch import CaptionPatchWriter, CaptionPosition, FaultyCaptions

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from dataflow.billing.price import NoPrice, Price
 from dataflow.checks.dataset.report import QualityReport
-from dataflow.engine.progress import Progress, Summary
+from dataflow.engine.reporting.progress import Progress, Summary
 
 
 @dataclass(frozen=True, slots=True)

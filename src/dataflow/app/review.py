@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from dataflow.app.options.review import ReportPageOptions, ReviewOptions
+from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import OutputError
 from dataflow.images.base.limits import Limits

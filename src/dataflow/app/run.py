@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataflow.app.reporter import Reporter, RunReport
-from dataflow.core.dataset import CaptionedFolderReader
+from dataflow.core.protocols.dataset import CaptionedFolderReader
 from dataflow.engine.plan import Plan
-from dataflow.engine.progress import Summary
+from dataflow.engine.reporting.progress import Summary
 from dataflow.engine.runner import run
 
 

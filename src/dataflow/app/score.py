@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataflow.app.options.score import ScoreOptions
+from dataflow.app.options.commands.score import ScoreOptions
 from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.evaluate.objects import ObjectNames, ObjectSummary, summarize_objects

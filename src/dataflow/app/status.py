@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from dataflow.engine.status import Status, status_of
+from dataflow.engine.reporting.status import Status, status_of
 from dataflow.remote.path import to_path
 
 

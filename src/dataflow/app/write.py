@@ -8,15 +8,15 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from dataflow.app.options.write import WriteOptions
-from dataflow.app.plan import plan_of
+from dataflow.app.options.commands.write import WriteOptions
+from dataflow.app.planning.plan import plan_of
+from dataflow.app.planning.run_options import options_from
 from dataflow.app.reporter import SILENT, Reporter
-from dataflow.app.run_options import options_from
 from dataflow.core.errors import UsageError
 from dataflow.engine.journal.read_only import open_read_only, unreadable
+from dataflow.engine.output.write_so_far import write_so_far
 from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
-from dataflow.engine.pipeline.write_so_far import write_so_far
-from dataflow.engine.progress import RunCounts
+from dataflow.engine.reporting.progress import RunCounts
 from dataflow.remote.path import RemotePath, to_path
 
 

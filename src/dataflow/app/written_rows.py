@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.app.output import files_of
-from dataflow.app.source import input_of, read_options, sidecar_files
+from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.planning.output import files_of
+from dataflow.app.planning.source import input_of, read_options, sidecar_files
 from dataflow.core.row import Row
 from dataflow.formats.base.affixes import NO_AFFIXES
 from dataflow.formats.folder.sidecar import FIELD

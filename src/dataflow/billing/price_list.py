@@ -13,9 +13,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dataflow.billing.price import FREE, NoPrice, Price, Rates
-from dataflow.core.batch import BatchServing
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import AsyncServing
+from dataflow.core.protocols.batch import BatchServing
+from dataflow.core.protocols.serving import AsyncServing
 
 _CURE = "give --price-in and --price-out"
 _BATCH = {"processing": "batch"}

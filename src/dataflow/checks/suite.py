@@ -22,8 +22,8 @@ from dataflow.checks.rules.repeated import Repeated
 from dataflow.checks.rules.schema import fits
 from dataflow.checks.rules.text import looked_at
 from dataflow.checks.rules.wording import wording
-from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import Check, CheckContext, Verdict
 
 KINDS = (
     "empty", "control", "characters", "error_text", "refusal", "thoughts", "chatter", "loop",

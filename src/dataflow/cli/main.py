@@ -13,16 +13,16 @@ import sys
 
 import click
 
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.app.options.check import CheckOptions
-from dataflow.app.options.compare import CompareOptions
-from dataflow.app.options.edits import EditsOptions
-from dataflow.app.options.estimate import EstimateOptions
-from dataflow.app.options.presets import PresetsOptions
-from dataflow.app.options.review import ReportPageOptions, ReviewOptions
-from dataflow.app.options.score import ScoreOptions
-from dataflow.app.options.status import StatusOptions
-from dataflow.app.options.write import WriteOptions
+from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.options.commands.check import CheckOptions
+from dataflow.app.options.commands.compare import CompareOptions
+from dataflow.app.options.commands.edits import EditsOptions
+from dataflow.app.options.commands.estimate import EstimateOptions
+from dataflow.app.options.commands.presets import PresetsOptions
+from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
+from dataflow.app.options.commands.score import ScoreOptions
+from dataflow.app.options.commands.status import StatusOptions
+from dataflow.app.options.commands.write import WriteOptions
 from dataflow.cli.commands import (
     caption,
     check,

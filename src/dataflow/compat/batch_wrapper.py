@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dataflow.compat.core_names import WrapperABC
-from dataflow.core.operator import OperatorABC
+from dataflow.core.protocols.operator import OperatorABC
 from dataflow.core.settings import FROM_1
 
 __path__: list[str] = []  # DataFlow has a package here

@@ -5,8 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Any
 
-from dataflow.core.operator import OperatorABC
-from dataflow.core.serving import LLMServingABC, VLMServingABC
+from dataflow.core.protocols.operator import OperatorABC
+from dataflow.core.protocols.serving import LLMServingABC, VLMServingABC
 
 __all__ = ["LLMServingABC", "OperatorABC", "VLMServingABC", "WrapperABC", "get_operator"]
 

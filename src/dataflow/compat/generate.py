@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from dataflow.core.errors import UsageError
-from dataflow.core.operator import OperatorABC
-from dataflow.core.serving import LLMServingABC
+from dataflow.core.protocols.operator import OperatorABC
+from dataflow.core.protocols.serving import LLMServingABC
+from dataflow.core.protocols.storage import DataFlowStorage
 from dataflow.core.settings import ANY_TEXT
-from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision import (
     BatchVQAGenerator,
     ImageCaptionGenerator,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.storage import DataFlowStorage
+from dataflow.core.protocols.storage import DataFlowStorage
 from dataflow.utils.storage import write_table
 
 

@@ -2,9 +2,9 @@
 
 from importlib import import_module
 
-from dataflow.core.operator import OperatorABC
-from dataflow.core.serving import LLMServingABC, VLMServingABC
-from dataflow.core.storage import DataFlowStorage
+from dataflow.core.protocols.operator import OperatorABC
+from dataflow.core.protocols.serving import LLMServingABC, VLMServingABC
+from dataflow.core.protocols.storage import DataFlowStorage
 
 __all__ = ["DataFlowStorage", "LLMServingABC", "OperatorABC", "VLMServingABC"]
 

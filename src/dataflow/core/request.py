@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from dataflow.core.picture import ImageRef
 
 if TYPE_CHECKING:
-    from dataflow.core.check import Check
+    from dataflow.core.protocols.check import Check
 
 Role = Literal["system", "user", "assistant"]
 

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from dataflow.billing.price import dollars
 from dataflow.display.plain import say
 from dataflow.display.units import duration
-from dataflow.engine.progress import Progress
+from dataflow.engine.reporting.progress import Progress
 
 LIVE_SECONDS = 0.25
 """Between two looks at the counters where a person watches."""

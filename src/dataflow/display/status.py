@@ -11,7 +11,7 @@ from rich.console import Console
 from dataflow.billing.price import dollars
 from dataflow.display.plain import say_rows
 from dataflow.display.units import duration, tokens
-from dataflow.engine.status import Status
+from dataflow.engine.reporting.status import Status
 
 _STATES = {
     "running": "under way",

@@ -10,8 +10,8 @@ from dataflow.app.reporter import RunReport
 from dataflow.billing.price import NoPrice, Price, dollars
 from dataflow.display.plain import say, say_rows
 from dataflow.display.units import duration, tokens
-from dataflow.engine.failure_messages import FailureMessage
-from dataflow.engine.progress import Summary
+from dataflow.engine.reporting.failure_messages import FailureMessage
+from dataflow.engine.reporting.progress import Summary
 
 
 def show_summary(report: RunReport, console: Console) -> None:

@@ -17,7 +17,7 @@ from dataflow.display.plain import say
 from dataflow.display.progress import watching
 from dataflow.display.report import show_report
 from dataflow.display.summary import show_summary
-from dataflow.engine.progress import Progress
+from dataflow.engine.reporting.progress import Progress
 
 
 class ConsoleReporter:

@@ -9,18 +9,18 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from dataflow.billing.price import NoPrice, Price
-from dataflow.core.check import Check
-from dataflow.core.dataset import Skipped
 from dataflow.core.errors import DataflowError, RowError, StopRunError, error_named
+from dataflow.core.protocols.check import Check
+from dataflow.core.protocols.dataset import Skipped
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.request import Reply, Request
 from dataflow.core.row import Row
-from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column
 from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
+from dataflow.engine.output.write_output import outcomes
 from dataflow.engine.pipeline.budget import check_spend_limit
-from dataflow.engine.pipeline.write_output import outcomes
 from dataflow.engine.plan import UNPRICED, Output, Plan
 from dataflow.engine.quality.reject_policy import RejectPolicy
 from dataflow.engine.run import Run, RunInterruptedError

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any, Literal
 
 from dataflow.billing.price import NoPrice, Price
-from dataflow.core.check import Check
-from dataflow.core.dataset import Reader, Writer
 from dataflow.core.errors import RowError
+from dataflow.core.protocols.check import Check
+from dataflow.core.protocols.dataset import Reader, Writer
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.request import Request
 from dataflow.core.row import Row
-from dataflow.core.serving import AsyncServing
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.flow import retry_policy
 from dataflow.engine.job import Job
 from dataflow.engine.paths import SideFiles, files_at, resolved_path
 from dataflow.engine.pipeline.row_selection import RowSelection
-from dataflow.engine.progress import Progress
 from dataflow.engine.quality.fault_alarm import SHARE
 from dataflow.engine.quality.reject_policy import RejectPolicy
+from dataflow.engine.reporting.progress import Progress
 from dataflow.images.base.limits import Limits
 from dataflow.remote.path import AnyPath, RemotePath
 

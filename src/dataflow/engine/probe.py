@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 
-from dataflow.core.dataset import Reader, Skipped
+from dataflow.core.protocols.dataset import Reader, Skipped
 from dataflow.core.row import Row
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.plan import Plan

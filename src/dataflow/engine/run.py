@@ -19,7 +19,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from dataflow.core.errors import RunStoppedError
 from dataflow.engine.pipeline.stages import RowOutcome
 from dataflow.engine.plan import Plan
-from dataflow.engine.progress import Progress
+from dataflow.engine.reporting.progress import Progress
 
 T = TypeVar("T")
 

@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, JournalError, UsageError
+from dataflow.core.protocols.batch import BatchServing
 from dataflow.engine.batch.pipeline import BatchPipeline
-from dataflow.engine.failure_messages import commonest
 from dataflow.engine.journal.batch_tables import unsettled
 from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
+from dataflow.engine.output.outside_edits import take_in_edits
+from dataflow.engine.output.write_output import StalePlanError, check_output, write_output
 from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.intake import preflight
 from dataflow.engine.pipeline.live import LivePipeline
-from dataflow.engine.pipeline.outside_edits import take_in_edits
 from dataflow.engine.pipeline.resume import (
     OutputFiles,
     ResumeState,
@@ -30,9 +30,9 @@ from dataflow.engine.pipeline.resume import (
 )
 from dataflow.engine.pipeline.reuse_check import check_reuse
 from dataflow.engine.pipeline.stages import RowOutcome
-from dataflow.engine.pipeline.write_output import StalePlanError, check_output, write_output
 from dataflow.engine.plan import Plan
-from dataflow.engine.progress import RunCounts, Summary
+from dataflow.engine.reporting.failure_messages import commonest
+from dataflow.engine.reporting.progress import RunCounts, Summary
 from dataflow.engine.run import Pipeline, Run
 from dataflow.engine.run_lock import RunLock
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dataflow.core.dataset import Reader, Skipped, Writer
 from dataflow.core.errors import InputError
+from dataflow.core.protocols.dataset import Reader, Skipped, Writer
 from dataflow.core.row import Row
 from dataflow.formats.existing_captions import CaptionedDataset, with_caption
 

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dataflow.core.dataset import (
+from dataflow.core.errors import UsageError
+from dataflow.core.protocols.dataset import (
     ColumnSelectingReader,
     MultiFileReader,
     Reader,
     first_rows,
 )
-from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
 from dataflow.formats.base.reading import as_input_errors

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.core.column_types import Columns
-from dataflow.core.dataset import Reader, Writer
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.dataset import Reader, Writer
 from dataflow.core.text import path_text
 from dataflow.formats.base.compression import compression_of, ending_of
 from dataflow.formats.base.split_output import SplitWriter

@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
-from dataflow.core.dataset import Reader
 from dataflow.core.errors import InputError, UsageError
+from dataflow.core.protocols.dataset import Reader
 from dataflow.core.text import path_text
 from dataflow.formats.base.compression import ending_of
 from dataflow.formats.base.reading import as_input_errors

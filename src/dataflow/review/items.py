@@ -9,7 +9,7 @@ from hashlib import blake2b
 from typing import Any
 
 from dataflow.checks.suite import KINDS, CaptionRequirements, checks_for
-from dataflow.core.check import Check, CheckContext
+from dataflow.core.protocols.check import Check, CheckContext
 from dataflow.core.row import Row
 from dataflow.formats.existing_captions import CaptionedDataset
 

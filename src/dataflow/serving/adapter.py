@@ -28,8 +28,8 @@ from dataflow.core.errors import (
     UsageError,
 )
 from dataflow.core.picture import ImageRef, Picture
+from dataflow.core.protocols.serving import AsyncServing, Client, LLMServingABC
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import AsyncServing, Client, LLMServingABC
 from dataflow.core.settings import FROM_1
 from dataflow.core.text import scrub
 from dataflow.serving.base.conversation import MARKER

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import Client
+from dataflow.core.protocols.serving import Client
 from dataflow.core.settings import (
     ANY_TEXT,
     FROM_1,

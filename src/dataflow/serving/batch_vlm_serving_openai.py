@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from dataflow.core.batch import BatchOptions, BatchServing
+from dataflow.core.protocols.batch import BatchOptions, BatchServing
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.openai.batch.batch_api import OpenAIBatchApi
 

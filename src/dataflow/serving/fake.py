@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from dataflow.core.errors import ServingContractError
 from dataflow.core.picture import Picture
+from dataflow.core.protocols.serving import Client
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import Client
 from dataflow.core.settings import FROM_1, TEXT
 from dataflow.serving.base.list_serving import ListServing
 

@@ -33,8 +33,8 @@ from dataflow.core.errors import (
     WrongKeyError,
 )
 from dataflow.core.picture import Picture
+from dataflow.core.protocols.serving import AsyncServing, Client
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import AsyncServing, Client
 from dataflow.engine.flow.adaptive_concurrency import START, AdaptiveConcurrency
 from dataflow.engine.flow.admission import AdmissionController, Permit
 from dataflow.engine.flow.rate_limiter import RateLimiter

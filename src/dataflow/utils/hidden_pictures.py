@@ -14,8 +14,8 @@ from posixpath import relpath
 from typing import Any
 
 from dataflow.core.column_types import Columns
-from dataflow.core.dataset import Reader, Writer, first_rows
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.dataset import Reader, Writer, first_rows
 from dataflow.core.row import Row
 from dataflow.remote.path import is_url
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.column_types import Columns
-from dataflow.core.dataset import Reader, Skipped, Writer
 from dataflow.core.errors import InputError, OutputError, UsageError
+from dataflow.core.protocols.dataset import Reader, Skipped, Writer
+from dataflow.core.protocols.storage import DataFlowStorage, StepFiles, StreamingStorage
 from dataflow.core.row import Row
 from dataflow.core.settings import PATH, TEXT, value_text
-from dataflow.core.storage import DataFlowStorage, StepFiles, StreamingStorage
 from dataflow.formats.detect import detect_format
 from dataflow.formats.known_formats import is_known, known_endings
 from dataflow.formats.output_spec import writer_for

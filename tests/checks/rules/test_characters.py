@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow.checks.rules.characters import characters, control
-from dataflow.core.check import CheckContext
+from dataflow.core.protocols.check import CheckContext
 
 CONTROL = [
     "A dog\x00 runs.",

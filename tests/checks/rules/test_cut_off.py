@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow.checks.rules.cut_off import cut_off
-from dataflow.core.check import CheckContext
+from dataflow.core.protocols.check import CheckContext
 
 PROSE = "The photo shows a harbour at noon. Small boats lie at the quay."
 CHINESE = "照片展示了正午的港口。小船停在码头边。"

@@ -7,7 +7,7 @@ import pytest
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.rules.error_text import error_text
 from dataflow.checks.rules.loop import loop
-from dataflow.core.check import CheckContext
+from dataflow.core.protocols.check import CheckContext
 
 PLACEHOLDERS = [
     *(

@@ -9,8 +9,8 @@ import pytest
 
 from dataflow.checks.rules.pattern import compiled
 from dataflow.checks.rules.schema import fits
-from dataflow.core.check import CheckContext
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import CheckContext
 
 
 def of_text(pattern: str) -> dict[str, object]:

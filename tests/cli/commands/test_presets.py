@@ -79,7 +79,7 @@ def test_a_prompt_file_takes_presets_and_the_command_line_stands_between(dataflo
         ([], None),
         (["--max-words", 4], "length"),
         (["--forbid", "mark", "--no-check", "length"], "wording"),
-        (["--forbid", "mark", "--no-checks"], None),
+        (["--no-checks"], None),
     ],
 )
 def test_what_captions_must_be_is_the_presets_but_for_what_is_given(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from click.testing import CliRunner
 
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.app.options.check import CheckOptions
-from dataflow.app.options.estimate import EstimateOptions
+from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.options.commands.check import CheckOptions
+from dataflow.app.options.commands.estimate import EstimateOptions
 from dataflow.app.options.option import option_fields
 from dataflow.cli.main import COMMANDS
 from dataflow.cli.main import dataflow as program

@@ -202,7 +202,7 @@ def test_on_a_network_disk_the_journal_has_no_write_ahead_log(tmp_path, monkeypa
     put(journal, 1, 2)
     assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert not path.with_name("journal.sqlite-wal").exists()
-    monkeypatch.setattr("dataflow.core.sqlite.BUSY_SECONDS", 0.1)
+    monkeypatch.setattr("dataflow.core.database.sqlite.BUSY_SECONDS", 0.1)
     with pytest.raises(JournalError, match="locked"):
         Journal(path)
     journal.close()

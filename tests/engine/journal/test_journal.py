@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from dataflow.core import sqlite
+from dataflow.core.database import sqlite
 from dataflow.core.errors import JournalError
 from dataflow.core.request import Usage
 from dataflow.engine.journal.journal import Journal

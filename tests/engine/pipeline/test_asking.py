@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from dataflow.checks.rules.empty import empty
-from dataflow.core.check import Verdict
 from dataflow.core.errors import (
     AccountPolicyError,
     BadRequestError,
@@ -23,6 +22,7 @@ from dataflow.core.errors import (
     UnknownModelError,
     WrongKeyError,
 )
+from dataflow.core.protocols.check import Verdict
 from dataflow.core.request import Reply
 from dataflow.engine.flow import hedging
 from dataflow.engine.pipeline import health

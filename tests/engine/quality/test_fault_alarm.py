@@ -6,9 +6,9 @@ import random
 
 import pytest
 
-from dataflow.core.check import Verdict
 from dataflow.core.errors import FaultAlarmError, UsageError
 from dataflow.core.picture import ImageRef
+from dataflow.core.protocols.check import Verdict
 from dataflow.core.request import Request, Turn
 from dataflow.engine.job import Job
 from dataflow.engine.journal.records import AttemptRecord

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dataflow.core.check import Verdict
+from dataflow.core.protocols.check import Verdict
 from dataflow.core.request import Request, Turn, Usage
 from dataflow.engine.journal.records import AttemptRecord
 from dataflow.engine.quality.reask import EngineCapabilities, best_of, next_request, severity_of

@@ -12,7 +12,6 @@ from dataflow.billing.price import FREE
 from dataflow.checks.forms.refusal import refusal
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.rules.length import length
-from dataflow.core.check import Verdict
 from dataflow.core.errors import (
     BadRequestError,
     EmptyCaptionError,
@@ -21,12 +20,13 @@ from dataflow.core.errors import (
     RateLimitedError,
     UsageError,
 )
+from dataflow.core.protocols.check import Verdict
 from dataflow.core.request import Reply, Usage
 from dataflow.engine.estimate.dry_run import dry_run
 from dataflow.engine.plan import SpendLimit
 from dataflow.engine.quality.reject_policy import Fallback, RejectPolicy, mark_of, rejects_named
+from dataflow.engine.reporting.status import status_of
 from dataflow.engine.runner import run
-from dataflow.engine.status import status_of
 from dataflow.serving.fake import FakeServing
 
 REFUSAL = "I'm sorry, but I can't help with that."

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.core.dataset import notices_of
 from dataflow.core.errors import InputError, UsageError
+from dataflow.core.protocols.dataset import notices_of
 from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.output_spec import OutputSpec
 from dataflow.formats.registry import ReadOptions, open_reader, resolve_input

@@ -17,8 +17,8 @@ from dataflow.checks.rules.language import LEAST_WORDS, detector, spoken
 from dataflow.checks.rules.repeated import key_of
 from dataflow.checks.rules.text import words
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.check import CheckContext
 from dataflow.core.errors import MissingPackageError
+from dataflow.core.protocols.check import CheckContext
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

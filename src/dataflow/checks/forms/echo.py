@@ -8,7 +8,7 @@ import re
 
 from dataflow.checks.model.findings import of_form
 from dataflow.checks.rules.text import clipped, sentence_ends, without_quotations, words
-from dataflow.core.check import CheckContext, Verdict
+from dataflow.core.protocols.check import CheckContext, Verdict
 
 _LEAST_WORDS = 4
 """A sentence of the prompt that is shorter may be a caption's own; it is not looked for."""

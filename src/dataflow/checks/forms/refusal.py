@@ -18,7 +18,7 @@ from importlib import resources
 
 from dataflow.checks.model.findings import of_form
 from dataflow.checks.rules.text import clipped, without_quotations, words
-from dataflow.core.check import CheckContext, Verdict
+from dataflow.core.protocols.check import CheckContext, Verdict
 
 _START = (
     r"(?:\A(?:(?:[Cc]ontent )?[Ww]arning: |[Nn]ote: |[Aa]nswer: |[Cc]aption: )?|(?<=[.!?\n]))"

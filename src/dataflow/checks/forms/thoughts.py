@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataflow.checks.model.findings import of_form
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import CheckContext, Verdict
+from dataflow.core.protocols.check import CheckContext, Verdict
 
 _FOLLOW_UP = "Answer at once with the caption alone, without thinking aloud."
 

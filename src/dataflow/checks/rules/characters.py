@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from dataflow.checks.rules.text import clipped, escaped, without_quotations, words
-from dataflow.core.check import CheckContext, Verdict
+from dataflow.core.protocols.check import CheckContext, Verdict
 
 _FOLLOW_UP = "Plain text alone, in ordinary characters."
 

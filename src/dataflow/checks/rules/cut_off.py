@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dataflow.checks.rules.text import CJK, sentence_ends, without_quotations, words
-from dataflow.core.check import Check, CheckContext, Verdict, makes_check
+from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
 
 _MUCH = 8
 """In a text of so many words, or after a whole sentence, a likely word at the end is a sign too."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import CheckContext, Verdict
+from dataflow.core.protocols.check import CheckContext, Verdict
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
 """Unicode's general categories of what leaves no mark: control, format, space and no characters."""

@@ -11,7 +11,7 @@ import re
 from dataflow.checks.model.findings import of_form
 from dataflow.checks.rules.placeholder import placeholder
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import CheckContext, Verdict
+from dataflow.core.protocols.check import CheckContext, Verdict
 
 _BEGINNING = 300
 """Characters at the beginning in which an error's message shows."""

@@ -15,8 +15,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from dataflow.checks.rules.text import clipped, without_quotations, words
-from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 from dataflow.core.errors import MissingPackageError, UsageError
+from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
 
 SURE = 0.6
 """The detector's probability from which its word is taken; see docs/checks.md for error rates."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataflow.checks.rules.text import count_sentences, words
-from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
 
 
 @makes_check

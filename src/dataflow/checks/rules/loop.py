@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Sequence
 
 from dataflow.checks.rules.text import CJK, clipped, words
-from dataflow.core.check import CheckContext, Verdict
+from dataflow.core.protocols.check import CheckContext, Verdict
 
 _LONGEST = 80
 """Words (Han and kana: characters) of the longest block that is looked for."""

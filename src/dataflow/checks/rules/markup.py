@@ -6,7 +6,7 @@ import json
 import re
 
 from dataflow.checks.rules.text import clipped, without_quotations
-from dataflow.core.check import Check, CheckContext, Verdict, makes_check
+from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
 
 _CHAT = re.compile(
     r"</?think(?:ing)?>|◁/?think▷"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import CheckContext
+from dataflow.core.protocols.check import CheckContext
 
 _WORDS = frozenset(
     {

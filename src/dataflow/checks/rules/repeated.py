@@ -5,8 +5,8 @@ from __future__ import annotations
 from hashlib import blake2b
 
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import CheckContext, Verdict
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import CheckContext, Verdict
 
 _KEPT = 100_000
 """New captions between two clearings, and captions that outlast one."""

@@ -9,8 +9,8 @@ from typing import Any
 
 from dataflow.checks.rules.pattern import compiled
 from dataflow.checks.rules.text import clipped
-from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 from dataflow.core.errors import MissingPackageError, UsageError
+from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
 
 
 @makes_check

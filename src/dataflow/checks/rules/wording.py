@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from dataflow.checks.rules.pattern import Pattern, compiled
 from dataflow.checks.rules.text import CJK
-from dataflow.core.check import Check, CheckContext, Verdict, makes_check
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
 
 
 @makes_check

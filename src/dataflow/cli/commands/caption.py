@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.cli.shell.console import console
 from dataflow.cli.shell.exit_codes import FAILED_ROWS
 from dataflow.cli.shell.streams import need_stdout, put

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.app.options.check import CheckOptions
+from dataflow.app.options.commands.check import CheckOptions
 from dataflow.cli.shell.console import console
 from dataflow.cli.shell.exit_codes import FAILED_ROWS
 from dataflow.cli.shell.streams import need_stdout, put

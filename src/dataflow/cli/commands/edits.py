@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from dataflow.app.options.edits import EditsOptions
+from dataflow.app.options.commands.edits import EditsOptions
 from dataflow.cli.shell.console import say
 from dataflow.cli.shell.streams import put
 from dataflow.core.text import short_text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.app.options.estimate import EstimateOptions
+from dataflow.app.options.commands.estimate import EstimateOptions
 from dataflow.cli.shell.console import console
 from dataflow.cli.shell.streams import need_stdout, put
 

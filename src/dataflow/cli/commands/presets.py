@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from dataflow.app.options.presets import PresetsOptions
+from dataflow.app.options.commands.presets import PresetsOptions
 from dataflow.cli.shell.streams import need_stdout, put
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.app.options.review import ReportPageOptions, ReviewOptions
+from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
 from dataflow.cli.shell.console import console, say
 
 REVIEW_EXAMPLES = (

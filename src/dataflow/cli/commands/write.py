@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.app.options.write import WriteOptions
+from dataflow.app.options.commands.write import WriteOptions
 from dataflow.cli.shell.console import console, say
 
 EXAMPLES = ("dataflow write captions.jsonl",)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from dataflow.app.config import read_config
+from dataflow.app.options.config import read_config
 from dataflow.app.options.option import OptionField, Options, option_fields
 from dataflow.cli.parser.suggestions import suggestion_for
 

@@ -12,8 +12,8 @@ import logging
 import time
 from collections.abc import Sequence
 
-from dataflow.core.batch import BatchOptions
 from dataflow.core.errors import DataflowError, RateLimitedError
+from dataflow.core.protocols.batch import BatchOptions
 from dataflow.engine.journal.batch_tables import Batch
 
 ALONE = 3

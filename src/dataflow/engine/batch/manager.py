@@ -19,7 +19,6 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from dataflow.core.batch import BatchApi, BatchOptions, BatchState
 from dataflow.core.errors import (
     RateLimitedError,
     RowError,
@@ -27,6 +26,7 @@ from dataflow.core.errors import (
     TooLongError,
     TryAgainError,
 )
+from dataflow.core.protocols.batch import BatchApi, BatchOptions, BatchState
 from dataflow.engine.batch.enqueue_limit import EnqueueLimiter
 from dataflow.engine.batch.request_file import RequestFile, clear, path_of
 from dataflow.engine.batch.results import BatchResults

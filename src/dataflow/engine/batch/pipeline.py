@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import cast
 
 from dataflow.core.aio import Worker
-from dataflow.core.batch import BatchApi, BatchServing
 from dataflow.core.errors import (
     DataflowError,
     GarbledReplyError,
@@ -30,6 +29,7 @@ from dataflow.core.errors import (
     UnderWayError,
     UnreachableError,
 )
+from dataflow.core.protocols.batch import BatchApi, BatchServing
 from dataflow.core.request import Reply, Request
 from dataflow.engine.batch.custom_ids import custom_id_of
 from dataflow.engine.batch.manager import BatchManager
@@ -46,8 +46,8 @@ from dataflow.engine.pipeline.content_reuse import ContentReuse
 from dataflow.engine.pipeline.intake import Intake
 from dataflow.engine.pipeline.live import LivePipeline
 from dataflow.engine.plan import Plan
-from dataflow.engine.progress import Progress
 from dataflow.engine.quality.judge import Judge
+from dataflow.engine.reporting.progress import Progress
 from dataflow.images.loader import Loader
 
 LOADERS = 16

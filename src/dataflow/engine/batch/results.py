@@ -7,7 +7,6 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
 
-from dataflow.core.batch import BatchApi, BatchState
 from dataflow.core.errors import (
     DataflowError,
     GarbledReplyError,
@@ -15,6 +14,7 @@ from dataflow.core.errors import (
     StopRunError,
     TryAgainError,
 )
+from dataflow.core.protocols.batch import BatchApi, BatchState
 from dataflow.engine.batch.custom_ids import key_of
 from dataflow.engine.flow.retry import Retrier
 from dataflow.engine.journal.batch_tables import Batch, BatchTables

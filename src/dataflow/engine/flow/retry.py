@@ -11,7 +11,7 @@ from typing import TypeVar
 from dataflow.core.errors import TryAgainError
 from dataflow.engine.flow import retry_policy
 from dataflow.engine.job import RetryState
-from dataflow.engine.progress import Progress
+from dataflow.engine.reporting.progress import Progress
 
 T = TypeVar("T")
 

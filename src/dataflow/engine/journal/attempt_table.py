@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 
-from dataflow.core.sqlite import marks, select_in
+from dataflow.core.database.sqlite import marks, select_in
 from dataflow.engine.journal.records import ATTEMPT_COLUMNS, AttemptRecord, checksum
 
 _MARKS = marks(len(ATTEMPT_COLUMNS.split(",")))

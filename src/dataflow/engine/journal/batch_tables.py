@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 from zlib import crc32
 
-from dataflow.core.sqlite import connect, select_in
+from dataflow.core.database.sqlite import connect, select_in
 from dataflow.engine.journal import schema
 from dataflow.engine.journal.codec import REPLY_BEGINS
 from dataflow.engine.journal.database import guarded

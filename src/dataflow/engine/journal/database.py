@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 
-from dataflow.core import sqlite
+from dataflow.core.database import sqlite
 from dataflow.core.errors import JournalError
 from dataflow.engine.journal import schema
 from dataflow.engine.journal.salvage import salvage

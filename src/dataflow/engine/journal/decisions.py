@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
-from dataflow.core.sqlite import marks, select_in
+from dataflow.core.database.sqlite import marks, select_in
 from dataflow.engine.journal.records import checksum
 
 DecisionKind: TypeAlias = Literal["edit", "accept", "reject", "undo"]

@@ -21,7 +21,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TypeAlias
 
-from dataflow.core.group_commit import GroupCommit
+from dataflow.core.database.group_commit import GroupCommit
 from dataflow.engine.journal import plan_table
 from dataflow.engine.journal.attempt_table import attempts_for, has_attempts, keep_attempts
 from dataflow.engine.journal.decisions import Decision, DecisionTable, Where, append, decisions_for

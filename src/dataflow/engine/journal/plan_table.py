@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from dataflow.core.sqlite import LOOKUP_KEYS
+from dataflow.core.database.sqlite import LOOKUP_KEYS
 from dataflow.engine.journal.records import RESULT_COLUMNS, ResultRecord, checksum
 
 SeenPicture: TypeAlias = "tuple[bytes, int | None, int | None]"

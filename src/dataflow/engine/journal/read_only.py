@@ -11,8 +11,8 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow.core.database.sqlite import connect, select_in
 from dataflow.core.errors import JournalError
-from dataflow.core.sqlite import connect, select_in
 from dataflow.engine.journal.records import is_settled
 
 _COLUMNS = "key, caption IS NOT NULL, prompt_tokens, completion_tokens, max(asks, 1)"

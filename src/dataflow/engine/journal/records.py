@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 from zlib import crc32
 
-from dataflow.core.check import Verdict
+from dataflow.core.protocols.check import Verdict
 from dataflow.core.request import Usage
 
 _TOKENS = len(fields(Usage))

@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from dataflow.core.sqlite import marks, select_in
+from dataflow.core.database.sqlite import marks, select_in
 from dataflow.engine.journal.records import RESULT_COLUMNS, ResultRecord, checksum
 
 _MARKS = marks(len(RESULT_COLUMNS.split(",")))

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from dataflow.core.sqlite import marks
+from dataflow.core.database.sqlite import marks
 from dataflow.engine.journal.decisions import DECISION_COLUMNS
 from dataflow.engine.journal.records import ATTEMPT_COLUMNS, RESULT_COLUMNS, checksum
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import sqlite3
 
-from dataflow.core import sqlite
+from dataflow.core.database import sqlite
 
 APPLICATION_ID = 0x44464A4C
 """Marks a SQLite file as ours ("DFJL"); see https://sqlite.org/pragma.html#pragma_application_id."""

@@ -19,8 +19,8 @@ from dataflow.core.errors import (
     StopRunError,
     TryAgainError,
 )
+from dataflow.core.protocols.serving import Client
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import Client
 from dataflow.engine.flow.hedging import HedgePolicy
 from dataflow.engine.job import Job
 from dataflow.engine.pipeline import stages

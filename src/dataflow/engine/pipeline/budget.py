@@ -14,14 +14,14 @@ from decimal import Decimal
 
 from dataflow.billing.price import FREE, NoPrice, Price, dollars
 from dataflow.billing.prompt_bound import PromptBound, RequestSize, size_of
-from dataflow.core.batch import BatchServing
 from dataflow.core.errors import DataflowError, LimitReachedError, UsageError
+from dataflow.core.protocols.batch import BatchServing
+from dataflow.core.protocols.serving import AsyncServing, sampling_of
 from dataflow.core.request import Reply, Request, Usage
-from dataflow.core.serving import AsyncServing, sampling_of
 from dataflow.engine.job import Job
 from dataflow.engine.pipeline.stages import may_be_paid_for
 from dataflow.engine.plan import Plan
-from dataflow.engine.progress import Progress
+from dataflow.engine.reporting.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,11 @@ import itertools
 import os
 from collections.abc import Callable, Container, Generator, Iterable, Mapping, Sequence
 
-from dataflow.core.dataset import FIRST_ROWS
 from dataflow.core.errors import InputError, RowError, UsageError
+from dataflow.core.protocols.dataset import FIRST_ROWS
+from dataflow.core.protocols.serving import sampling_of
 from dataflow.core.request import Request
 from dataflow.core.row import Row
-from dataflow.core.serving import sampling_of
 from dataflow.engine.job import Job, weight_of
 from dataflow.engine.journal.journal import Former, Journal
 from dataflow.engine.journal.plan_table import PlannedCaption

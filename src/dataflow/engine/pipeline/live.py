@@ -15,8 +15,8 @@ from typing import Any
 
 from dataflow.core.aio import Worker
 from dataflow.core.errors import DataflowError, FaultAlarmError, RowError
+from dataflow.core.protocols.serving import Client
 from dataflow.core.request import Reply
-from dataflow.core.serving import Client
 from dataflow.engine.flow.adaptive_concurrency import START, AdaptiveConcurrency
 from dataflow.engine.flow.admission import AdmissionController
 from dataflow.engine.flow.backpressure import InFlightBound

@@ -17,10 +17,10 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, fields
 from typing import Any, TypeAlias
 
-from dataflow.core.batch import BatchServing
+from dataflow.core.protocols.batch import BatchServing
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.plan import Output, Plan
-from dataflow.engine.progress import RunCounts
+from dataflow.engine.reporting.progress import RunCounts
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.fingerprint import file_fingerprint, path_fingerprint
 

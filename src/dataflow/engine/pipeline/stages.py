@@ -26,9 +26,9 @@ from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.intake import JobMaker
-from dataflow.engine.progress import Progress
 from dataflow.engine.quality.fault_alarm import FaultAlarm
 from dataflow.engine.quality.judge import Judge
+from dataflow.engine.reporting.progress import Progress
 from dataflow.images.base.reservation import Reservation
 from dataflow.images.loader import Loader
 

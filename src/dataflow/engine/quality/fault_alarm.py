@@ -10,8 +10,8 @@ from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dataflow.core.check import Verdict
 from dataflow.core.errors import FaultAlarmError, UsageError
+from dataflow.core.protocols.check import Verdict
 from dataflow.core.text import scrub
 from dataflow.engine.job import Job
 from dataflow.engine.journal.records import AttemptRecord

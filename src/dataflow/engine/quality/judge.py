@@ -11,10 +11,10 @@ from dataclasses import replace
 from typing import Any
 
 from dataflow.core.aio import CONTROL_EXCEPTIONS, Worker
-from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.errors import BadRequestError, DataflowError, EmptyCaptionError, RowError
+from dataflow.core.protocols.check import Check, CheckContext, Verdict
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.request import Reply, Request, Usage
-from dataflow.core.serving import AsyncServing
 from dataflow.engine.job import Job
 from dataflow.engine.journal.codec import utf8
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from dataflow.core.protocols.serving import AsyncServing, sampling_of
 from dataflow.core.request import Request, Turn
-from dataflow.core.serving import AsyncServing, sampling_of
 from dataflow.engine.journal.records import AttemptRecord
 
 NO_CAPTION = frozenset({"empty", "refusal", "error_text"})

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from dataflow.billing.price import NoPrice, Price
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import AsyncServing
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord
 
 Then: TypeAlias = Literal["flag", "drop", "fail"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dataflow.core.dataset import Writer
+from dataflow.core.protocols.dataset import Writer
 from dataflow.core.row import Row
 
 _BETWEEN = ", "  # as trainers of LoRA join tags

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dataflow.core.dataset import Skipped, notices_of
+from dataflow.core.protocols.dataset import Skipped, notices_of
 from dataflow.core.row import Row
 from dataflow.formats.base.reading import FileReader
 from dataflow.formats.patterns.brace_patterns import common_folder

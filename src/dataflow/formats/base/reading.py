@@ -9,8 +9,8 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from io import BufferedReader
 
-from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
+from dataflow.core.protocols.dataset import Skipped
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
 from dataflow.formats.base import read_limits

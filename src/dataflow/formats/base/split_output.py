@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Writer
+from dataflow.core.protocols.dataset import Writer
 from dataflow.core.row import Row
 from dataflow.formats.base.compression import ending_of
 from dataflow.remote.path import AnyPath

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
 from dataflow.core.column_types import Columns, ColumnType
-from dataflow.core.dataset import Reader
+from dataflow.core.protocols.dataset import Reader
 from dataflow.core.row import Row
 from dataflow.formats.base.arrow_inference import infer_schema, with_strings
 from dataflow.formats.columns.column_probe import check_kept, names_in

@@ -14,8 +14,8 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
-from dataflow.core.dataset import FIRST_ROWS
 from dataflow.core.errors import InputError, OutputError
+from dataflow.core.protocols.dataset import FIRST_ROWS
 from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import exact, one_line, row_object
 from dataflow.formats.base.json_values import dump_bytes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from dataflow.core.dataset import FIRST_ROWS, Reader, first_rows
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.dataset import FIRST_ROWS, Reader, first_rows
 from dataflow.formats.columns.field_filter import FieldFilter
 
 

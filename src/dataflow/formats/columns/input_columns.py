@@ -9,8 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dataflow.core.dataset import Reader, first_rows
 from dataflow.core.errors import InputError
+from dataflow.core.protocols.dataset import Reader, first_rows
 from dataflow.core.row import Row
 from dataflow.formats.columns.picture_paths import holds_picture, named_in
 from dataflow.formats.patterns.endings import PICTURE_ENDINGS

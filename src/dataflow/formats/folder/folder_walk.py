@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from dataflow.core.dataset import Skipped
+from dataflow.core.protocols.dataset import Skipped
 from dataflow.formats.base.reading import unreadable
 from dataflow.formats.folder import ignored_files as ignored
 from dataflow.formats.patterns.endings import is_picture

@@ -7,8 +7,8 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError
+from dataflow.core.protocols.dataset import Skipped
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
 from dataflow.formats.base.reading import wrong_at

@@ -21,8 +21,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError, UsageError
+from dataflow.core.protocols.dataset import Skipped
 from dataflow.core.raw_json import RawJson
 from dataflow.core.row import Row
 from dataflow.core.text import path_text

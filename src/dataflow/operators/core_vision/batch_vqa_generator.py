@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.column_types import Columns, ListType
-from dataflow.core.dataset import Reader, Skipped
 from dataflow.core.errors import BadRowError, UsageError
-from dataflow.core.operator import OperatorABC
+from dataflow.core.protocols.dataset import Reader, Skipped
+from dataflow.core.protocols.operator import OperatorABC
+from dataflow.core.protocols.serving import LLMServingABC
+from dataflow.core.protocols.storage import StepFiles, StreamingStorage
 from dataflow.core.row import Row
-from dataflow.core.serving import LLMServingABC
-from dataflow.core.storage import StepFiles, StreamingStorage
 from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
 
 _QUESTION, _ANSWER = "question", "answer"

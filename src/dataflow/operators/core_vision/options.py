@@ -13,8 +13,8 @@ from dataclasses import MISSING, dataclass, fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
 
-from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import Check
 from dataflow.core.settings import (
     FROM_1,
     PATH,

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dataflow.checks.cleanup import repair, strip_lead_in, strip_lead_out, strip_thinking
-from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import Check
 from dataflow.core.settings import (
     ANY_TEXT,
     SAMPLING,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import LLMServingABC
-from dataflow.core.storage import DataFlowStorage
+from dataflow.core.protocols.serving import LLMServingABC
+from dataflow.core.protocols.storage import DataFlowStorage
 from dataflow.operators.core_vision.options import (
     OperatorKeywords,
     OperatorOptions,

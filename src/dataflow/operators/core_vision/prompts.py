@@ -8,9 +8,9 @@ from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, get_args
 
-from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import AsyncServing, sampling_of
+from dataflow.core.protocols.check import Check
+from dataflow.core.protocols.serving import AsyncServing, sampling_of
 from dataflow.core.settings import (
     ANY_TEXT,
     FROM_1,

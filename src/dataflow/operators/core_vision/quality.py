@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from dataflow.checks.rules.empty import empty
-from dataflow.core.check import Check
+from dataflow.core.protocols.check import Check
 from dataflow.engine.quality.reject_policy import RejectPolicy, rejects_named
 from dataflow.operators.core_vision.prompts import Prompt
 

@@ -13,9 +13,9 @@ from typing import Any, Literal, TypeAlias, get_args
 from dataflow.checks.cleanup import strip_json_wrapping
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.rules.schema import fits, misfit
-from dataflow.core.check import Check, CheckContext, Verdict
 from dataflow.core.column_types import ColumnType
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import Check, CheckContext, Verdict
 from dataflow.core.raw_json import RawJson
 from dataflow.core.request import Turn
 from dataflow.formats.base.json_rows import members

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
-from dataflow.core.operator import OperatorABC
-from dataflow.core.serving import LLMServingABC
+from dataflow.core.protocols.check import Check
+from dataflow.core.protocols.operator import OperatorABC
+from dataflow.core.protocols.serving import LLMServingABC
+from dataflow.core.protocols.storage import DataFlowStorage
 from dataflow.core.settings import ANY_TEXT, NAME, value_text
-from dataflow.core.storage import DataFlowStorage
 from dataflow.operators.core_vision.options import OperatorOptions, OperatorRunOptions
 from dataflow.operators.core_vision.prompts import Prompt
 from dataflow.operators.core_vision.quality import quality_policy, with_checks

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from dataflow.core.errors import BadRowError, DataflowError, RowError, UsageError
 from dataflow.core.picture import ImageRef
+from dataflow.core.protocols.serving import AsyncServing, Client
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import AsyncServing, Client
 from dataflow.core.settings import ANY_TEXT, value_text
 from dataflow.images.reference import parse_reference
 from dataflow.serving.base.call_errors import CallErrors

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from dataflow.core.picture import Picture
+from dataflow.core.protocols.serving import Client
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import Client
 
 HANG_SECONDS = 30.0
 """A request that is out for longer gives its slot to another run."""

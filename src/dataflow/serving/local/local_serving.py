@@ -23,8 +23,8 @@ from dataflow.core.errors import (
     UnreachableError,
 )
 from dataflow.core.picture import Picture
+from dataflow.core.protocols.serving import Client
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import Client
 from dataflow.serving.base.list_serving import ListServing
 from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec
 from dataflow.serving.openai.client import ChatClient, ClientOptions

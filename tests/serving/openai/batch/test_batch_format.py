@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.core.batch import BatchState
 from dataflow.core.errors import (
     BadRequestError,
     DataflowError,
@@ -22,6 +21,7 @@ from dataflow.core.errors import (
     TryAgainError,
     UnknownModelError,
 )
+from dataflow.core.protocols.batch import BatchState
 from dataflow.core.request import Reply
 from dataflow.engine.journal.codec import from_text, to_text
 from dataflow.serving.openai.batch.batch_format import (

@@ -13,15 +13,15 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.billing.price_list import price_for
-from dataflow.core.dataset import first_rows
 from dataflow.core.errors import NothingCaptionedError
-from dataflow.core.serving import AsyncServing, LLMServingABC
-from dataflow.core.storage import DataFlowStorage, StreamingStorage
+from dataflow.core.protocols.dataset import first_rows
+from dataflow.core.protocols.serving import AsyncServing, LLMServingABC
+from dataflow.core.protocols.storage import DataFlowStorage, StreamingStorage
 from dataflow.engine.columns import added_columns, values_of
 from dataflow.engine.in_memory import answer_plan
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.plan import Output, Plan, SpendLimit
-from dataflow.engine.progress import Summary
+from dataflow.engine.reporting.progress import Summary
 from dataflow.engine.run import Run
 from dataflow.engine.runner import start
 from dataflow.images.base.limits import Limits

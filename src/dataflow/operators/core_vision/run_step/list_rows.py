@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.dataset import Skipped
 from dataflow.core.errors import InputError, OutputError
+from dataflow.core.protocols.dataset import Skipped
+from dataflow.core.protocols.storage import DataFlowStorage
 from dataflow.core.raw_json import plain
 from dataflow.core.row import Row
-from dataflow.core.storage import DataFlowStorage
 from dataflow.core.text import scrub
 
 _log = logging.getLogger("dataflow")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
 from dataflow.core.errors import RunStoppedError
-from dataflow.engine.progress import Progress
+from dataflow.engine.reporting.progress import Progress
 from dataflow.engine.run import Run, RunInterruptedError
 
 T = TypeVar("T")

@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 import orjson
 
-from dataflow.core.batch import BatchResult, BatchState
 from dataflow.core.errors import (
     DataflowError,
     GarbledReplyError,
@@ -23,6 +22,7 @@ from dataflow.core.errors import (
     TryAgainError,
 )
 from dataflow.core.picture import Picture
+from dataflow.core.protocols.batch import BatchResult, BatchState
 from dataflow.core.request import Reply, Request
 from dataflow.serving.openai.batch.batch_format import (
     ENDPOINT,

@@ -14,13 +14,13 @@ from typing import Any
 
 import orjson
 
-from dataflow.core.batch import BatchResult, BatchState
 from dataflow.core.errors import (
     DataflowError,
     GarbledReplyError,
     RateLimitedError,
     TryAgainError,
 )
+from dataflow.core.protocols.batch import BatchResult, BatchState
 from dataflow.core.request import Reply
 from dataflow.core.text import scrub
 from dataflow.serving.openai.api_errors import error_for, error_inside, read_api_error

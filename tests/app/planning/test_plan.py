@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.app.plan import plan_of
+from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.planning.plan import plan_of
 
 
 @pytest.fixture

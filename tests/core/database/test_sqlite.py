@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataflow.core.sqlite import chunks, connect, select_in
+from dataflow.core.database.sqlite import chunks, connect, select_in
 
 
 @given(st.lists(st.integers(), max_size=50), st.integers(1, 7))

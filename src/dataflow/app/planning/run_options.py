@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, fields
 
-from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.options.output import OutputOptions
 from dataflow.app.options.prompt import QuestionOptions

@@ -6,7 +6,10 @@ import itertools
 
 import pytest
 
-from dataflow.app.consistency import (
+from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.options.commands.check import CheckOptions
+from dataflow.app.options.option import OptionField, option_fields
+from dataflow.app.planning.consistency import (
     EXCLUSIVE,
     FOR_FIX,
     LANGUAGE_SLIPS,
@@ -16,9 +19,6 @@ from dataflow.app.consistency import (
     check_consistency,
     check_without_fix,
 )
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.app.options.check import CheckOptions
-from dataflow.app.options.option import OptionField, option_fields
 from dataflow.core.errors import UsageError
 
 OTHER = {

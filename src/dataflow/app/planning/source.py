@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
-from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.reporter import Reporter
-from dataflow.core.dataset import Reader, notices_of
 from dataflow.core.errors import InputError, UsageError
+from dataflow.core.protocols.dataset import Reader, notices_of
 from dataflow.engine.paths import SideFiles
 from dataflow.formats.base.affixes import CaptionAffixes
 from dataflow.formats.columns.input_columns import InputColumns, input_columns

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dataflow.core.errors import StopRunError
-from dataflow.engine.pipeline.write_so_far import write_so_far
+from dataflow.engine.output.write_so_far import write_so_far
 from dataflow.engine.runner import run
 from dataflow.serving.fake import FakeServing
 
@@ -62,7 +62,7 @@ def test_another_model_or_prompt_needs_no_asking(stopped, width_of):
 
 
 def test_a_look_is_no_run_and_keeps_what_was_edited(stopped, width_of):
-    from dataflow.engine.status import status_of
+    from dataflow.engine.reporting.status import status_of
     from dataflow.formats.registry import open_reader
 
     before = status_of(stopped.output).started

@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.core.batch import BatchOptions
+from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import AsyncServing
+from dataflow.core.protocols.batch import BatchOptions
+from dataflow.core.protocols.serving import AsyncServing
 
 DEFAULT_KEY_VARIABLE = "DF_API_KEY"
 MOST_AT_AN_API = 256

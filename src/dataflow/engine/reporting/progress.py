@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 
 from dataflow.core.request import Usage
-from dataflow.engine.failure_messages import FailureMessage, Messages, count_message
 from dataflow.engine.journal.records import ResultRecord
+from dataflow.engine.reporting.failure_messages import FailureMessage, Messages, count_message
 
 
 @dataclass(slots=True)

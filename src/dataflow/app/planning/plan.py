@@ -10,24 +10,23 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import NoReturn
 
-from dataflow.app.consistency import check_consistency
-from dataflow.app.engine import OnFetch, serving_of
 from dataflow.app.options.budget import BudgetOptions
-from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.options.run import RunOptions
-from dataflow.app.output import (
+from dataflow.app.planning.consistency import check_consistency
+from dataflow.app.planning.engine import OnFetch, serving_of
+from dataflow.app.planning.output import (
     is_split,
     may_replace,
     place_of_output,
     target_of,
     writer_of,
 )
-from dataflow.app.prompts import prompts_of
-from dataflow.app.reporter import SILENT, Reporter
-from dataflow.app.requirements import judging_of
-from dataflow.app.run_options import options_text
-from dataflow.app.source import (
+from dataflow.app.planning.prompts import prompts_of
+from dataflow.app.planning.requirements import judging_of
+from dataflow.app.planning.run_options import options_text
+from dataflow.app.planning.source import (
     Source,
     affixes_of,
     input_of,
@@ -35,19 +34,20 @@ from dataflow.app.source import (
     say_about,
     source_of_rows,
 )
+from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.written_rows import rows_written
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.core.byte_size import bytes_of
-from dataflow.core.dataset import MultiFileReader, Reader
 from dataflow.core.errors import UsageError
-from dataflow.core.serving import AsyncServing
+from dataflow.core.protocols.dataset import MultiFileReader, Reader
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.version import __version__
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.paths import files_at
 from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.plan import Output, Plan, PlanFingerprint, SpendLimit
-from dataflow.engine.progress import Progress
+from dataflow.engine.reporting.progress import Progress
 from dataflow.formats.base.split_output import parts_of
 from dataflow.formats.columns.input_columns import CONVERSATIONS
 from dataflow.images.base.limits import Limits

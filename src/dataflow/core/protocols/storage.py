@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.column_types import Columns
-from dataflow.core.dataset import Reader, Writer
+from dataflow.core.protocols.dataset import Reader, Writer
 
 
 class DataFlowStorage(ABC):

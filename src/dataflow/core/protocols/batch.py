@@ -15,8 +15,8 @@ from typing import Protocol, TypeAlias
 
 from dataflow.core.errors import DataflowError, UsageError
 from dataflow.core.picture import Picture
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.request import Reply, Request
-from dataflow.core.serving import AsyncServing
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 """The states of a batch that is no longer worked on."""

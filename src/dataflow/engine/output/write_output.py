@@ -16,20 +16,20 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, TypeVar
 
-from dataflow.core.dataset import BadRow, Skipped, Writer
 from dataflow.core.errors import InputError, OutputError, PictureChangedError
+from dataflow.core.protocols.dataset import BadRow, Skipped, Writer
 from dataflow.core.row import Row
 from dataflow.engine.columns import values_of
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.journal.written_table import WrittenRow, written_digest
+from dataflow.engine.output.decision_lookup import DecisionLookup
 from dataflow.engine.paths import clear_way, keep_former, open_new
-from dataflow.engine.pipeline.decision_lookup import DecisionLookup
 from dataflow.engine.pipeline.intake import JobMaker, selected_rows
 from dataflow.engine.pipeline.resume import OutputFiles, output_files
 from dataflow.engine.plan import Output, Plan
-from dataflow.engine.progress import RunCounts
+from dataflow.engine.reporting.progress import RunCounts
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.filesystem import check_writable
 

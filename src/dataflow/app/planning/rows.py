@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import given_options
-from dataflow.app.plan import plan_of
+from dataflow.app.planning.plan import plan_of
 from dataflow.app.reporter import SILENT, Reporter, RunReport
-from dataflow.core.dataset import Skipped
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.dataset import Skipped
 from dataflow.core.raw_json import plain
 from dataflow.core.row import Row
 from dataflow.engine.columns import added_columns, values_of
@@ -21,7 +21,7 @@ from dataflow.engine.in_memory import answer_plan
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.intake import forbid_columns
 from dataflow.engine.plan import Plan
-from dataflow.engine.progress import Progress, Summary
+from dataflow.engine.reporting.progress import Progress, Summary
 
 _OF_FILES = frozenset(
     (

@@ -8,19 +8,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from dataflow.app.options.caption import CaptionOptions
-from dataflow.app.reporter import Reporter
-from dataflow.app.source import (
+from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.planning.source import (
     Source,
     affixes_of,
     input_of,
     read_options,
     sidecar_files,
 )
+from dataflow.app.reporter import Reporter
 from dataflow.core.byte_size import bytes_of
 from dataflow.core.column_types import Columns, ListType
-from dataflow.core.dataset import FIRST_ROWS, Writer
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.dataset import FIRST_ROWS, Writer
 from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING
 from dataflow.core.text import shown_url
 from dataflow.engine.columns import Column

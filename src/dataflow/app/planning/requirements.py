@@ -6,15 +6,15 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
-from dataflow.app.engine import fallback_of, is_batch
-from dataflow.app.options.caption import CaptionOptions
+from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.requirements import RequirementOptions
+from dataflow.app.planning.engine import fallback_of, is_batch
 from dataflow.billing.price import NoPrice
 from dataflow.billing.price_list import price_for
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.check import Check
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.check import Check
 from dataflow.engine.quality.reject_policy import (
     Fallback,
     Refine,

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.pipeline.outside_edits import take_in_edits
+from dataflow.engine.output.outside_edits import take_in_edits
+from dataflow.engine.output.write_output import write_output
 from dataflow.engine.pipeline.resume import output_files
 from dataflow.engine.pipeline.row_selection import RowSelection
-from dataflow.engine.pipeline.write_output import write_output
 from dataflow.engine.plan import Plan
-from dataflow.engine.progress import RunCounts
+from dataflow.engine.reporting.progress import RunCounts
 
 
 def write_so_far(plan: Plan) -> RunCounts:

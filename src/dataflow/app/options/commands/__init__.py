@@ -1,0 +1,1 @@
+"""All options of each command, a command a file."""

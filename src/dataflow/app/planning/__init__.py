@@ -1,0 +1,1 @@
+"""Options to the plan of a run: source, prompts, engine, checks, output, consistency."""

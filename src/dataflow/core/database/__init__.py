@@ -1,0 +1,1 @@
+"""SQLite as the journal and the caches use it."""

@@ -1,0 +1,1 @@
+"""The output written from answers and people's decisions, and changes in it taken in."""
