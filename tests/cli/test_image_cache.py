@@ -128,8 +128,8 @@ def test_a_cache_that_became_read_only_is_told_once_and_stops_nothing(dataflow, 
         (["--image-cache", "c", "--image-cache-max", "1XB"], "is no size"),
     ],
 )
-def test_a_wrong_size_is_told_before_anything_begins(dataflow, command, pictures, given, told):
+def test_a_wrong_size_is_told_before_anything_begins(dataflow, command, pictures, given, expected):
     done = dataflow(*command[:-1], *given)
     assert done.returncode == 2
-    assert told in done.stderr
+    assert expected in done.stderr
     assert pictures.asked.total() == 0

@@ -38,7 +38,7 @@ class EstimateResult:
     family: TokenRule | None
     price: Price | NoPrice
     found: DryRun
-    told: Estimate
+    expected: Estimate
     max_asks: int = 1
 
 
@@ -66,9 +66,9 @@ def estimate(options: EstimateOptions, reporter: Reporter = SILENT) -> EstimateR
         max_tokens=options.max_tokens,
     )
     found = _look(plan, options.sample, options.probe, reporter)
-    told = estimated(found, terms, max_side=options.max_side, other_sides=SIDES)
+    expected = estimated(found, terms, max_side=options.max_side, other_sides=SIDES)
     asks = plan.reject_policy.max_asks
-    return EstimateResult(plan.serving.model, family, plan.price, found, told, asks)
+    return EstimateResult(plan.serving.model, family, plan.price, found, expected, asks)
 
 
 def _family(plan: Plan) -> TokenRule | None:

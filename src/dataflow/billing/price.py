@@ -28,7 +28,7 @@ class Rates:
     completion: Decimal
 
     def cost(self, prompt: int, cached: int, completion: int) -> Decimal:
-        """US dollars for so many tokens; `cached` are among `prompt`."""
+        """US dollars for a number of tokens; `cached` are among `prompt`."""
         return (
             self.prompt * (prompt - cached) + self.cached * cached + self.completion * completion
         ) / MILLION
@@ -65,7 +65,7 @@ class Price:
         return rates.cost(usage.prompt_tokens, cached, usage.completion_tokens)
 
     def most(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
-        """US dollars for one request with at most so many tokens, none of them cached."""
+        """US dollars for one request with at most this many tokens, none of them cached."""
         applying = [self.rates, *(rates for start, rates in self.above if prompt_tokens > start)]
         return max(rates.cost(prompt_tokens, 0, completion_tokens) for rates in applying)
 

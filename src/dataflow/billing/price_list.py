@@ -131,7 +131,7 @@ def _tiers(listed: Any) -> list[Any]:
 
 
 def _rates(listed: Any, prompt_tokens: int) -> Rates:
-    """The rates of a request with so many prompt tokens."""
+    """The rates of a request with this many prompt tokens."""
 
     def rate(key: str) -> Decimal | None:
         value = getattr(listed, key)

@@ -1,4 +1,4 @@
-"""How many tokens a request may read at most, told before it is asked.
+"""How many tokens a request may read at most, before it is asked.
 
 Nobody knows a server's own rule for pictures, so this stays on the safe side of all that are
 published, until the server's own counts tell better.
@@ -22,7 +22,7 @@ Tiles make a long picture dearer than a square one of its size: by OpenAI's rule
 """
 
 COUNTS_TO_TRUST = 16
-"""After so many counts the largest of them is trusted, with `MARGIN`, over the general bound."""
+"""After this many counts the largest of them is trusted, with `MARGIN`, over the general bound."""
 
 PICTURE_TOKENS = 6_500
 """Of one picture, besides those by its size: Llama 3.2 Vision reads 4 tiles of 1,601 tokens

@@ -100,7 +100,7 @@ class Worker:
             if done.cancelled():
                 return
             result, error = _outcome(work)
-            with contextlib.suppress(RuntimeError):  # the loop may be closed: nobody waits
+            with contextlib.suppress(RuntimeError):  # the loop may be closed: no caller waits
                 loop.call_soon_threadsafe(_settle, done, result, error)
 
         self._work.put(settled)

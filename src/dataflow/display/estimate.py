@@ -19,7 +19,7 @@ _OFF = 0.1  # a server that charges so much beside the rules deserves a word
 
 def as_json(result: EstimateResult) -> str:
     """One JSON object."""
-    found, told, family, price = result.found, result.told, result.family, result.price
+    found, expected, family, price = result.found, result.expected, result.family, result.price
     value: dict[str, Any] = {
         "model": result.model,
         "family": family.name if family else None,
@@ -30,17 +30,17 @@ def as_json(result: EstimateResult) -> str:
         "rows_done": found.done,
         "rows_without_request": found.bad,
         "rows_left_out": found.skipped,
-        "requests": asdict(told.requests),
+        "requests": asdict(expected.requests),
         "requests_measured": len(found.open),
-        "unreadable": {kind: asdict(span) for kind, span in told.unreadable.items()},
-        **_bill(told.bill),
+        "unreadable": {kind: asdict(span) for kind, span in expected.unreadable.items()},
+        **_bill(expected.bill),
         "price": price.source if isinstance(price, Price) else None,
-        "answers_measured": told.measured,
-        "answers_checked": told.checked,
-        "charged_by_rule": told.charged,
-        "asks_measured": told.asks,
+        "answers_measured": expected.measured,
+        "answers_checked": expected.checked,
+        "charged_by_rule": expected.charged,
+        "asks_measured": expected.asks,
         "max_asks": result.max_asks,
-        "by_max_side": {str(side): _bill(bill) for side, bill in told.by_side.items()},
+        "by_max_side": {str(side): _bill(bill) for side, bill in expected.by_side.items()},
     }
     return json.dumps(value, indent=2)
 
@@ -58,12 +58,12 @@ def _bill(bill: CostBreakdown) -> dict[str, Any]:
 def show_estimate(result: EstimateResult, console: Console) -> None:
     """The result as a table, and one of other sizes below it."""
     say_rows(console, [*_rows(result), *_bill_rows(result)])
-    if any(bill.prompt for bill in result.told.by_side.values()):
+    if any(bill.prompt for bill in result.expected.by_side.values()):
         say_rows(console, _sides(result), gap=4)
 
 
 def _rows(result: EstimateResult) -> list[tuple[str, str, str]]:
-    found, told = result.found, result.told
+    found, expected = result.found, result.expected
     measured = f"distinct; pictures of {len(found.open):,} measured"
     rows = [("rows", f"{found.rows:,}", "")]
     if found.read < found.rows:
@@ -73,15 +73,15 @@ def _rows(result: EstimateResult) -> list[tuple[str, str, str]]:
     rows.append(("answered already", f"{found.done:,}", ""))
     if found.bad:
         rows.append(("without a request", f"{found.bad:,}", "no picture, no readable question …"))
-    rows.append(("requests to make", _number(told.requests), measured))
+    rows.append(("requests to make", _number(expected.requests), measured))
     if result.max_asks > 1:
         rows.append(("asks", *_asks(result)))
-    rows += [(f"unreadable: {k}", _number(v), "not asked") for k, v in told.unreadable.items()]
+    rows += [(f"unreadable: {k}", _number(v), "not asked") for k, v in expected.unreadable.items()]
     return rows
 
 
 def _bill_rows(result: EstimateResult) -> list[tuple[str, str, str]]:
-    told, bill, price = result.told, result.told.bill, result.price
+    expected, bill, price = result.expected, result.expected.bill, result.price
     family = result.family
     unknown = f"no rule is known for {result.model}"
     rows = [
@@ -96,7 +96,7 @@ def _bill_rows(result: EstimateResult) -> list[tuple[str, str, str]]:
             _number(bill.prompt) if bill.prompt else "unknown",
             _checked(result),
         ),
-        ("tokens written", _number(bill.completion), _measured(told)),
+        ("tokens written", _number(bill.completion), _measured(expected)),
     ]
     if isinstance(price, NoPrice):
         return [*rows, ("US dollars", "unknown", price.reason)]
@@ -107,33 +107,33 @@ def _bill_rows(result: EstimateResult) -> list[tuple[str, str, str]]:
 
 def _asks(result: EstimateResult) -> tuple[str, str]:
     note = f"a caption that is turned down is asked for again, {result.max_asks} times in all"
-    if result.told.asks is None:
+    if result.expected.asks is None:
         return "1 each", f"assumed; {note}"
-    return f"{result.told.asks:.2f} each", f"from {result.told.checked} answers; {note}"
+    return f"{result.expected.asks:.2f} each", f"from {result.expected.checked} answers; {note}"
 
 
 def _checked(result: EstimateResult) -> str:
-    told = result.told
-    if told.charged is not None:
-        note = f"checked by {told.checked} answers"
-        if abs(told.charged - 1) > _OFF:
-            note += f": the server counts {told.charged:.2f} times what the rules say"
+    expected = result.expected
+    if expected.charged is not None:
+        note = f"checked by {expected.checked} answers"
+        if abs(expected.charged - 1) > _OFF:
+            note += f": the server counts {expected.charged:.2f} times what the rules say"
         return note
-    if told.checked:
-        return f"from {told.checked} answers"
+    if expected.checked:
+        return f"from {expected.checked} answers"
     return "" if result.family else "--probe 5 measures it"
 
 
-def _measured(told: Estimate) -> str:
-    if told.measured:
-        return f"from {told.measured} answers"
+def _measured(expected: Estimate) -> str:
+    if expected.measured:
+        return f"from {expected.measured} answers"
     low, high = ASSUMED_ANSWER.low, ASSUMED_ANSWER.high
     return f"assumed {low:g} to {high:,g} an answer, thoughts not counted; --probe 5 measures it"
 
 
 def _sides(result: EstimateResult) -> list[tuple[str, str, str]]:
     rows = [("--max-side", "tokens read", "US dollars")]
-    for side, bill in result.told.by_side.items():
+    for side, bill in result.expected.by_side.items():
         tokens = _number(bill.prompt) if bill.prompt else "unknown"
         rows.append((str(side), tokens, _money(bill.cost) if bill.cost else "unknown"))
     return rows

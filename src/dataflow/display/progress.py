@@ -27,7 +27,7 @@ RECENT_SECONDS = 60.0
 """The time from which speed and time left are taken."""
 
 WIDE = 100
-"""Columns of a terminal from which there is room for a bar."""
+"""Columns of a terminal from which there is space for a bar."""
 
 BAR_WIDTH = 20
 """Columns of the bar."""

@@ -30,7 +30,7 @@ _SHORTEST_BAR = 10
 _SHOWN_ROWS = 5
 _SHOWN_WORDS = 12
 _SHORT_WORD = 3
-"""Up to so many letters a word says little about what captions speak of: the, und, avec …"""
+"""Up to this many letters a word says little about what captions speak of: the, und, avec …"""
 
 
 # --- for scripts -------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def answer_plan(
 
     Args:
         plan: What is asked; its output is not written.
-        journal_path: Where the answers are kept, so that the same plan goes on after a failure;
+        journal_path: Where the answers are kept, so that the same plan resumes after a failure;
             None to keep them in memory.
         on_start: Called with the run once it is under way.
 

@@ -33,7 +33,7 @@ def meta_of(entry: ResultRecord) -> dict[str, Any]:
     ``status`` is ``"ok"``, ``"flagged"`` for a caption that is kept though a check turned it down,
     or the kind of the error. ``verdict`` is what the check found, ``asks`` how many answers came.
     ``seconds`` are those from the first attempt to the answer, ``attempts``, ``tokens`` and
-    ``cost`` (US dollars) those of all attempts in all runs. What nobody told is None.
+    ``cost`` (US dollars) those of all attempts in all runs. What is not known is None.
     """
     usage = entry.usage
     return {

@@ -137,7 +137,7 @@ class Plan:
         concurrency: Requests in flight; None to leave it to the serving.
         requests_per_minute: Sent at most; None for as many as the server takes.
         tokens_per_minute: Read and written at most; None for as many as the server takes.
-        limit: Take only so many rows from the start; None for all.
+        limit: Take only a limited number of rows from the start; None for all.
         restart: Set the journal aside and ask everything again.
         retry_failed: Ask again for rows whose failure a former run took as final.
         fsync: Wait for the disk at each commit (survives a power cut).

@@ -15,7 +15,7 @@ from dataflow.engine.runner import drive
 
 
 def probe(plan: Plan, indexes: Collection[int]) -> None:
-    """Ask some rows of `plan`, by the same road as the run itself, which then asks them no more.
+    """Ask some rows of `plan`, by the same pipeline as the run, which then asks them no more.
 
     Args:
         plan: The run.

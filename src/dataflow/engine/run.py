@@ -193,7 +193,7 @@ class Run(Generic[T]):
         over = asyncio.Event()
 
         def tell() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop may be closed: nobody waits
+            with contextlib.suppress(RuntimeError):  # the loop may be closed: no caller waits
                 loop.call_soon_threadsafe(over.set)
 
         with self._lock:

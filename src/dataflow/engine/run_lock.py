@@ -146,7 +146,7 @@ class RunLock:
         self._over.set()
         if self._file is not None:
             file, self._file = self._file, None
-            # removed while it is still held, so that nobody can hold a file that is gone; another
+            # removed while it is still held, so that no process holds a file that is gone; another
             # run's, that took its place after the folder was removed, stays
             with contextlib.suppress(OSError):
                 if os.path.samestat(os.fstat(file), self._path.stat()):
@@ -158,7 +158,7 @@ class RunLock:
 
 
 def holder_of(path: Path) -> str | None:
-    """Who holds the lock at `path`, for people; None for nobody.
+    """Who holds the lock at `path`, for people; None for no holder.
 
     The lock itself tells: a process number may belong to another program by now. A lease of another
     host counts while it is renewed.

@@ -28,8 +28,8 @@ class OutputSpec:
         path: The file that the dataset will have in the end; without an ending a folder, where
             the format has such.
         format_name: A name in `FORMATS`, where the ending does not tell the format; else None.
-        rows_per_file: Write several files of so many rows each; None for one file.
-        bytes_per_file: Begin another file after about so many bytes, where the format counts
+        rows_per_file: Write several files of this many rows each; None for one file.
+        bytes_per_file: Begin another file after about this many bytes, where the format counts
             them (WebDataset); None for one file.
     """
 
@@ -110,7 +110,7 @@ def writer_for(
         columns: What will be added to each row.
         format_name: A name in `FORMATS`, where the ending does not tell the format.
         choice: Which of the rows' own fields are written.
-        rows_per_file: Write several files of so many rows each; None for one file.
+        rows_per_file: Write several files of this many rows each; None for one file.
         question: What was asked about each picture, for formats that tell it (LLaVA).
         picture_key: The column with the picture, for formats that name it (COCO, LLaVA).
 

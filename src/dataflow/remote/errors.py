@@ -85,7 +85,7 @@ def map_errors(place: PureRemotePath) -> Iterator[None]:
 
     Raises:
         RemoteError: for whatever they raise.
-        StopRunError: the machine has no room for another connection.
+        StopRunError: the machine has no space for another connection.
     """
     try:
         yield

@@ -48,7 +48,7 @@ def drawn(folder: Path, count: int) -> Path:
 
 
 @pytest.fixture
-def told(dataflow):
+def expected(dataflow):
     """``told(*arguments)`` → what the command tells as JSON."""
 
     def run(*arguments, **environment):
@@ -69,10 +69,10 @@ def dollars(server: MeteredServer) -> float:
 
 @pytest.mark.parametrize("side", [768, 1024])
 @pytest.mark.parametrize("model", MODELS)
-def test_what_was_told_is_what_is_charged(dataflow, photos, told, model, side):
+def test_what_was_told_is_what_is_charged(dataflow, photos, expected, model, side):
     with MeteredServer(MODELS[model]) as server:
         engine = ["photos", "--api-url", server.url, "--model", model, "--max-side", side]
-        before = told(*engine, *PRICES)
+        before = expected(*engine, *PRICES)
         assert server.asked == 0
         assert not list(dataflow.folder.glob("*.journal*"))
         done = dataflow("caption", *engine)
@@ -87,11 +87,11 @@ def test_what_was_told_is_what_is_charged(dataflow, photos, told, model, side):
         assert holds(before["usd"], dollars(server))
 
 
-def test_a_probe_narrows_the_band_and_is_paid_only_once(dataflow, photos, told):
+def test_a_probe_narrows_the_band_and_is_paid_only_once(dataflow, photos, expected):
     with MeteredServer(tiles, template=40) as server:
         engine = ["photos", "--api-url", server.url, "--model", "gpt-4o"]
-        before = told(*engine, *PRICES)
-        after = told(*engine, *PRICES, "--probe", 8)
+        before = expected(*engine, *PRICES)
+        after = expected(*engine, *PRICES, "--probe", 8)
         assert server.asked == 8
         assert (after["rows_done"], after["answers_measured"]) == (8, 8)
         probed = MeteredServer(tiles)
@@ -108,58 +108,58 @@ def test_a_probe_narrows_the_band_and_is_paid_only_once(dataflow, photos, told):
         assert holds(after["usd"], dollars(server) - dollars(probed))
         assert width(after["usd"]) < width(before["usd"]) / 3
         # all is answered now
-        assert told(*engine, *PRICES)["requests"]["likely"] == unread(after)
+        assert expected(*engine, *PRICES)["requests"]["likely"] == unread(after)
 
 
-def unread(told) -> int:
-    return sum(span["likely"] for span in told["unreadable"].values())
+def unread(expected) -> int:
+    return sum(span["likely"] for span in expected["unreadable"].values())
 
 
 def width(span) -> float:
     return span["high"] / max(span["low"], 1e-9)
 
 
-def test_a_model_of_unknown_family_is_measured_not_guessed(dataflow, told):
+def test_a_model_of_unknown_family_is_measured_not_guessed(dataflow, expected):
     drawn(dataflow.folder / "photos", 30)
     with MeteredServer(patches_28) as server:
         engine = ["photos", "--api-url", server.url, "--model", "mystery", *PRICES]
-        before = told(*engine)
+        before = expected(*engine)
         assert before["family"] is None
         assert before["prompt_tokens"] is None
         assert before["usd"] is None
         assert server.asked == 0
-        after = told(*engine, "--probe", 10)
+        after = expected(*engine, "--probe", 10)
         asked, spent = server.asked, server.prompt_tokens
         assert asked == 10
         assert dataflow("caption", *engine[:5]).returncode == 0
         assert holds(after["prompt_tokens"], server.prompt_tokens - spent)
 
 
-def test_a_server_that_counts_by_another_rule_is_found_out(dataflow, told):
+def test_a_server_that_counts_by_another_rule_is_found_out(dataflow, expected):
     drawn(dataflow.folder / "photos", 20)
     with MeteredServer(lambda w, h: 3 * tiles(w, h)) as server:
         engine = ["photos", "--api-url", server.url, "--model", "gpt-4o"]
-        after = told(*engine, "--probe", 5)
+        after = expected(*engine, "--probe", 5)
         assert after["charged_by_rule"] == pytest.approx(3, rel=0.1)
         said = dataflow("estimate", *engine).stderr
         assert "times what the rules say" in " ".join(said.split())
 
 
-def test_of_many_requests_a_sample_is_measured_and_the_band_holds(dataflow, told):
+def test_of_many_requests_a_sample_is_measured_and_the_band_holds(dataflow, expected):
     few = drawn(dataflow.folder / "few", 40)
     folder = dataflow.folder / "many"
     folder.mkdir()
     for number in range(800):
         os.link(sorted(few.iterdir())[number % 40], folder / f"{number:03d}.jpg")
     engine = ["many", "--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4o"]
-    whole, part = told(*engine), told(*engine, "--sample", 100)
+    whole, part = expected(*engine), expected(*engine, "--sample", 100)
     assert (whole["requests_measured"], part["requests_measured"]) == (800, 100)
     assert part["requests"] == whole["requests"]
     assert holds(part["picture_tokens"], whole["picture_tokens"]["likely"])
     assert width(part["picture_tokens"]) > width(whole["picture_tokens"])
 
 
-def test_what_need_not_or_cannot_be_asked_is_told(dataflow, pictures, told):
+def test_what_need_not_or_cannot_be_asked_is_told(dataflow, pictures, expected):
     folder = pictures(6)
     (folder / "00001.jpg").write_bytes(b"<html>not found</html>")
     names = ["00000", "00000", "00001", "00002", "00003", "00004", "00005", "none"]
@@ -170,7 +170,7 @@ def test_what_need_not_or_cannot_be_asked_is_told(dataflow, pictures, told):
         engine = ["data.jsonl", "--api-url", server.url, "--model", "gpt-4o"]
         assert dataflow("caption", *engine, "--limit", 2).returncode == 0
         beside = sorted(path.name for path in dataflow.folder.iterdir())
-        now = told(*engine)
+        now = expected(*engine)
         assert server.asked == 1
     assert (now["rows"], now["rows_read"], now["rows_done"]) == (9, 9, 2)
     assert now["rows_without_request"] == 1
@@ -180,36 +180,36 @@ def test_what_need_not_or_cannot_be_asked_is_told(dataflow, pictures, told):
     assert sorted(path.name for path in dataflow.folder.iterdir()) == beside
 
 
-def test_other_sides_are_told_as_they_would_be_told_alone(dataflow, told):
+def test_other_sides_are_told_as_they_would_be_told_alone(dataflow, expected):
     drawn(dataflow.folder / "photos", 10)
     engine = ["photos", "--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4.1-mini", *PRICES]
-    by_side = told(*engine)["by_max_side"]
+    by_side = expected(*engine)["by_max_side"]
     assert list(by_side) == ["512", "768", "1024", "1536"]
-    alone = told(*engine, "--max-side", 512)
+    alone = expected(*engine, "--max-side", 512)
     assert by_side["512"] == {name: alone[name] for name in by_side["512"]}
     assert by_side["512"]["usd"]["likely"] < by_side["1536"]["usd"]["likely"]
 
 
-def test_no_key_is_needed_where_nothing_is_asked(dataflow, pictures, told):
+def test_no_key_is_needed_where_nothing_is_asked(dataflow, pictures, expected):
     pictures(2)
     engine = ["photos", "--api-url", "https://api.openai.com/v1", "--model", "gpt-4o"]
-    assert told(*engine)["price"].startswith("genai-prices")
+    assert expected(*engine)["price"].startswith("genai-prices")
     done = dataflow("estimate", *engine, "--probe", 1)
     assert done.returncode == 1
     assert "no API key" in done.stderr
 
 
-def test_a_probe_that_is_refused_stops_with_1_and_keeps_what_was_paid(dataflow, pictures, told):
+def test_a_probe_that_is_refused_stops_with_1_and_keeps_what_was_paid(dataflow, pictures, expected):
     pictures(6)
     with HostileServer(lambda number: "401" if number >= 2 else None) as server:
         engine = ["photos", "--api-url", server.url, "--model", MODEL, "--concurrency", 1]
         done = dataflow("estimate", *engine, "--probe", 5)
         assert done.returncode == 1
         assert "Traceback" not in done.stderr
-        assert told(*engine)["rows_done"] == 2
+        assert expected(*engine)["rows_done"] == 2
 
 
-def test_pictures_behind_urls_are_measured(dataflow, told):
+def test_pictures_behind_urls_are_measured(dataflow, expected):
     folder = drawn(dataflow.folder / "photos", 3)
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
@@ -218,9 +218,9 @@ def test_pictures_behind_urls_are_measured(dataflow, told):
         rows = [{"image": f"{address}/{path.name}"} for path in sorted(folder.iterdir())]
         (dataflow.folder / "d.jsonl").write_text("\n".join(map(json.dumps, rows)))
         engine = ["--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4o"]
-        by_url = told("d.jsonl", *engine, "--allow-private-urls")
-        assert by_url["picture_tokens"] == told("photos", *engine)["picture_tokens"]
-        refused = told("d.jsonl", *engine)["unreadable"]
+        by_url = expected("d.jsonl", *engine, "--allow-private-urls")
+        assert by_url["picture_tokens"] == expected("photos", *engine)["picture_tokens"]
+        refused = expected("d.jsonl", *engine)["unreadable"]
         assert refused["picture_forbidden"]["likely"] == 3
         server.shutdown()
 
@@ -232,13 +232,13 @@ def test_options_that_contradict_each_other_are_wrong_usage(dataflow, pictures, 
     assert dataflow("estimate", "photos", *engine, *arguments).returncode == 2
 
 
-def test_with_fresh_nothing_counts_as_answered(dataflow, pictures, told):
+def test_with_fresh_nothing_counts_as_answered(dataflow, pictures, expected):
     pictures(3)
     with MeteredServer(tiles) as server:
         engine = ["photos", "--api-url", server.url, "--model", "gpt-4o"]
         assert dataflow("caption", *engine).returncode == 0
-        assert told(*engine)["rows_done"] == 3
-        assert told(*engine, "--fresh")["requests"]["likely"] == 3
+        assert expected(*engine)["rows_done"] == 3
+        assert expected(*engine, "--fresh")["requests"]["likely"] == 3
 
 
 def test_ctrl_c_while_reading_ends_at_once(dataflow):
@@ -253,9 +253,9 @@ def test_ctrl_c_while_reading_ends_at_once(dataflow):
     assert "Traceback" not in err
 
 
-def test_a_local_engine_costs_nothing(pictures, told):
+def test_a_local_engine_costs_nothing(pictures, expected):
     pictures(2)
-    now = told("photos", "--model", "demo")
+    now = expected("photos", "--model", "demo")
     assert now["usd"] == {"low": 0, "likely": 0, "high": 0}
 
 
@@ -269,7 +269,7 @@ def test_the_table_goes_to_stderr_and_says_what_was_assumed(dataflow, pictures):
     assert "give --price-in and --price-out" in said
 
 
-def test_an_empty_dataset_costs_nothing(dataflow, told):
+def test_an_empty_dataset_costs_nothing(dataflow, expected):
     (dataflow.folder / "none.jsonl").write_text("")
-    now = told("none.jsonl", "--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4o", *PRICES)
+    now = expected("none.jsonl", "--api-url", "http://127.0.0.1:9/v1", "--model", "gpt-4o", *PRICES)
     assert (now["rows"], now["usd"]["high"]) == (0, 0)

@@ -50,10 +50,10 @@ def test_the_slower_of_two_stated_limits_holds():
 
 def test_a_rate_that_rises_shortens_the_wait():
     meter = TokenBucket(None)
-    meter.told(0.01, 0.0)
+    meter.observe(0.01, 0.0)
     meter.use(1, 0.0)
     assert meter.wait(0.0) == pytest.approx(100)
-    meter.told(1.0, 1.0)
+    meter.observe(1.0, 1.0)
     assert meter.wait(1.0) == pytest.approx(0.99)
 
 
@@ -106,7 +106,7 @@ def test_a_limit_that_the_server_tells_of_is_used_up_and_hardly_ever_met(bucket)
             (taken if good else refused).append(at)
             tempo.ended(at, taken_to_cost=tokens, cost=500 if good else 0)
             if said is not None:
-                tempo.told(at, said, len(events))
+                tempo.observe(at, said, len(events))
             else:
                 tempo.turned_down(at, sent)
     steady = sum(at >= 120 for at in taken)

@@ -59,7 +59,7 @@ class NearDuplicateGroups:
     Attributes:
         same: Those that are the same, but for case, blanks and the full stop at the end.
         near: Those that are nearly the same.
-        kept: With so many captions, at most, each was compared.
+        kept: With this many captions, at most, each was compared.
         pairs: The first of the near ones: (row, the earlier row, the text).
     """
 

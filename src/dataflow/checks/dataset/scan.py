@@ -27,7 +27,7 @@ CHUNK = 1000
 """Captions in a chunk."""
 
 _ALONE = 20_000
-"""Up to so many captions other processes would cost more time than they save."""
+"""Up to this many captions other processes would cost more time than they save."""
 
 TOO_SHORT = "too short to tell"
 """The language of captions that have too few words for one."""
@@ -133,7 +133,7 @@ class ChunkScanner:
     def all(
         self, captions: Iterable[Caption], *, processes: int
     ) -> Iterator[tuple[list[Caption], ChunkStats]]:
-        """Look at a stream of captions in chunks, each of one column, with so many processes."""
+        """Look at a stream of captions in chunks, each of one column, with this many processes."""
         chunks = _chunks(captions)
         for chunk in islice(chunks, _ALONE // CHUNK if processes > 1 else None):
             yield chunk, self(_texts_of(chunk))

@@ -8,7 +8,7 @@ from dataflow.checks.rules.text import CJK, sentence_ends, without_quotations, w
 from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
 
 _MUCH = 8
-"""In a text of so many words, or after a whole sentence, a likely word at the end is a sign too."""
+"""In a text of this many words, or after a sentence, a likely word at the end is a sign too."""
 
 _NEAR = 10
 """Words before the last that are looked at for what it belongs to."""

@@ -16,7 +16,7 @@ class _Deaf(io.FileIO):
     """A stream whose reader may go away, or whose disk may fill up, without anybody being told."""
 
     def write(self, data: Any) -> int:
-        """All of `data`, or as much of it as there is room for; what fails counts as written."""
+        """All of `data`, or as much of it as there is space for; what fails counts as written."""
         written: int | None = None
         with contextlib.suppress(OSError):
             written = super().write(data)

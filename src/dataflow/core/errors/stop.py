@@ -135,7 +135,7 @@ class QuotaError(StopRunError):
 
 
 class LimitReachedError(StopRunError):
-    """The limit on money or tokens leaves no room for another request."""
+    """The limit on money or tokens leaves no space for another request."""
 
     kind = "limit"
 
@@ -159,7 +159,7 @@ class RunStoppedError(StopRunError):
 
 
 class UnderWayError(StopRunError):
-    """Nothing is wrong: batches are under way at the server, and nobody is to wait for them."""
+    """Nothing is wrong: batches are under way at the server, and no caller waits for them."""
 
     kind = "under_way"
 

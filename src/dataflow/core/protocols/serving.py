@@ -1,7 +1,7 @@
-"""The seam between the road and the engines.
+"""The seam between the pipeline and the engines.
 
 `LLMServingABC` is what users' own servings implement: lists in, lists out. `AsyncServing` is what
-the road drives: one attempt at one request, many at a time.
+the pipeline drives: one attempt at one request, many at a time.
 """
 
 from __future__ import annotations

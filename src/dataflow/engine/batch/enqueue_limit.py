@@ -1,4 +1,4 @@
-"""Whether the server takes one more batch: it enqueues only so many tokens at a time.
+"""Whether the server takes one more batch: it enqueues only a limited number of tokens at a time.
 
 Nobody can count those tokens beforehand as the server will, so it is asked. Where it says that too
 much is enqueued, the next try comes when a batch has ended, or after a growing wait; then batches
@@ -23,7 +23,7 @@ ALONE_WITH_ONE = 12
 """So many of a batch of one request, which cannot be smaller, and the server is given up."""
 
 LONGEST_WAIT = 10
-"""Between two tries at most so many times the longest time between two looks."""
+"""Between two tries at most this many times the longest time between two looks."""
 
 _log = logging.getLogger("dataflow")
 
@@ -71,7 +71,7 @@ class EnqueueLimiter:
             self._refusing_since = None
 
     def ended(self) -> None:
-        """A batch has ended: there is room again."""
+        """A batch has ended: there is space again."""
         self._next_try = 0.0
 
     def refused(self, batch: Batch, error: RateLimitedError, *, is_alone: bool) -> bool:

@@ -6,7 +6,7 @@ The way of a batch, as the ledger tells it:
                   ▲                         │
                   └──── too much enqueued ──┘
 
-A process that dies at any of these goes on from there. Whether an upload or the making of a batch
+A process that dies at any of these resumes there. Whether an upload or the making of a batch
 whose reply was lost took place is asked of the server: the file is found by its name, the batch by
 its file and by the token in its metadata.
 """
@@ -88,7 +88,7 @@ class BatchManager:
         self.has_given_back = False
         self.held = EnqueueLimiter(batching)
 
-    # --- for the road --------------------------------------------------------------------------
+    # --- for the pipeline ----------------------------------------------------------------------
 
     async def recover(self) -> None:
         """Clear away what former runs left, and make sure that their batches are at this server.

@@ -1,6 +1,6 @@
-"""The batch road: every job into a batch's file, and what comes back into the journal.
+"""The batch pipeline: every job into a batch's file, and what comes back into the journal.
 
-A sibling of `road.LivePipeline` for servings that take many requests in one file and answer within
+A sibling of `live.LivePipeline` for servings that take many requests in one file and answer within
 hours. It goes over the dataset in rounds. In a round each row without an outcome is settled where
 its answer has come back, left alone where its batch is under way, and written into a new batch
 otherwise. Then it waits for the batches, and begins the next round, until a round asks nothing.
@@ -78,7 +78,7 @@ class BatchPipeline:
         """Take every row to its outcome.
 
         Raises:
-            UnderWayError: batches are under way, and nobody is to wait for them.
+            UnderWayError: batches are under way, and no caller waits for them.
             StopRunError: the run had to stop; every answer so far is kept.
         """
         with contextlib.ExitStack() as held:
@@ -108,7 +108,7 @@ class BatchPipeline:
             self._live.drain()
 
     async def _rounds(self, desk: BatchApi, folder: Path) -> int:
-        """Go on until no batch is under way; returns how many rows are left to the live road."""
+        """Go on until no batch is under way; returns the rows left to the live pipeline."""
         persistence = Retrier(self._plan.give_up_after, self._progress)
         batches = BatchManager(
             desk,
@@ -183,20 +183,20 @@ class _Round:
 
     def __init__(
         self,
-        road: BatchPipeline,
+        pipeline: BatchPipeline,
         desk: BatchApi,
         batches: BatchManager,
         folder: Path,
         loader: Loader,
     ) -> None:
-        self._plan = road._plan
-        self._progress = road._progress
-        self._journal = road._journal
-        self._judge = road._judge
-        self._ledger = road._ledger
+        self._plan = pipeline._plan
+        self._progress = pipeline._progress
+        self._journal = pipeline._journal
+        self._judge = pipeline._judge
+        self._ledger = pipeline._ledger
         self._desk = desk
         self._batches = batches
-        self._batching = road._serving.batching
+        self._batching = pipeline._serving.batching
         self._folder = folder
         self._loader = loader
         self._intake: Intake

@@ -1,4 +1,4 @@
-"""What a run would ask, told before it asks: the dataset is read, the journal looked at.
+"""What a run would ask, before it asks: the dataset is read, the journal looked at.
 
 Nothing is written and no engine is asked. Memory is constant: distinct requests are counted and
 sampled by their keys, and pictures are measured, by their headers, for the sample alone.

@@ -73,7 +73,7 @@ class Estimate:
         checked: Answers by which the tokens read were checked, or from which they were taken.
         measured: Answers from which the length was taken; 0 where it is assumed.
         charged: What the server charged for those answers, as a share of what the rules say of
-            them; None where that cannot be told.
+            them; None where that is not known.
         asks: Of one caption on the average, in those answers; None where there are none.
     """
 
@@ -209,9 +209,9 @@ class _Estimator:
         """What was charged for each answer ÷ what the rules say of it."""
         if self._terms.rule is None:
             return []
-        told = [self._pictures(one, side) + _texts(one).likely for one in self._answers]
+        predicted = [self._pictures(one, side) + _texts(one).likely for one in self._answers]
         charged = [one.answer.prompt_tokens if one.answer else None for one in self._answers]
-        return [c / t for c, t in zip(charged, told, strict=True) if c is not None and t > 0]
+        return [c / t for c, t in zip(charged, predicted, strict=True) if c is not None and t > 0]
 
     def _cost(self, prompt: Interval | None, completion: Interval) -> Interval | None:
         price = self._terms.price

@@ -43,7 +43,7 @@ class DistinctCounter:
 
     @property
     def count(self) -> int:
-        """Distinct keys, about so many where it is not exact."""
+        """Distinct keys, about this many where it is not exact."""
         return len(self._kept) << self._shift
 
 

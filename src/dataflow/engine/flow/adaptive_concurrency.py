@@ -41,7 +41,7 @@ LATEST = 64
 """Answers whose median is the typical latency."""
 
 STUCK, STUCK_SECONDS = 10.0, 1.0
-"""A request out for so many typical latencies, and so long, is one that nobody is working at."""
+"""A request out for this many typical latencies, and so long, is one that nobody is working at."""
 
 
 class AdaptiveConcurrency:

@@ -114,7 +114,7 @@ class AdmissionController:
 
     def _learn(self, at: float, permit: Permit, outcome: Reply | TryAgainError | None) -> None:
         if isinstance(outcome, Reply) and outcome.rate_limit is not None:
-            self._rate.told(at, outcome.rate_limit, self._in_flight - 1)
+            self._rate.observe(at, outcome.rate_limit, self._in_flight - 1)
         if isinstance(outcome, RateLimitedError):
             self._rate.turned_down(at, permit.sent)
         elif not isinstance(outcome, ConnectionLostError):  # which tells nothing of the engine

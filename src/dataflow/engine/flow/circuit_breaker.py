@@ -175,7 +175,7 @@ class CircuitBreaker:
         return not was_open
 
     def open_for(self, seconds: float, reason: str) -> None:
-        """Pause the run for so many seconds, as the server's rate limit asks; then probe."""
+        """Pause the run for this many seconds, as the server's rate limit asks; then probe."""
         if self._limited_since is None:
             self._limited_since = now()
         self._open(reason)

@@ -15,7 +15,7 @@ LEAST_SECONDS = 30.0
 """No request is asked twice before it has been out for this."""
 
 MULTIPLE = 3.0
-"""Nor before it has been out so many times as long as nearly all others took."""
+"""Nor before it has been out this many times as long as nearly all others took."""
 
 NEARLY_ALL = 0.95
 """The share of the latest answers that the multiple is taken of."""
@@ -30,7 +30,7 @@ GIVE_UP_SHARE = 0.75
 """The second attempt is given up after this share of what the first was given …"""
 
 GIVE_UP_MULTIPLE = 4.0
-"""… and not before so many times the longest answer of the run."""
+"""… and not before this many times the longest answer of the run."""
 
 FREE_HEDGES, HEDGED_SHARE = 24, 0.02
 """Second attempts of one run at most: so many, or this share of its requests."""
@@ -55,7 +55,7 @@ class HedgePolicy:
         self._requests += 1
 
     def record_reply(self, seconds: float) -> None:
-        """A request was answered after so many seconds."""
+        """A request was answered after this many seconds."""
         self._latest.append(seconds)
         self._longest = max(self._longest, seconds)
 

@@ -48,7 +48,7 @@ class TokenBucket:
         self._pay(now)
         self._debt += amount
 
-    def told(self, rate: float, now: float) -> None:
+    def observe(self, rate: float, now: float) -> None:
         """The server's limit as it stands now."""
         self._pay(now)
         self._told = rate
@@ -111,14 +111,14 @@ class RateLimiter:
             usual = cost if self._usual is None else self._usual
             self._usual = usual + RECENT * (cost - usual)
 
-    def told(self, now: float, allowance: RateLimitStatus, in_flight: int) -> None:
+    def observe(self, now: float, allowance: RateLimitStatus, in_flight: int) -> None:
         """The server said what is left; those in flight may not be in its count yet."""
         if allowance.requests is not None:
             left = max(1.0, allowance.requests - in_flight)
-            self._requests.told(left / allowance.requests_seconds, now)
+            self._requests.observe(left / allowance.requests_seconds, now)
         if allowance.tokens is not None and self._usual is not None:
             left = max(self._usual, allowance.tokens - in_flight * self._usual)
-            self._tokens.told(left / allowance.tokens_seconds, now)
+            self._tokens.observe(left / allowance.tokens_seconds, now)
 
     def turned_down(self, now: float, sent_at: float) -> None:
         """The request sent at `sent_at` was turned down because of its rate."""

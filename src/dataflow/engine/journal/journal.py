@@ -281,7 +281,7 @@ class Journal(JournalOutput):
 
         Args:
             rows: How many it will hold.
-            fingerprint: Of what it is made, or None where nobody can tell.
+            fingerprint: Of what it is made, or None where that is not known.
             keeps_former: Whether what the new one does not name stays as it was.
         """
         self._do(lambda: plan_table.begin(self._db, rows, fingerprint, keeps_former=keeps_former))

@@ -53,7 +53,7 @@ class JournalFile:
         return self._thread.submit(once).result()
 
     def _save_rest(self) -> None:
-        """Commit what found no room before; nothing here."""
+        """Commit what found no space before; nothing here."""
 
     def _keep_in_place(self) -> None:
         """Write the journal anew where its file was removed, moved or replaced.
@@ -75,7 +75,7 @@ class JournalFile:
         """Commit what waits and let go of the file; may be called twice.
 
         Raises:
-            JournalError: answers that found no room on the disk before find none now either.
+            JournalError: answers that found no space on the disk before find none now either.
         """
         if self._closed:
             return

@@ -26,7 +26,7 @@ class PlanState:
     """A plan in the journal.
 
     Attributes:
-        fingerprint: Of what it was made; None where nobody could tell.
+        fingerprint: Of what it was made; None where that was not known.
         rows: How many it holds when it is whole.
         output: What was written of it, as `set_output` was given it; None for nothing.
         planned: Rows from the first one on that it holds.
@@ -121,7 +121,7 @@ def lacks_former(db: sqlite3.Connection, run: int) -> bool:
     ).fetchone()
     if former is None or former[1]:
         return former is not None
-    # from the plan on, so that a run that goes on is done at its first row
+    # from the plan on, so that a run that resumes is done at its first row
     kept = db.execute(
         "SELECT 1 FROM plan CROSS JOIN results ON results.key = plan.key "
         "WHERE (results.run <= ? OR copied_from NOT NULL) AND caption NOT NULL LIMIT 1",

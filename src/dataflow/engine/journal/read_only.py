@@ -89,7 +89,9 @@ def open_read_only(path: Path) -> sqlite3.Connection:
         sqlite3.Error: it cannot be opened.
     """
     log = path.with_name(path.name + "-wal")
-    if not log.exists():  # nobody writes; SQLite would make files of its own beside it otherwise
+    if (
+        not log.exists()
+    ):  # no process writes; SQLite would make files of its own beside it otherwise
         return connect(f"{path.absolute().as_uri()}?immutable=1", uri=True)
     if os.access(path, os.W_OK):
         return connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)

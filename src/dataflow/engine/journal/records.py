@@ -141,7 +141,7 @@ def is_settled(*, retry_failed: bool, check_fingerprint: int | None) -> str:
 
     Args:
         retry_failed: Whether that run asks again what was turned down.
-        check_fingerprint: Of its checks; 0 for any, None where nobody can tell.
+        check_fingerprint: Of its checks; 0 for any, None where that is not known.
     """
     is_good = "caption NOT NULL AND error_kind IS NULL"
     is_done = is_good if retry_failed else "caption NOT NULL OR is_final"

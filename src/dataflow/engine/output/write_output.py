@@ -1,4 +1,4 @@
-"""The end of the road: the output and the errors file, from the dataset and the journal.
+"""The end of the pipeline: the output and the errors file, from the dataset and the journal.
 
 Both are written beside their places and moved into them when they are whole, so that no reader ever
 meets half a file. A caption is written only beside a row that still makes the very request that was

@@ -38,7 +38,7 @@ DRAIN_SECONDS = 10.0
 """What is in flight when the run ends early is finished within this …"""
 
 DRAIN_MULTIPLE = 3.0
-"""… or so many times what nearly all answers took, whichever is longer."""
+"""… or this many times what nearly all answers took, whichever is longer."""
 
 UNMEASURED_DRAIN_SECONDS = 20.0
 """Where no answer has told yet how long one takes."""

@@ -94,7 +94,7 @@ class Budget:
         """Wait, first come first served, until the job's request fits under the limit.
 
         Raises:
-            LimitReachedError: it does not, and nothing is in flight that could make room.
+            LimitReachedError: it does not, and nothing is in flight that could free space.
         """
         if not self._limit:
             return _NOTHING

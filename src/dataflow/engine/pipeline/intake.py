@@ -1,4 +1,4 @@
-"""The start of the road: rows → jobs, leaving out what the journal already answers.
+"""The start of the pipeline: rows → jobs, leaving out what the journal already answers.
 
 Runs in a thread of its own, a chunk at a time, so that reading never stalls the event loop.
 """

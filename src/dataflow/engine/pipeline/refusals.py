@@ -28,7 +28,7 @@ class RefusalHandler:
         health: The run's.
         stops_where_all_fail: See `Plan`.
         settle: Commits a job's outcome.
-        ask_later: Puts a job back to the others after so many seconds.
+        ask_later: Puts a job back to the others after this many seconds.
         ask_control: Asks a job once more that was answered before.
 
     Attributes:

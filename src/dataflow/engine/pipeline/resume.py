@@ -41,7 +41,7 @@ class ResumeState:
         planned: Rows from the first one on whose requests are known.
         open: Those of them that have captions without an answer.
         answered: Captions that have theirs.
-        written: What the output holds, where it holds all this and nobody has changed it.
+        written: What the output holds, where it holds all this and it is unchanged.
     """
 
     rows: int
@@ -103,11 +103,11 @@ def is_first_place(location: str, folder: str) -> bool:
 
 def note_written(output: Output, journal: Journal, tally: RunCounts) -> None:
     """Keep in `journal` what was written into `output`, for `recall`."""
-    told = {field.name: getattr(tally, field.name) for field in fields(tally)}
+    counted = {field.name: getattr(tally, field.name) for field in fields(tally)}
     with contextlib.suppress(RemoteError):  # then the next run looks at every row
         files = output_files(output)
         journal.end_written(files)
-        state = {"files": files, "tally": told, "decisions": journal.decision_count()}
+        state = {"files": files, "tally": counted, "decisions": journal.decision_count()}
         journal.note_output(json.dumps(state))
 
 

@@ -121,10 +121,10 @@ def _sampling(answers: Sequence[AttemptRecord], takes: EngineCapabilities) -> di
     if loops and takes.penalty:
         neutral, step = PENALTIES[takes.penalty]
         changed[takes.penalty] = round(given.get(takes.penalty, neutral) + step * loops, 3)
-    room = 2**31 if takes.context is None else takes.context - _read(answers[-1])
+    left_tokens = 2**31 if takes.context is None else takes.context - _read(answers[-1])
     for name in ("max_tokens", "max_completion_tokens"):
         if short and (tokens := _number(given.get(name))) is not None:
-            changed[name] = max(tokens, min(tokens * 2**short, room))
+            changed[name] = max(tokens, min(tokens * 2**short, left_tokens))
     return changed
 
 

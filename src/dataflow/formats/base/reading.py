@@ -49,7 +49,7 @@ def open_input(path: AnyPath, *, buffer: int = BUFFER) -> BufferedReader:
 
 
 def _opened(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe that nobody writes to would never open
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe that no process writes to would never open
 
 
 def open_text(path: AnyPath) -> BufferedReader:

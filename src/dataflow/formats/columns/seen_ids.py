@@ -13,7 +13,7 @@ class SeenIds:
         self._chunks: dict[int, bytearray] = {}
 
     def has_before(self, number: int) -> bool | None:
-        """Whether `number` was seen before; it now is. None where there is no room to know."""
+        """Whether `number` was seen before; it now is. None where there is no space to know."""
         index, rest = divmod(number, _IN_CHUNK)
         chunk = self._chunks.get(index)
         if chunk is None:

@@ -39,7 +39,7 @@ def open_file(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
         PictureForbiddenError: it lies outside the image root.
         PictureTooLargeError: it passes the limit on bytes.
         PictureError: it cannot be opened or is no regular file.
-        StopRunError: the machine has no room to open it, also not after a while.
+        StopRunError: the machine has no space to open it, also not after a while.
     """
     location, flags = ref.location, _FLAGS
     try:
@@ -92,7 +92,7 @@ def _check_regular(status: os.stat_result, ref: ImageRef) -> None:
 
 
 def _opened(location: str, flags: int) -> int:
-    """An open file's number; where there is no room for it, others' files may soon be closed."""
+    """An open file's number; where there is no space for it, others' files may soon be closed."""
     for _ in range(_WAITS):
         try:
             return os.open(location, flags)

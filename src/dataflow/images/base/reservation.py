@@ -12,14 +12,14 @@ class Reservation(Protocol):
     """
 
     async def enter(self) -> None:
-        """Wait until there is room, and take it."""
+        """Wait until there is space, and take it."""
 
     def leave(self) -> None:
         """Give the room back, since the picture has to wait without it."""
 
 
 class Unlimited:
-    """A `Reservation` that always has room."""
+    """A `Reservation` that always has space."""
 
     async def enter(self) -> None:
         """Do nothing."""

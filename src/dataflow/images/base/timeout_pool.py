@@ -1,4 +1,4 @@
-"""Threads for work that may hang: a job over its time is left behind, and the pool goes on.
+"""Threads for work that may hang: a job over its time is left behind, and the pool continues.
 
 `concurrent.futures` cannot do this: its threads count as lost once they hang, and the interpreter
 waits for them when it ends. A thread cannot be killed, so a hanging one is abandoned: its caller

@@ -177,7 +177,7 @@ class DiskCache:
                 os.unlink(part)  # noqa: PTH108
 
     def _make_room(self, index: sqlite3.Connection, size: int) -> None:
-        """Let the longest unused go until there is room for `size` bytes."""
+        """Let the longest unused go until there is space for `size` bytes."""
         oldest = "SELECT key FROM files ORDER BY used LIMIT 1"
         while self._total(index) + size > self._most and (line := index.execute(oldest).fetchone()):
             self._remove(index, line[0])

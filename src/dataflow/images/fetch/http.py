@@ -98,7 +98,7 @@ class Fetcher:
             PictureTooLargeError: it passes the limit on bytes.
             PictureTooSlowError: it does not come within `Limits.fetch_seconds`.
             PictureError: any other failure, once asking again may not help any more.
-            StopRunError: the machine has no room for another connection.
+            StopRunError: the machine has no space for another connection.
         """
         reservation = reservation or Unlimited()
         if scheme_of(ref.location) != "http":

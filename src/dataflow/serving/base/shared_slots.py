@@ -70,7 +70,7 @@ class SharedSlots:
                 del self._of_owner[owner]
             while self._waiting:
                 loop, turn, other = self._waiting.popleft()
-                with contextlib.suppress(RuntimeError):  # its loop is closed: nobody waits
+                with contextlib.suppress(RuntimeError):  # its loop is closed: no caller waits
                     loop.call_soon_threadsafe(_grant, turn)
                     self._of_owner[other] += 1
                     return

@@ -212,7 +212,7 @@ class _LocalClient:
 async def _started(child: EngineProcess) -> str:
     """`child.ensure_running()` without blocking the loop; giving up waiting gives up the start.
 
-    In a thread of its own that nobody joins: a model being fetched must not hold up the end of
+    In a thread of its own that is never joined: a model being fetched must not hold up the end of
     the program.
     """
     loop = asyncio.get_running_loop()
@@ -232,7 +232,7 @@ async def _started(child: EngineProcess) -> str:
             address = child.ensure_running()
         except BaseException as raised:  # noqa: BLE001 - it is raised where it is waited for
             error = raised
-        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits any more
             loop.call_soon_threadsafe(deliver, address, error)
 
     threading.Thread(target=work, name="engine-start", daemon=True).start()

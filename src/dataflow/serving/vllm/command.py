@@ -178,7 +178,7 @@ def own_limit(weights: str) -> int | None:
 
 
 def api_servers(cores: int) -> int:
-    """How many API servers keep one GPU fed on a machine of so many CPU cores.
+    """How many API servers keep one GPU fed on a machine of this many CPU cores.
 
     vLLM decodes pictures in 8 threads of each API server, but cuts them up for the model one at a
     time (`renderers/base.py` of vLLM 0.32). Qwen's processor takes 17 ms of CPU for a picture of

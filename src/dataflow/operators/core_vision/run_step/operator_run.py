@@ -196,7 +196,7 @@ class OperatorRun(Generic[T]):
         loop, over = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
-            with contextlib.suppress(RuntimeError):  # the loop may be closed: nobody waits
+            with contextlib.suppress(RuntimeError):  # the loop may be closed: no caller waits
                 loop.call_soon_threadsafe(over.set)
 
         with self._lock:
