@@ -10,7 +10,7 @@ import hashlib
 import io
 import json
 import random
-import string
+import re
 import threading
 from base64 import b64decode
 from collections.abc import Callable
@@ -133,7 +133,20 @@ def _handler(server: MeteredServer) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+_VOCABULARY = re.findall(
+    r"\w+",
+    "wooden table beside green window with small white flowers under soft light near an old "
+    "stone wall where two brown dogs rest quietly while people walk along narrow street toward a "
+    "market full of fresh fruit red apples yellow lemons purple grapes and tall bottles behind "
+    "them rises church tower against pale blue sky above distant hills covered by dark pine forest "
+    "river flows past boats tied to wet pier children play football on grass before summer rain",
+)
+
+
 def _words(digest: bytes, count: int) -> str:
-    """So many words in which nothing repeats itself."""
+    """This many English words in an order of their own, as a sentence."""
     chance = random.Random(digest)
-    return " ".join("".join(chance.choices(string.ascii_lowercase, k=6)) for _ in range(count))
+    words: list[str] = []
+    while len(words) < count:
+        words += chance.sample(_VOCABULARY, len(_VOCABULARY))
+    return " ".join(words[:count]).capitalize() + "."

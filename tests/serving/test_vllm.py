@@ -94,7 +94,7 @@ def test_several_pictures_a_request(shared):
 
 
 def processes(serving) -> dict[str, int]:
-    """Name → process id: the server, its engine core, and its guard."""
+    """Name → process id: the server, its engine core, and its watchdog."""
     server = serving.child().engine_pid
     found = {"server": server}
     for pid in offspring(os.getpid()):
@@ -102,12 +102,12 @@ def processes(serving) -> dict[str, int]:
             words = file.read()
         if words.startswith(b"VLLM::EngineCore"):
             found["core"] = pid
-        elif b"guard.py" in words:
-            found["guard"] = pid
+        elif b"watchdog.py" in words:
+            found["watchdog"] = pid
     return found
 
 
-@pytest.mark.parametrize("victim", ["core", "server", "guard"])
+@pytest.mark.parametrize("victim", ["core", "server", "watchdog"])
 def test_a_killed_process_is_answered_by_a_restart(shared, victim):
     restarts = shared.child().restarts
 
