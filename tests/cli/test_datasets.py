@@ -150,12 +150,12 @@ def test_an_output_format_that_is_none_is_refused(dataflow, pictures, server):
     ],
 )
 def test_an_output_format_that_its_ending_contradicts_is_refused(
-    dataflow, pictures, server, name, output, expected
+    dataflow, pictures, server, name, output, told
 ):
     pictures(1)
     done = dataflow("caption", "photos", "--output-format", name, "-o", output, *api(server))
     assert (done.returncode, server.asked) == (2, 0)
-    assert expected in " ".join(done.stderr.split())
+    assert told in " ".join(done.stderr.split())
 
 
 def test_an_output_format_alone_gives_the_output_its_ending(dataflow, pictures, server):

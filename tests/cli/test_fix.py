@@ -250,14 +250,14 @@ def test_of_a_coco_file_only_the_faulty_annotations_change(dataflow, pictures):
         {"id": n + 7, "file_name": path.name} for n, path in enumerate(sorted(folder.iterdir()))
     ]
     said = [SOUND, REFUSAL, SOUND]
-    expected = [{"id": n, "image_id": 7 + n % 2, "caption": text} for n, text in enumerate(said)]
-    data = {"info": {"x": 1.10}, "annotations": expected, "images": images, "licenses": []}
+    told = [{"id": n, "image_id": 7 + n % 2, "caption": text} for n, text in enumerate(said)]
+    data = {"info": {"x": 1.10}, "annotations": told, "images": images, "licenses": []}
     (folder / "captions.json").write_text(json.dumps(data))
     with HostileServer() as server:
         done = dataflow("check", "photos/captions.json", *engine(server))
         assert done.returncode == 0, done.stderr
         assert server.asked == 1
-    expected[1]["caption"] = true_of(dataflow.folder, 1)
+    told[1]["caption"] = true_of(dataflow.folder, 1)
     text = (folder / "captions.fixed.json").read_text()
     assert json.loads(text) == data
     assert [*json.loads(text)] == [*data]

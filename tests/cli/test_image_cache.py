@@ -128,8 +128,8 @@ def test_a_cache_that_became_read_only_is_told_once_and_stops_nothing(dataflow, 
         (["--image-cache", "c", "--image-cache-max", "1XB"], "is no size"),
     ],
 )
-def test_a_wrong_size_is_told_before_anything_begins(dataflow, command, pictures, given, expected):
+def test_a_wrong_size_is_told_before_anything_begins(dataflow, command, pictures, given, told):
     done = dataflow(*command[:-1], *given)
     assert done.returncode == 2
-    assert expected in done.stderr
+    assert told in done.stderr
     assert pictures.asked.total() == 0

@@ -93,8 +93,8 @@ def test_the_schema_goes_with_each_request_and_prose_is_asked_again_with_what_is
         assert sent == [{"name": "caption", "schema": SCHEMA, "strict": True}] * 6
         last = server.bodies[-1]["messages"][-1]["content"][-1]["text"]
         assert "did not fit the schema: it is no JSON" in last
-        expected = dataflow("estimate", "photos", *engine, *schema, "--json", "-o", "new.jsonl")
-        assert json.loads(expected.stdout)["requests"]["likely"] == 2
+        told = dataflow("estimate", "photos", *engine, *schema, "--json", "-o", "new.jsonl")
+        assert json.loads(told.stdout)["requests"]["likely"] == 2
     errors = lines(dataflow.folder / "photos.captions.jsonl.errors.jsonl")
     assert [error["kind"] for error in errors] == ["schema"] * 2
     assert "no JSON" in errors[0]["message"]
@@ -160,8 +160,8 @@ def test_captions_that_do_not_fit_are_asked_for_again_and_stay_values(dataflow, 
     sound = {"background": SCHEMA["properties"]["background"]["enum"][0]}
     sound["shapes"] = [{"shape": SHAPES[0], "colour": COLOURS[0]}]
     rows = [
-        {"image": f"scenes/{n}.png", "caption": expected}
-        for n, expected in enumerate([sound, {**sound, "shapes": []}, "Sorry, I can't."])
+        {"image": f"scenes/{n}.png", "caption": told}
+        for n, told in enumerate([sound, {**sound, "shapes": []}, "Sorry, I can't."])
     ]
     (dataflow.folder / "out.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     assert dataflow("check", "out.jsonl", *schema).returncode == 3

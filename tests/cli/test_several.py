@@ -225,14 +225,14 @@ def test_what_was_told_of_several_prompts_is_what_is_charged(dataflow, pictures,
         engine = ["photos", "--api-url", server.url, "--model", "gpt-4o"]
         engine += ["--prompt-file", "prompts.toml", "--price-in", 2.5, "--price-out", 10]
 
-        def expected(*more) -> dict:
+        def told(*more) -> dict:
             done = dataflow("estimate", *engine, "--json", *more)
             assert done.returncode == 0, done.stderr
             return json.loads(done.stdout)
 
-        before = expected()
+        before = told()
         assert (before["rows"], before["requests"]["likely"], server.asked) == (30, 120, 0)
-        after = expected("--probe", 3)
+        after = told("--probe", 3)
         assert server.asked == 12, "three rows, four captions each"
         assert (after["rows_done"], after["requests"]["likely"]) == (3, 108)
         assert after["answers_measured"] == 12
@@ -245,7 +245,7 @@ def test_what_was_told_of_several_prompts_is_what_is_charged(dataflow, pictures,
         ):
             assert before[span]["low"] <= charged <= before[span]["high"]
             assert after[span]["low"] <= charged - first <= after[span]["high"]
-        assert expected()["requests"]["likely"] == 0
+        assert told()["requests"]["likely"] == 0
         done = dataflow("status", "photos.captions.jsonl", "--json")
         found = json.loads(done.stdout)
         assert (found["rows"], found["wanted"], found["captioned"]) == (30, 120, 120)

@@ -53,10 +53,10 @@ def test_faults_are_told_by_kind_with_their_rows_and_end_with_3(dataflow: Comman
 def test_json_goes_to_standard_output_alone(dataflow: Command):
     name = dataset(dataflow.folder, [*SOUND, REFUSAL])
     done = dataflow("check", name, "--json", "--language", "en")
-    expected = json.loads(done.stdout)
-    assert [*expected["columns"]] == ["caption"]
-    found = expected["columns"]["caption"]
-    assert (expected["rows"], found["captions"], found["faulty"]) == (5, 5, 1)
+    told = json.loads(done.stdout)
+    assert [*told["columns"]] == ["caption"]
+    found = told["columns"]["caption"]
+    assert (told["rows"], found["captions"], found["faulty"]) == (5, 5, 1)
     assert found["faults"]["refusal"]["rows"] == [4]
     assert found["faults"]["refusal"]["examples"][0]["text"] == REFUSAL
     assert sum(found["words"].values()) == 5

@@ -111,10 +111,10 @@ def test_a_bound_that_contradicts_the_presets_is_refused_with_its_name_and_the_c
     )
     done = dataflow(command, "photos", *engine, "--preset", "detailed", given, own)
     assert done.returncode == 2
-    expected = " ".join(done.stderr.split())
-    assert f"the preset detailed asks for, whose {bound}" in expected
+    told = " ".join(done.stderr.split())
+    assert f"the preset detailed asks for, whose {bound}" in told
     other = "--min-words" if given == "--max-words" else "--max-words"
-    assert f"give {other} too" in expected
+    assert f"give {other} too" in told
 
 
 def test_the_journal_keeps_name_and_version_of_the_latest_runs_presets(dataflow, pictures):
@@ -123,15 +123,13 @@ def test_the_journal_keeps_name_and_version_of_the_latest_runs_presets(dataflow,
     (dataflow.folder / "mine.toml").write_text(own)
     with HostileServer() as server:
         engine = ["--api-url", server.url, "--model", MODEL]
-        for preset, expected in (("brief", "brief 1"), ("mine.toml", "mine 7"), (None, None)):
+        for preset, told in (("brief", "brief 1"), ("mine.toml", "mine 7"), (None, None)):
             more = ["--preset", preset] if preset else []
             done = dataflow("caption", "photos", *engine, *more, "--on-reject", "flag")
             assert done.returncode in (0, 3), done.stderr
             assert "set aside" not in done.stderr
             found = dataflow("status", "photos.captions.jsonl", "--json")
-            assert json.loads(found.stdout)["presets"] == (
-                {"caption": expected} if expected else {}
-            )
+            assert json.loads(found.stdout)["presets"] == ({"caption": told} if told else {})
     assert server.asked == 2, "the same question by another preset's name is the same question"
     assert "caption: brief" not in dataflow("status", "photos.captions.jsonl").stderr
 

@@ -21,7 +21,7 @@ def api(server):
     return ("--api-url", server.url, "--model", MODEL, "--max-tokens", "50", "--concurrency", 4)
 
 
-def expected(dataflow, output="photos.captions.jsonl") -> dict:
+def told(dataflow, output="photos.captions.jsonl") -> dict:
     done = dataflow("status", output, "--json")
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -39,14 +39,14 @@ def test_while_it_goes_after_a_crash_and_at_the_end(dataflow, pictures):
     with HostileServer(delay=0.2, tariff=Tariff()) as server:
         process = dataflow.start("caption", "photos", *api(server), *PRICE)
         wait_until(lambda: server.asked >= 12)
-        running = expected(dataflow)
+        running = told(dataflow)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=20)
         asked = server.asked
-        crashed = expected(dataflow)
+        crashed = told(dataflow)
         again = dataflow("caption", "photos", *api(server), *PRICE)
         assert again.returncode == 0, again.stderr
-        done = expected(dataflow)
+        done = told(dataflow)
         charged = server.tariff
 
     assert (running["state"], running["rows"]) == ("running", 120)
@@ -75,12 +75,12 @@ def test_looking_changes_nothing_and_holds_nobody_up(dataflow, pictures):
         process = dataflow.start("caption", "photos", *api(server), *PRICE)
         wait_until(lambda: server.asked >= 2)
         while process.poll() is None:
-            expected(dataflow)
+            told(dataflow)
         _, err = process.communicate()
     assert process.returncode == 0, err
     before = sorted(os.listdir(dataflow.folder))
     stamp = (dataflow.folder / JOURNAL).stat().st_mtime_ns
-    expected(dataflow)
+    told(dataflow)
     assert sorted(os.listdir(dataflow.folder)) == before
     assert (
         dataflow.folder / "photos.captions.jsonl.dataflow/journal.sqlite"
@@ -93,7 +93,7 @@ def test_failures_are_told_by_kind_and_whether_a_resume_asks_again(dataflow, pic
     faults = {0: "policy_openai", 1: "filter"}
     with HostileServer(faults.get, tariff=Tariff()) as server:
         dataflow("caption", "photos", *api(server), *PRICE)
-    found = expected(dataflow)
+    found = told(dataflow)
     assert found["failed"] == {"refused": 2, "picture": 1}
     assert found["captioned"] == 3
     assert found["to_ask"] == 1, "the broken picture is looked at again, and a refusal is final"
@@ -104,7 +104,7 @@ def test_a_run_that_stopped_says_why(dataflow, pictures):
     with HostileServer(tariff=Tariff()) as server:
         done = dataflow("caption", "photos", *api(server), *PRICE, "--max-cost", 0.03)
         assert done.returncode == 4
-    assert expected(dataflow)["state"] == "limit"
+    assert told(dataflow)["state"] == "limit"
     text = dataflow("status", "photos.captions.jsonl").stderr
     assert "stopped at its limit on money or tokens" in text
     assert "a second" in text
