@@ -65,6 +65,11 @@ def wait_until(condition, seconds: float = 10.0) -> bool:
     return bool(condition())
 
 
+def parent_of(pid: int) -> int:
+    """The process id of the process's parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def offspring(pid: int) -> set[int]:
     """The process's children, and theirs."""
     parents = {}
