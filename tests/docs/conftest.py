@@ -18,7 +18,7 @@ from tests.docs.blocks import ROOT, blocks
 from tests.servers.batch_server import BatchServer
 from tests.servers.s3_server import S3Server
 
-DEMO_MODEL = ROOT / "src" / "dataflow" / "serving" / "demo_model"
+DEMO_MODEL = ROOT / "src" / "dataflow" / "serving" / "llamacpp" / "demo_model"
 
 
 @pytest.fixture
