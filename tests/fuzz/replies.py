@@ -84,7 +84,7 @@ def inputs(draw: st.DrawFn) -> tuple[int, dict[str, str], bytes, list[int]]:
 def check(given: tuple[int, dict[str, str], bytes, list[int]]) -> None:
     """One outcome, without secrets; in whatever pieces a stream comes, it is the same."""
     status, headers, body, cuts = given
-    _outcome(lambda: read_answer(status, headers, body, secrets=(KEY,), place="/v1/x"))
+    _outcome(lambda: read_answer(status, headers, body, secrets=(KEY,), path="/v1/x"))
     whole = _outcome(lambda: _streamed(headers, [body]))
     edges = [0, *sorted(cuts), len(body)]
     pieces = [body[a:b] for a, b in itertools.pairwise(edges)]

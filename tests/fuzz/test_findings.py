@@ -76,9 +76,9 @@ def test_a_csv_whose_column_is_named_with_nul(tmp_path):
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (b"key BLOB NOT NULL, PRIMARY KEY", b"kex BLOB NOT NULL, PRIMARY KEY"),
+        (b"key BLOB PRIMARY KEY, caption", b"kex BLOB PRIMARY KEY, caption"),
         (b"CREATE TABLE plan", b"CREATE TABLE pl\xf0n"),
-        (b"CREATE TABLE replies", b"CREATE TXBLE replies"),
+        (b"CREATE TABLE results", b"CREATE TXBLE results"),
     ],
 )
 def test_a_journal_whose_tables_are_not_those_that_were_made_is_set_aside(

@@ -16,6 +16,7 @@ from dataflow.formats.detect import detect_format
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader
 from dataflow.remote import errors, filesystem, stream
+from dataflow.remote.path import RemotePath
 from tests.formats.promises import promise
 from tests.formats.shards import jpeg, write_shards
 from tests.servers.web_server import WebServer
@@ -135,7 +136,7 @@ def test_a_large_file_is_read_by_parts_and_never_whole(monkeypatch):
     monkeypatch.setattr(stream, "BUFFER", 4096)
     with WebServer({"/rows.jsonl": LINES}) as server:
         monkeypatch.setattr("dataflow.formats.base.reading.BUFFER", 4096)
-        file = stream.open_stream(stream.RemotePath(f"{server.url}/rows.jsonl"), 4096)
+        file = stream.open_stream(RemotePath(f"{server.url}/rows.jsonl"), 4096)
         with file:
             assert file.read() == LINES
         spans = [span for method, _, span in server.asked if method == "GET" and span]

@@ -64,5 +64,8 @@ def _kept_in(path: Path) -> str:
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
     if found is None:
-        raise UsageError(f"{path} does not say how its run was started; run the command again")
+        raise UsageError(
+            f"{path} does not say how its run was started (a URL with a signature or a password is "
+            "not kept); run the command again"
+        )
     return str(found[0])

@@ -25,7 +25,7 @@ def test_an_object_by_path_is_a_row_each(tmp_path, indent):
 
 def test_numbers_of_such_an_object_keep_their_digits(tmp_path):
     (tmp_path / "meta.json").write_text('{"a.png": {"n": 1.10, "big": 123456789012345678901}}')
-    output = convert(tmp_path / "meta.json", tmp_path / "out.jsonl")
+    output = convert(tmp_path / "meta.json", tmp_path / "out.jsonl", {"caption": "a cat"})
     assert '"n": 1.10, "big": 123456789012345678901' in output.read_text()
 
 

@@ -11,19 +11,25 @@ from dataflow.app.options.output import OutputOptions
 from dataflow.app.options.prompt import QuestionOptions
 from dataflow.app.options.source import PictureOptions, SourceOptions
 from dataflow.core.errors import JournalError
+from dataflow.core.secrets import redact
+from dataflow.remote.pure_path import PureRemotePath, is_remote
 
 _KEPT = names_of(OutputOptions, QuestionOptions, PictureOptions, SourceOptions) | {
     "source",
     "more",
     "limit",
 }
-"""What determines the rows and the output. Nothing that may hold a key or an address."""
+"""What determines the rows and the output. None is the model's key or address."""
 
 
-def options_text(options: CaptionOptions) -> str:
-    """The options that say which rows there are and what is written of them, as JSON."""
+def options_text(options: CaptionOptions) -> str | None:
+    """The options that say which rows there are and what is written of them, as JSON.
+
+    None where one of them holds a secret, such as the signature in a URL: the journal keeps none,
+    and without it the rows cannot be had.
+    """
     kept = {name: value for name, value in asdict(options).items() if name in _KEPT}
-    return json.dumps(kept, sort_keys=True, default=str)
+    return None if _has_secret(kept) else json.dumps(kept, sort_keys=True, default=str)
 
 
 def options_from(text: str) -> CaptionOptions:
@@ -37,3 +43,15 @@ def options_from(text: str) -> CaptionOptions:
         return CaptionOptions(**{k: v for k, v in json.loads(text).items() if k in known})
     except (TypeError, ValueError) as error:
         raise JournalError(f"the options in the journal cannot be read: {error}") from error
+
+
+def _has_secret(value: object) -> bool:
+    if isinstance(value, dict):
+        return any(map(_has_secret, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(_has_secret, value))
+    text = str(value)
+    if is_remote(text):
+        path = PureRemotePath(text)
+        return str(path) != path.url or redact(text) != text
+    return redact(text) != text
