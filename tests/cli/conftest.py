@@ -52,7 +52,12 @@ def pictures(tmp_path: Path) -> Callable[[int], Path]:
         folder.mkdir(exist_ok=True)
         for number in range(count):
             colour = (number % 256, number // 256 * 40 % 256, 90)
-            Image.new("RGB", (64, 48), colour).save(folder / f"{number:05d}.jpg")
+            picture = Image.new("RGB", (64, 48), colour)
+            for bit in range(16):  # JPEG makes one file of two colours that are close
+                if number >> bit & 1:
+                    left, top = bit % 8 * 8, bit // 8 * 8
+                    picture.paste((255, 255, 255), (left, top, left + 8, top + 8))
+            picture.save(folder / f"{number:05d}.jpg")
         return folder
 
     return make

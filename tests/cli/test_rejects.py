@@ -68,7 +68,7 @@ def test_dropped_rows_are_left_out_and_told(dataflow, rows):
         done = dataflow(*command)
     dropped = len(errors(dataflow.folder))
     assert done.returncode == 3
-    assert f"{dropped} rows, as a caption was turned down" in done.stderr
+    assert f"{dropped} rows, because a caption was rejected" in done.stderr
     assert len(captions(dataflow.folder)) == 12 - dropped < 12
 
 
