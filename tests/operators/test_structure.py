@@ -261,7 +261,7 @@ def test_flatten_in_parquet_has_types_and_in_lists_too(tmp_path, rows):
 def test_a_property_called_like_a_column_is_refused_before_anything_is_asked(tmp_path, rows):
     serving = FakeServing(told)
     schema = {"type": "object", "properties": {"image": {}}, "additionalProperties": False}
-    with pytest.raises(UsageError, match=r"'image' already.*leave --spread out"):
+    with pytest.raises(UsageError, match=r"'image' already.*leave --flatten out"):
         ImageCaptionGenerator(serving, "", schema=schema, flatten=True).run(storage(tmp_path))
     prompts = [Prompt("a", schema=SCHEMA, flatten=True), Prompt("colour")]
     with pytest.raises(UsageError, match="would be called 'colour'"):

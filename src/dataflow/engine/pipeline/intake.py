@@ -342,6 +342,6 @@ def forbid_columns(keys: Sequence[str], columns: Container[str], place: str) -> 
         raise UsageError(
             f"{place} has a column {there!r} already; choose another name for the new one "
             "(--output-key, or in the prompt file; in Python the operator's output key or the "
-            "prompt's name; or leave --spread out), or let it be replaced "
+            "prompt's name; or leave --flatten out), or let it be replaced "
             "(--overwrite-column; in Python overwrite=True)"
         )
