@@ -31,8 +31,8 @@ def short_waits(monkeypatch):
     monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.05,))
 
 
-VAGUE = ("403", "404_path")
-"""No reason is given, and others are answered: it is this row's, for all that is known."""
+STRAY = ("401", "402", "403", "404_model", "404_path", "429_no_money", "redirect")
+"""Once among good answers it passes: the row is asked again. Only what repeats stops a run."""
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -45,13 +45,11 @@ def test_a_fault_now_and_then_costs_at_most_its_own_rows(
     rows = 10 if fault in SLOW or outcome is errors.AskTimeoutError else 40
     there = scene(rows)
     with HostileServer(lambda n: fault if n % EVERY == 1 else None, asks_too=True) as server:
-        workers = 1 if fault in VAGUE else 10
         serving = APIVLMServing_openai(
-            server.url, model_name=MODEL, timeout=timeout, max_workers=workers
+            server.url, model_name=MODEL, timeout=timeout, max_workers=10
         )
-        if fault in VAGUE:
-            assert run(there.plan(serving)).failed == {outcome.kind: rows // EVERY}
-            server.fault = None
+        if fault in STRAY:
+            assert run(there.plan(serving)).failed == {}
         elif issubclass(outcome, errors.StopRunError):
             with pytest.raises(outcome) as stopped:
                 run(there.plan(serving))
@@ -63,7 +61,7 @@ def test_a_fault_now_and_then_costs_at_most_its_own_rows(
     verdict = there.judge()
     if fault == "length":
         assert verdict == {"right": rows - rows // EVERY, "wrong": rows // EVERY}  # cut short
-    elif issubclass(outcome, errors.RowError) or fault == "null_content":
+    elif fault not in STRAY and (issubclass(outcome, errors.RowError) or fault == "null_content"):
         kind = "empty" if fault == "null_content" else outcome.kind
         assert verdict == {"right": rows - rows // EVERY, "none": rows // EVERY}
         assert [error["kind"] for error in there.errors()] == [kind] * (rows // EVERY)

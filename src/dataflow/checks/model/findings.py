@@ -14,7 +14,7 @@ from typing import NamedTuple
 from dataflow.checks.model.classifier import Scores, classifier
 from dataflow.checks.model.segments import Segment, edges
 
-SURE = 0.8
+SURE = 1.2
 """The score from which a sentence counts."""
 
 _ANYWHERE = frozenset({"refusal"})
