@@ -65,14 +65,16 @@ def open_source(choices: CaptionOptions, spec: InputSpec, target: Path) -> Sourc
         target: The output, beside which lies what stood in sidecars before.
 
     Raises:
-        UsageError: an option does not fit the dataset, no picture fits, or it is not clear which
-            column holds the pictures.
+        UsageError: an option does not fit the folder, or no picture in it fits.
+        InputError: the dataset cannot be read, or it is not clear which column holds the pictures.
     """
     sidecars = _sidecars(choices, target)
     try:
         reader = spec.open(read_options(choices, sidecars))
         columns = input_columns(reader, choices.image_key)
     except InputError as error:
+        if not Path(choices.source).is_dir():
+            raise  # the dataset is at fault, not the command
         raise UsageError(error.message) from error
     return Source(reader, columns, sidecars, spec)
 
