@@ -33,7 +33,7 @@ from dataflow.evaluate.pairs import (
     needs_judge,
     summarize,
 )
-from dataflow.evaluate.statistics import IntervalEstimate
+from dataflow.evaluate.statistics import IntervalEstimate, interval_value
 from dataflow.formats.existing_captions import CaptionedDataset, open_captions
 
 JUDGEMENT = "judgement"
@@ -125,7 +125,7 @@ def comparison_value(result: Comparison) -> dict[str, Any]:
             {"a": one, "b": other, **summary_value(summary)}
             for (one, other), summary in result.summaries.items()
         ],
-        "ratings": {name: estimate_value(found) for name, found in result.ratings.items()},
+        "ratings": {name: interval_value(found) for name, found in result.ratings.items()},
     }
 
 
@@ -133,8 +133,8 @@ def summary_value(summary: PairSummary) -> dict[str, Any]:
     """What all pairs of two datasets say, as JSON values."""
     return {
         **{outcome.value: count for outcome, count in summary.counts.items()},
-        "win_rate": estimate_value(summary.win_rate),
-        "score": estimate_value(summary.score),
+        "win_rate": interval_value(summary.win_rate),
+        "score": interval_value(summary.score),
         "p_value": summary.p_value,
         "flip_rate": summary.flip_rate,
         "first_rate": summary.first_rate,
@@ -142,13 +142,6 @@ def summary_value(summary: PairSummary) -> dict[str, Any]:
         "pairs_to_decide": summary.wanted,
         "facets": {name: summary_value(found) for name, found in summary.facets.items()},
     }
-
-
-def estimate_value(estimate: IntervalEstimate | None) -> dict[str, float] | None:
-    """A figure with its interval, as JSON values."""
-    if estimate is None:
-        return None
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def _prompt(path: str | None) -> str:

@@ -13,7 +13,7 @@ from dataflow.core.errors import UsageError
 from dataflow.core.row import Row
 from dataflow.evaluate.objects import ObjectNames, ObjectSummary, summarize_objects
 from dataflow.evaluate.reference_scores import LONG_CAPTION, bleu, cider_d, rouge_l, tokens_of
-from dataflow.evaluate.statistics import IntervalEstimate, bootstrap_ratio
+from dataflow.evaluate.statistics import IntervalEstimate, bootstrap_ratio, interval_value
 from dataflow.formats.existing_captions import CaptionedDataset, open_captions
 
 
@@ -82,24 +82,18 @@ def score_value(result: ScoreResult) -> dict[str, Any]:
             "captions": found.captions,
             "unmatched": found.unmatched,
             **{f"bleu_{order}": one for order, one in enumerate(found.bleu, 1)},
-            "rouge_l": _interval(found.rouge_l),
-            "cider_d": _interval(found.cider_d),
+            "rouge_l": interval_value(found.rouge_l),
+            "cider_d": interval_value(found.cider_d),
             "mean_words": found.words,
         }
     if result.objects is not None:
         value["objects"] = {
-            "chair_i": _interval(result.objects.chair_i),
-            "chair_s": _interval(result.objects.chair_s),
-            "recall": _interval(result.objects.recall),
+            "chair_i": interval_value(result.objects.chair_i),
+            "chair_s": interval_value(result.objects.chair_s),
+            "recall": interval_value(result.objects.recall),
             "invented": result.objects.invented,
         }
     return value
-
-
-def _interval(estimate: IntervalEstimate | None) -> dict[str, float] | None:
-    if estimate is None:
-        return None
-    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
 
 
 def _references(options: ScoreOptions, references: str) -> ReferenceScores:

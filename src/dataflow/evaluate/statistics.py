@@ -37,6 +37,13 @@ class IntervalEstimate:
     high: float
 
 
+def interval_value(estimate: IntervalEstimate | None) -> dict[str, float] | None:
+    """A figure with its interval, as JSON values; None where there is none."""
+    if estimate is None:
+        return None
+    return {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+
+
 def wilson(hits: float, count: float, *, confidence: float = CONFIDENCE) -> IntervalEstimate:
     """A share with Wilson's score interval.
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from dataflow.core.column_types import Columns
 from dataflow.core.errors import InputError, OutputError, UsageError
-from dataflow.core.protocols.dataset import Reader, Skipped, Writer
+from dataflow.core.protocols.dataset import Reader, Writer
 from dataflow.core.protocols.storage import DataFlowStorage, StepFiles, StreamingStorage
-from dataflow.core.row import Row
 from dataflow.core.settings import PATH, TEXT, value_text
 from dataflow.formats.detect import detect_format
 from dataflow.formats.known_formats import is_known, known_endings
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.patterns.brace_patterns import is_several
 from dataflow.formats.registry import open_reader
+from dataflow.formats.rows_in_memory import RowsInMemory
 from dataflow.remote.path import AnyPath, is_url, to_path
 from dataflow.utils.frames import frame_of, records_of
 from dataflow.utils.hidden_pictures import PictureWriter, hidden_picture
@@ -244,7 +244,7 @@ def write_table(path: Path, data: Any, *, allow_pickle: bool = False) -> str:
         UsageError: `data` is neither.
         OutputError: the file cannot be written.
     """
-    rows = _Rows(records_of(data))
+    rows = RowsInMemory(records_of(data))
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -263,28 +263,7 @@ def __getattr__(name: str) -> object:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-class _Rows:
-    """Rows in memory as a dataset, so that formats with a header see all columns first."""
-
-    def __init__(self, rows: list[dict[str, Any]]) -> None:
-        self._rows = rows
-        self.skipped = Skipped()
-
-    def rows(self) -> Iterator[Row]:
-        for index, fields in enumerate(self._rows):
-            yield Row(index, fields, f"row {index}")
-
-    def count(self) -> int:
-        return len(self._rows)
-
-    def column_names(self) -> None:
-        return None
-
-    def folder(self) -> str:
-        return "."
-
-
-def _write_rows(rows: _Rows, writer: Writer, path: Path) -> None:
+def _write_rows(rows: RowsInMemory, writer: Writer, path: Path) -> None:
     try:
         for row in rows.rows():
             writer.write(row, {})

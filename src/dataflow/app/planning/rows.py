@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +13,14 @@ from dataflow.app.options.option import given_options
 from dataflow.app.planning.plan import plan_of
 from dataflow.app.reporter import SILENT, Reporter, RunReport
 from dataflow.core.errors import UsageError
-from dataflow.core.protocols.dataset import Skipped
 from dataflow.core.raw_json import plain
-from dataflow.core.row import Row
 from dataflow.engine.columns import added_columns, values_of
 from dataflow.engine.in_memory import answer_plan
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.pipeline.intake import forbid_columns
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.progress import Progress, Summary
+from dataflow.formats.rows_in_memory import RowsInMemory
 
 _OF_FILES = frozenset(
     (
@@ -56,7 +55,7 @@ def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SIL
     for given in given_options(choices):
         if given.name in _OF_FILES:
             raise UsageError(f"{given.flag} is about files; the rows given here are in memory")
-    plan = plan_of(choices, reporter, rows=_Rows(rows))
+    plan = plan_of(choices, reporter, rows=RowsInMemory(rows))
     columns, has_meta = plan.output.columns, choices.meta
     if not plan.output.overwrite:
         for index, row in enumerate(rows):
@@ -134,24 +133,3 @@ def _summary(
         uncounted=progress.uncounted,
         unpriced=progress.unpriced,
     )
-
-
-class _Rows:
-    """Dicts in memory as a dataset; see `core.dataset.Reader`."""
-
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._rows = rows
-        self.skipped = Skipped()
-
-    def rows(self) -> Iterator[Row]:
-        for index, fields in enumerate(self._rows):
-            yield Row(index, fields, f"row {index}")
-
-    def count(self) -> int:
-        return len(self._rows)
-
-    def column_names(self) -> None:
-        return None
-
-    def folder(self) -> str:
-        return "."
