@@ -46,14 +46,14 @@ def start(folder: Path) -> subprocess.Popen[str]:
 
 
 def engines(command: subprocess.Popen[str]) -> list[int]:
-    """The embedded engine's own process, not its guard."""
+    """The embedded engine's own process, not its watchdog."""
     found = []
     for pid in offspring(command.pid):
         try:
             line = Path(f"/proc/{pid}/cmdline").read_bytes()
         except OSError:
             continue
-        if b"dataflow.serving.llamacpp.server" in line and b"guard.py" not in line:
+        if b"dataflow.serving.llamacpp.server" in line and b"watchdog.py" not in line:
             found.append(pid)
     return found
 

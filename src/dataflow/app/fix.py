@@ -23,7 +23,7 @@ from dataflow.checks.dataset.scan import Fault
 from dataflow.checks.rules.text import clipped
 from dataflow.checks.suite import CaptionRequirements, checks_for
 from dataflow.core.column_types import ListType, Struct
-from dataflow.core.errors import RowError, UsageError
+from dataflow.core.errors import InputError, RowError, UsageError
 from dataflow.core.protocols.check import Check
 from dataflow.core.protocols.dataset import Reader, Writer
 from dataflow.core.protocols.serving import sampling_of
@@ -92,7 +92,10 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
     check_consistency(options)
     asked, data = asked_of(options), opened(options)
     spots: list[CaptionPosition] = []
-    plan = fixing_plan(options, data, spots, reporter)  # what is wrong with it is said at once
+    try:
+        plan = fixing_plan(options, data, spots, reporter)  # what is wrong with it is said at once
+    except InputError as error:  # nothing has begun yet
+        raise UsageError(f"{error.message}; rows that cannot be read would be lost") from error
     listed = Path(options.faults_file or plan.output.files.faults)
     if options.faults_file is None:
         listed.parent.mkdir(parents=True, exist_ok=True)

@@ -85,14 +85,21 @@ OF_CHECKS: Mapping[str, str] = {
 }
 """Requirement → the check that holds captions to it."""
 
-EXCLUSIVE: tuple[tuple[str, ...], ...] = (
-    ("prompt", "prompt_template", "prompt_file"),
-    ("key_env", "key_file"),
-    ("stream", "batch"),
-    ("stream", "batch_then_live"),
-    ("stream", "detach"),
-)
-"""Options of which at most one may be given."""
+_NAMED = "--prompt-file names the questions already; leave out the others"
+EXCLUSIVE: Mapping[tuple[str, str], str] = {
+    ("prompt", "prompt_file"): _NAMED,
+    ("prompt_template", "prompt_file"): _NAMED,
+    ("prompt", "prompt_template"): (
+        "--prompt and --prompt-template are two questions; give one of them"
+    ),
+    ("key_env", "key_file"): "--key-env and --key-file exclude each other; give one of them",
+    ("stream", "batch"): "--stream and --batch exclude each other; give one of them",
+    ("stream", "batch_then_live"): (
+        "--stream and --batch-then-live exclude each other; give one of them"
+    ),
+    ("stream", "detach"): "--stream and --detach exclude each other; give one of them",
+}
+"""Two options of which at most one may be given → why, with the cure."""
 
 BLANK_REFUSED = ("prompt", "prompt_template", "prompt_file", "preset", "model", "vllm", "output",
                  "image_key", "output_key", "sidecar", "schema")  # fmt: skip
@@ -130,10 +137,9 @@ def check_consistency(options: Options) -> None:
         condition, cure = NEEDS.get(name, (None, ""))
         if condition is not None and not condition(options):
             raise UsageError(f"{known.flag} {cure}")
-    for names in EXCLUSIVE:
-        both = [given[name].flag for name in names if name in given]
-        if len(both) > 1:
-            raise UsageError(f"{both[0]} and {both[1]} exclude each other; give one of them")
+    for (first, second), reason in EXCLUSIVE.items():
+        if first in given and second in given:
+            raise UsageError(reason)
     _refuse_unchecked(given, options)
     if "{existing}" in (getattr(options, "prompt", None) or "") and not _has("sidecar")(options):
         raise UsageError(

@@ -34,8 +34,6 @@ def prompts_of(choices: CaptionOptions) -> tuple[Prompt, ...]:
     if choices.prompt_file is not None:
         return _from_file(choices, choices.prompt_file)
     _check_existing(choices)
-    if choices.prompt is not None and choices.prompt_template is not None:
-        raise UsageError("--prompt and --prompt-template are two questions; give one of them")
     template = _template(choices)
     question = None if template is not None else choices.prompt or None
     return (
@@ -66,8 +64,6 @@ def _check_existing(choices: CaptionOptions) -> None:
 
 
 def _from_file(choices: CaptionOptions, path: str) -> tuple[Prompt, ...]:
-    if choices.prompt is not None or choices.prompt_template is not None:
-        raise UsageError("--prompt-file names the questions already; leave out the others")
     if choices.n != 1:
         raise UsageError(f"--n is given for each prompt by itself: write n = {choices.n} in {path}")
     if choices.schema is not None:
