@@ -154,7 +154,7 @@ def test_a_fallback_model_that_is_named_in_a_second_run_is_asked_for_what_is_lef
         (("--fallback-model", "large", "--on-reject", "flag"), "--on-reject reask"),
         (("--fallback-model", "large", "--on-reject", "drop"), "--on-reject reask"),
         (("--fallback-model", "large", "--on-reject", "fail"), "--on-reject reask"),
-        (("--fallback-api-url", "http://127.0.0.1:1/v1"), "need --fallback-model"),
+        (("--fallback-api-url", "http://127.0.0.1:1/v1"), "is about --fallback-model"),
         (("--fallback-price-in", 1), "need --fallback-model"),
         (("--fallback-model", "large", "--batch"), "give --batch-then-live"),
         (("--no-check", "refusals"), "there is no check 'refusals'"),

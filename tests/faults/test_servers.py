@@ -142,7 +142,7 @@ def test_a_server_that_restarts_again_and_again_costs_no_row(scene):
 @pytest.mark.parametrize("kind", ["requests", "tokens"])
 def test_a_rate_limit_is_waited_out_in_whatever_words_it_is_told(scene, kind):
     there = scene(60)
-    limit = RateLimit(requests=30) if kind == "requests" else RateLimit(tokens=30 * 109)
+    limit = RateLimit(requests=12) if kind == "requests" else RateLimit(tokens=12 * 109)
     with HostileServer(asks_too=True, limit=limit) as server:
         assert there.run(server, "--concurrency", 32) == 0, there.log
     assert limit.refused > 0

@@ -202,10 +202,10 @@ def test_somebody_elses_file_at_the_output_is_not_overwritten(dataflow, pictures
 
 def test_a_missing_column_names_those_that_exist(dataflow, pictures, server):
     folder = pictures(1)
-    (folder.parent / "data.jsonl").write_text('{"id": 1, "picture": "photos/00000.jpg"}\n')
+    (folder.parent / "data.jsonl").write_text('{"id": 1, "what": "photos/00000"}\n')
     done = dataflow("caption", "data.jsonl", *api(server), DF_API_KEY=KEY)
-    assert done.returncode == 1
-    assert "'id', 'picture'" in done.stderr
+    assert done.returncode == 2
+    assert "'id', 'what'" in done.stderr
     assert server.asked == 0
 
 

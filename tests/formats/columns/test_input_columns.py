@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataflow.core.errors import InputError
+from dataflow.core.errors import UsageError
 from dataflow.formats.columns.input_columns import InputColumns, input_columns
 from dataflow.formats.registry import open_reader
 
@@ -54,7 +54,7 @@ def test_the_only_column_of_bytes_is_taken(tmp_path):
     ],
 )
 def test_what_is_not_clear_is_an_error_that_names_the_option(tmp_path, row, message):
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(UsageError, match=message):
         input_columns(lines(tmp_path / "in.jsonl", row))
 
 

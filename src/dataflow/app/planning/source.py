@@ -65,8 +65,9 @@ def open_source(choices: CaptionOptions, spec: InputSpec, target: Path) -> Sourc
         target: The output, beside which lies what stood in sidecars before.
 
     Raises:
-        UsageError: an option does not fit the folder, or no picture in it fits.
-        InputError: the dataset cannot be read, or it is not clear which column holds the pictures.
+        UsageError: an option does not fit the dataset, no picture in the folder fits, or it is not
+            clear which column holds the pictures.
+        InputError: the dataset cannot be read.
     """
     sidecars = _sidecars(choices, target)
     try:
@@ -85,10 +86,7 @@ def source_of_rows(choices: CaptionOptions, rows: Reader) -> Source:
     Raises:
         UsageError: it is not clear which column holds the pictures.
     """
-    try:
-        return Source(rows, input_columns(rows, choices.image_key))
-    except InputError as error:
-        raise UsageError(error.message) from error
+    return Source(rows, input_columns(rows, choices.image_key))
 
 
 def read_options(choices: CaptionOptions, sidecars: SidecarFiles | None) -> ReadOptions:

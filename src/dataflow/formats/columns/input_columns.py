@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dataflow.core.errors import InputError
+from dataflow.core.errors import UsageError
 from dataflow.core.protocols.dataset import Reader, first_rows
 from dataflow.core.row import Row
 from dataflow.formats.columns.picture_paths import holds_picture, named_in
@@ -57,10 +57,13 @@ def input_columns(reader: Reader, asked: str = DEFAULT_PICTURE) -> InputColumns:
         asked: The picture column that was asked for.
 
     Raises:
-        InputError: none, or several, could be the picture column; the message names them.
+        UsageError: none, or several, could be the picture column; the message names them.
     """
+    schema_names = reader.column_names() or ()
+    has_asked = asked in schema_names
+    if has_asked and not set(schema_names) & set(CONVERSATIONS):
+        return InputColumns(asked)  # the schema answers; no row is fetched
     rows: list[Row] = []
-    has_asked = asked in (reader.column_names() or ())
     for row in first_rows(reader):
         if len(rows) < _LOOK_AT:
             rows.append(row)
@@ -79,7 +82,7 @@ def input_columns(reader: Reader, asked: str = DEFAULT_PICTURE) -> InputColumns:
     raise _unclear(rows[0], asked, held or usual, [n for n in names if _names_picture(rows, n)])
 
 
-def _unclear(row: Row, asked: str, several: Sequence[str], others: Sequence[str]) -> InputError:
+def _unclear(row: Row, asked: str, several: Sequence[str], others: Sequence[str]) -> UsageError:
     found = several or others
     start = f"{row.source}: no column {asked!r}"
     if len(found) > 1:
@@ -90,7 +93,7 @@ def _unclear(row: Row, asked: str, several: Sequence[str], others: Sequence[str]
     else:
         there = ", ".join(map(repr, row.fields)) or "none"
         cure = f"there is: {there}; name the one with the pictures: --image-key NAME"
-    return InputError(f"{start}; {cure}", source=row.source)
+    return UsageError(f"{start}; {cure}")
 
 
 def _values(rows: Sequence[Row], name: str) -> Iterator[Any]:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import InputError, MissingPackageError, StopRunError
+from dataflow.core.errors import InputError, MissingPackageError, StopRunError, UsageError
 from dataflow.formats.arrow.batches import ArrowBatchReader, first_line
 from dataflow.formats.arrow.parquet_file import ParquetReader
 from dataflow.remote.path import to_path
@@ -35,7 +35,7 @@ class HuggingFaceReader(ArrowBatchReader):
 
     Raises:
         MissingPackageError: the package datasets is not installed.
-        InputError: there is no such dataset, or it has several configs or splits to choose from.
+        UsageError: there is no such dataset, or it has several configs or splits to choose from.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class HuggingFaceReader(ArrowBatchReader):
         hub, _, given = str(path).partition(":")
         self._repo, *self._choice = given.split(":")
         if not self._repo or len(self._choice) > 2:
-            raise InputError(
+            raise UsageError(
                 f"{self.name}: give {hub}:name, {hub}:name:split or {hub}:name:config:split"
             )
         _ = self._stream  # what is wrong with the name is told at once
@@ -106,14 +106,14 @@ class HuggingFaceReader(ArrowBatchReader):
 
     def _only_split(self, found: Any) -> Any:
         if len(found) > 1:
-            raise InputError(
+            raise UsageError(
                 f"{self.name}: has several splits ({', '.join(found)}); add one, such as "
                 f"{self.name}:{next(iter(found))}"
             )
         return next(iter(found.values()))
 
-    def _not_had(self, error: Exception) -> InputError:
-        return InputError(
+    def _not_had(self, error: Exception) -> UsageError:
+        return UsageError(
             f"{self.name}: cannot be had from the hub ({first_line(error)}); check the name, the "
             "network, and for a private dataset the token"
         )

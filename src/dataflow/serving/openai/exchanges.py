@@ -152,7 +152,7 @@ class HttpExchanges:
 
     def _fault(self, error: BaseException) -> DataflowError:
         return map_transport_error(
-            error, host=self._endpoint.host, timeout=self._timeout, secrets=self.secrets
+            error, host=self._endpoint.authority, timeout=self._timeout, secrets=self.secrets
         )
 
     async def read_reply(self, answer: aiohttp.ClientResponse) -> Reply:

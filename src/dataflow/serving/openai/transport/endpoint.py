@@ -45,6 +45,11 @@ class Endpoint:
         return f"{self.base_url}{path}{'?' if both else ''}{both}"
 
     @property
+    def authority(self) -> str:
+        """The host, and the port where the URL names one: ``"127.0.0.1:8000"``."""
+        return urlsplit(self.base_url).netloc.rpartition("@")[2]
+
+    @property
     def is_loopback(self) -> bool:
         """Whether the API is on this machine."""
         if self.host == "localhost" or self.host.endswith(".localhost"):
