@@ -64,7 +64,7 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.ServingContractError: "mend the serving",
     errors.InputError: "mend the dataset at the place that the message names",
     errors.OutputError: "make room, or choose a folder that can be written",
-    errors.NothingCaptionedError: "mend the picture column or the folder, then run it again",
+    errors.NothingCaptionedError: "mend what the message names, then run it again",
     errors.JournalError: "make room, or choose a folder that can be written",
     errors.UnderWayError: "run the same command again later",
     errors.UsageError: "mend the command",

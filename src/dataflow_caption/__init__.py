@@ -17,6 +17,11 @@ _CURE = (
     "open-dataflow dataflow-caption && pip install dataflow-caption"
 )
 
+_REINSTALL = (
+    "files of dataflow-caption are missing or another distribution's: "
+    "pip install --force-reinstall --no-deps dataflow-caption"
+)
+
 
 def conflict(folders: list[str] | None = None) -> str:
     """What to do about another distribution's ``dataflow``; empty where there is none.
@@ -36,15 +41,24 @@ def conflict(folders: list[str] | None = None) -> str:
     return ""
 
 
+def require_whole() -> None:
+    """Refuse to be imported into a package ``dataflow`` that is another distribution's, or a rest.
+
+    Raises:
+        ImportError: the package's ``__init__.py`` is not this distribution's, or not there.
+    """
+    package = sys.modules.get("dataflow")
+    file = getattr(package, "__file__", None)
+    if package is not None and (file is None or not _is_ours(Path(file))):
+        raise ImportError(conflict() or _REINSTALL)
+
+
 def start() -> None:
     """Run the command line, where the package ``dataflow`` is this distribution's."""
     package = Path(__file__).parents[1] / "dataflow"
-    if not (package / "cli" / "__init__.py").is_file() or not _is_ours(package / "__init__.py"):
-        cure = conflict() or (
-            "files of dataflow-caption are missing or another distribution's: "
-            "pip install --force-reinstall --no-deps dataflow-caption"
-        )
-        sys.stderr.write(f"dataflow-caption: {cure}\n")
+    files = [package / "__init__.py", package / "cli" / "__init__.py"]
+    if not all(file.is_file() for file in files) or not _is_ours(files[0]):
+        sys.stderr.write(f"dataflow-caption: {conflict() or _REINSTALL}\n")
         raise SystemExit(1)
     from dataflow.cli import start as start_command_line
 
@@ -55,4 +69,4 @@ def _is_ours(file: Path) -> bool:
     try:
         return "dataflow_caption" in file.read_text(encoding="utf-8")
     except OSError:
-        return False
+        return True  # inside an archive, where no other distribution writes

@@ -97,9 +97,26 @@ def test_a_split_and_a_config_can_be_chosen(caption, hub, dataflow):
     done = caption("hf:someone/eyes:two:test", "-o", "out.parquet")
     assert done.returncode == 0, done.stderr
     check_rows(dataflow.folder / "out.parquet", [3])
-    done = caption("hf:someone/eyes:two", "-o", "more.parquet")
-    assert done.returncode == 2
-    assert "several splits (train, test); add one, such as hf:someone/eyes:two:train" in done.stderr
+
+
+def test_of_several_splits_train_is_read_and_that_is_said(caption, hub, dataflow):
+    hub.repos["someone/eyes"] = {
+        "data/test-00000-of-00001.parquet": parquet([0]),
+        "data/train-00000-of-00001.parquet": parquet([1, 2]),
+    }
+    done = caption("hf:someone/eyes", "-o", "out.parquet")
+    assert done.returncode == 0, done.stderr
+    check_rows(dataflow.folder / "out.parquet", [1, 2])
+    assert "the split 'train' is read; name another as :SPLIT (test)" in done.stderr
+
+
+def test_several_splits_without_train_are_listed(caption, hub, server):
+    hub.repos["someone/eyes"] = {
+        f"data/{split}-00000-of-00001.parquet": parquet([0]) for split in ("validation", "test")
+    }
+    done = caption("hf:someone/eyes", "-o", "out.parquet")
+    assert (done.returncode, server.asked) == (2, 0)
+    assert "several splits (validation, test); add one" in done.stderr
 
 
 def test_pictures_in_files_of_their_own_come_as_bytes(caption, hub, dataflow):

@@ -196,10 +196,43 @@ def test_a_wrapped_operator_runs_as_it_is(folder, echo):
 
     storage = DummyStorage("out", "rows", "jsonl")
     storage.set_data(pandas.DataFrame([{"image": "a.png"}]))
-    wrapped = BatchWrapper(ImageCaptionGenerator(echo, ""), batch_size=2)
+    wrapped = BatchWrapper(ImageCaptionGenerator(echo, ""), batch_size=2, batch_cache=True)
     assert wrapped.run(storage, output_key="caption") == ["caption"]
     assert storage.read()["caption"].tolist() == ["Please describe the image in detail. [40]"]
     assert json.loads(Path("out/rows.jsonl").read_text())["image"] == "a.png"
+
+
+def test_the_page_s_caption_operator_needs_no_system_prompt(folder, echo):
+    from dataflow.operators.core_vision import ImageCaptionGenerate
+
+    storage = stored([{"image": ["a.png"]}, {"image": ["b.png"]}])
+    generator = ImageCaptionGenerate(echo)
+    generator.run(storage=storage, input_modal_key="image", output_key="caption")
+    captions = [row["caption"] for row in storage.step().read("dict")]
+    assert captions == [f"Please describe the image in detail. [{n}]" for n in (40, 41)]
+
+
+def test_a_question_is_made_and_then_answered(folder, echo):
+    from dataflow.operators.core_vision import PromptedVQAGenerator
+
+    asked = [{"from": "human", "value": "Ask something."}]
+    storage = FileStorage(str(folder / "in.json"), str(folder / "cache"), "qa_api", "json")
+    (folder / "in.json").write_text(json.dumps([{"image": ["./a.png"], "conversation": asked}]))
+    operator = PromptedVQAGenerator(serving=echo, system_prompt="You make pairs.")
+    operator.run(
+        storage=storage.step(),
+        input_conversation_key="conversation",
+        input_image_key="image",
+        output_answer_key="question",
+    )
+    operator.run(
+        storage=storage.step(),
+        input_prompt_key="question",
+        input_image_key="image",
+        output_answer_key="answer",
+    )
+    [row] = json.loads((folder / "cache" / "qa_api_step2.json").read_text())
+    assert (row["question"], row["answer"]) == ("Ask something. [40]", "Ask something. [40] [40]")
 
 
 DOCUMENTED = [

@@ -25,7 +25,7 @@ def site(tmp_path):
 
 
 def run(site, code):
-    paths = [path for path in sys.path if path and path != str(SOURCE)]
+    paths = [path for path in sys.path if path and not Path(path, "dataflow").is_dir()]
     code = f"import sys; sys.path[:] = [{str(site)!r}, *{paths!r}]; {code}"
     return subprocess.run([sys.executable, "-S", "-c", code], capture_output=True, text=True)
 
@@ -51,6 +51,35 @@ def test_where_the_other_overwrote_files_the_command_says_so(site):
     other(site)
     (site / "dataflow" / "__init__.py").write_text("raise RuntimeError('theirs')\n")
     done = run(site, "import dataflow_caption; dataflow_caption.start()")
+    assert done.returncode == 1
+    assert "their files overwrite each other" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+MODULES = ["utils.frames", "serving.adapter", "operators.core_vision.prompts", "images.loader"]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_where_the_other_overwrote_files_no_module_of_ours_works_among_them(site, module):
+    other(site)
+    (site / "dataflow" / "__init__.py").write_text("__version__ = '1.0.13'\n")
+    done = run(site, f"import dataflow.{module}")
+    assert done.returncode == 1
+    assert "their files overwrite each other" in done.stderr
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_where_uninstalling_the_other_took_the_package_no_rest_of_it_works(site, module):
+    (site / "dataflow" / "__init__.py").unlink()
+    done = run(site, f"import dataflow.{module}")
+    assert done.returncode == 1
+    assert "--force-reinstall" in done.stderr
+
+
+def test_the_other_s_command_says_so_in_one_line(site):
+    other(site)
+    (site / "dataflow" / "__init__.py").write_text("__version__ = '1.0.13'\n")
+    done = run(site, "from dataflow.cli import app; sys.exit(app())")
     assert done.returncode == 1
     assert "their files overwrite each other" in done.stderr
     assert len(done.stderr.splitlines()) == 1

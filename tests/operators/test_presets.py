@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from PIL import Image
 
-from dataflow.core.errors import UsageError
+from dataflow.core.errors import NothingCaptionedError, UsageError
 from dataflow.core.protocols.check import CheckContext, Verdict
 from dataflow.core.row import Row
 from dataflow.operators.core_vision import (
@@ -262,8 +262,8 @@ def test_the_operators_ask_as_the_preset_says_unless_they_have_a_system_prompt(s
 
 def test_an_answer_that_the_checks_turn_down_is_an_error_of_its_row(storage, tmp_path):
     serving = FakeServing("I'm sorry, but I can't help with that.")
-    ImageCaptionGenerator(serving, "", preset="brief").run(storage)
-    assert storage.step().read("dict")[0]["output"] is None
+    with pytest.raises(NothingCaptionedError, match="1 × refusal"):
+        ImageCaptionGenerator(serving, "", preset="brief").run(storage)
     [line] = (tmp_path / "dataflow_cache_step1.jsonl.errors.jsonl").read_text().splitlines()
     assert json.loads(line)["kind"] == "refusal"
 

@@ -88,6 +88,27 @@ def test_a_dataframe_goes_in_and_out(storage, cache_type):
     assert [list(row["tags"]) for row in rows] == [["a", "b"], []]
 
 
+@pytest.mark.parametrize("ending", ["csv", "tsv", "csv.gz"])
+def test_a_dataframe_of_a_text_table_has_numbers(tmp_path, ending):
+    storage = FileStorage("none.json", str(tmp_path), "made", ending)
+    storage.operator_step = 0
+    storage.write([
+        {"id": "007", "n": "3", "x": "0.5", "e": "1e-3", "gap": "4", "text": "12 dogs", "no": ""},
+        {"id": "1", "n": "-2", "x": "2", "e": ".5", "gap": "", "text": "3", "no": ""},
+    ])  # fmt: skip
+    storage.operator_step = 1
+    frame = storage.read("dataframe")
+    assert frame["n"].dtype.kind == "i"
+    assert frame["x"].tolist() == [0.5, 2.0]
+    assert frame["e"].tolist() == [0.001, 0.5]
+    assert frame["gap"].tolist()[0] == 4
+    assert pandas.isna(frame["gap"].tolist()[1])
+    assert frame["id"].tolist() == ["007", "1"]
+    assert frame["text"].tolist() == ["12 dogs", "3"]
+    assert frame["no"].tolist() == ["", ""]
+    assert storage.read("dict")[0]["n"] == "3"
+
+
 def test_an_empty_list_is_an_empty_step(storage):
     s = storage().step()
     s.write([])

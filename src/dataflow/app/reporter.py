@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from typing import Protocol
 from dataflow.billing.price import NoPrice, Price
 from dataflow.checks.dataset.report import QualityReport
 from dataflow.engine.reporting.progress import Progress, Summary
+
+_log = logging.getLogger("dataflow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +62,14 @@ class Reporter(Protocol):
 
 
 class SilentReporter:
-    """Shows nothing."""
+    """Shows nothing; warnings go to the log ``dataflow``."""
 
     confirm: Callable[[str], bool] | None = None
 
     def say(self, text: str, *, is_warning: bool = False) -> None:
-        """Nothing."""
+        """Log a warning; drop anything else."""
+        if is_warning:
+            _log.warning("%s", text)
 
     def watch(self, progress: Progress) -> AbstractContextManager[object]:
         """Nothing."""

@@ -12,9 +12,11 @@ __path__: list[str] = []  # DataFlow has a package here
 
 
 class BatchWrapper(WrapperABC):
-    """Runs `operator`; `batch_size` has no effect, for rows are streamed in constant memory."""
+    """Runs `operator`; the rest has no effect, for rows are streamed in constant memory."""
 
-    def __init__(self, operator: OperatorABC, batch_size: int = 32) -> None:
+    def __init__(
+        self, operator: OperatorABC, batch_size: int = 32, batch_cache: bool = False
+    ) -> None:
         FROM_1.take("batch_size", batch_size)
         self._operator = operator
 

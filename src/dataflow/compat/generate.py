@@ -18,6 +18,7 @@ from dataflow.operators.core_vision import (
 __all__ = [
     "BatchVQAGenerator",
     "FixPromptedVQAGenerator",
+    "ImageCaptionGenerate",
     "ImageCaptionGenerator",
     "PromptTemplatedVQAGenerator",
     "PromptedVQAGenerator",
@@ -25,6 +26,13 @@ __all__ = [
 __path__: list[str] = []  # DataFlow has a package here
 
 _SYSTEM = "You are a helpful assistant."
+
+
+class ImageCaptionGenerate(ImageCaptionGenerator):
+    """`ImageCaptionGenerator` as DataFlow's page on it calls it, without a system prompt."""
+
+    def __init__(self, llm_serving: LLMServingABC, system_prompt: str = "") -> None:
+        super().__init__(llm_serving, system_prompt)
 
 
 class FixPromptedVQAGenerator(OperatorABC):

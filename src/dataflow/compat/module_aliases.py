@@ -23,12 +23,12 @@ ALIASES = {
     "dataflow.prompts.prompt_template": "dataflow.compat.prompt_template",
     "dataflow.operators.generate": "dataflow.compat.generate",
     _GENERATE: "dataflow.compat.generate",
-    f"{_GENERATE}.image_caption_generator": "dataflow.compat.generate",
-    f"{_GENERATE}.prompted_vqa_generator": "dataflow.compat.generate",
-    f"{_GENERATE}.fix_prompted_vqa_generator": "dataflow.compat.generate",
-    f"{_GENERATE}.prompt_templated_vqa_generator": "dataflow.compat.generate",
-    f"{_GENERATE}.batch_vqa_generator": "dataflow.compat.generate",
-}
+    **{
+        f"{_GENERATE}.{name}_generator": "dataflow.compat.generate"
+        for name in ("image_caption", "prompted_vqa", "fix_prompted_vqa", "prompt_templated_vqa",
+                     "batch_vqa")
+    },
+}  # fmt: skip
 """Name of a module in DataFlow → the module that stands for it."""
 
 

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, KeysView
+from collections.abc import Iterator, KeysView
 from importlib import import_module
 from typing import Any
 
-_OURS = (
-    "BatchVQAGenerator",
-    "FixPromptedVQAGenerator",
-    "ImageCaptionGenerator",
-    "PromptTemplatedVQAGenerator",
-    "PromptedVQAGenerator",
-)
+_OURS = "dataflow.compat.generate"
 
 
 class Registry:
@@ -29,22 +23,20 @@ class Registry:
         self._objects.setdefault(obj.__name__, obj)
         return obj
 
-    def get(self, name: str) -> Callable[..., Any]:
+    def get(self, name: str) -> Any:
         """The object of that name.
 
         Raises:
             KeyError: there is none.
         """
-        if name not in self._objects and name in _OURS:
-            self._objects[name] = getattr(import_module("dataflow.compat.generate"), name)
-        if name not in self._objects:
-            known = ", ".join(sorted({*self._objects, *_OURS}))
+        objects = self.get_obj_map()
+        if name not in objects:
+            known = ", ".join(sorted(objects))
             raise KeyError(f"there is no {name!r} in {self._name}; known are {known}")
-        found: Callable[..., Any] = self._objects[name]
-        return found
+        return objects[name]
 
     def __contains__(self, name: object) -> bool:
-        return name in self._objects or name in _OURS
+        return name in self.get_obj_map()
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
         return iter(self.get_obj_map().items())
@@ -55,7 +47,8 @@ class Registry:
 
     def get_obj_map(self) -> dict[str, Any]:
         """All objects by name."""
-        return {name: self.get(name) for name in {**dict.fromkeys(_OURS), **self._objects}}
+        ours = import_module(_OURS)
+        return {**{name: getattr(ours, name) for name in ours.__all__}, **self._objects}
 
 
 OPERATOR_REGISTRY = Registry("operators")

@@ -11,17 +11,18 @@ from typing import Any
 
 from dataflow.core.column_types import Columns
 from dataflow.core.errors import InputError, OutputError, UsageError
-from dataflow.core.protocols.dataset import Reader, Writer
+from dataflow.core.protocols.dataset import Reader, Writer, notices_of
 from dataflow.core.protocols.storage import DataFlowStorage, StepFiles, StreamingStorage
 from dataflow.core.settings import PATH, TEXT, value_text
+from dataflow.formats.base.compression import ending_of
 from dataflow.formats.detect import detect_format
-from dataflow.formats.known_formats import is_known, known_endings
+from dataflow.formats.known_formats import FORMATS, by_ending, is_known, known_endings
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.patterns.brace_patterns import is_several
 from dataflow.formats.registry import open_reader
 from dataflow.formats.rows_in_memory import RowsInMemory
 from dataflow.remote.path import AnyPath, is_url, to_path
-from dataflow.utils.frames import frame_of, records_of
+from dataflow.utils.frames import frame_of, records_of, with_numbers
 from dataflow.utils.hidden_pictures import PictureWriter, hidden_picture
 
 __all__ = ["DataFlowStorage", "FileStorage"]
@@ -30,6 +31,7 @@ _log = logging.getLogger("dataflow")
 
 _OF_A_HUB = {"hf", "ms"}
 _PICTURE = "image"
+_TEXT_TABLES = (FORMATS["csv"], FORMATS["tsv"])  # every cell is text; a number looks like one
 
 
 class FileStorage(StreamingStorage):
@@ -139,7 +141,8 @@ class FileStorage(StreamingStorage):
         """All rows of the current step, a picture that is no column under ``"image"`` included.
 
         Args:
-            output_type: ``"dataframe"`` for a pandas DataFrame, ``"dict"`` for a list of dicts.
+            output_type: ``"dataframe"`` for a pandas DataFrame, ``"dict"`` for a list of dicts. Of
+                CSV and TSV, a DataFrame has numbers where a column holds nothing else.
 
         Raises:
             UsageError: before the first `step()`, or another `output_type`.
@@ -154,7 +157,10 @@ class FileStorage(StreamingStorage):
             {**row.fields, **({} if hidden is None else {_PICTURE: hidden.of(row)})}
             for row in reader.rows()
         ]
-        return frame_of(rows) if output_type == "dataframe" else rows
+        if output_type == "dict":
+            return rows
+        is_text = by_ending(ending_of(self._current())) in _TEXT_TABLES
+        return frame_of(with_numbers(rows) if is_text else rows)
 
     def write(self, data: Any) -> str:
         """Write `data` as the next step; a reader meets the whole file or none.
@@ -196,12 +202,15 @@ class FileStorage(StreamingStorage):
                 "often, storage.reset() starts over"
             )
             raise InputError(f"step {self.operator_step} reads {path}, which is not there; {cure}")
-        return open_reader(
+        reader = open_reader(
             path,
             picture_key=picture_key,
             format_name=self._named(path),
             skip_bad_rows=skip_bad_rows,
         )
+        for notice in notices_of(reader):
+            _log.warning("%s", notice)
+        return reader
 
     def _writer(self, path: Path, reader: Reader, columns: Columns) -> Callable[[Path], Writer]:
         return writer_for(path, reader, columns, format_name=self._named(path))

@@ -68,6 +68,9 @@ from dataflow.core.errors.stop import (
     WrongAddressError,
     WrongKeyError,
 )
+from dataflow_caption import require_whole
+
+require_whole()  # here, for every module needs errors, and no other distribution has this one
 
 __all__ = [
     "AccountPolicyError",

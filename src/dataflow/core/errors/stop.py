@@ -117,7 +117,7 @@ class OutputError(StopRunError):
 
 
 class NothingCaptionedError(StopRunError):
-    """Every row failed before a model was asked; the message says why and where the rows are."""
+    """Every row of an operator's step failed; the message says why and where the rows are."""
 
     kind = "nothing_captioned"
 

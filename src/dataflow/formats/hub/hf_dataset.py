@@ -19,6 +19,7 @@ from dataflow.formats.arrow.batches import ArrowBatchReader, first_line
 from dataflow.formats.arrow.parquet_file import ParquetReader
 from dataflow.remote.path import to_path
 
+_TRAIN = "train"  # the split that is read where none is named, as DataFlow does
 _BATCH_ROWS = 64  # rows in flight keep their whole batch alive
 
 
@@ -35,7 +36,8 @@ class HuggingFaceReader(ArrowBatchReader):
 
     Raises:
         MissingPackageError: the package datasets is not installed.
-        UsageError: there is no such dataset, or it has several configs or splits to choose from.
+        UsageError: there is no such dataset, it has several configs to choose from, or several
+            splits of which none is called ``train``.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class HuggingFaceReader(ArrowBatchReader):
         super().__init__(path)
         hub, _, given = str(path).partition(":")
         self._repo, *self._choice = given.split(":")
+        self._other_splits: list[str] = []
         if not self._repo or len(self._choice) > 2:
             raise UsageError(
                 f"{self.name}: give {hub}:name, {hub}:name:split or {hub}:name:config:split"
@@ -65,6 +68,13 @@ class HuggingFaceReader(ArrowBatchReader):
     def schema(self) -> Any:
         """The rows' `pyarrow.Schema`, with their features in its metadata."""
         return self._stream.features.arrow_schema
+
+    def notices(self) -> list[str]:
+        """That the split ``train`` is read though there are others; see `NoticeReader`."""
+        if not self._other_splits:
+            return []
+        others = ", ".join(self._other_splits)
+        return [f"{self.name}: the split {_TRAIN!r} is read; name another as :SPLIT ({others})"]
 
     def folder(self) -> str:
         """The working folder, for rows that name pictures by a path."""
@@ -105,12 +115,15 @@ class HuggingFaceReader(ArrowBatchReader):
         return (one, None) if one in configs else (None, one)
 
     def _only_split(self, found: Any) -> Any:
-        if len(found) > 1:
+        if len(found) == 1:
+            return next(iter(found.values()))
+        if _TRAIN not in found:
             raise UsageError(
                 f"{self.name}: has several splits ({', '.join(found)}); add one, such as "
                 f"{self.name}:{next(iter(found))}"
             )
-        return next(iter(found.values()))
+        self._other_splits = [name for name in found if name != _TRAIN]
+        return found[_TRAIN]
 
     def _not_had(self, error: Exception) -> UsageError:
         return UsageError(

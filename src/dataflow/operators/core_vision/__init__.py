@@ -19,7 +19,11 @@ __all__ = [
     "read_prompts",
 ]
 
-_FRONTS = ("FixPromptedVQAGenerator", "PromptTemplatedVQAGenerator")
+_FRONTS = (
+    "FixPromptedVQAGenerator",
+    "ImageCaptionGenerate",
+    "PromptTemplatedVQAGenerator",
+)
 
 
 def __getattr__(name: str) -> object:

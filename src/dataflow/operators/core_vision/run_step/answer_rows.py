@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import partial
@@ -39,6 +40,9 @@ _log = logging.getLogger("dataflow")
 _NEVER_ASKED = frozenset({"bad_row", "changed"})
 """Kinds of errors, beside ``picture…``, of rows that no model was asked about."""
 
+_MEND_PICTURES = "mend the picture column or the folder, and run it again"
+_MEND_ENGINE = "mend what the errors say, and run it again with retry_failed=True"
+
 
 def answer_rows(
     storage: DataFlowStorage,
@@ -64,7 +68,7 @@ def answer_rows(
     Raises:
         UsageError: the prompts cannot be asked, or the rows have a column of such a name already.
         StopRunError: the run could not go on; what is done is kept, no output is written.
-        NothingCaptionedError: no row could be asked about; the output is set aside.
+        NothingCaptionedError: every row failed; the output is set aside.
     """
     engine = as_async_serving(serving)
     check_prompts(requests.prompts, engine)
@@ -212,39 +216,41 @@ def _tell(summary: Summary) -> None:
 
 
 def _refuse_nothing(summary: Summary, output: Path) -> None:
-    """Stop where no row could be asked about: a next step would work on nulls alone.
+    """Stop where no row has an answer: a next step would work on nulls alone.
 
     Raises:
-        NothingCaptionedError: so it is.
+        NothingCaptionedError: no row has one; the output is set aside.
     """
-    if summary.captioned or summary.flagged or not _is_unasked(list(summary.failed)):
+    if summary.captioned or summary.flagged or not (summary.failed or summary.dropped):
         return
     aside = output.with_name(f"{output.stem}.failed{output.suffix}")
     if output.is_file():
         output.replace(aside)
+    kinds = summary.failed or {"dropped": summary.dropped}
     raise NothingCaptionedError(
-        f"every row failed ({_kinds(summary.failed)}): see {summary.errors}; the rows with null "
-        f"for a caption are in {aside}. Mend the picture column or the folder and run it again"
+        f"every row failed ({_kinds(kinds)}): see {summary.errors}; the rows without a caption "
+        f"are in {aside}; {_cure(kinds)}"
     )
 
 
 def _refuse_nothing_of(found: Sequence[Sequence[ResultRecord]]) -> None:
     """As `_refuse_nothing`, for rows in memory."""
     entries = [entry for one in found for entry in one]
-    kinds = [entry.error_kind or "" for entry in entries]
-    if all(entry.caption is None for entry in entries) and _is_unasked(kinds):
-        counts = {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
-        raise NothingCaptionedError(
-            f"every row failed ({_kinds(counts)}), the first with: {entries[0].error}; nothing is "
-            "written"
-        )
+    if not entries or any(entry.caption is not None for entry in entries):
+        return
+    counts = Counter(entry.error_kind or "" for entry in entries)
+    raise NothingCaptionedError(
+        f"every row failed ({_kinds(counts)}), the first with: {entries[0].error}; nothing is "
+        f"written; {_cure(counts)}"
+    )
 
 
-def _is_unasked(kinds: Sequence[str]) -> bool:
-    return bool(kinds) and all(k in _NEVER_ASKED or k.startswith("picture") for k in kinds)
+def _cure(kinds: Iterable[str]) -> str:
+    is_unasked = all(kind in _NEVER_ASKED or kind.startswith("picture") for kind in kinds)
+    return _MEND_PICTURES if is_unasked else _MEND_ENGINE
 
 
-def _kinds(counts: dict[str, int]) -> str:
+def _kinds(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count:,} × {kind}" for kind, count in counts.items())
 
 
