@@ -18,6 +18,7 @@ from dataflow.engine.output.write_so_far import write_so_far
 from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.engine.reporting.progress import RunCounts
 from dataflow.remote.path import RemotePath, to_path
+from dataflow.serving.fake import FakeServing
 
 
 def write(options: WriteOptions, reporter: Reporter = SILENT) -> RunCounts:
@@ -37,13 +38,8 @@ def write(options: WriteOptions, reporter: Reporter = SILENT) -> RunCounts:
     journal = SideFiles(here).journal
     if not journal.exists():
         raise UsageError(f"no run has begun for {options.output}: there is no {journal}")
-    # the model is none of the question: nothing is asked
-    choices = replace(
-        options_from(_kept_in(journal)),
-        api_url=["http://127.0.0.1:9/v1"],
-        model="none",
-    )
-    plan = plan_of(choices, reporter, needs_key=False)
+    choices = options_from(_kept_in(journal))
+    plan = plan_of(choices, reporter, needs_key=False, serving=FakeServing())  # nothing is asked
     if plan.output.path != here:
         raise UsageError(
             f"the run wrote {plan.output.path}, seen from this folder: change into the folder in "

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import Any
 
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.planning.output import files_of
-from dataflow.app.planning.source import input_of, read_options, sidecar_files
+from dataflow.app.planning.source import Source
 from dataflow.core.row import Row
-from dataflow.formats.base.affixes import NO_AFFIXES
-from dataflow.formats.folder.sidecar import FIELD
+from dataflow.engine.plan import ChangedRow
+from dataflow.formats.folder.sidecar import SidecarFiles
 from dataflow.formats.registry import open_reader
 from dataflow.remote.path import AnyPath
 
@@ -22,16 +24,50 @@ def rows_written(choices: CaptionOptions, target: AnyPath) -> Iterator[Row]:
     Raises:
         InputError: The output cannot be read back.
     """
-    if choices.sidecar is not None and choices.output is None:
-        readable = replace(sidecar_files(choices, "overwrite"), affixes=NO_AFFIXES)
-        reader = input_of(choices).open(read_options(choices, readable))
-        for index, row in enumerate(reader.rows()):
-            fields = {**row.fields, choices.output_key: row.fields.get(FIELD)}
-            yield replace(row, index=index, fields=fields)
-        return
     readers = (
         open_reader(file, picture_key=choices.image_key) for file in files_of(choices, target)
     )
     rows = itertools.chain.from_iterable(reader.rows() for reader in readers)
     for index, row in enumerate(rows):
         yield replace(row, index=index)
+
+
+def changed_sidecars(choices: CaptionOptions, source: Source) -> Iterator[ChangedRow]:
+    """The rows whose sidecars somebody changed since a run wrote them.
+
+    Raises:
+        InputError: The dataset or a sidecar cannot be read.
+        OutputError: What is known of the sidecars cannot be read or kept.
+    """
+    sidecars, column = source.sidecars, choices.output_key
+    if sidecars is None or sidecars.originals is None or sidecars.originals.is_empty():
+        return
+    for row in source.reader.rows():
+        picture = row.fields[source.columns.picture]
+        change = sidecars.change(picture)
+        if change is None:
+            continue
+        take_in = functools.partial(_take_in, sidecars, picture, column)
+        if change.is_deleted:
+            yield ChangedRow(row, None, take_in)
+        elif change.text is None:
+            sidecars.take_in(picture, None)
+        else:
+            yield ChangedRow(row, {column: _captions(change.text, choices.n)}, take_in)
+
+
+def _take_in(
+    sidecars: SidecarFiles, picture: str, column: str, captions: Mapping[str, Any]
+) -> None:
+    found = captions[column]
+    if isinstance(found, list):  # as the writer leaves out those that failed
+        found = [one for one in found if one is not None]
+    sidecars.take_in(picture, found or "")
+
+
+def _captions(text: str, n: int) -> str | list[str | None]:
+    """The captions of a sidecar, one a line; what is more than `n` stays with the last."""
+    if n == 1:
+        return text
+    lines: list[str | None] = [*text.split("\n", n - 1)]
+    return lines + [None] * (n - len(lines))

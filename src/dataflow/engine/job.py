@@ -58,6 +58,7 @@ class Job:
         billed: How many of the answers the journal's entry counts already.
         more_asks: Asks allowed beyond those that each request has.
         asking: What is asked now, where that is not `request`.
+        first_ask: The number of its first answer; above 0 where earlier ones count no more.
         changed: What is changed in it.
         by_fallback: Whether the fallback model is asked.
         row_group: What it shares with the row's other jobs.
@@ -75,6 +76,7 @@ class Job:
     answers: list[AttemptRecord] = field(default_factory=list)
     billed: int = 0
     more_asks: int = 0
+    first_ask: int = 0
     asking: Request | None = None
     changed: dict[str, Any] = field(default_factory=dict)
     by_fallback: bool = False
@@ -99,7 +101,7 @@ class Job:
             cost=sum(costs) if costs else None,
             attempts=sum(answer.attempts for answer in fresh) + self.attempts,
             seconds=time.monotonic() - self.first_asked if self.first_asked else 0.0,
-            asks=len(self.answers),
+            asks=self.first_ask + len(self.answers),
             content_key=self.content_key,
         )
 

@@ -28,6 +28,21 @@ from dataflow.remote.path import AnyPath, RemotePath
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedRow:
+    """A row whose own file somebody changed since a run wrote it.
+
+    Attributes:
+        row: The row.
+        captions: Its captions as they are there now, by column; None for a file that is gone.
+        take_in: Called with each column's captions once they are kept: the file counts as written.
+    """
+
+    row: Row
+    captions: Mapping[str, Any] | None
+    take_in: Callable[[Mapping[str, Any]], None]
+
+
+@dataclass(frozen=True, slots=True)
 class Output:
     """Where a run's rows go.
 
@@ -45,6 +60,8 @@ class Output:
             then its `place.escaped_name`.
         read_back: The rows of the output as it is, with the captions under their columns' names;
             None where it cannot be read back.
+        changed_rows: The rows that have a file each which somebody changed; None where no row has
+            a file of its own.
         unaffixed: A caption as it stands in the output → the same without what the writer puts
             around every caption.
         tag: See `SideFiles`.
@@ -62,6 +79,7 @@ class Output:
     cell_of: Callable[[Row], tuple[int, str, int]] | None = None
     url: RemotePath | None = None
     read_back: Callable[[], Iterable[Row]] | None = None
+    changed_rows: Callable[[], Iterable[ChangedRow]] | None = None
     unaffixed: Callable[[str], str] = str
     tag: str = ""
 

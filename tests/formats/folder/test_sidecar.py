@@ -10,7 +10,7 @@ import pytest
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.base.affixes import CaptionAffixes
-from dataflow.formats.folder.sidecar import SidecarFiles, SidecarWriter
+from dataflow.formats.folder.sidecar import SidecarChange, SidecarFiles, SidecarWriter
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
 from dataflow.formats.patterns.glob_filter import GlobFilter
 from dataflow.formats.registry import open_reader
@@ -61,8 +61,7 @@ def folder(tmp_path):
 
 def write(folder, caption="A cat.", *, only=None, run="run", **options):
     """Caption every picture that is to be captioned; returns the rows."""
-    keeps = options.get("existing", "skip") != "skip"
-    originals = SidecarBackup(folder.parent / "in.originals", run) if keeps else None
+    originals = SidecarBackup(folder.parent / "in.originals", run)
     sidecars = SidecarFiles(**options, originals=originals)
     reader = open_reader(folder, sidecars=sidecars)
     rows = list(reader.rows())
@@ -72,8 +71,7 @@ def write(folder, caption="A cat.", *, only=None, run="run", **options):
         writer.write(row, {"caption": text})
     writer.close()
     writer.commit(folder)
-    if originals:
-        originals.close()
+    originals.close()
     return rows
 
 
@@ -237,23 +235,99 @@ def test_another_run_takes_the_captions_of_the_one_before_for_what_is_there(fold
     assert (folder / "a.txt").read_text() == "A cat., A red cat."
 
 
-def test_a_sidecar_that_was_changed_by_hand_since_is_what_it_is(folder):
+@pytest.mark.parametrize("existing", ["append", "prepend", "overwrite", "skip"])
+def test_a_sidecar_that_was_changed_by_hand_since_stays_byte_for_byte(folder, existing):
+    write(folder, "A cat.", existing=existing)
+    (folder / "a.txt").write_text("by  hand\n")
+    write(folder, "A cat.", existing=existing)
+    write(folder, "A dog.", existing=existing)
+    assert (folder / "a.txt").read_text() == "by  hand\n"
+    assert (folder / "b.txt").read_text() == "A dog."
+
+
+def changed(folder, existing="skip", **more):
+    originals = SidecarBackup(folder.parent / "in.originals", "run")
+    return SidecarFiles(existing=existing, originals=originals, **more)
+
+
+@pytest.mark.parametrize(
+    ("existing", "text", "found"),
+    [
+        ("append", "tags, A lynx.", "A lynx."),
+        ("prepend", "A lynx., tags", "A lynx."),
+        ("append", "A lynx.", "A lynx."),
+        ("overwrite", " A lynx.\n", "A lynx."),
+        ("overwrite", "A  cat.", "A  cat."),
+        ("overwrite", "", ""),
+    ],
+)
+def test_a_change_by_hand_is_found_without_what_was_there_before(folder, existing, text, found):
+    (folder / "a.txt").write_text("tags")
+    write(folder, "A cat.", existing=existing)
+    files, picture = changed(folder, existing), str(folder / "a.jpg")
+    assert files.change(picture) is None
+    (folder / "a.txt").write_text(text)
+    assert files.change(picture) == SidecarChange(found)
+    files.take_in(picture, found)
+    assert files.change(picture) is None
+    if found:
+        files.put(picture, found)
+        assert (folder / "a.txt").read_text() == text, "it holds these words already"
+    files.close()
+
+
+def test_a_deleted_file_is_a_change_and_one_that_was_never_written_is_none(folder):
+    write(folder, "A cat.", only=1)
+    files, picture = changed(folder), str(folder / "a.jpg")
+    (folder / "a.txt").unlink()
+    assert files.change(picture) == SidecarChange("", is_deleted=True)
+    assert files.change(str(folder / "b.png")) is None
+    files.take_in(picture, None)
+    assert files.change(picture) is None
+    files.close()
+
+
+@pytest.mark.parametrize("before", [None, "tags"])
+def test_a_kill_before_the_file_was_written_is_nobodys_change(folder, monkeypatch, before):
+    if before:
+        (folder / "a.txt").write_text(before)
+
+    def kill(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dataflow.formats.folder.sidecar._replace", kill)
+    with pytest.raises(KeyboardInterrupt):
+        write(folder, "A cat.", existing="append")
+    monkeypatch.undo()
+    files = changed(folder, "append")
+    assert files.change(str(folder / "a.jpg")) is None
+    files.close()
     write(folder, "A cat.", existing="append")
-    (folder / "a.txt").write_text("by hand")
-    write(folder, "A cat.", existing="append")
-    assert (folder / "a.txt").read_text() == "by hand, A cat."
-    assert (folder / "b.txt").read_text() == "A cat."
+    assert (folder / "a.txt").read_text() == ("tags, A cat." if before else "A cat.")
+
+
+def test_other_members_of_a_json_that_a_person_changed_stay(folder):
+    write(folder, "A cat.", ending=".json")
+    (folder / "a.json").write_text('{"caption": "A cat.", "mine": 1}')
+    files, picture = changed(folder, ending=".json"), str(folder / "a.jpg")
+    assert files.change(picture) == SidecarChange(None)
+    files.take_in(picture, None)
+    files.put(picture, "A dog.")
+    files.close()
+    assert json.loads((folder / "a.json").read_text()) == {"caption": "A dog.", "mine": 1}
 
 
 def test_reading_alone_forgets_nothing_of_another_run(folder):
     (folder / "a.txt").write_text("tags")
     write(folder, "A cat.", existing="overwrite", run="one")
-    other = SidecarBackup(folder.parent / "in.originals", "two")
-    assert other.find(str(folder / "a.txt"), b"A cat.") == b"A cat."
-    other.close()
-    one = SidecarBackup(folder.parent / "in.originals", "one")
-    assert one.find(str(folder / "a.txt"), b"A cat.") == b"tags"
-    one.close()
+    for run, is_same, text in (("two", False, "A cat."), ("one", True, "tags")):
+        originals = SidecarBackup(folder.parent / "in.originals", run)
+        found = originals.find(str(folder / "a.txt"))
+        assert found is not None
+        assert found.is_same_run == is_same
+        files = SidecarFiles(existing="overwrite", originals=originals)
+        assert files.text(str(folder / "a.jpg")) == text
+        originals.close()
 
 
 @promise("clear errors", "sidecars")

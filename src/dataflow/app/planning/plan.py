@@ -35,7 +35,7 @@ from dataflow.app.planning.source import (
     source_of_rows,
 )
 from dataflow.app.reporter import SILENT, Reporter
-from dataflow.app.written_rows import rows_written
+from dataflow.app.written_rows import changed_sidecars, rows_written
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.core.byte_size import bytes_of
@@ -66,6 +66,7 @@ def plan_of(
     *,
     needs_key: bool = True,
     rows: Reader | None = None,
+    serving: AsyncServing | None = None,
 ) -> Plan:
     """The plan that the arguments ask for; nothing is started, fetched or written yet.
 
@@ -74,6 +75,7 @@ def plan_of(
         reporter: Who hears of what looks like a mistake.
         needs_key: Whether an API's key must be there; it need not where nothing is asked.
         rows: The dataset, where it is in memory; no output is written then.
+        serving: What is asked instead of the engine that the options name.
 
     Raises:
         UsageError: the arguments are wrong or contradict each other.
@@ -86,7 +88,8 @@ def plan_of(
     say_about(source, prompts, reporter)
     reader = source.reader
     progress = Progress()
-    serving = serving_of(choices, _fetch_progress(progress), needs_key=needs_key)
+    if serving is None:
+        serving = serving_of(choices, _fetch_progress(progress), needs_key=needs_key)
     check_prompts(prompts, serving)
     prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
     requests = _requests(choices, source, prompts)
@@ -253,6 +256,7 @@ def _output(
     reporter: Reporter,
 ) -> Output:
     place = place_of_output(choices, target)
+    is_beside = source.sidecars is not None and choices.output is None
     return Output(
         target,
         columns,
@@ -261,7 +265,8 @@ def _output(
         has_meta=choices.meta,
         files_of=parts_of if is_split(choices) else files_at,
         url=place if isinstance(place, RemotePath) else None,
-        read_back=lambda: rows_written(choices, place),
+        read_back=None if is_beside else lambda: rows_written(choices, place),
+        changed_rows=None if source.sidecars is None else lambda: changed_sidecars(choices, source),
         unaffixed=affixes_of(choices).remove,
     )
 

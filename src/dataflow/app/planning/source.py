@@ -178,6 +178,7 @@ def sidecar_files(
         affixes=affixes_of(choices),
         root=root,
         base="." if root is None else folder_of_sidecars(choices),
+        keeps_changes=choices.edits != "overwrite",
     )
 
 
@@ -185,9 +186,7 @@ def _sidecars(choices: CaptionOptions, target: Path) -> SidecarFiles | None:
     if choices.sidecar is None:
         return None
     existing = choices.existing or "skip"
-    originals = None
-    if existing != "skip" or choices.output is not None:
-        originals = SidecarBackup(SideFiles(target).originals, _run(choices))
+    originals = SidecarBackup(SideFiles(target).originals, _run(choices))
     return sidecar_files(choices, existing, originals)
 
 

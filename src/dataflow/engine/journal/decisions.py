@@ -101,10 +101,18 @@ class DecisionTable:
 
     def latest(self) -> Iterator[tuple[Where, Decision]]:
         """The decision in force for each key and column."""
+        return iter(in_force(self._history()).items())
+
+    def not_undone(self) -> Iterator[Decision]:
+        """Each decision that no undo took back."""
+        for decisions in self._history().values():
+            yield from not_undone(decisions)
+
+    def _history(self) -> dict[Where, list[Decision]]:
         history: dict[Where, list[Decision]] = {}
         for decision in self.all():
             history.setdefault((decision.key, decision.column), []).append(decision)
-        return iter(in_force(history).items())
+        return history
 
     def undo(self, group: str, author: str, *, clock: Callable[[], float] = time.time) -> int:
         """Take back what is in force of one group.
@@ -158,17 +166,19 @@ def decisions_for(db: sqlite3.Connection, keys: Sequence[bytes]) -> dict[Where, 
 
 def in_force(history: Mapping[Where, Sequence[Decision]]) -> dict[Where, Decision]:
     """The decision that counts in each history: an undo takes the one before it back."""
-    latest = {}
-    for where, decisions in history.items():
-        left: list[Decision] = []
-        for decision in decisions:
-            if decision.kind != "undo":
-                left.append(decision)
-            elif left:
-                left.pop()
-        if left:
-            latest[where] = left[-1]
-    return latest
+    left = {where: not_undone(decisions) for where, decisions in history.items()}
+    return {where: decisions[-1] for where, decisions in left.items() if decisions}
+
+
+def not_undone(decisions: Iterable[Decision]) -> list[Decision]:
+    """The decisions about one caption that no undo took back, the oldest first."""
+    left: list[Decision] = []
+    for decision in decisions:
+        if decision.kind != "undo":
+            left.append(decision)
+        elif left:
+            left.pop()
+    return left
 
 
 def _select(db: sqlite3.Connection, condition: str, values: Sequence[object]) -> Iterator[Decision]:

@@ -26,7 +26,7 @@ from dataflow.engine.journal import plan_table
 from dataflow.engine.journal.attempt_table import attempts_for, has_attempts, keep_attempts
 from dataflow.engine.journal.decisions import Decision, DecisionTable, Where, append, decisions_for
 from dataflow.engine.journal.plan_table import PlannedCaption, PlanState, SeenPicture
-from dataflow.engine.journal.records import AttemptRecord, ResultRecord, is_settled
+from dataflow.engine.journal.records import OPEN, AttemptRecord, ResultRecord, is_settled
 from dataflow.engine.journal.result_table import (
     keep_results,
     look_up,
@@ -147,6 +147,12 @@ class Journal(JournalOutput):
                 keep_attempts(self._db, attempts, self.run, now)
             self._db.commit()
 
+    def reopen(self, keys: Sequence[bytes]) -> None:
+        """Take these requests for open, whatever was answered; the answers are kept."""
+        message = "it is asked again"
+        results = [ResultRecord(key, error_kind=OPEN, error=message) for key in keys]
+        self._do(lambda: keep_results(self._db, results, 0, time.time()))
+
     def put_verdicts(self, kept: Sequence[Kept]) -> None:
         """Keep what other checks made of answers that were there; they stay those of their runs."""
         self._thread.submit(self._put_verdicts, kept).result()
@@ -203,6 +209,7 @@ class Journal(JournalOutput):
     async def find_same_content(
         self,
         content_key: bytes,
+        key: bytes,
         *,
         retry_failed: bool = False,
         check_fingerprint: int | None = 0,
@@ -211,16 +218,20 @@ class Journal(JournalOutput):
 
         Args:
             content_key: See `RequestHasher.content_key`.
+            key: Of the request that wants it; one that is asked again gets no copy.
             retry_failed: As for `known`.
             check_fingerprint: As for `known`.
         """
         settled = is_settled(retry_failed=retry_failed, check_fingerprint=check_fingerprint)
         condition = f"{settled} AND caption NOT NULL AND run < {self.run}"
-        found = self._thread.submit(self._same_content, content_key, condition)
+        found = self._thread.submit(self._same_content, content_key, key, condition)
         return await asyncio.wrap_future(found)
 
-    def _same_content(self, content_key: bytes, condition: str) -> ResultRecord | None:
+    def _same_content(self, content_key: bytes, key: bytes, condition: str) -> ResultRecord | None:
         with self._guarded():
+            former = sound_results(self._db, [key]).get(key)
+            if former is not None and former.error_kind == OPEN:
+                return None
             return of_same_content(self._db, [content_key], condition).get(content_key)
 
     def mean_cost(self) -> tuple[float | None, float | None]:
@@ -366,6 +377,11 @@ class Journal(JournalOutput):
             if where[0] and (where not in moved or moved[where].decided_at < decision.decided_at):
                 moved[where] = decision
         return by_key, moved
+
+    def decisions_not_undone(self) -> list[Decision]:
+        """Every decision that no undo took back."""
+        with self._guarded():
+            return list(DecisionTable(self._db).not_undone())
 
     def texts_of(self, key: bytes, column: str) -> set[str | None]:
         """Every text that the machine or a person ever gave for a caption."""

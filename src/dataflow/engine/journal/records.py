@@ -11,6 +11,9 @@ from zlib import crc32
 from dataflow.core.protocols.check import Verdict
 from dataflow.core.request import Usage
 
+OPEN = "open"
+"""The kind of error of a request that is yet to be asked, or asked again."""
+
 _TOKENS = len(fields(Usage))
 _CALL_COLUMNS = (
     "finish_reason, prompt_tokens, completion_tokens, cached_tokens, picture_tokens, "

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dataflow.core.errors import InputError, UsageError
@@ -18,12 +18,16 @@ from dataflow.core.row import Row
 from dataflow.engine.job import Job
 from dataflow.engine.journal.decisions import Decision, DecisionKind, text_digest
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.written_table import WrittenCaption, written_digest
+from dataflow.engine.journal.written_table import written_digest
 from dataflow.engine.paths import keep_former
 from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.pipeline.resume import output_files
-from dataflow.engine.plan import Plan
+from dataflow.engine.pipeline.reuse_check import FEWEST_ANSWERS, price_text
+from dataflow.engine.plan import ChangedRow, Plan
 from dataflow.remote.errors import RemoteError
+
+DELETER = "deleted the file"
+"""Who took a decision back whose caption's file is gone."""
 
 AUTHOR = "edited in the output"
 """Who decided what was found in an output, where nobody knows who it was."""
@@ -33,51 +37,92 @@ _log = logging.getLogger("dataflow")
 
 @dataclass(slots=True)
 class _Found:
-    decisions: list[Decision]
+    """What was found to be changed.
+
+    Attributes:
+        decisions: What people decided by it.
+        unplaced: Rows of an output that no run wrote.
+        again: Keys of captions whose file was deleted: they are asked again.
+        files: The rows' own files, each with the captions that it is to be taken for.
+    """
+
+    decisions: list[Decision] = field(default_factory=list)
     unplaced: int = 0
+    again: list[bytes] = field(default_factory=list)
+    files: list[tuple[ChangedRow, dict[str, Any]]] = field(default_factory=list)
 
 
-def take_in_edits(plan: Plan, journal: Journal, *, clock: Callable[[], float] = time.time) -> int:
+def take_in_edits(
+    plan: Plan,
+    journal: Journal,
+    *,
+    asks_again: bool = True,
+    clock: Callable[[], float] = time.time,
+) -> int:
     """Keep what somebody changed in the output since it was written, as edits.
+
+    A row's own file that was deleted means that its captions are to be asked again.
 
     Args:
         plan: The run that is about to write there again.
         journal: Of its output.
+        asks_again: Whether deleted files count; otherwise they are only written again.
         clock: Seconds since 1970.
 
     Returns:
         How many captions were changed.
 
     Raises:
-        UsageError: a person was asked, and said that nothing is to be overwritten.
+        UsageError: a person was asked, and said that nothing is to be overwritten or asked again;
+            or so many files are gone that nobody can tell whether that was meant.
     """
-    read_back = plan.output.read_back
-    if plan.edits == "overwrite" or read_back is None or not journal.has_written():
-        return 0
-    try:
-        files = output_files(plan.output)
-    except RemoteError:
-        return 0
-    if files is not None and (not files[:-1] or files == journal.output_files()):
-        return 0
-    found = _changes(plan, journal, read_back, clock())
-    if plan.edits == "ask" and found.decisions and plan.confirm is not None:
-        question = f"{len(found.decisions)} captions in {plan.output.place} were edited. Keep them?"
-        if not plan.confirm(question):
-            raise UsageError(
-                "nothing was asked or written; to overwrite the edits run the same command with "
-                "--edits overwrite"
-            )
-    journal.decide(found.decisions)
-    if found.decisions:
+    compare, found = _Comparison(plan, journal, clock()), _Found()
+    if plan.edits != "overwrite":
+        _look_into_output(plan, journal, compare, found)
+    _look_into_files(plan, compare, found, asks_again=asks_again)
+    count = len(found.decisions)
+    ask = plan.confirm if plan.edits == "ask" else None
+    question = f"{count} captions in {plan.output.place} were edited. Keep them?"
+    if count and ask is not None and not ask(question):
+        raise UsageError(
+            "nothing was asked or written; to overwrite the edits run the same command with "
+            "--edits overwrite"
+        )
+    if found.again:
+        _confirm_again(plan, journal, len(found.again))
+    _keep(journal, compare, found)
+    if count:
         _log.warning(
             "%d captions in %s were edited since they were written: the edits are kept "
             "(dataflow edits lists them; --edits overwrite drops them)",
-            len(found.decisions), plan.output.place,
+            count, plan.output.place,
         )  # fmt: skip
     if found.unplaced:
         _keep_file(plan, found.unplaced)
-    return len(found.decisions)
+    return count
+
+
+def _keep(journal: Journal, compare: _Comparison, found: _Found) -> None:
+    journal.decide([*found.decisions, *compare.undone(found.again)])
+    journal.reopen(found.again)
+    for changed, captions in found.files:
+        changed.take_in(captions)
+
+
+def _confirm_again(plan: Plan, journal: Journal, count: int) -> None:
+    """Say that deleted captions are asked again; ask first where that is most of what there is."""
+    text = f"{count:,} captions are asked again, since their files were deleted"
+    answered = journal.answered()
+    if plan.assume_yes or answered < FEWEST_ANSWERS or count < answered / 2:
+        _log.warning("%s", text)
+        return
+    price = price_text(journal, count)
+    if plan.confirm is None or not plan.confirm(f"{text}{price}. Ask for them?"):
+        raise UsageError(
+            f"{count:,} of {answered:,} captions have no file any more, and to ask for them again "
+            f"is paid again{price}; nothing was asked. Go on with --yes, or put the files back "
+            "from what is answered with dataflow write"
+        )
 
 
 def _keep_file(plan: Plan, unplaced: int) -> None:
@@ -88,27 +133,52 @@ def _keep_file(plan: Plan, unplaced: int) -> None:
         )  # fmt: skip
 
 
-def _changes(
-    plan: Plan, journal: Journal, read_back: Callable[[], Iterable[Row]], now: float
-) -> _Found:
-    maker, found = JobMaker(plan), _Found([])
-    written = journal.written()
-    is_whole = journal.output_files() is not None
-    compare = _Comparison(journal, plan.output.unaffixed, now, is_whole)
+def _look_into_output(plan: Plan, journal: Journal, compare: _Comparison, found: _Found) -> None:
+    """Find the captions that were changed in the output's file."""
+    if plan.output.read_back is None or not journal.has_written():
+        return
     try:
-        for row in read_back():
+        files = output_files(plan.output)
+    except RemoteError:
+        return
+    if files is not None and (not files[:-1] or files == journal.output_files()):
+        return
+    maker, written = JobMaker(plan), journal.written()
+    try:
+        for row in plan.output.read_back():
             for column, number, job in _cells(plan, maker.jobs(row)):
                 text = _text_at(row.fields, column, number, plan)
                 place = written.find(row.index, number_of(plan, column, number), job.subject)
                 if place is None:
                     found.unplaced += 1
                 elif written_digest(text) != place.digest:
-                    decision = compare.decision(place, column, text, job, row)
-                    found.decisions += [] if decision is None else [decision]
+                    found.decisions += compare.decisions(place.key, column, text, job, row)
     except (InputError, OSError, UnicodeError) as error:
         _log.warning("%s cannot be read back for edits: %s", plan.output.place, error)
         found.unplaced += 1
-    return found
+
+
+def _look_into_files(plan: Plan, compare: _Comparison, found: _Found, *, asks_again: bool) -> None:
+    """Find the rows' own files that were changed or deleted."""
+    if plan.output.changed_rows is None:
+        return
+    maker, written = JobMaker(plan), compare.journal.written()
+    for changed in plan.output.changed_rows():
+        row, captions = changed.row, changed.captions
+        if captions is None:
+            if asks_again:
+                found.again += [job.key for job in maker.jobs(row)]
+                found.files.append((changed, {}))
+            continue
+        if plan.edits == "overwrite":
+            continue
+        for column, number, job in _cells(plan, maker.jobs(row)):
+            if column in captions:
+                text = _text_at(captions, column, number, plan)
+                place = written.find(row.index, number_of(plan, column, number), job.subject)
+                key = job.key if place is None else place.key
+                found.decisions += compare.decisions(key, column, text, job, row)
+        found.files.append((changed, dict(captions)))
 
 
 def _cells(plan: Plan, jobs: Iterable[Job]) -> Iterator[tuple[str, int, Job]]:
@@ -140,32 +210,47 @@ def _text_at(fields: Mapping[str, Any], name: str, number: int, plan: Plan) -> s
     return text if text.strip() else None
 
 
-@dataclass(frozen=True, slots=True)
 class _Comparison:
     """Tells what a person did to a caption, beside what the journal holds."""
 
-    journal: Journal
-    unaffixed: Callable[[str], str]
-    now: float
-    was_written_whole: bool
+    def __init__(self, plan: Plan, journal: Journal, now: float) -> None:
+        self.journal = journal
+        self._unaffixed = plan.output.unaffixed
+        self._now = now
+        self._was_written_whole = journal.output_files() is not None
 
-    def decision(
-        self, place: WrittenCaption, column: str, text: str | None, job: Job, row: Row
-    ) -> Decision | None:
-        """What a person did; None where the machine, or a person before, said just that.
+    def decisions(
+        self, key: bytes, column: str, text: str | None, job: Job, row: Row
+    ) -> list[Decision]:
+        """What a person did; nothing where the machine, or a person before, said just that.
 
         Where a run was killed while it wrote, the output may hold an earlier text of either.
         """
-        if not self.was_written_whole and text in self.journal.texts_of(place.key, column):
-            return None
-        machine = self.journal.find(place.key)
+        if not self._was_written_whole and text in self.journal.texts_of(key, column):
+            return []
+        machine = self.journal.find(key)
         caption = None if machine is None else machine.caption
-        plain = None if caption is None else self.unaffixed(caption)
+        plain = None if caption is None else self._unaffixed(caption)
         kind: DecisionKind = "reject" if text is None else "edit"
         if written_digest(text) == written_digest(plain):
             kind, text = "accept", None
+        former = self.journal.decisions([key]).get((key, column))
+        if former is not None and (former.kind, former.text) == (kind, text):
+            return []  # it was taken in before, and the run was killed then
         picture = job.references[0].name if job.references else ""
-        return Decision(
-            place.key, column, kind, text, AUTHOR, self.now, text_digest(caption),
+        decision = Decision(
+            key, column, kind, text, AUTHOR, self._now, text_digest(caption),
             source=row.source, picture=picture,
         )  # fmt: skip
+        return [decision]
+
+    def undone(self, keys: Sequence[bytes]) -> list[Decision]:
+        """What takes every decision about the captions of `keys` back."""
+        wanted = set(keys)
+        if not wanted or not self.journal.decision_count():
+            return []
+        return [
+            replace(one, kind="undo", text=None, author=DELETER, decided_at=self._now)
+            for one in self.journal.decisions_not_undone()
+            if one.key in wanted
+        ]

@@ -22,7 +22,7 @@ from dataflow.core.row import Row
 from dataflow.engine.columns import values_of
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import ResultRecord
+from dataflow.engine.journal.records import OPEN, ResultRecord
 from dataflow.engine.journal.written_table import WrittenRow, written_digest
 from dataflow.engine.output.decision_lookup import DecisionLookup
 from dataflow.engine.paths import clear_way, keep_former, open_new
@@ -166,7 +166,7 @@ def outcomes(
 def _missing(job: Job, *, is_asked: bool) -> ResultRecord:
     """What stands for a row that has no answer."""
     if not is_asked:
-        return ResultRecord(job.key, error_kind="open", error="no run has asked about this row yet")
+        return ResultRecord(job.key, error_kind=OPEN, error="no run has asked about this row yet")
     # the row is not the one that was planned here; it may have moved
     changed = PictureChangedError()
     return ResultRecord(job.key, error_kind=changed.kind, error=changed.message)

@@ -27,7 +27,7 @@ def write_so_far(plan: Plan) -> RunCounts:
     journal = Journal(plan.output.files.journal, is_run=False)
     try:
         snapshot = output_files(plan.output)
-        take_in_edits(plan, journal)
+        take_in_edits(plan, journal, asks_again=False)
         nothing = replace(plan, only=RowSelection([]))
         counts = write_output(nothing, journal, lambda: False, snapshot=snapshot)
         journal.end_written(output_files(plan.output))

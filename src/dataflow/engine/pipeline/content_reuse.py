@@ -44,6 +44,7 @@ class ContentReuse:
             return None
         found = await self._journal.find_same_content(
             job.content_key,
+            job.key,
             retry_failed=self._plan.retry_failed,
             check_fingerprint=self._plan.reject_policy.mark,
         )

@@ -218,6 +218,8 @@ class Intake:
         fresh = [[job for job in jobs if self._takes(job.key, known, under_way)] for jobs in rows]
         if self._plan.only is None:
             fresh = self._unsettled(fresh)
+        else:
+            self._number_asks([job for jobs in fresh for job in jobs])
         self._plan.progress.reused += len(keys) - sum(map(len, fresh))
         return [jobs for jobs in fresh if jobs]
 
@@ -241,6 +243,14 @@ class Intake:
         if kept:
             self._journal.put_verdicts(kept)
         return left
+
+    def _number_asks(self, jobs: Sequence[Job]) -> None:
+        """Let the answers of jobs that are asked anew stand beside those that they had."""
+        mark = self._plan.reject_policy.mark
+        former = self._journal.former([job.key for job in jobs], check_fingerprint=mark)
+        for job in jobs:
+            _, answers = former.get(job.key, (None, []))
+            job.first_ask = 1 + max((answer.ask for answer in answers), default=-1)
 
     def _goes_on(
         self, job: Job, former: Mapping[bytes, Former], kept: list[ResultRecord | AttemptRecord]

@@ -149,7 +149,7 @@ def _decide(
     text = (
         f"{answered:,} answers are in the journal, and {known:,} of them fit the rows as they are "
         f"now{why}: {len(open_jobs):,} requests would be asked and paid"
-        f"{_price_of(journal, len(open_jobs))}"
+        f"{price_text(journal, len(open_jobs))}"
     )
     if plan.assume_yes:
         _log.warning("%s", text)
@@ -181,7 +181,7 @@ async def _are_copies(plan: Plan, journal: Journal, maker: JobMaker, jobs: list[
     return bool(sample) and 2 * found >= len(sample)
 
 
-def _price_of(journal: Journal, requests: int) -> str:
+def price_text(journal: Journal, requests: int) -> str:
     """About what so many answers cost, by what the former ones did; nothing where unknown."""
     cost, tokens = journal.mean_cost()
     if cost:

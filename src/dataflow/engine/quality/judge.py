@@ -17,7 +17,7 @@ from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.job import Job
 from dataflow.engine.journal.codec import utf8
-from dataflow.engine.journal.records import AttemptRecord, ResultRecord
+from dataflow.engine.journal.records import OPEN, AttemptRecord, ResultRecord
 from dataflow.engine.plan import Plan
 from dataflow.engine.quality.reask import (
     CHECK_FAILED,
@@ -114,6 +114,9 @@ class Judge:
         """
         if job.request is None:
             return True
+        if former is not None and former.error_kind == OPEN:
+            job.first_ask = 1 + max((answer.ask for answer in answers), default=-1)
+            return True
         if not answers and former is not None and former.caption is not None:
             # the first answer was kept as it was, and stands in its entry alone
             answers = [
@@ -176,7 +179,7 @@ class Judge:
             return None
         answer = AttemptRecord(
             job.key,
-            job.answers[-1].ask + 1 if job.answers else 0,
+            job.answers[-1].ask + 1 if job.answers else job.first_ask,
             utf8(reply.text),
             changed=job.changed,
             finish_reason=reply.finish_reason,

@@ -13,7 +13,7 @@ import contextlib
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -22,9 +22,14 @@ from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
 from dataflow.formats.base.affixes import NO_AFFIXES, CaptionAffixes
-from dataflow.formats.base.json_values import utf8_safe
-from dataflow.formats.base.reading import UTF8_MARK, not_utf8, open_input, unreadable, wrong_at
-from dataflow.formats.folder.sidecar_backup import SidecarBackup
+from dataflow.formats.base.reading import wrong_at
+from dataflow.formats.folder.sidecar_backup import (
+    KnownSidecar,
+    SidecarBackup,
+    caption_digest,
+    digest,
+)
+from dataflow.formats.folder.sidecar_content import SidecarContent, read_sidecar
 from dataflow.formats.patterns.endings import PICTURE_ENDINGS, is_picture
 
 ENDINGS = (".txt", ".caption", ".json")
@@ -40,7 +45,6 @@ FIELD = "existing"
 """The name of that field where a prompt may speak of it."""
 
 _LONGEST_NAME = 255  # bytes; NAME_MAX of Linux and macOS
-_BETWEEN = ", "  # as kohya's tagger joins tags
 
 
 def sidecar_ending(name: str) -> str:
@@ -61,6 +65,20 @@ def sidecar_ending(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class SidecarChange:
+    """What somebody did to a sidecar since it was written.
+
+    Attributes:
+        text: The captions that stand in it now, one a line, without affixes and what was there
+            before; empty for none, None where they are those that were written.
+        is_deleted: Whether the file is gone.
+    """
+
+    text: str | None
+    is_deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SidecarFiles:
     """The sidecars of a folder's pictures.
 
@@ -76,6 +94,7 @@ class SidecarFiles:
         root: The folder that the sidecars go to, in the same sub-folders as the pictures; None
             for beside the pictures.
         base: The folder of the pictures, which `root` stands for.
+        keeps_changes: Whether a sidecar that somebody changed since a run wrote it stays as it is.
 
     Raises:
         UsageError: the ending, what is to be done or what becomes of line breaks is none of the
@@ -91,6 +110,7 @@ class SidecarFiles:
     affixes: CaptionAffixes = NO_AFFIXES
     root: str | None = None
     base: str = "."
+    keeps_changes: bool = True
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "ending", sidecar_ending(self.ending))
@@ -98,10 +118,6 @@ class SidecarFiles:
             raise UsageError(f"{self.existing!r} is none of {', '.join(EXISTING)}")
         if self.newlines not in NEWLINES:
             raise UsageError(f"{self.newlines!r} is none of {', '.join(NEWLINES)}")
-
-    @property
-    def _is_json(self) -> bool:
-        return self.ending.lower() == ".json"
 
     def beside(self, picture: str) -> str:
         """Where the sidecar of the picture at this path is.
@@ -159,15 +175,12 @@ class SidecarFiles:
         path = self.beside(picture)
         if self.existing != "skip" or not os.path.lexists(path):
             return False
-        if self.originals is None and not self._is_json and not self.affixes:
+        known, content = self._known(path), self._content
+        if known is not None and known.is_same_run:
+            return known.original is not None and content.is_caption(path, known.original)
+        if not content.is_json and not self.affixes:
             return True
-        before = self._before(path)
-        if before is None:
-            return False
-        if self._is_json:
-            return _object(path, before)[1].get(self.key) is not None
-        # a file that holds the trigger alone is no caption yet
-        return not self.affixes or bool(self.affixes.remove(_decoded(path, before).strip()))
+        return content.is_caption(path, read_sidecar(path))
 
     def text(self, picture: str) -> str:
         """The caption that stood there before this run, without affixes; empty where none was.
@@ -176,22 +189,61 @@ class SidecarFiles:
             InputError: the sidecar cannot be read, is not UTF-8 or, as .json, holds no text.
         """
         path = self.beside(picture)
-        data = self._before(path)
+        return self._content.text(path, self._before(path))
+
+    def change(self, picture: str) -> SidecarChange | None:
+        """What somebody did to the picture's sidecar since a run wrote it; None for nothing.
+
+        A change that this run does not overwrite is none.
+
+        Raises:
+            InputError: the sidecar cannot be read, is not UTF-8 or, as .json, holds no text.
+        """
+        path = self.beside(picture)
+        known = self._known(path)
+        if known is None or not self._overwrites(known):
+            return None
+        data = _read_or_none(path)
+        if known.is_as_written(data):
+            return None
         if data is None:
-            return ""
-        if not self._is_json:
-            return self.affixes.remove(_decoded(path, data).strip())
-        found = _object(path, data)[1].get(self.key)
-        if isinstance(found, str):
-            return self.affixes.remove(found.strip())
-        if found is None or self.existing == "overwrite":
-            return ""
-        raise wrong_at(
-            path_text(path), f"its {self.key!r} is no text, so nothing can be added to it"
+            return SidecarChange("", is_deleted=True)
+        text = self._content.captions(path, data, known.original)
+        return SidecarChange(None if caption_digest(text) == known.text else text)
+
+    def take_in(self, picture: str, captions: str | Sequence[str] | None) -> None:
+        """Take the sidecar as it stands for written.
+
+        Args:
+            picture: Its picture's path.
+            captions: What a person left in it; None where the captions are as they were written.
+
+        Raises:
+            InputError: the sidecar cannot be read.
+            OutputError: that cannot be kept.
+        """
+        path = self.beside(picture)
+        known, data = self._known(path), _read_or_none(path)
+        if self.originals is None or known is None:
+            return
+        if data is None:
+            self.originals.forget(path)
+            return
+        text = self._content.captions(path, data, known.original)
+        now = KnownSidecar(
+            known.original,
+            digest(data),
+            known.given if captions is None else caption_digest(captions),
+            caption_digest(text),
+            is_whole=not self._content.has_old(path, data, known.original),
         )
+        self.originals.keep(path, now)
 
     def put(self, picture: str, caption: str | Sequence[str]) -> None:
         """Write the picture's caption; whoever reads the sidecar meets the old one or the new.
+
+        A sidecar that holds this caption already stays as it is, and so does one that somebody
+        changed since it was written, unless changes are overwritten.
 
         Args:
             picture: Its path.
@@ -204,44 +256,62 @@ class SidecarFiles:
         path = self.beside(picture)
         if self.is_left(picture):
             return  # it came while the run was under way
-        before = self._before(path)
-        data = self._joined(picture, before, caption)
+        known, now = self._known(path), _read_or_none(path)
+        if known is not None and now is not None and self._stays(known, now, caption):
+            return
+        before, content = self._before(path), self._content
+        is_whole = known is not None and known.is_same_run and known.is_whole
+        old = "" if is_whole else content.old(path, before)
+        data = content.joined(path, now or before, old, caption)
         if self.root is not None:
             _make_folder(os.path.dirname(path))  # noqa: PTH120 (names may be odd)
+        written = KnownSidecar(
+            before,
+            digest(data),
+            caption_digest(caption),
+            caption_digest(content.captions(path, data, before)),
+            is_whole,
+        )
         if self.originals is not None:
-            self.originals.keep(path, before, data)
-        is_ours = os.path.lexists(path)
-        _replace(path, data, may_replace=self.existing != "skip" or before is not None or is_ours)
+            pending = b"" if now is None else digest(now)
+            self.originals.keep(path, replace(written, pending=pending))
+        _replace(path, data, may_replace=self.existing != "skip" or now is not None)
+        if self.originals is not None:
+            self.originals.keep(path, written)
+
+    def _stays(self, known: KnownSidecar, now: bytes, caption: str | Sequence[str]) -> bool:
+        """Whether a sidecar that a run wrote, and that holds `now`, is not written again."""
+        if digest(now) == known.written:
+            return known.is_same_run and known.given == caption_digest(caption)
+        is_changed = not known.is_as_written(now)
+        return is_changed and self.keeps_changes and self._overwrites(known)
+
+    def _overwrites(self, known: KnownSidecar) -> bool:
+        """Whether the caption of this run takes the place of what a run wrote."""
+        return known.is_same_run or self.existing == "overwrite"
 
     def close(self) -> None:
         """Let go of the originals' file; the next use opens it again."""
         if self.originals is not None:
             self.originals.close()
 
+    @property
+    def _content(self) -> SidecarContent:
+        is_json = self.ending.lower() == ".json"
+        return SidecarContent(is_json, self.existing, self.key, self.newlines, self.affixes)
+
+    def _known(self, path: str) -> KnownSidecar | None:
+        return None if self.originals is None else self.originals.find(path)
+
     def _before(self, path: str) -> bytes | None:
-        now = _read(path) if os.path.lexists(path) else None
-        return now if self.originals is None else self.originals.find(path, now)
+        known, now = self._known(path), _read_or_none(path)
+        if now is None or known is None or not known.is_same_run:
+            return now
+        return known.original
 
-    def _joined(self, picture: str, before: bytes | None, caption: str | Sequence[str]) -> bytes:
-        old = "" if self.existing in {"skip", "overwrite"} else self.text(picture)
-        lines = [caption] if isinstance(caption, str) else list(caption)
-        texts = [self.affixes.add(self._with(old, one)) for one in lines]
-        if not self._is_json:
-            text = "\n".join(texts)
-            return utf8_safe(text).encode("utf-8")
-        from dataflow.formats.base.json_rows import row_object
 
-        path = self.beside(picture)
-        raw, fields = _object(path, before or b"{}")
-        value = texts[0] if isinstance(caption, str) else texts
-        return row_object(Row(0, fields, path_text(path), raw), {self.key: value}) + b"\n"
-
-    def _with(self, old: str, caption: str) -> str:
-        """The caption with the one that was there, without line breaks unless they stay."""
-        if not self._is_json and self.newlines == "space":
-            caption = " ".join(line.strip() for line in caption.splitlines() if line.strip())
-        parts = [caption, old] if self.existing == "prepend" else [old, caption]
-        return _BETWEEN.join(part for part in parts if part)
+def _read_or_none(path: str) -> bytes | None:
+    return read_sidecar(path) if os.path.lexists(path) else None
 
 
 class SidecarWriter:
@@ -279,35 +349,6 @@ class SidecarWriter:
     def discard(self) -> None:
         """Let go of the originals; nothing is half done."""
         self._sidecars.close()
-
-
-def _read(path: str) -> bytes:
-    try:
-        with open_input(Path(path)) as file:
-            return file.read()
-    except OSError as error:
-        raise unreadable(path, error) from error
-
-
-def _decoded(path: str, data: bytes) -> str:
-    try:
-        return data.removeprefix(UTF8_MARK).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise not_utf8(path_text(path)) from error
-
-
-def _object(path: str, data: bytes) -> tuple[bytes, dict[str, Any]]:
-    """The JSON object in `data`: its bytes, and its members."""
-    from dataflow.formats.base.json_rows import no_object, parse
-
-    raw = data.removeprefix(UTF8_MARK).strip()
-    try:
-        fields = parse(raw)
-    except ValueError as error:
-        raise wrong_at(path_text(path), f"invalid JSON ({error})") from error
-    if not isinstance(fields, dict):
-        raise wrong_at(path_text(path), no_object(fields))
-    return raw, fields
 
 
 def _make_folder(folder: str) -> None:

@@ -1,11 +1,14 @@
-"""What stood in the sidecars before a run wrote them, so that the run can be repeated.
+"""What runs wrote into sidecars, and what stood there before, so that a run can be repeated.
 
 A run that is killed while it writes, or is run again, must not take its own captions for those
 that were there: it would add to them twice, or ask about them. So each original is kept before its
-sidecar is written. A sidecar that somebody changed since is what it is now.
+sidecar is written, beside a digest of what is written: whoever changes or deletes a sidecar
+afterwards is noticed.
 
-Format: SQLite 3. Table `originals`: a sidecar's path, what it held (null: there was none), and the
-BLAKE2 digest of what was written. Table `run`: what was asked for, by which a run knows its own.
+Format: SQLite 3. Table `sidecars`: a sidecar's path, the run that wrote it (`SidecarBackup`), what
+it held before (null: there was none), the BLAKE2 digests of what was written, of the captions that
+the writer was given and of those that stand in it, whether the original counts no more, and while
+it is being written the digest of what it holds until then (empty: nothing).
 """
 
 from __future__ import annotations
@@ -13,28 +16,58 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 
 from dataflow.core.errors import OutputError
 from dataflow.core.text import path_text
 
-_TABLES = """
-    CREATE TABLE IF NOT EXISTS run (what TEXT NOT NULL);
-    CREATE TABLE IF NOT EXISTS originals (path BLOB PRIMARY KEY, data BLOB, written BLOB NOT NULL);
+_TABLE = """
+    CREATE TABLE IF NOT EXISTS sidecars (
+        path BLOB PRIMARY KEY, run TEXT NOT NULL, original BLOB, written BLOB NOT NULL,
+        given BLOB NOT NULL, text BLOB NOT NULL, is_whole INTEGER NOT NULL, pending BLOB
+    ) WITHOUT ROWID;
 """
 
 
+@dataclass(frozen=True, slots=True)
+class KnownSidecar:
+    """A sidecar that a run wrote.
+
+    Attributes:
+        original: What it held before; None for no file.
+        written: `digest` of what was written, or of what a person made of it since.
+        given: `caption_digest` of the captions that it was written for.
+        text: `caption_digest` of the captions as they stand in it.
+        is_whole: Whether a person replaced the original, too, so that nothing is added to it.
+        pending: `digest` of what it holds until it is written, empty for no file; None once it is.
+        is_same_run: Whether a run with the settings of this one wrote it.
+    """
+
+    original: bytes | None
+    written: bytes
+    given: bytes
+    text: bytes
+    is_whole: bool = False
+    pending: bytes | None = None
+    is_same_run: bool = True
+
+    def is_as_written(self, data: bytes | None) -> bool:
+        """Whether nobody changed a sidecar that holds `data` now; None for no file."""
+        now = b"" if data is None else digest(data)
+        return now in (self.written, self.pending)
+
+
 class SidecarBackup:
-    """The originals of one run; its methods may be called from any thread.
+    """What is known of the sidecars; its methods may be called from any thread.
 
     Args:
-        path: The file; it is made with the first original.
-        run: What determines the captions and where they go. The originals of a run that asked for
-            something else do not count, and go with the first one kept: its captions are originals
-            now.
+        path: The file; it is made with the first sidecar.
+        run: What determines the captions and where they go. To a run that asks for something else,
+            the captions of this one are originals.
     """
 
     def __init__(self, path: Path, run: str) -> None:
@@ -42,41 +75,57 @@ class SidecarBackup:
         self._run = run
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
-        self._is_ours = False
 
-    def find(self, sidecar: str, now: bytes | None) -> bytes | None:
-        """What stood in `sidecar` before this run, which holds `now`; None where there was none.
+    def is_empty(self) -> bool:
+        """Whether no sidecar was ever written."""
+        return self._database is None and not self._path.exists()
+
+    def find(self, sidecar: str) -> KnownSidecar | None:
+        """What is known of `sidecar`; None where no run wrote it.
 
         Raises:
             OutputError: the file cannot be read.
         """
-        if self._database is None and not self._path.exists():
-            return now
+        if self.is_empty():
+            return None
         with self._opened() as database:
-            row = database.execute(
-                "SELECT data, written FROM originals WHERE path = ?", (_key(sidecar),)
+            found = database.execute(
+                "SELECT original, written, given, text, is_whole, pending, run FROM sidecars "
+                "WHERE path = ?",
+                (_key(sidecar),),
             ).fetchone()
-        if not self._is_ours or row is None or now is None or row[1] != _digest(now):
-            return now
-        data: bytes | None = row[0]
-        return data
+        if found is None:
+            return None
+        original, written, given, text, is_whole, pending, run = found
+        is_same = run == self._run
+        return KnownSidecar(original, written, given, text, bool(is_whole), pending, is_same)
 
-    def keep(self, sidecar: str, original: bytes | None, written: bytes) -> None:
-        """Keep `original` before `written` takes its place in `sidecar`.
+    def keep(self, sidecar: str, known: KnownSidecar) -> None:
+        """Keep what is about to be written into `sidecar`, or what a person wrote.
+
+        Raises:
+            OutputError: the file cannot be written.
+        """
+        values = (
+            known.original, known.written, known.given, known.text, known.is_whole, known.pending
+        )  # fmt: skip
+        with self._opened() as database:
+            database.execute(
+                "INSERT OR REPLACE INTO sidecars "
+                "(path, run, original, written, given, text, is_whole, pending) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (_key(sidecar), self._run, *values),
+            )
+            database.commit()
+
+    def forget(self, sidecar: str) -> None:
+        """Take `sidecar` for one that no run wrote.
 
         Raises:
             OutputError: the file cannot be written.
         """
         with self._opened() as database:
-            if not self._is_ours:
-                database.execute("DELETE FROM originals")
-                database.execute("DELETE FROM run")
-                database.execute("INSERT INTO run VALUES (?)", (self._run,))
-                self._is_ours = True
-            database.execute(
-                "INSERT OR REPLACE INTO originals VALUES (?, ?, ?)",
-                (_key(sidecar), original, _digest(written)),
-            )
+            database.execute("DELETE FROM sidecars WHERE path = ?", (_key(sidecar),))
             database.commit()
 
     def close(self) -> None:
@@ -102,14 +151,20 @@ class SidecarBackup:
     def _open(self) -> sqlite3.Connection:
         database = sqlite3.connect(self._path, check_same_thread=False)
         # a kill loses nothing that was committed, and a commit need not wait for the disk
-        database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {_TABLES}")
-        self._is_ours = database.execute("SELECT what FROM run").fetchall() == [(self._run,)]
+        database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {_TABLE}")
         return database
+
+
+def digest(data: bytes) -> bytes:
+    """What tells one content of a file from another."""
+    return blake2b(data, digest_size=16).digest()
+
+
+def caption_digest(caption: str | Sequence[str]) -> bytes:
+    """What tells one caption, or one list of captions, from another."""
+    texts = [caption] if isinstance(caption, str) else caption
+    return digest("\0".join(texts).encode("utf-8", "surrogatepass"))
 
 
 def _key(sidecar: str) -> bytes:
     return os.fsencode(os.path.abspath(sidecar))  # noqa: PTH100 (names may be odd)
-
-
-def _digest(data: bytes) -> bytes:
-    return blake2b(data, digest_size=16).digest()
