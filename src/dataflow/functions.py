@@ -23,12 +23,12 @@ from dataflow.app.options.commands.check import CheckOptions, CheckSettings
 from dataflow.app.options.commands.estimate import EstimateOptions, EstimateSettings
 from dataflow.app.options.option import Options, option_fields
 from dataflow.core.errors import DataflowError, StopRunError
+from dataflow.core.tracebacks import shortened
 from dataflow.engine.reporting.status import Status
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 Rows = TypeVar("Rows")
-BaseExceptionT = TypeVar("BaseExceptionT", bound=BaseException)
 
 
 class CaptionFunction(Protocol[P]):
@@ -81,9 +81,9 @@ def _with_options(settings: Any, function: Callable[..., Any]) -> Any:
         except DataflowError as error:
             words = _in_python(error.message, settings)
             error.message, error.args = words, (words, *error.args[1:])
-            raise _short(error) from None
-        except KeyboardInterrupt as error:
-            raise _short(error) from None
+            raise shortened(error) from error.__cause__
+        except BaseException as error:  # noqa: BLE001 - it is raised again
+            raise shortened(error) from error.__cause__
 
     own = inspect.Parameter("source", inspect.Parameter.POSITIONAL_OR_KEYWORD)
     keywords = [
@@ -104,12 +104,6 @@ def _no_such_option(function: str, name: str, known: list[str]) -> str:
     near = difflib.get_close_matches(name, known, n=3)
     cure = f"did you mean {' or '.join(near)}?" if near else f"see help(dataflow.{function})"
     return f"{function}() has no option {name!r}; {cure}"
-
-
-def _short(error: BaseExceptionT) -> BaseExceptionT:
-    """`error` without the frames of this package's insides."""
-    error.__cause__ = None
-    return error.with_traceback(None)
 
 
 def _in_python(message: str, settings: type[Options]) -> str:

@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from dataflow.core.aio import CONTROL_EXCEPTIONS, FifoWaiters, Worker
+from dataflow.core.aio import FifoWaiters, Worker
 
 
 class Slots:
@@ -88,7 +88,16 @@ def test_who_waits_longest_is_first_and_shows_what_it_wants():
     assert asyncio.run(scene()) == (1, ["x", "y"], False)
 
 
-@pytest.mark.parametrize("kind", CONTROL_EXCEPTIONS)
+class Own(BaseException):
+    """An exception of somebody's that is no `Exception`."""
+
+
+STEERING = [
+    *(StopIteration, StopAsyncIteration, GeneratorExit, SystemExit, asyncio.CancelledError, Own),
+]
+
+
+@pytest.mark.parametrize("kind", STEERING)
 def test_an_exception_that_means_something_to_the_loop_arrives_as_an_ordinary_one(kind):
     async def scene():
         worker = Worker("test")

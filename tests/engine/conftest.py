@@ -55,8 +55,7 @@ class Dataset:
             requests_of=RowRequests(folders=[str(self.folder)], system_prompt=system_prompt),
             serving=serving,
             output=Output(self.output, columns, open_writer, has_meta=meta),
-            checks=[empty],
-            **more,
+            **{"checks": [empty], **more},
         )
 
     def captions(self) -> list[str | None]:

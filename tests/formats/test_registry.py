@@ -71,6 +71,14 @@ def test_an_unknown_ending_is_an_error_that_lists_the_known(tmp_path):
         open_reader(tmp_path / "x.xlsx")
 
 
+@pytest.mark.parametrize("ending", ["xlsx", "XLS", "ods", "sqlite3", "pkl"])
+def test_a_file_of_a_kind_that_is_not_read_names_its_cure(tmp_path, ending):
+    (tmp_path / f"x.{ending}").touch()
+    cure = {"sqlite3": "export the table", "pkl": "by name"}.get(ending, r"read_excel\(…\)")
+    with pytest.raises(InputError, match=cure):
+        open_reader(tmp_path / f"x.{ending}")
+
+
 def test_an_unknown_output_ending_is_a_usage_error_that_lists_the_known():
     with pytest.raises(UsageError, match=r"'\.xlsx'.*\.json .*\.parquet"):
         writer_for("x.xlsx", None, [])

@@ -199,7 +199,19 @@ def test_error_messages_for_every_row_stop_the_run():
         assert "fails for every row: Error: no such model" in outcome.message
 
 
-CONTROL = [StopIteration, asyncio.CancelledError, GeneratorExit, SystemExit]
+class Own(BaseException):
+    """An exception of somebody's that is no `Exception`."""
+
+
+class UnprintableError(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+CONTROL = [
+    *(StopIteration, StopAsyncIteration, asyncio.CancelledError, GeneratorExit, SystemExit, Own),
+    UnprintableError,
+]
 
 
 @pytest.mark.parametrize("kind", CONTROL)
@@ -211,6 +223,33 @@ def test_an_exception_that_steers_python_is_as_any_other(kind):
     for outcome in outcomes(ServingAdapter(Theirs(answer)), [text(0), text(1)]):
         assert type(outcome) is errors.StopRunError
         assert kind.__name__ in outcome.message
+
+
+@pytest.mark.parametrize("kind", [k for k in CONTROL if k is not StopIteration])
+@pytest.mark.timeout(20)
+def test_so_is_one_out_of_a_coroutine(kind):
+    class Awaited(Theirs):
+        async def generate_from_input(self, user_inputs, system_prompt):
+            raise kind
+
+    for outcome in outcomes(ServingAdapter(Awaited(None)), [text(0), text(1)]):
+        assert type(outcome) is errors.StopRunError
+        assert kind.__name__ in outcome.message
+
+
+@pytest.mark.parametrize("odd", [b"A cat.", {"text": "A cat."}, 5, ["A cat."]])
+def test_answers_that_are_no_texts_stop_the_run(odd):
+    for outcome in outcomes(ServingAdapter(Theirs(lambda _: odd)), [text(0), text(1)]):
+        assert isinstance(outcome, errors.ServingContractError)
+        assert f"a list of {type(odd).__name__}" in outcome.message
+
+
+@pytest.mark.parametrize("settings", [5, None, ["a"], {"a": object()}, {"a": float("nan")}])
+def test_settings_that_no_key_can_be_made_of_are_refused(settings):
+    theirs = Theirs(str.upper)
+    theirs.settings = lambda: settings
+    with pytest.raises(errors.ServingContractError, match="must return a dict of"):
+        ServingAdapter(theirs).settings()
 
 
 def test_coroutines_are_awaited():
@@ -264,6 +303,12 @@ def test_leaving_does_not_wait_for_a_call_nor_leave_anyone_waiting():
             await waiting
 
     asyncio.run(run())
+
+
+def test_any_serving_is_closed_at_the_end_of_its_block():
+    with Theirs(str.upper) as theirs:
+        assert theirs.sizes == []
+    assert theirs.sizes is None
 
 
 def test_names_and_ends():

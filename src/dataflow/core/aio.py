@@ -10,6 +10,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from dataflow.core.text import error_text
+
 T = TypeVar("T")
 K = TypeVar("K")
 
@@ -89,9 +91,8 @@ class Worker:
     async def do(self, work: Callable[[], T]) -> T:
         """Do `work` in the thread, after what was asked before; returns or raises what it does.
 
-        Where the waiting is cancelled, work that has begun continues. An exception that would
-        confuse the event loop (StopIteration, CancelledError, GeneratorExit, SystemExit) comes as a
-        RuntimeError that names it, with the exception as its cause.
+        Where the waiting is cancelled, work that has begun continues. An exception that the event
+        loop cannot carry comes as `as_ordinary` makes it.
         """
         loop = asyncio.get_running_loop()
         done: asyncio.Future[T] = loop.create_future()
@@ -120,24 +121,26 @@ class Worker:
 def _outcome(work: Callable[[], Any]) -> tuple[Any, BaseException | None]:
     try:
         return work(), None
-    except CONTROL_EXCEPTIONS as error:
-        return None, as_ordinary(error)
     except BaseException as error:  # noqa: BLE001 - whatever it is, somebody waits for it
-        return None, error
+        return None, as_ordinary(error)
 
 
-CONTROL_EXCEPTIONS = (
-    StopIteration, StopAsyncIteration, GeneratorExit, SystemExit, asyncio.CancelledError,
-)  # fmt: skip
-"""Exceptions that mean something to the interpreter or the event loop: raised by other people's
-code they would end a task, or could not be set on a future (https://docs.python.org/3/library/
-asyncio-future.html: StopIteration raises TypeError there)."""
+class ControlFlowError(RuntimeError):
+    """Stands for an exception that means something to the interpreter or the event loop."""
 
 
-def as_ordinary(error: BaseException) -> RuntimeError:
-    """A RuntimeError that names one of `CONTROL_EXCEPTIONS`, which is its cause."""
-    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    ordinary = RuntimeError(text)
+def as_ordinary(error: BaseException) -> BaseException:
+    """`error`, or a `ControlFlowError` with it as cause where an event loop cannot carry it.
+
+    StopIteration, CancelledError, GeneratorExit, SystemExit and other classes that are no
+    `Exception` would end a task unseen when other people's code raises them, or cannot be set on a
+    future (https://docs.python.org/3/library/asyncio-future.html). KeyboardInterrupt stays: it ends
+    the run, as the person wants.
+    """
+    is_plain = isinstance(error, (Exception, KeyboardInterrupt))
+    if is_plain and not isinstance(error, (StopIteration, StopAsyncIteration)):
+        return error
+    ordinary = ControlFlowError(error_text(error))
     ordinary.__cause__ = error
     return ordinary
 

@@ -40,6 +40,15 @@ def scrub(text: str, *, secrets: Sequence[str | None] = (), limit: int = 300) ->
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def error_text(error: BaseException) -> str:
+    """The class and the words of an exception of anybody's, also where its ``__str__`` raises."""
+    try:
+        words = str(error)
+    except Exception:  # noqa: BLE001 - anybody's __str__
+        words = ""
+    return f"{type(error).__name__}: {words}" if words else type(error).__name__
+
+
 def _escape(char: str) -> str:
     return " " if char.isspace() else char.encode("unicode_escape").decode("ascii")
 

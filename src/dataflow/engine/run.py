@@ -205,6 +205,9 @@ class Run(Generic[T]):
     def _outcome(self) -> T:
         if self._result is not None:
             return self._result  # also where a stop came when all was done
+        if isinstance(self._error, KeyboardInterrupt) and not self._stops:
+            self._is_interrupted = True  # other people's code was interrupted, in a thread of ours
+            raise self._stop_error() from self._error
         if self._stops:
             raise self._stop_error() from self._error
         raise self._error or AssertionError("a run without an outcome")
@@ -274,6 +277,7 @@ class Run(Generic[T]):
 
     async def _drive(self, make_pipeline: Callable[[], Pipeline]) -> None:
         self._loop = asyncio.get_running_loop()
+        self._loop.set_exception_handler(_without_interrupts)
         self._task = asyncio.current_task()
         self._pipeline = make_pipeline()
         if not self._stops:
@@ -290,6 +294,12 @@ class Run(Generic[T]):
                 when_over, self._when_over = self._when_over, []
             for tell in when_over:
                 tell()
+
+
+def _without_interrupts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """Log what tasks raised and nobody took; an interrupt is raised in the caller's thread."""
+    if not isinstance(context.get("exception"), KeyboardInterrupt):
+        loop.default_exception_handler(context)
 
 
 def _is_interpreter_ending() -> bool:

@@ -20,7 +20,18 @@ from dataflow.formats.patterns.glob_filter import GlobFilter
 from dataflow.remote.path import AnyPath, to_path
 
 _ALL = GlobFilter()
-_PICKLE_CURE = "; a pickle runs the code inside it, so it is read only as format 'pickle' by name"
+_PICKLE_CURE = "a pickle runs the code inside it, so it is read only as format 'pickle' by name; "
+_SHEET_CURE = (
+    "save the sheet as CSV, or in Python caption pandas.read_excel(…), whose rows are a dataset, "
+    "too; "
+)
+_DATABASE_CURE = "export the table as CSV, JSON Lines or Parquet; "
+_CURES = {
+    **dict.fromkeys((".pkl", ".pickle"), _PICKLE_CURE),
+    **dict.fromkeys((".xlsx", ".xls", ".xlsm", ".xlsb", ".ods", ".numbers"), _SHEET_CURE),
+    **dict.fromkeys((".db", ".sqlite", ".sqlite3", ".duckdb", ".lance", ".h5"), _DATABASE_CURE),
+}
+"""Ending → what to do with a file of a kind that is not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -246,8 +257,8 @@ def _no_picture(spec: InputSpec, reader: FolderReader, *, is_filtered: bool) -> 
 
 def _unknown(name: str, ending: str) -> InputError:
     return InputError(
-        f"{path_text(name)}: the ending {ending!r} is no known format; known are "
+        f"{path_text(name)}: the ending {ending!r} is no known format; "
+        f"{_CURES.get(ending.lower(), '')}known are "
         f"{known_endings()}, a folder of pictures, and single pictures "
         f"({' '.join(sorted(PICTURE_ENDINGS))})"
-        + (_PICKLE_CURE if ending in {".pkl", ".pickle"} else "")
     )

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflow.core.errors import BadRowError
+from dataflow.core.text import error_text, scrub
 from dataflow.images.decode.sniff import PICTURES, sniff
 
 _DIMENSIONS = (2, 3)
@@ -73,17 +74,20 @@ def _of_pillow(image: Any, name: str) -> Encoded:
             image.save(file, "TIFF", icc_profile=profile)
         else:
             image.save(file, "PNG", compress_level=1, icc_profile=profile, exif=exif)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise BadRowError(f"{name}: cannot be read ({error})") from None
+    except Exception as error:  # noqa: BLE001 - it may read lazily, from anything
+        raise BadRowError(f"{name}: cannot be read ({scrub(error_text(error))})") from None
     return Encoded(file.getvalue(), name)
 
 
 def _of_array(value: Any) -> Encoded:
     import numpy as np
 
-    if hasattr(value, "detach"):  # a tensor, maybe on a GPU
-        value = value.detach().cpu()
-    array = np.asarray(value)
+    try:
+        if hasattr(value, "detach"):  # a tensor, maybe on a GPU
+            value = value.detach().cpu()
+        array = np.asarray(value)
+    except Exception as error:  # noqa: BLE001 - anybody's array
+        raise BadRowError(f"an array that cannot be read ({scrub(error_text(error))})") from None
     name = f"an array of {'×'.join(map(str, array.shape))} {array.dtype}"
     if array.dtype.kind not in _NUMBERS or array.size == 0:
         raise BadRowError(f"{name}: is no picture")
@@ -132,7 +136,7 @@ def _of_file(value: Any) -> Encoded:
         value.seek(0)
         data = value.read()
         value.seek(at)
-    except (OSError, ValueError, AttributeError):
+    except Exception:  # noqa: BLE001 - anybody's file
         raise BadRowError("an open file that cannot be read from its start") from None
     if not isinstance(data, bytes):
         raise BadRowError("a file that is open for text; open it for bytes")

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import json
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
-from pybase64 import b64encode
-
 from dataflow.checks.rules.error_text import is_error_message
-from dataflow.core.aio import Worker
+from dataflow.core.aio import ControlFlowError, Worker, as_ordinary
 from dataflow.core.errors import (
     BadRequestError,
     DataflowError,
@@ -27,13 +25,12 @@ from dataflow.core.errors import (
     TryAgainError,
     UsageError,
 )
-from dataflow.core.picture import ImageRef, Picture
+from dataflow.core.picture import Picture
 from dataflow.core.protocols.serving import AsyncServing, Client, LLMServingABC
 from dataflow.core.request import Reply, Request
-from dataflow.core.settings import FROM_1
-from dataflow.core.text import scrub
-from dataflow.serving.base.conversation import MARKER
-from dataflow.serving.base.list_serving import ListServing
+from dataflow.core.settings import FROM_1, value_text
+from dataflow.core.text import error_text, scrub
+from dataflow.serving.base.list_method import ListMethod, PendingRequest, overridden_methods
 
 _log = logging.getLogger("dataflow")
 
@@ -75,14 +72,14 @@ class ServingAdapter(AsyncServing):
     def settings(self) -> Mapping[str, Any]:
         """The serving's own `settings()` where it has them, else its class and model's name."""
         own = getattr(self.serving, "settings", None)
-        settings = own() if callable(own) else {}
+        settings = _plain(own(), type(self.serving).__name__) if callable(own) else {}
         kind = f"{type(self.serving).__module__}.{type(self.serving).__qualname__}"
         return {"serving": kind, "model": self.model, **settings}
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[Client]:
         """Start gathering; calls are made one at a time, in a thread of their own."""
-        async with _Gatherer(_Caller(self.serving), self.batch_size, self.model) as gatherer:
+        async with _Gatherer(ListMethod(self.serving), self.batch_size, self.model) as gatherer:
             yield gatherer
 
     def generate_from_input(self, user_inputs: list[str], system_prompt: str) -> list[str]:
@@ -105,72 +102,16 @@ def as_async_serving(serving: LLMServingABC) -> AsyncServing:
     return ServingAdapter(serving)
 
 
-def overridden_methods(serving: object) -> list[str]:
-    """The list methods that a subclass of one of our servings, or the object itself, replaces."""
-    if not isinstance(serving, ListServing):
-        return []
-    return [
-        name
-        for name in ("generate_from_input_messages", "generate_from_input")
-        if getattr(getattr(serving, name), "__func__", None) is not getattr(ListServing, name)
-    ]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiting:
-    """One request that waits for its answer."""
-
-    request: Request
-    pictures: Sequence[Picture]
-    answer: asyncio.Future[Any]
-
-    @property
-    def system_prompt(self) -> str:
-        """The system message; empty where there is none."""
-        return "\n".join(
-            part
-            for turn in self.request.turns
-            if turn.role == "system"
-            for part in turn.parts
-            if isinstance(part, str)
-        )
-
-    @property
-    def references(self) -> list[str]:
-        """The pictures as the data names them; bytes as data URIs."""
-        pairs = zip(self.request.pictures, self.pictures, strict=True)
-        return [_picture(ref, picture) for ref, picture in pairs]
-
-    def conversation(self, *, marks_all: bool) -> list[dict[str, str]]:
-        """The turns in DataFlow's form.
-
-        Args:
-            marks_all: Whether each picture has its marker; otherwise they have where pictures
-                stand elsewhere than before the first user turn. A plain prompt would show a
-                marker to its model.
-        """
-        turns = [turn for turn in self.request.turns if turn.role != "system"]
-        flat = [isinstance(part, ImageRef) for turn in turns for part in turn.parts]
-        marker = MARKER if marks_all or flat != sorted(flat, reverse=True) else ""
-        return [
-            {
-                "from": "human" if turn.role == "user" else "gpt",
-                "value": "".join(part if isinstance(part, str) else marker for part in turn.parts),
-            }
-            for turn in turns
-        ]
-
-
 class _Gatherer:
     """Single requests in, batches out."""
 
-    def __init__(self, call: _Caller, batch_size: int, model: str) -> None:
+    def __init__(self, call: ListMethod, batch_size: int, model: str) -> None:
         self._call = call
         self._batch_size = batch_size
         self._model = model
         self._barren = 0
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
-        self._held: _Waiting | None = None
+        self._queue: asyncio.Queue[PendingRequest] = asyncio.Queue()
+        self._held: PendingRequest | None = None
         self._open: set[asyncio.Future[Any]] = set()
 
     async def __aenter__(self) -> _Gatherer:  # noqa: PYI034 - a private class
@@ -189,7 +130,7 @@ class _Gatherer:
         answer = asyncio.get_running_loop().create_future()
         self._open.add(answer)
         answer.add_done_callback(self._open.discard)
-        self._queue.put_nowait(_Waiting(request, pictures, answer))
+        self._queue.put_nowait(PendingRequest(request, pictures, answer))
         text = await answer
         if not isinstance(text, str) or not text.strip():
             raise EmptyCaptionError(f"the serving answered with no text ({type(text).__name__})")
@@ -206,7 +147,7 @@ class _Gatherer:
             for answer in tuple(self._open):
                 _settle(answer, StopRunError("the serving was closed before it answered"))
 
-    async def _gather(self) -> list[_Waiting]:
+    async def _gather(self) -> list[PendingRequest]:
         """Up to `batch_size` waiting requests with one system prompt, after a short linger."""
         first = self._held or await self._queue.get()
         self._held = None
@@ -222,7 +163,7 @@ class _Gatherer:
             batch.append(waiting)
         return batch
 
-    async def _answer(self, batch: list[_Waiting]) -> list[Any]:
+    async def _answer(self, batch: list[PendingRequest]) -> list[Any]:
         """What came of each request of `batch`: a text, or an error."""
         try:
             outcomes = await self._in_thread(batch)
@@ -232,7 +173,7 @@ class _Gatherer:
             outcomes = [error] if len(batch) == 1 else [await self._alone(w) for w in batch]
         return self._judge([_failure_in(outcome) for outcome in outcomes])
 
-    async def _alone(self, waiting: _Waiting) -> Any:
+    async def _alone(self, waiting: PendingRequest) -> Any:
         try:
             return (await self._in_thread([waiting]))[0]
         except Exception as error:  # noqa: BLE001 - whatever the other's code raises
@@ -248,70 +189,56 @@ class _Gatherer:
             return [stop] * len(outcomes)
         return [_row_error(o) if isinstance(o, Exception) else o for o in outcomes]
 
-    async def _in_thread(self, batch: list[_Waiting]) -> list[Any]:
+    async def _in_thread(self, batch: list[PendingRequest]) -> list[Any]:
         answers = await self._thread.do(lambda: self._call.start(batch))
         if inspect.isawaitable(answers):
-            answers = await answers
+            answers = await _awaited(answers)
         return self._call.checked(answers, len(batch))
 
 
-class _Caller:
-    """Calls the other's list method in the form in which it takes its arguments."""
+async def _awaited(answers: Awaitable[Any]) -> Any:
+    """What a coroutine of the other's returns or raises; a CancelledError of its own is an error.
 
-    def __init__(self, serving: LLMServingABC) -> None:
-        self._name, self._method = _method_of(serving)
-        self._takes_messages = self._name.endswith("_messages")
-        takes = inspect.signature(self._method).parameters
-        takes_all = any(p.kind is p.VAR_KEYWORD for p in takes.values())
-        self._pictures = "image_list" if self._takes_messages else "image_inputs"
-        self._takes_pictures = takes_all or self._pictures in takes
-        self._takes_system = takes_all or "system_prompt" in takes
-
-    def start(self, batch: Sequence[_Waiting]) -> Any:
-        """What the other's method returns for `batch`: its answers, or a coroutine of them.
-
-        Raises:
-            ServingContractError: there are pictures, and it takes none.
-            Exception: whatever the other's code raises.
-        """
-        options: dict[str, Any] = {}
-        if self._takes_system:
-            options["system_prompt"] = batch[0].system_prompt
-        pictures = [waiting.references for waiting in batch]
-        if any(pictures):
-            if not self._takes_pictures:
-                raise ServingContractError(
-                    f"{self._name} takes no {self._pictures}: it would answer without seeing the "
-                    f"pictures. Give it a parameter {self._pictures}=None"
-                )
-            options[self._pictures] = pictures
-        conversations = [one.conversation(marks_all=self._takes_messages) for one in batch]
-        inputs: list[Any] = conversations if self._takes_messages else _texts(conversations)
-        return self._method(inputs, **options)
-
-    def checked(self, answers: Any, wanted: int) -> list[Any]:
-        """`answers`, which are as many as `wanted`.
-
-        Raises:
-            ServingContractError: they are not, or are no list.
-        """
-        if isinstance(answers, (str, bytes, Mapping)) or not hasattr(answers, "__len__"):
-            raise ServingContractError(
-                f"{self._name} returned a {type(answers).__name__} instead of a list of texts"
-            )
-        if len(answers) != wanted:
-            raise ServingContractError(
-                f"{self._name} returned {len(answers)} answers to {wanted} questions: "
-                "which belongs to which is unknown"
-            )
-        return list(answers)
+    It has a task of its own, so that it cannot be taken for our own cancellation.
+    """
+    task = asyncio.ensure_future(_ordinary(answers))
+    try:
+        await asyncio.wait([task])
+    finally:
+        task.cancel()
+    try:
+        return task.result()
+    except asyncio.CancelledError as error:
+        raise as_ordinary(error) from error
 
 
-def _method_of(serving: LLMServingABC) -> tuple[str, Callable[..., Any]]:
-    """The method to call, with its name for messages."""
-    names = overridden_methods(serving) or ["generate_from_input_messages", "generate_from_input"]
-    name = next(name for name in names if callable(getattr(serving, name, None)))
-    return f"{type(serving).__name__}.{name}", getattr(serving, name)
+async def _ordinary(answers: Awaitable[Any]) -> Any:
+    try:
+        return await answers
+    except asyncio.CancelledError:
+        raise
+    except BaseException as error:  # noqa: BLE001 - it is raised
+        ordinary = as_ordinary(error)
+        raise ordinary from (ordinary.__cause__ if ordinary is error else error)
+
+
+def _plain(settings: Any, name: str) -> Mapping[str, Any]:
+    """What the other's `settings()` returned.
+
+    Raises:
+        ServingContractError: it is no dict of plain values, which a request key can be made of.
+    """
+    try:
+        if isinstance(settings, Mapping):
+            json.dumps(dict(settings), allow_nan=False)
+            return settings
+        reason = f"it is {value_text(settings)}"
+    except (TypeError, ValueError, RecursionError) as error:
+        reason = str(error)
+    raise ServingContractError(
+        f"{name}.settings() must return a dict of texts, numbers, lists and dicts, by which "
+        f"answers are known to be the same: {reason}"
+    )
 
 
 def _failure_in(outcome: Any) -> Any:
@@ -336,19 +263,9 @@ def _settle(answer: asyncio.Future[Any], outcome: Any) -> None:
         answer.set_result(outcome)
 
 
-def _picture(ref: ImageRef, picture: Picture) -> str:
-    if ref.location:
-        return ref.location
-    return f"data:{picture.media_type};base64,{b64encode(picture.data).decode('ascii')}"
-
-
-def _texts(conversations: Sequence[Sequence[Mapping[str, str]]]) -> list[str]:
-    return ["\n".join(turn["value"] for turn in turns) for turns in conversations]
-
-
 def _said(error: Exception) -> str:
-    is_text = isinstance(error, _SaidError)
-    return scrub(str(error) if is_text else f"{type(error).__name__}: {error}")
+    is_text = isinstance(error, (_SaidError, ControlFlowError))
+    return scrub(str(error) if is_text else error_text(error))
 
 
 def _row_error(error: Exception) -> DataflowError:

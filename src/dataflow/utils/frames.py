@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from dataflow.core.errors import InputError, MissingPackageError, UsageError
+from dataflow.formats.tables import rows_of
+
+_NO_NAME = object()
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")  # no more digits than pandas' own int64 holds
 _DECIMAL = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,3})?")
@@ -63,27 +67,18 @@ def _number_type(cells: list[Any]) -> type[int | float] | None:
     return float if all(map(_DECIMAL.fullmatch, texts)) else None
 
 
-def records_of(data: Any) -> list[dict[str, Any]]:
-    """The rows of a list of dicts or of a DataFrame, whose missing values become null.
+def records_of(data: Any) -> list[Mapping[str, Any]]:
+    """The rows of a table in memory, whose missing values become null.
 
     Raises:
-        UsageError: it is neither, or its columns cannot be told apart by their names.
+        UsageError: it is no table, or its columns cannot be told apart by their names.
     """
-    if isinstance(data, list) and all(isinstance(row, dict) for row in data):
-        for index, row in enumerate(data):
-            if odd := next((name for name in row if not isinstance(name, str)), None):
-                raise UsageError(f"row {index}: the column name {odd!r} is no text")
-        return data
-    if hasattr(data, "to_dict") and hasattr(data, "notna"):
-        names = list(data.columns)
-        odd = [n for n in names if not isinstance(n, str) or names.count(n) > 1]
-        if odd:
-            raise UsageError(f"the frame's column {odd[0]!r} is no text, or there twice; rename it")
-        # pandas marks a missing value by NaN in any column; null is what it means
-        frame = data.astype(object).where(data.notna(), None)
-        records: list[dict[str, Any]] = frame.to_dict("records")
-        return records
-    raise UsageError(f"write() takes a list of dicts or a DataFrame, not {type(data).__name__}")
+    rows = rows_of(data, "write() takes")
+    for index, row in enumerate(rows):
+        odd = next((name for name in row if not isinstance(name, str)), _NO_NAME)
+        if odd is not _NO_NAME:
+            raise UsageError(f"row {index}: the column name {odd!r} is no text")
+    return rows
 
 
 def _pandas() -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from dataclasses import replace
 from typing import Any
@@ -308,3 +309,46 @@ def test_where_a_plan_says_so_fewer_rows_fail_one_by_one(dataset):
     assert run(plan).failed == {"bad_request": 3}
     mended = FakeServing("fine")
     assert run(dataset.plan(mended)).captioned == 3
+
+
+class OwnExit(BaseException):
+    """An exception of somebody's that is no `Exception`."""
+
+
+ODD = [ValueError, StopIteration, GeneratorExit, asyncio.CancelledError, OwnExit]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("kind", ODD)
+def test_whatever_an_engine_raises_ends_the_run_and_keeps_what_was_answered(dataset, kind):
+    serving = FakeServing(["A cat."] * 5 + [kind("odd")] * 20, max_workers=1)
+    with pytest.raises(Exception, match=kind.__name__ if kind is not ValueError else "odd"):
+        run(dataset.add(20).plan(serving))
+    assert serving.asked == 6
+    again = FakeServing("A dog.")
+    assert run(dataset.plan(again)).captioned == 20
+    assert again.asked == 15
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("kind", ODD)
+def test_whatever_a_check_raises_stops_the_run_within_the_first_rows(dataset, kind):
+    def check(text, context):
+        raise kind("odd")
+
+    serving = FakeServing("A cat.", max_workers=1)
+    with pytest.raises(FaultAlarmError, match=f"the check check broke down: {kind.__name__}"):
+        run(dataset.add(40).plan(serving, checks=[check]))
+    assert serving.asked <= 4
+
+
+@pytest.mark.parametrize("where", ["engine", "check"])
+def test_an_interrupt_out_of_other_peoples_code_is_ctrl_c(dataset, where):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    serving = FakeServing("A cat." if where == "check" else [KeyboardInterrupt()] * 9)
+    checks = [interrupt] if where == "check" else []
+    with pytest.raises(KeyboardInterrupt, match="answered and kept"):
+        run(dataset.add(9).plan(serving, checks=checks))
+    assert run(dataset.plan(FakeServing("A dog."))).captioned == 9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from dataflow.engine.pipeline.intake import forbid_columns
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.progress import Progress, Summary
 from dataflow.formats.rows_in_memory import RowsInMemory
+from dataflow.formats.tables import rows_of, with_columns
 
 _OF_FILES = frozenset(
     (
@@ -38,7 +39,7 @@ def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SIL
     """Caption rows in memory.
 
     Args:
-        data: A list of dicts, or a pandas DataFrame.
+        data: A list of dicts, a DataFrame, or another table; see `formats.tables`.
         options: The options of `caption`, without those about files. With ``journal=FOLDER``, the
             answers are kept there, and the same call resumes after a failure.
         reporter: Who shows the run.
@@ -50,7 +51,7 @@ def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SIL
         UsageError: `data` is neither, or an option says nothing about rows in memory.
         StopRunError: The run stopped; what was answered is in its `answers`.
     """
-    rows = _rows_of(data)
+    rows = rows_of(data, "what is captioned must be a path,")
     choices = CaptionOptions(source="", **options)
     for given in given_options(choices):
         if given.name in _OF_FILES:
@@ -71,42 +72,12 @@ def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SIL
         for one in itertools.compress(found, is_kept)
     ]
     reporter.finished(RunReport(_summary(plan, found, is_kept), plan.price, "in memory"))
-    return _with_columns(data, rows[: len(found)], is_kept, added)
-
-
-def _rows_of(data: Any) -> list[dict[str, Any]]:
-    if hasattr(data, "to_dict") and hasattr(data, "columns"):
-        names = list(data.columns)
-        twice = next((name for name, count in Counter(names).items() if count > 1), None)
-        if twice is not None:
-            raise UsageError(f"the DataFrame has two columns called {twice!r}; rename one")
-        records: list[dict[str, Any]] = data.to_dict("records")
-        return records
-    rows = list(data) if isinstance(data, Iterable) else None
-    if rows is None or not all(isinstance(row, Mapping) for row in rows):
-        raise UsageError(
-            "a path, a list of dicts or a DataFrame is needed, not "
-            f"{'a list of other things' if rows is not None else type(data).__name__}"
-        )
-    return rows
+    names = list(added_columns(columns, has_meta=has_meta))
+    return with_columns(data, rows[: len(found)], is_kept, added, names=names)
 
 
 def _journal_path(choices: CaptionOptions) -> Path | None:
     return None if choices.journal is None else Path(choices.journal) / "rows.journal"
-
-
-def _with_columns(
-    data: Any,
-    rows: Sequence[Mapping[str, Any]],
-    is_kept: Sequence[bool],
-    added: Sequence[Mapping[str, Any]],
-) -> Any:
-    if hasattr(data, "assign"):
-        frame = data.iloc[: len(is_kept)][list(is_kept)]
-        names = list(added[0]) if added else []
-        return frame.assign(**{name: [one[name] for one in added] for name in names})
-    kept = itertools.compress(rows, is_kept)
-    return [{**row, **more} for row, more in zip(kept, added, strict=True)]
 
 
 def _summary(

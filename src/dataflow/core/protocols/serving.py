@@ -9,14 +9,20 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from dataflow.core.picture import Picture
 from dataflow.core.request import Reply, Request
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 
 class LLMServingABC(ABC):
-    """A model that answers a list of prompts with a list of texts, in the same order."""
+    """A model that answers a list of prompts with a list of texts, in the same order.
+
+    Used in a ``with`` block it is closed at the end.
+    """
 
     @abstractmethod
     def generate_from_input(self, user_inputs: list[str], system_prompt: str) -> list[str]:
@@ -25,6 +31,16 @@ class LLMServingABC(ABC):
     @abstractmethod
     def cleanup(self) -> None:
         """Give back what the serving holds: processes, memory, connections."""
+
+    def close(self) -> None:
+        """The same as `cleanup`."""
+        self.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def load_model(self, model_name_or_path: str, **kwargs: Any) -> None:
         """Load a model by hand; only servings that support it override this.

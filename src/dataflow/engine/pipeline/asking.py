@@ -9,7 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, cast
 
-from dataflow.core.aio import now
+from dataflow.core.aio import as_ordinary, now
 from dataflow.core.errors import (
     AskTimeoutError,
     DataflowError,
@@ -152,8 +152,14 @@ class Asking:
             self._calls.pop(call, None)
             # still admitted: nothing else is sent in its place before it is known what this means
             await self._conclude(job, attempt)
-        except Exception as error:  # noqa: BLE001 - it ends the run and is raised there
-            self._stop(error)
+        except asyncio.CancelledError as error:
+            if not self._is_stopping:  # the serving raised it: nobody else cancels this task
+                self._stop(as_ordinary(error))
+            raise
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - it ends the run and is raised there
+            self._stop(as_ordinary(error))
         finally:
             self._calls.pop(call, None)
             admitted.set()

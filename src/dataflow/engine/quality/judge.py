@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from dataflow.core.aio import CONTROL_EXCEPTIONS, Worker
+from dataflow.core.aio import Worker
 from dataflow.core.errors import BadRequestError, DataflowError, EmptyCaptionError, RowError
 from dataflow.core.protocols.check import Check, CheckContext, Verdict
 from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.request import Reply, Request, Usage
+from dataflow.core.text import error_text
 from dataflow.engine.job import Job
 from dataflow.engine.journal.codec import utf8
 from dataflow.engine.journal.records import OPEN, AttemptRecord, ResultRecord
@@ -212,9 +213,11 @@ class Judge:
                     verdict = _awaited(check(text, context))
                     if not _is_one(verdict):
                         raise TypeError(f"it is to return a Verdict or None, not {verdict!r:.80}")
-                except (Exception, *CONTROL_EXCEPTIONS) as error:  # noqa: BLE001 - a user's code
+                except KeyboardInterrupt:
+                    raise
+                except BaseException as error:  # noqa: BLE001 - a user's code
                     name = getattr(check, "__name__", type(check).__name__)
-                    reason = f"the check {name} broke down: {type(error).__name__}: {error}"
+                    reason = f"the check {name} broke down: {error_text(error)}"
                     return (Verdict(CHECK_FAILED, reason),)
                 if verdict is not None:
                     found.append(verdict)

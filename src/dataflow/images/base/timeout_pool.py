@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from dataflow.core.aio import as_ordinary
 from dataflow.core.errors import PictureError, PictureTooSlowError
 from dataflow.images.base.byte_semaphore import ByteSemaphore
 from dataflow.images.base.limits import MIB
@@ -98,7 +99,7 @@ class PoolTask(Generic[T]):
         try:
             result = self._work(self)
         except BaseException as error:  # noqa: BLE001 - whatever it is, a caller waits for it
-            failure = error
+            failure = as_ordinary(error)
         self._pause()
         self.finish()
         try:

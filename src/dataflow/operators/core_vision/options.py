@@ -27,6 +27,7 @@ from dataflow.core.settings import (
     take_all,
     value_text,
 )
+from dataflow.core.tracebacks import short_traceback
 from dataflow.engine.flow.retry_policy import GIVE_UP_SECONDS
 from dataflow.engine.quality.reject_policy import MAX_ASKS, ON_REJECT
 from dataflow.images.base.limits import Limits
@@ -268,7 +269,10 @@ def options_from(kind: type[Options], given: Mapping[str, Any], method: str) -> 
 
 
 def takes(kind: type[OperatorOptions | OperatorRunOptions]) -> Callable[[Method], Method]:
-    """Let `help()` and `inspect.signature` show the options of `kind` as keywords."""
+    """Let `help()` and `inspect.signature` show the options of `kind` as keywords.
+
+    What the method raises has a short traceback.
+    """
 
     def named(method: Method) -> Method:
         shown = inspect.signature(method)
@@ -282,7 +286,8 @@ def takes(kind: type[OperatorOptions | OperatorRunOptions]) -> Callable[[Method]
             )
             for one in fields(kind)
         ]
-        method.__signature__ = shown.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
-        return method
+        called = short_traceback(method)
+        called.__signature__ = shown.replace(parameters=[*own, *more])  # type: ignore[attr-defined]
+        return called
 
     return named

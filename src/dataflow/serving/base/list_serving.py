@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dataflow.core.errors import BadRowError, DataflowError, RowError, UsageError
 from dataflow.core.picture import ImageRef
 from dataflow.core.protocols.serving import AsyncServing, Client
 from dataflow.core.request import Reply, Request
 from dataflow.core.settings import ANY_TEXT, value_text
+from dataflow.core.tracebacks import short_traceback
 from dataflow.images.reference import parse_reference
 from dataflow.serving.base.call_errors import CallErrors
 from dataflow.serving.base.conversation import turns_of
 from dataflow.serving.base.shared_slots import SharedSlots, SlottedClient
-
-if TYPE_CHECKING:
-    from typing_extensions import Self
 
 _log = logging.getLogger("dataflow")
 
@@ -29,13 +27,7 @@ DEFAULT_SYSTEM_PROMPT = "You are a helpful assistant."
 
 
 class ListServing(AsyncServing):
-    """An engine with the list methods; `with` closes it at the end."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    """An engine with the list methods."""
 
     def __getstate__(self) -> dict[str, Any]:
         """What copies and pickles hold: no errors of calls, no slots in use."""
@@ -43,10 +35,6 @@ class ListServing(AsyncServing):
         for name in ("_errors_of_calls", "_slots"):
             state.pop(name, None)
         return state
-
-    def close(self) -> None:
-        """The same as `cleanup`."""
-        self.cleanup()
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.model!r}, max_workers={self.max_workers})"
@@ -130,6 +118,7 @@ class ListServing(AsyncServing):
         _refuse_other_media(video_list, audio_list)
         return self._generate(conversations, image_list, system_prompt)
 
+    @short_traceback
     def _generate(
         self, conversations: Sequence[Any], pictures: Sequence[Any] | None, system_prompt: str
     ) -> list[str]:

@@ -25,12 +25,13 @@ from dataflow.engine.plan import Output, Plan, SpendLimit
 from dataflow.engine.reporting.progress import Summary
 from dataflow.engine.run import Run
 from dataflow.engine.runner import start
+from dataflow.formats.rows_in_memory import RowsInMemory
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.options import OperatorRunOptions
 from dataflow.operators.core_vision.prompts import check_prompts, presets_of
 from dataflow.operators.core_vision.quality import QualityPolicy
 from dataflow.operators.core_vision.request_builder import RowRequests
-from dataflow.operators.core_vision.run_step.list_rows import ListRows, rows_of, write_or_save
+from dataflow.operators.core_vision.run_step.list_rows import read_rows, write_or_save
 from dataflow.operators.core_vision.run_step.unsent_pictures import warn_of_unsent_pictures
 from dataflow.remote.path import server_of
 from dataflow.serving.adapter import as_async_serving
@@ -139,8 +140,8 @@ class _StepRun:
     def through_lists(self, storage: DataFlowStorage) -> None:
         options, columns = self.options, self._columns()
         data = storage.read("dict")
-        rows = rows_of(data, storage)[: options.limit]
-        reader = ListRows(rows)
+        rows = read_rows(data, storage)[: options.limit]
+        reader = RowsInMemory(rows)
         self._warn_of_unsent(reader.rows())
         journal = None if options.journal is None else Path(options.journal).expanduser()
         output = Output(

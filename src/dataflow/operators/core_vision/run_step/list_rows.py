@@ -7,66 +7,29 @@ import json
 import logging
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import InputError, OutputError
-from dataflow.core.protocols.dataset import Skipped
+from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.protocols.storage import DataFlowStorage
 from dataflow.core.raw_json import plain
-from dataflow.core.row import Row
-from dataflow.core.text import scrub
+from dataflow.core.text import error_text, scrub
+from dataflow.formats.tables import rows_of, with_columns
 
 _log = logging.getLogger("dataflow")
 
 
-class ListRows:
-    """Dicts in memory as a dataset; see `core.dataset.Reader`."""
-
-    def __init__(self, rows: Sequence[Mapping[str, Any]]) -> None:
-        self._rows = rows
-        self.skipped = Skipped()
-
-    def rows(self) -> Iterator[Row]:
-        """The rows in order."""
-        for index, fields in enumerate(self._rows):
-            yield Row(index, fields, f"row {index}")
-
-    def count(self) -> int:
-        """How many there are."""
-        return len(self._rows)
-
-    def column_names(self) -> None:
-        """Not known without looking at every row."""
-
-    def folder(self) -> str:
-        """The working directory."""
-        return "."
-
-
-def rows_of(data: Any, storage: DataFlowStorage) -> list[dict[str, Any]]:
-    """The rows that `storage.read` gave: a list of dicts or a DataFrame.
+def read_rows(data: Any, storage: DataFlowStorage) -> list[Mapping[str, Any]]:
+    """The rows that `storage.read` gave.
 
     Raises:
-        InputError: it is neither, a row is no dict, or two columns have one name.
+        InputError: it is no table, or two columns have one name.
     """
-    source = f"{type(storage).__name__}.read('dict')"
-    if hasattr(data, "to_dict") and hasattr(data, "columns"):
-        names = list(data.columns)
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise InputError(f"{source} gave two columns called {twice!r}; rename one")
-        records: list[dict[str, Any]] = data.to_dict("records")
-        return records
-    if not isinstance(data, (list, tuple)):
-        raise InputError(
-            f"{source} gave {type(data).__name__}; a list of dicts or a DataFrame is needed"
-        )
-    for index, row in enumerate(data):
-        if not isinstance(row, Mapping):
-            raise InputError(f"{source}: row {index} is a {type(row).__name__}, not a dict")
-    return list(data)
+    try:
+        return rows_of(data, f"{type(storage).__name__}.read('dict') must give")
+    except UsageError as error:
+        raise InputError(error.message) from None
 
 
 def write_or_save(
@@ -82,7 +45,7 @@ def write_or_save(
 
     Args:
         storage: Where they go.
-        data: What `storage.read` gave: a DataFrame comes back as one.
+        data: What `storage.read` gave; a DataFrame or other table comes back as one.
         rows: Its rows.
         is_kept: Which of them are written.
         added: What is added to each of those.
@@ -93,20 +56,17 @@ def write_or_save(
             the message names.
     """
     more = [{name: plain(value) for name, value in one.items()} for one in added]
-    kept = list(itertools.compress(rows, is_kept))
     try:
-        if hasattr(data, "assign"):
-            frame = data.iloc[: len(is_kept)]
-            frame = frame if all(is_kept) else frame[list(is_kept)]
-            storage.write(frame.assign(**{name: [one[name] for one in more] for name in names}))
-        else:
-            storage.write([{**row, **one} for row, one in zip(kept, more, strict=True)])
+        storage.write(with_columns(data, rows, is_kept, more, names=names))
     except Exception as error:
         raise _kept(error, storage, is_kept, more) from error
+    except BaseException as error:
+        _log.warning("%s", _kept(error, storage, is_kept, more))
+        raise
 
 
 def _kept(
-    error: Exception,
+    error: BaseException,
     storage: DataFlowStorage,
     is_kept: Sequence[bool],
     added: Sequence[Mapping[str, Any]],
@@ -118,7 +78,7 @@ def _kept(
         for index, one in zip(indexes, added, strict=True)
     ]
     where = _saved("\n".join([*lines, ""]))
-    said = scrub(f"{type(error).__name__}: {error}")
+    said = scrub(error_text(error))
     answers = [next(iter(one.values()), None) for one in added]
     return OutputError(
         f"{type(storage).__name__}.write() failed: {said}. The {len(added):,} answers are in "

@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
 from dataflow.core.errors import RunStoppedError
+from dataflow.core.tracebacks import shortened
 from dataflow.engine.reporting.progress import Progress
 from dataflow.engine.run import Run, RunInterruptedError
 
@@ -215,7 +216,7 @@ class OperatorRun(Generic[T]):
         try:
             self._value.append(self._call())
         except BaseException as error:  # noqa: BLE001 - raised where it is waited for
-            self._error = error
+            self._error = shortened(error)
         with self._lock:
             self._over.set()
             when_over, self._when_over = self._when_over, []
