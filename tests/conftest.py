@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.loop_guard import LoopWatch
+
 # how long an example takes says more of the machine than of the code
 settings.register_profile("dataflow", deadline=None)
 settings.load_profile("dataflow")
@@ -21,10 +23,12 @@ LEFT_OUT = {
     "web": "need Chromium: make test-web",
 }
 _counts: Counter[str] = Counter()
+_watch = LoopWatch()
 
 
 def pytest_configure() -> None:
     """Let the tests' commands hear signals, also where the tests themselves run under nohup."""
+    _watch.begin()
     # what is ignored is inherited, what is handled is not
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -47,12 +51,18 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     output = getattr(session.config, "workeroutput", None)
     if output is not None:
         output["left_out"] = dict(_counts)
+        output["held"] = _watch.end()
+        return
+    _watch.end()
+    if _watch.is_too_long and session.exitstatus == 0:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Each of the processes left out the same."""
     _counts.update(Counter(node.workeroutput.get("left_out", {})) - _counts)
+    _watch.hear(node.workeroutput.get("held"))
 
 
 def pytest_terminal_summary(
@@ -63,6 +73,7 @@ def pytest_terminal_summary(
     for mark, cure in LEFT_OUT.items():
         if _counts[mark] and f"not {mark}" in expression:
             terminalreporter.write_line(f"left out: {_counts[mark]} tests that {cure}")
+    terminalreporter.write_line(_watch.report())
 
 
 # The servers' packages are heavy, and few tests need them.

@@ -184,6 +184,7 @@ def test_a_store_that_refuses_the_output_at_the_end_loses_nothing(dataflow, s3, 
         api.delay = 2.0
         process = dataflow.start(*command)
         until(lambda: api.asked == 3)
+        s3.client.delete_object(Bucket="gone", Key=".out.jsonl.lock")
         s3.client.delete_bucket(Bucket="gone")
         _, err = process.communicate(timeout=60)
         assert process.returncode == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import queue
 import threading
 from collections import deque
@@ -19,6 +20,11 @@ K = TypeVar("K")
 def now() -> float:
     """Seconds of the running event loop's clock, which a test may replace by one of its own."""
     return asyncio.get_running_loop().time()
+
+
+async def import_in_thread(*modules: str) -> None:
+    """Import what is heavy in a thread, so that the event loop is not held meanwhile."""
+    await asyncio.to_thread(lambda: [importlib.import_module(name) for name in modules])
 
 
 class FifoWaiters(Generic[K, T]):

@@ -35,6 +35,7 @@ from dataflow.engine.reporting.failure_messages import commonest
 from dataflow.engine.reporting.progress import RunCounts, Summary
 from dataflow.engine.run import Pipeline, Run
 from dataflow.engine.run_lock import RunLock
+from dataflow.engine.store_lock import store_lock
 
 T = TypeVar("T")
 Then: TypeAlias = "Callable[[Callable[[], bool], ResumeState | None], T]"
@@ -72,7 +73,9 @@ def start(plan: Plan, *, on_outcome: Callable[[RowOutcome], None] | None = None)
 def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
     check_spend_limit(plan)
     lock = RunLock(plan.output.files.lock)
-    try:
+    with contextlib.ExitStack() as locks:
+        locks.callback(lock.release)
+        check_lock = locks.enter_context(store_lock(plan.output))
         check_output(plan.output)
         journal_path = plan.output.files.journal
         _heed_batches(plan, journal_path)
@@ -89,24 +92,24 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
                 journal,
                 this,
                 first=lambda: check_reuse(plan, journal, this.is_stopping),
-                then=functools.partial(_write, plan, journal, snapshot),
+                then=functools.partial(_write, plan, journal, snapshot, check_lock),
             )
             return None if counts is None else _summary(plan, counts, time.monotonic() - started)
         finally:
             journal.close()
-    finally:
-        lock.release()
 
 
 def _write(
     plan: Plan,
     journal: Journal,
     snapshot: OutputFiles,
+    check_lock: Callable[[], None],
     stop: Callable[[], bool],
     recalled: ResumeState | None,
 ) -> RunCounts:
     if recalled is not None and recalled.written is not None:
         return recalled.written
+    check_lock()
     journal.note_output(None)
     counts = write_output(plan, journal, stop, recalled=recalled is not None, snapshot=snapshot)
     note_written(plan.output, journal, counts)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
+from dataflow.core.aio import import_in_thread
 from dataflow.core.errors import UsageError
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.images.base.byte_semaphore import ByteSemaphore
@@ -42,9 +44,7 @@ class Loader:
 
     async def __aenter__(self) -> Self:
         """Start the threads."""
-        from dataflow.images.decode import codecs  # Pillow, at first use
-
-        codecs.prepare(self._limits.max_pixels)
+        await asyncio.to_thread(_prepare, self._limits.max_pixels)
         threads = self._limits.threads or os.cpu_count() or 1
         shared = ByteSemaphore(min(SHARED_MEMORY, self._limits.max_picture_memory))
         self._pool = TimeoutPool(threads, self._limits.max_seconds, shared)
@@ -112,6 +112,8 @@ class Loader:
             raise UsageError("a Loader loads only inside `async with`")
         if ref.kind == "url":
             if self._fetcher is None:
+                await import_in_thread("dataflow.images.fetch.cached_fetch")
+            if self._fetcher is None:
                 from dataflow.images.fetch.cached_fetch import (
                     CachedFetcher,  # aiohttp and SQLite, at first use
                 )
@@ -135,3 +137,11 @@ class Loader:
             return open_file(ref, self._limits)
         check_size(len(ref.data), ref, self._limits)
         return ref.data
+
+
+def _prepare(max_pixels: int) -> None:
+    """Import Pillow and what decodes with it."""
+    from dataflow.images.decode import codecs
+    from dataflow.images.decode import decode as decode  # it is needed at once
+
+    codecs.prepare(max_pixels)

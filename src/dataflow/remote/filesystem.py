@@ -17,13 +17,13 @@ from dataflow.core.errors import MissingPackageError, UsageError
 from dataflow.remote.errors import RemoteError, map_errors, with_retries
 from dataflow.remote.pure_path import PureRemotePath
 
-_log = logging.getLogger("dataflow")
-
 CONNECTIONS = 64
 """To one store at once, at most."""
 
 _PART = 8 << 20  # bytes of an upload's part; ten are sent at once
 _MOST_PARTS = 9_000  # S3 takes 10,000
+_EXISTS = (409, 412)  # S3 answers 409 while another such request is under way
+_UNCONDITIONAL = (400, 501)  # stores that do not know conditions
 _VERSIONS = ("ETag", "etag", "generation", "blob_id", "LastModified", "mtime", "updated")
 _PACKAGES = {"s3": ("s3fs", "s3"), "gs": ("gcsfs", "gs"), "hf": ("huggingface_hub", "hf")}
 _OPTIONS: dict[str, dict[str, Any]] = {
@@ -173,6 +173,9 @@ def kind_at(place: PureRemotePath) -> str | None:
 def names_in(folder: PureRemotePath) -> list[str]:
     """The names in a folder; a sub-folder's ends with ``/``.
 
+    Objects whose names go on with an empty part (``folder//a/b.jpg``), which no folder stands for,
+    are listed with all their parts (``/a/b.jpg``).
+
     Raises:
         RemoteError: there is none, or it cannot be listed.
     """
@@ -182,14 +185,27 @@ def names_in(folder: PureRemotePath) -> list[str]:
         name = entry["name"].rstrip("/")
         is_folder = entry["type"] == "directory"
         if name == own and is_folder:
-            _log.warning(
-                "%s holds objects whose names have an empty part (//): they are left out; rename "
-                "them to read them",
-                folder,
-            )
+            names += _names_below_empty_part(folder, own)
         if name != own:  # some tools mark a folder by an empty file
             names.append(name.rpartition("/")[2] + "/" * is_folder)
     return names
+
+
+def _names_below_empty_part(folder: PureRemotePath, own: str) -> list[str]:
+    """The objects whose names begin with `own` and two slashes, as seen from `own`."""
+    from fsspec.asyn import sync
+
+    system = filesystem(folder.scheme)
+
+    def once() -> list[dict[str, Any]]:
+        with map_errors(folder):
+            if folder.scheme == "s3":
+                return list(sync(system.loop, system._lsdir, own, delimiter="", prefix="/"))
+            listed = sync(system.loop, system._do_list_objects, own, delimiter="", prefix="/")
+            return list(listed[0])
+
+    found = with_retries(once)
+    return [entry["name"][len(own) + 1 :] for entry in found if not entry["name"].endswith("/")]
 
 
 def matches(pattern: PureRemotePath) -> list[str]:
@@ -238,6 +254,54 @@ def remove(place: PureRemotePath) -> None:
         RemoteError: the store does not allow it.
     """
     ask(place, "rm_file")
+
+
+def read(place: PureRemotePath) -> bytes:
+    """The whole of a small file.
+
+    Raises:
+        RemoteError: there is none, or the store does not give it.
+    """
+    data: bytes = ask(place, "cat_file")
+    return data
+
+
+def overwrite(place: PureRemotePath, data: bytes) -> None:
+    """Let `place` be a small file that holds `data`.
+
+    Raises:
+        RemoteError: the store does not take it.
+    """
+    ask(place, "pipe_file", data)
+
+
+def create(place: PureRemotePath, data: bytes) -> bool:
+    """Make a small file where none is; of two who ask at once, one is told that it did.
+
+    A store that knows no conditions may tell both; who reads the file again sees whose it is.
+
+    Returns:
+        Whether it was made; False where there is one already.
+
+    Raises:
+        RemoteError: the store does not take it.
+    """
+    refused: RemoteError | None = None
+    try:
+        ask(place, "pipe_file", data, mode="create")
+    except RemoteError as error:
+        refused = error
+    # outside of the block: an error's cause would be read for its status
+    if refused is None:
+        return True
+    if refused.status in _EXISTS:
+        return False
+    if refused.status not in _UNCONDITIONAL:
+        raise refused
+    if kind_at(place) is not None:
+        return False
+    overwrite(place, data)
+    return True
 
 
 def check_writable(place: PureRemotePath) -> None:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"(s3|gs|gcs|hf|https?)://(?=[^/])", re.IGNORECASE)
 _ANY_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+OBJECT_STORES = ("s3", "gs")
+"""Schemes at which a name may hold anything, also an empty part."""
+
 _HF_KINDS = ("datasets", "spaces", "buckets")  # before owner and name; a model has none
 _USER = re.compile(r"(?<=://)[^/]*@")
 
@@ -105,13 +108,22 @@ class PureRemotePath:
         return PurePosixPath(self.name).stem
 
     @property
+    def without_empty_parts(self) -> Self:
+        """The same with one slash wherever there are several."""
+        start, mark, below = self.url.partition("://")
+        return type(self)(start + mark + re.sub(r"/{2,}", "/", below))
+
+    @property
     def parent(self) -> Self:
         """The folder; a bucket's is itself."""
         head, _, _ = self._plain.rstrip("/").rpartition("/")
-        return self if head.endswith("/") else type(self)(head)
+        return self if head.endswith(":/") else type(self)(head)
 
     def with_name(self, name: str) -> Self:
         """What is called `name` in the same folder."""
+        head, _, _ = self.url.rpartition("/")
+        if self.scheme in OBJECT_STORES and head.endswith("/") and not head.endswith(":/"):
+            return type(self)(f"{head}/{name}")
         return self.parent / name
 
     def with_suffix(self, suffix: str) -> Self:
@@ -121,6 +133,8 @@ class PureRemotePath:
     def joined(self, path: str) -> Self | None:
         """The file at `path` seen from this folder, ``.`` and ``..`` resolved.
 
+        In an object store a name is a name: an empty part of it (``a//b.jpg``) stays.
+
         Returns:
             None where the path leads out of the bucket, the repository or the server.
         """
@@ -128,11 +142,13 @@ class PureRemotePath:
         parts = below.split("/")
         roots = 1 if self.scheme != "hf" else 3 if parts[0] in _HF_KINDS else 2
         root, folders = parts[:roots], parts[roots:]
-        for part in path.split("/"):
+        names = path.split("/")
+        for number, part in enumerate(names):
+            is_inside = self.scheme in OBJECT_STORES and 0 < number < len(names) - 1
             if part == ".." and not folders:
                 return None
             if part == "..":
                 folders.pop()
-            elif part not in ("", "."):
+            elif part not in ("", ".") or (part == "" and is_inside):
                 folders.append(quote(part) if self.scheme == "http" else part)
         return type(self)(f"{start}://{'/'.join((*root, *folders))}")

@@ -30,6 +30,7 @@ from dataflow.core.protocols.serving import AsyncServing, Client, LLMServingABC
 from dataflow.core.request import Reply, Request
 from dataflow.core.settings import FROM_1, value_text
 from dataflow.core.text import error_text, scrub
+from dataflow.serving.base.code_digest import code_digest
 from dataflow.serving.base.list_method import ListMethod, PendingRequest, overridden_methods
 
 _log = logging.getLogger("dataflow")
@@ -70,9 +71,15 @@ class ServingAdapter(AsyncServing):
         self.may_change = not callable(getattr(serving, "settings", None))
 
     def settings(self) -> Mapping[str, Any]:
-        """The serving's own `settings()` where it has them, else its class and model's name."""
+        """The serving's own `settings()` where it has them, else what its code shows.
+
+        That is its class, its model's name, and a digest of its code and of the values that it was
+        made with: code that was mended asks again, as a changed prompt does.
+        """
         own = getattr(self.serving, "settings", None)
         settings = _plain(own(), type(self.serving).__name__) if callable(own) else {}
+        if not callable(own) or overridden_methods(self.serving):
+            settings = {"code": code_digest(self.serving, has_settings=callable(own)), **settings}
         kind = f"{type(self.serving).__module__}.{type(self.serving).__qualname__}"
         return {"serving": kind, "model": self.model, **settings}
 

@@ -102,7 +102,7 @@ class FolderWalk:
         return status.st_dev, status.st_ino
 
     def _path(self, below: str) -> str:
-        return os.path.join(self._root, below)  # noqa: PTH118 (keeps "./" as given)
+        return path_below(self._root, below)
 
     def _taken(self, parent: str) -> list[str]:
         """The entries of the folder `parent` that are taken, sorted; a folder's ends with ``/``."""
@@ -142,7 +142,7 @@ class FolderWalk:
                     if not self._ignores(ignored.ignored_folder(name[:-1])):
                         yield name
                 elif is_picture(name):
-                    if not self._ignores(ignored.ignored_file(name)):
+                    if not self._ignores(ignored.ignored_file(name.rpartition("/")[2])):
                         yield name
                 elif ignored.other_kind(name) is None:
                     self._skipped.pass_over(ignored.UNLISTED)
@@ -176,6 +176,13 @@ class FolderWalk:
             return True
         self._skipped.pass_over(ignored.UNKNOWN)
         return False
+
+
+def path_below(root: str, below: str) -> str:
+    """Where that is which the walk of `root` calls `below`; ``./`` and empty parts are kept."""
+    if is_remote(root):
+        return f"{root.rstrip('/')}/{below}"
+    return os.path.join(root, below)  # noqa: PTH118 (would take "./" away)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:

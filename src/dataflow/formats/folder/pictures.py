@@ -12,7 +12,7 @@ from dataflow.core.protocols.dataset import Skipped
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
 from dataflow.formats.base.reading import wrong_at
-from dataflow.formats.folder.folder_walk import FolderWalk
+from dataflow.formats.folder.folder_walk import FolderWalk, path_below
 from dataflow.formats.folder.sidecar import SidecarFiles
 from dataflow.formats.patterns.endings import is_picture
 from dataflow.formats.patterns.glob_filter import GlobFilter
@@ -156,7 +156,7 @@ class FolderReader:
                 yield root, root
                 continue
             for below in self._walk(root, self.skipped).pictures():
-                yield root, os.path.join(root, below)  # noqa: PTH118 (keeps "./" as given)
+                yield root, path_below(root, below)
 
     def _walk(self, root: str, skipped: Skipped) -> FolderWalk:
         def choose(parent: str, entries: list[str]) -> list[str]:
@@ -183,7 +183,7 @@ class FolderReader:
         for entry in entries:
             if entry.endswith("/"):
                 continue
-            sidecar = self.sidecars.beside(os.path.join(root, parent, entry))  # noqa: PTH118
+            sidecar = self.sidecars.beside(path_below(root, parent + entry))
             other = first.setdefault(sidecar, entry)
             if other != entry:
                 pairs[entry] = other

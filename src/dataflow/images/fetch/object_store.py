@@ -32,7 +32,7 @@ async def from_store(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
     """
     path = RemotePath(ref.location)
     try:
-        data = await read_range(path, 0, SMALL + 1)
+        path, data = await _head(path)
         if len(data) > SMALL:
             return await _large(path, ref, limits)
     except MissingPackageError as error:
@@ -44,6 +44,17 @@ async def from_store(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
         raise kind(f"{ref.name}: {error.strerror}") from None
     check_size(len(data), ref, limits)
     return data
+
+
+async def _head(path: RemotePath) -> tuple[RemotePath, bytes]:
+    """The first bytes, and where they are: a path put together with ``//`` may mean one slash."""
+    try:
+        return path, await read_range(path, 0, SMALL + 1)
+    except RemoteError as error:
+        other = path.without_empty_parts
+        if not error.is_missing or other == path:
+            raise
+    return other, await read_range(other, 0, SMALL + 1)
 
 
 async def _large(path: RemotePath, ref: ImageRef, limits: Limits) -> BinaryIO:

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from dataflow.core.aio import import_in_thread
 from dataflow.core.errors import (
     BadRequestError,
     ConnectionLostError,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 MAX_ADAPTATIONS = 8
 """Changes in the form of one request at most, so that no server keeps it going round."""
 
+_CONNECTOR = "dataflow.serving.openai.transport.safe_connector"  # and with it aiohttp
 _LIST_SECONDS = 30.0
 _TELLING_NAME = 4  # characters; a shorter name stands in any sentence
 
@@ -100,6 +102,7 @@ class ChatClient:
         self._models: list[str] | None = None
 
     async def __aenter__(self) -> Self:
+        await import_in_thread(_CONNECTOR)
         session = open_session(
             self.address,
             self._options.credentials,
