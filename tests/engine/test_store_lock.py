@@ -165,4 +165,3 @@ def test_a_run_whose_lock_was_taken_over_leaves_the_output_alone(s3, dataset):
         run(plan)
     assert s3.get("out.jsonl") == b"theirs"
     assert ".out.jsonl.lock" in s3.listed()
-
