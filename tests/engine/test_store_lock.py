@@ -142,7 +142,7 @@ def test_a_run_into_a_store_is_refused_before_it_asks_anything(s3, dataset):
     plan = replace(plan, output=replace(plan.output, url=url))
     other = {"run": "x", "host": "other", "process": 7, "renewed": time.time()}
     s3.put(".out.jsonl.lock", json.dumps(other).encode())
-    with pytest.raises(OutputError, match="process 7 on other is writing s3://bucket/out.jsonl"):
+    with pytest.raises(OutputError, match="process 7 on other is writing s3:"):
         run(plan)
     assert s3.listed() == [".out.jsonl.lock"]
     s3.client.delete_object(Bucket="bucket", Key=".out.jsonl.lock")
