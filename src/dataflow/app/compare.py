@@ -22,6 +22,7 @@ from dataflow.app.options.option import option_fields
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import InputError, UsageError
 from dataflow.core.row import Row
+from dataflow.core.side_files import open_new
 from dataflow.evaluate.bradley_terry import DisconnectedError, Wins, rating_intervals
 from dataflow.evaluate.judge import PROMPT, SCHEMA, judge_digest, read_choice
 from dataflow.evaluate.pairs import (
@@ -110,8 +111,13 @@ def compare(options: CompareOptions, reporter: Reporter = SILENT) -> Comparison:
         folder=folder / digest,
     )
     text = json.dumps(comparison_value(result), ensure_ascii=False, indent=2)
-    (folder / digest / "result.json").write_text(text + "\n", encoding="utf-8")
+    _write(folder / digest / "result.json", text + "\n")
     return result
+
+
+def _write(path: Path, text: str) -> None:
+    with open_new(path) as file:
+        file.write(text)
 
 
 def comparison_value(result: Comparison) -> dict[str, Any]:
@@ -233,8 +239,8 @@ def _asked(
     source, schema, output = (folder / n for n in ("pairs.jsonl", "schema.json", "judged.jsonl"))
     lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     if not source.exists() or source.read_text(encoding="utf-8") != lines:
-        source.write_text(lines, encoding="utf-8")
-    schema.write_text(json.dumps(SCHEMA), encoding="utf-8")
+        _write(source, lines)
+    _write(schema, json.dumps(SCHEMA))
     shared = {known.name for known in option_fields(CaptionOptions)}
     given = {
         known.name: getattr(options, known.name)

@@ -29,9 +29,10 @@ from dataflow.core.protocols.dataset import Reader, Writer
 from dataflow.core.protocols.serving import sampling_of
 from dataflow.core.request import Request
 from dataflow.core.row import Row
+from dataflow.core.side_files import refuse_link
 from dataflow.engine.columns import Column
 from dataflow.engine.meta import META_SHAPE
-from dataflow.engine.paths import free_name
+from dataflow.engine.paths import free_name, make_folder
 from dataflow.engine.pipeline.intake import numbered
 from dataflow.engine.plan import Plan
 from dataflow.engine.quality.reject_policy import mark_of
@@ -98,7 +99,8 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
         raise UsageError(f"{error.message}; rows that cannot be read would be lost") from error
     listed = Path(options.faults_file or plan.output.files.faults)
     if options.faults_file is None:
-        listed.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(listed.parent)
+        refuse_link(listed)
     if data.sidecar is not None and listed.exists():
         listed.rename(free_name(listed))  # what it lists stands nowhere else any more
 

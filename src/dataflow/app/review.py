@@ -12,6 +12,7 @@ from pathlib import Path
 from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import OutputError
+from dataflow.core.side_files import open_new
 from dataflow.images.base.limits import Limits
 from dataflow.review.report import write_report
 from dataflow.review.session import LOOPBACK, ReviewSession, ReviewSpec
@@ -94,7 +95,7 @@ def report(options: ReportPageOptions, reporter: Reporter = SILENT) -> Path:
 
 async def _written(session: ReviewSession, part: Path, options: ReportPageOptions) -> None:
     thumbnails = Thumbnails(session.folders, session.spec.limits)
-    with part.open("w", encoding="utf-8") as file:
+    with open_new(part) as file:
         async with thumbnails:
             title = Path(options.dataset).name
             await write_report(file, session.index, thumbnails, title=title, seed=options.seed)

@@ -1,9 +1,70 @@
-"""How the files are called that belong to an output, so that no reader takes them for data."""
+"""The files that belong to an output: how they are called, and how they are made.
+
+Their names are known to whoever knows the output's, so that a link may lie in their place that
+leads to anybody's file: none is followed.
+"""
 
 from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import IO, Any
+
+from dataflow.core.errors import OutputError
 
 ERRORS_ENDING = ".errors.jsonl"
 """Of the errors file beside an output."""
 
 FOLDER_ENDING = ".dataflow"
 """Of the folder beside an output in which all else lies that belongs to it."""
+
+
+def refuse_link(path: Path) -> None:
+    """Refuse a symbolic link where a file of ours is to be: it may lead to anybody's file.
+
+    Raises:
+        OutputError: there is one.
+    """
+    if path.is_symlink():
+        raise OutputError(
+            f"{path} is a link, and what belongs to an output is not written through links; remove "
+            "the link, or choose another output"
+        )
+
+
+def open_new(path: str | os.PathLike[str], mode: str = "w", *, buffering: int = -1) -> IO[Any]:
+    """A new file at `path`; what stood there, a link at the most, is removed, not followed.
+
+    Args:
+        path: Where.
+        mode: ``"w"`` for text in UTF-8, ``"wb"`` for bytes.
+        buffering: As that of `open`.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    clear_way(path)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    encoding = None if "b" in mode else "utf-8"
+    return open(os.open(path, flags, 0o666), mode, buffering, encoding=encoding)
+
+
+def open_append(path: str | os.PathLike[str]) -> IO[str]:
+    """The text file at `path`, to add to; a link is not followed.
+
+    Raises:
+        OSError: it cannot be written, or is a link.
+    """
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    return open(os.open(path, flags, 0o666), "a", encoding="utf-8")
+
+
+def clear_way(path: str | os.PathLike[str]) -> None:
+    """Remove the file or link at `path`, so that what is written there goes nowhere else.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    path = Path(path)
+    if path.is_symlink() or path.is_file():
+        path.unlink()

@@ -7,11 +7,11 @@ import time
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
-from dataflow.core.errors import OutputError, UsageError
-from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING
+from dataflow.core.errors import UsageError
+from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING, refuse_link
 from dataflow.remote.filesystem import copy
 from dataflow.remote.path import AnyPath, RemotePath
 
@@ -108,19 +108,6 @@ class SideFiles:
         return self.folder / "faults.list"
 
 
-def refuse_link(path: Path) -> None:
-    """Refuse a symbolic link where a file of ours is to be: it may lead to anybody's file.
-
-    Raises:
-        OutputError: there is one.
-    """
-    if path.is_symlink():
-        raise OutputError(
-            f"{path} is a link, and what belongs to an output is not written through links; remove "
-            "the link, or choose another output"
-        )
-
-
 def make_folder(path: Path) -> None:
     """Make the folder `path` where it is missing; it must not be a link.
 
@@ -130,37 +117,6 @@ def make_folder(path: Path) -> None:
     """
     refuse_link(path)
     path.mkdir(parents=True, exist_ok=True)
-
-
-def open_new(path: Path) -> IO[str]:
-    """A new text file at `path`; what stood there, a link at the most, is removed, not followed.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    clear_way(path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    return open(os.open(path, flags, 0o666), "w", encoding="utf-8")
-
-
-def open_append(path: Path) -> IO[str]:
-    """The text file at `path`, to add to; a link is not followed.
-
-    Raises:
-        OSError: it cannot be written, or is a link.
-    """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    return open(os.open(path, flags, 0o666), "a", encoding="utf-8")
-
-
-def clear_way(path: Path) -> None:
-    """Remove the file or link at `path`, so that what is written there goes nowhere else.
-
-    Raises:
-        OSError: it cannot be removed.
-    """
-    if path.is_symlink() or path.is_file():
-        path.unlink()
 
 
 def state_folder() -> Path:

@@ -22,6 +22,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from dataflow.core.errors import OutputError
+from dataflow.core.side_files import open_new
 from dataflow.engine.plan import Output
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.filesystem import create, overwrite, read, remove
@@ -75,7 +76,8 @@ class StoreLock:
 
     def _take(self) -> None:
         former = self._note.read_text(encoding="ascii") if self._note.exists() else ""
-        self._note.write_text(self._name, encoding="ascii")
+        with open_new(self._note) as file:
+            file.write(self._name)
         for _ in range(_TRIES):
             holder = self._holder()
             if holder is None:

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from dataflow.core.errors import JournalError, OutputError
+from dataflow.core.side_files import clear_way, open_append, open_new
 from dataflow.engine import run_lock
 from dataflow.engine.journal import database
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
-from dataflow.engine.paths import clear_way, open_append, open_new
 from dataflow.engine.run_lock import RunLock, holder_of
 
 

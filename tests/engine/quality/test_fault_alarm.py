@@ -99,3 +99,8 @@ def test_a_check_that_breaks_down_now_and_then_does_not():
 def test_a_share_that_is_none_is_refused(share):
     with pytest.raises(UsageError, match="share"):
         FaultAlarm(share)
+
+
+def test_where_nothing_is_checked_one_text_for_all_pictures_is_no_fault():
+    assert spent_until_alarm(FaultAlarm(compares_texts=False), [(SENTENCE,)] * 500) == 0
+    assert spent_until_alarm(FaultAlarm(compares_texts=False), [("! !", "loop")] * 500) == LATEST

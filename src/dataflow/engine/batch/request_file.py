@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dataflow.core.errors import OutputError
 from dataflow.engine.journal.batch_tables import Former
+from dataflow.engine.paths import make_folder
 
 ENDING = ".jsonl"
 
@@ -33,7 +34,7 @@ class RequestFile:
         self.requests: list[Former] = []
         self._path = path_of(folder, self.token)
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             self._file = open(self._path, "xb")  # noqa: SIM115 - closed by `finish` or `abandon`
         except OSError as error:
             raise _no_room(self._path, error) from error

@@ -12,9 +12,10 @@ from pathlib import Path
 
 from dataflow.core.database import sqlite
 from dataflow.core.errors import JournalError
+from dataflow.core.side_files import refuse_link
 from dataflow.engine.journal import schema
 from dataflow.engine.journal.salvage import salvage
-from dataflow.engine.paths import free_name, make_folder, refuse_link
+from dataflow.engine.paths import free_name, make_folder
 from dataflow.remote.mounts import network_disk_of
 
 _SIDE_FILES = ("-wal", "-shm", "-journal")

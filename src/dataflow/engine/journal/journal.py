@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from dataflow.core.database.group_commit import GroupCommit
+from dataflow.core.side_files import open_append
 from dataflow.engine.journal import plan_table
 from dataflow.engine.journal.attempt_table import attempts_for, has_attempts, keep_attempts
 from dataflow.engine.journal.decisions import Decision, DecisionTable, Where, append, decisions_for
@@ -35,7 +36,6 @@ from dataflow.engine.journal.result_table import (
     sound_results,
 )
 from dataflow.engine.journal.written_table import JournalOutput
-from dataflow.engine.paths import open_append
 
 _log = logging.getLogger("dataflow")
 Kept: TypeAlias = "ResultRecord | AttemptRecord"

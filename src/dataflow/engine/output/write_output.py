@@ -19,13 +19,14 @@ from typing import IO, Any, Literal, TypeAlias, TypeVar
 from dataflow.core.errors import InputError, OutputError, PictureChangedError
 from dataflow.core.protocols.dataset import BadRow, Skipped, Writer
 from dataflow.core.row import Row
+from dataflow.core.side_files import clear_way, open_new
 from dataflow.engine.columns import values_of
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import OPEN, ResultRecord
 from dataflow.engine.journal.written_table import WrittenRow, written_digest
 from dataflow.engine.output.decision_lookup import DecisionLookup
-from dataflow.engine.paths import clear_way, keep_former, open_new
+from dataflow.engine.paths import keep_former
 from dataflow.engine.pipeline.intake import JobMaker, selected_rows
 from dataflow.engine.pipeline.resume import OutputFiles, output_files
 from dataflow.engine.plan import Output, Plan

@@ -13,6 +13,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
+from dataflow.checks.rules.empty import empty
 from dataflow.core.aio import Worker
 from dataflow.core.errors import DataflowError, FaultAlarmError, RowError
 from dataflow.core.protocols.serving import Client
@@ -70,7 +71,11 @@ class LivePipeline:
         self._progress = plan.progress
         self._concurrency = plan.concurrency or plan.serving.max_workers
         self._judge = Judge.for_plan(plan)
-        self._alarm = FaultAlarm(plan.fault_alarm)
+        self._alarm = FaultAlarm(
+            # who wants nothing checked but that there is an answer takes one text for all, too
+            plan.fault_alarm,
+            compares_texts=any(check is not empty for check in plan.checks),
+        )
         self._intake = Intake(plan, journal, recalled, judge=self._judge)
         self._reuse = ContentReuse(plan, journal, self._intake.maker)
         self._bound = InFlightBound(self._concurrency + AHEAD, AHEAD_BYTES)

@@ -58,15 +58,17 @@ class FaultAlarm:
 
     Args:
         share: Of the latest answers, with one fault; None for no alarm.
+        compares_texts: Whether one and the same text for different pictures is such a fault.
 
     Raises:
         UsageError: the share is not above 0 and at most 1.
     """
 
-    def __init__(self, share: float | None = SHARE) -> None:
+    def __init__(self, share: float | None = SHARE, *, compares_texts: bool = True) -> None:
         if share is not None and not 0 < share <= 1:
             raise UsageError(f"the fault alarm takes a share above 0 and up to 1, not {share:g}")
         self._share = share
+        self._compares_texts = compares_texts
         self._latest: deque[_Seen] = deque(maxlen=LATEST)
         self._has_passed = False
 
@@ -92,7 +94,8 @@ class FaultAlarm:
             self._look_for_breakdown(answer.verdicts)
         elif len(self._latest) == LATEST:
             self._look_for_fault()
-            self._look_for_one_text()
+            if self._compares_texts:
+                self._look_for_one_text()
 
     @property
     def suspects(self) -> list[bytes]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from dataflow.core.errors import OutputError
+from dataflow.core.side_files import open_new
 from dataflow.core.text import path_text
 from dataflow.formats.base.compression import compressed
 from dataflow.remote.errors import RemoteError
@@ -21,7 +22,7 @@ class AtomicFile:
     """A new file at `path`, written from start to end.
 
     Args:
-        path: Where; an existing file is overwritten.
+        path: Where; an existing file, or a link, is removed.
         compression: The ending of `compression.COMPRESSIONS` that it is to have; or empty.
 
     Raises:
@@ -32,7 +33,7 @@ class AtomicFile:
         self.path = path
         self._is_in_place = False
         try:
-            self._file = open(path, "wb", buffering=_BUFFER)  # noqa: SIM115 (close, discard)
+            self._file = cast("BinaryIO", open_new(path, "wb", buffering=_BUFFER))
         except OSError as error:
             raise self.as_output_error(error) from error
         self.stream: Any = compressed(self._file, compression) if compression else self._file

@@ -20,6 +20,7 @@ from typing import Any
 
 from dataflow.core.errors import InputError, OutputError, UsageError
 from dataflow.core.row import Row
+from dataflow.core.side_files import open_new
 from dataflow.core.text import path_text
 from dataflow.formats.base.affixes import NO_AFFIXES, CaptionAffixes
 from dataflow.formats.base.reading import wrong_at
@@ -367,7 +368,7 @@ def _replace(path: str, data: bytes, *, may_replace: bool) -> None:
     short = blake2b(os.fsencode(name), digest_size=12).hexdigest()
     part = os.path.join(folder, f".{short}.part")  # noqa: PTH118 (names may be odd)
     try:
-        with open(part, "wb") as file:
+        with open_new(part, "wb") as file:
             file.write(data)
         if may_replace:
             os.replace(part, path)  # noqa: PTH105

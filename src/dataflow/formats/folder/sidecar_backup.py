@@ -23,6 +23,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from dataflow.core.errors import OutputError
+from dataflow.core.side_files import refuse_link
 from dataflow.core.text import path_text
 
 _TABLE = """
@@ -149,6 +150,8 @@ class SidecarBackup:
             ) from error
 
     def _open(self) -> sqlite3.Connection:
+        for ending in ("", "-wal", "-shm"):
+            refuse_link(Path(os.fspath(self._path) + ending))
         database = sqlite3.connect(self._path, check_same_thread=False)
         # a kill loses nothing that was committed, and a commit need not wait for the disk
         database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {_TABLE}")

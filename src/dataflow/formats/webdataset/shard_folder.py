@@ -22,6 +22,7 @@ from typing import Any
 
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
+from dataflow.core.side_files import open_append
 from dataflow.core.text import path_text
 from dataflow.formats.base.compression import compression_of
 from dataflow.formats.base.json_values import dump_bytes
@@ -203,7 +204,7 @@ class _Notes:
         self._known[path.name] = (size, digest)
         line = json.dumps({"shard": path.name, "size": size, "of": digest})
         try:
-            with open(self._path, "a", encoding="utf-8") as file:
+            with open_append(self._path) as file:
                 file.write(line + "\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -15,6 +15,7 @@ from dataflow.core.protocols.operator import OperatorABC
 from dataflow.core.protocols.serving import LLMServingABC
 from dataflow.core.protocols.storage import StepFiles, StreamingStorage
 from dataflow.core.row import Row
+from dataflow.core.side_files import open_new
 from dataflow.operators.core_vision.prompted_vqa_generator import PromptedVQAGenerator
 
 _QUESTION, _ANSWER = "question", "answer"
@@ -134,7 +135,7 @@ class _AnswerWriter:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._file = path.open("w", encoding="utf-8")
+        self._file = open_new(path)
 
     def write(self, _row: Row, added: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(added[_ANSWER]) + "\n")
