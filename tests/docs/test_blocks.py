@@ -16,7 +16,7 @@ from tests.docs.blocks import ROOT, Block, blocks, commands_of, fits, run_all
 from tests.docs.stand_ins import NOT_RUN_PAGES, check_possible, is_run, with_stand_ins
 
 SECONDS, SECONDS_VLLM = 100, 900
-LANGUAGES = {"console", "python", "json", "text", "toml"}
+LANGUAGES = {"bash", "console", "python", "json", "text", "toml", "yaml"}
 
 
 EXAMPLES = {
@@ -113,6 +113,11 @@ def test_a_block_has_a_known_language_and_can_be_read(block: Block, tmp_path):
     if block.language == "toml":
         (tmp_path / "prompts.toml").write_text(block.text)
         assert read_prompts(tmp_path / "prompts.toml")
+    if block.language == "bash":
+        subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
+    if block.language == "yaml":
+        yaml = pytest.importorskip("yaml")
+        assert yaml.safe_load(block.text)
     if block.language == "console":
         assert commands_of(block.text)
 

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
-from dataflow.engine.reporting.status import Status, status_of
+from dataflow.engine.paths import SideFiles
+from dataflow.engine.reporting.status import Status, status_in, status_of
+from dataflow.engine.shards.shard import shards_in
+from dataflow.engine.shards.status import status_of_shards
 from dataflow.remote.path import to_path
 
 
@@ -18,4 +22,10 @@ def status(output: str | os.PathLike[str]) -> Status:
         UsageError: No run has written or will write there.
         JournalError: The journal cannot be read.
     """
-    return status_of(to_path(os.fspath(output)))
+    place = to_path(os.fspath(output))
+    if isinstance(place, Path):
+        files = SideFiles(place)
+        if shards := shards_in(files.shards):
+            each = [(one, status_in(SideFiles(place, shard=one.name))) for one in shards]
+            return status_of_shards(files, each)
+    return status_of(place)

@@ -18,6 +18,7 @@ from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.options.commands.compare import CompareOptions
 from dataflow.app.options.commands.edits import EditsOptions
 from dataflow.app.options.commands.estimate import EstimateOptions
+from dataflow.app.options.commands.merge import MergeOptions
 from dataflow.app.options.commands.presets import PresetsOptions
 from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
 from dataflow.app.options.commands.score import ScoreOptions
@@ -29,6 +30,7 @@ from dataflow.cli.commands import (
     compare,
     edits,
     estimate,
+    merge,
     presets,
     review,
     score,
@@ -52,6 +54,7 @@ COMMANDS = (
     command(StatusOptions, status.status, examples=status.EXAMPLES),
     command(CheckOptions, check.check, examples=check.EXAMPLES),
     command(WriteOptions, write.write, examples=write.EXAMPLES),
+    command(MergeOptions, merge.merge, examples=merge.EXAMPLES),
     command(EditsOptions, edits.edits, examples=edits.EXAMPLES),
     command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
     command(ScoreOptions, score.score, examples=score.EXAMPLES),

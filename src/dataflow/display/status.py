@@ -9,9 +9,9 @@ from dataclasses import asdict
 from rich.console import Console
 
 from dataflow.billing.price import dollars
-from dataflow.display.plain import say_rows
+from dataflow.display.plain import say, say_rows
 from dataflow.display.units import duration, tokens
-from dataflow.engine.reporting.status import Status
+from dataflow.engine.reporting.status import ShardLine, Status
 
 _STATES = {
     "running": "under way",
@@ -19,6 +19,7 @@ _STATES = {
     "interrupted": "ended by a signal",
     "crashed": "ended without a word: killed, or the machine went down",
     "limit": "stopped at its limit on money or tokens",
+    "shards": "shards are to be run again",
     "under_way": "waits for batches; the same command takes them in",
 }
 _TALLEST = 20  # characters of the longest bar
@@ -55,6 +56,8 @@ def show_status(found: Status, console: Console) -> None:
     rows.append(("requests", f"{found.attempts:,}"))
     rows.append(("tokens", tokens(found.usage)))
     rows.append(("cost", _cost(found)))
+    for shard in found.shards:
+        rows.append((f"shard {shard.shard}", _shard(shard)))
     most = max((part.answered for part in found.speed), default=0)
     for number, part in enumerate(found.speed):
         bar = "▇" * round(_TALLEST * part.answered / most) if most else ""
@@ -62,6 +65,19 @@ def show_status(found: Status, console: Console) -> None:
         when = f"{duration(part.start)}: {rate}"
         rows.append(("" if number else "speed", f"{when:<28}{bar}"))
     say_rows(console, rows)
+    if found.retry:
+        say(console, f"Next, for the shards that are not done: {found.retry}")
+    elif found.shards and found.state == "done":
+        say(console, "Next: dataflow merge, which makes one output of all shards")
+
+
+def _shard(line: ShardLine) -> str:
+    if line.state == "missing":
+        return "has not begun"
+    state = _STATES.get(line.state, f"stopped: {line.state}")
+    holder = f" ({line.holder})" if line.state == "running" else ""
+    failed = f", {line.failed:,} failed" if line.failed else ""
+    return f"{state}{holder}: {line.captioned:,} captions{failed}"
 
 
 def _to_ask(found: Status) -> str:

@@ -57,10 +57,12 @@ class SideFiles:
     Attributes:
         output: The output's path.
         tag: In the names of unfinished files, so that two programs do not share them.
+        shard: The name of the shard whose files they are; empty for those of the whole run.
     """
 
     output: Path
     tag: str = ""
+    shard: str = ""
 
     @property
     def errors(self) -> Path:
@@ -70,7 +72,18 @@ class SideFiles:
     @property
     def folder(self) -> Path:
         """The folder of all the others."""
-        return self.output.with_name(self.output.name + FOLDER_ENDING)
+        whole = self.output.with_name(self.output.name + FOLDER_ENDING)
+        return whole / "shards" / self.shard if self.shard else whole
+
+    @property
+    def shards(self) -> Path:
+        """The folder of the shards' folders."""
+        return self.output.with_name(self.output.name + FOLDER_ENDING) / "shards"
+
+    @property
+    def settings(self) -> Path:
+        """What all shards of the run have in common."""
+        return self.shards / "settings.json"
 
     @property
     def journal(self) -> Path:

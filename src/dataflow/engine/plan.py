@@ -23,6 +23,7 @@ from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.quality.fault_alarm import SHARE
 from dataflow.engine.quality.reject_policy import RejectPolicy
 from dataflow.engine.reporting.progress import Progress
+from dataflow.engine.shards.shard import Shard
 from dataflow.images.base.limits import Limits
 from dataflow.remote.path import AnyPath, RemotePath
 
@@ -65,6 +66,8 @@ class Output:
         unaffixed: A caption as it stands in the output → the same without what the writer puts
             around every caption.
         tag: See `SideFiles`.
+        shard: The part of the rows that the run takes; None for all. Of a shard no output is
+            written: its journal is united with the others'.
 
     Raises:
         UsageError: no output can be at `path`; see `place.resolved_path`.
@@ -82,6 +85,7 @@ class Output:
     changed_rows: Callable[[], Iterable[ChangedRow]] | None = None
     unaffixed: Callable[[str], str] = str
     tag: str = ""
+    shard: Shard | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", resolved_path(self.path))
@@ -104,7 +108,7 @@ class Output:
     @property
     def files(self) -> SideFiles:
         """The files that belong to it: journal, lock, errors file and the rest."""
-        return SideFiles(self.path, self.tag)
+        return SideFiles(self.path, self.tag, self.shard.name if self.shard else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +181,7 @@ class Plan:
         questions: What is asked for each column, in words, to say later what has changed.
         only: The rows that are asked, answered or not, while all others stay as they were written.
         options: What the journal keeps of the options; see `Journal.note_options`.
+        command: The command line that makes the run, to say how it is repeated; None for none.
         edits: What becomes of captions that somebody changed in the output since it was written.
         confirm: Asks a person before answers are bought again; None where nobody is there.
         assume_yes: Go on as if a person had said yes.
@@ -211,6 +216,7 @@ class Plan:
     questions: Mapping[str, str] = field(default_factory=dict)
     only: RowSelection | None = None
     options: str | None = None
+    command: str | None = None
     edits: Literal["keep", "ask", "overwrite"] = "keep"
     confirm: Callable[[str], bool] | None = None
     assume_yes: bool = False

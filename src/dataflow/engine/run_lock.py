@@ -152,9 +152,14 @@ class RunLock:
                 if os.path.samestat(os.fstat(file), self._path.stat()):
                     self._path.unlink()
             os.close(file)
-        if self._path.parent.name.endswith(FOLDER_ENDING):
-            with contextlib.suppress(OSError):  # goes where nothing but the lock was ever in it
-                self._path.parent.rmdir()
+        folder = self._path.parent
+        if not any(one.name.endswith(FOLDER_ENDING) for one in (folder, *folder.parents[:2])):
+            return
+        with contextlib.suppress(OSError):  # they go where nothing but the lock was ever in them
+            for one in (folder, *folder.parents[:2]):
+                one.rmdir()
+                if one.name.endswith(FOLDER_ENDING):
+                    break
 
 
 def holder_of(path: Path) -> str | None:

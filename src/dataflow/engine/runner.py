@@ -28,13 +28,15 @@ from dataflow.engine.pipeline.resume import (
     output_files,
     recall,
 )
-from dataflow.engine.pipeline.reuse_check import check_reuse
+from dataflow.engine.pipeline.reuse_check import check_reuse, settings_of
 from dataflow.engine.pipeline.stages import RowOutcome
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.failure_messages import commonest
 from dataflow.engine.reporting.progress import RunCounts, Summary
 from dataflow.engine.run import Pipeline, Run
 from dataflow.engine.run_lock import RunLock
+from dataflow.engine.shards.agreement import check_shard, check_whole
+from dataflow.engine.shards.counts import counts_of
 from dataflow.engine.store_lock import store_lock
 
 T = TypeVar("T")
@@ -72,10 +74,15 @@ def start(plan: Plan, *, on_outcome: Callable[[RowOutcome], None] | None = None)
 
 def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
     check_spend_limit(plan)
+    shard = plan.output.shard
     lock = RunLock(plan.output.files.lock)
     with contextlib.ExitStack() as locks:
         locks.callback(lock.release)
-        check_lock = locks.enter_context(store_lock(plan.output))
+        if shard is None:
+            check_whole(plan.output.path)
+            check_lock = locks.enter_context(store_lock(plan.output))
+        else:
+            check_shard(plan, shard)
         check_output(plan.output)
         journal_path = plan.output.files.journal
         _heed_batches(plan, journal_path)
@@ -83,20 +90,37 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
             _log.warning("the former journal is kept as %s", set_aside(journal_path))
         journal = Journal(journal_path, durable=plan.fsync)
         try:
-            started, snapshot = time.monotonic(), output_files(plan.output)
-            take_in_edits(plan, journal)
+            started = time.monotonic()
             if plan.options is not None:
                 journal.note_options(plan.options)
-            counts = take_all(
-                plan,
-                journal,
-                this,
-                first=lambda: check_reuse(plan, journal, this.is_stopping),
-                then=functools.partial(_write, plan, journal, snapshot, check_lock),
+            counts = (
+                _take_whole(plan, journal, this, check_lock)
+                if shard is None
+                else _take_shard(plan, journal, this)
             )
             return None if counts is None else _summary(plan, counts, time.monotonic() - started)
         finally:
             journal.close()
+
+
+def _take_whole(
+    plan: Plan, journal: Journal, this: Run[Summary], check_lock: Callable[[], None]
+) -> RunCounts | None:
+    snapshot = output_files(plan.output)
+    take_in_edits(plan, journal)
+    return take_all(
+        plan,
+        journal,
+        this,
+        first=lambda: check_reuse(plan, journal, this.is_stopping),
+        then=functools.partial(_write, plan, journal, snapshot, check_lock),
+    )
+
+
+def _take_shard(plan: Plan, journal: Journal, this: Run[Summary]) -> RunCounts | None:
+    """Take a shard's rows to their outcomes; the output is written when all shards are merged."""
+    journal.note_settings(settings_of(plan))
+    return take_all(plan, journal, this, then=lambda *_: counts_of(journal))
 
 
 def _write(
@@ -150,7 +174,7 @@ def _summary(plan: Plan, tally: RunCounts, seconds: float) -> Summary:
         unpriced=progress.unpriced,
         failures=commonest(tally.messages),
         output=plan.output.path,
-        errors=plan.output.files.errors if tally.has_errors else None,
+        errors=plan.output.files.errors if tally.has_errors and not plan.output.shard else None,
     )
 
 
@@ -206,7 +230,8 @@ def _passes(
         is_whole = plan.only is None and plan.fingerprint is not None
         text = plan.fingerprint.text if is_whole and plan.fingerprint else None
         journal.begin_plan(rows, text, keeps_former=plan.only is not None)
-    plan.progress.wanted = rows * plan.output.captions
+    shards = plan.output.shard.count if plan.output.shard else 1
+    plan.progress.wanted = -(-rows * plan.output.captions // shards)  # of a shard, about
     journal.note_rows(rows, plan.presets)
     ask_all(plan, journal, this, recalled)
     if this.is_stopping():

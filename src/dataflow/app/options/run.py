@@ -66,6 +66,15 @@ class RunOptions(Options):
             metavar="ROW|NAME|PATTERN|@FILE",
         ),
     ] = None
+    shard: Annotated[
+        str | None,
+        Option(
+            "Take only this part of the rows, such as 3/8, into a journal of its own; auto asks "
+            "Slurm, Kubernetes (auto/COUNT), or RANK and WORLD_SIZE. dataflow merge makes one "
+            "output of all parts.",
+            metavar="NUMBER/COUNT|auto",
+        ),
+    ] = None
     yes: Annotated[
         bool,
         Option(

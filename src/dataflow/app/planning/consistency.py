@@ -98,6 +98,17 @@ EXCLUSIVE: Mapping[tuple[str, str], str] = {
         "--stream and --batch-then-live exclude each other; give one of them"
     ),
     ("stream", "detach"): "--stream and --detach exclude each other; give one of them",
+    **{
+        ("shard", name): f"--shard and {flag} exclude each other: {cure}"
+        for name, flag, cure in (
+            ("only", "--only", "merge the shards first"),
+            ("batch", "--batch", "one process hands in all batches"),
+            ("batch_then_live", "--batch-then-live", "one process hands in all batches"),
+            ("detach", "--detach", "one process hands in all batches"),
+            ("push_to_hub", "--push-to-hub", "merge the shards, then run without --shard"),
+            ("show", "--show", "a shard writes no output"),
+        )
+    },
 }
 """Two options of which at most one may be given → why, with the cure."""
 

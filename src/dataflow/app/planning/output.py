@@ -377,6 +377,8 @@ def captions_of(
 
 def described(choices: CaptionOptions, target: AnyPath) -> str:
     """Where the captions are, for people."""
+    if choices.shard is not None:
+        return f"none yet: dataflow merge {target} makes it of all shards"
     if choices.sidecar is not None:
         where = f"in {choices.sidecar_root}" if choices.sidecar_root else "beside the pictures"
         beside = f"*{sidecar_ending(choices.sidecar)} {where}"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from dataflow.app.options.budget import BudgetOptions
+from dataflow.app.options.command_line import command_line
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.options.run import RunOptions
@@ -26,6 +27,7 @@ from dataflow.app.planning.output import (
 from dataflow.app.planning.prompts import prompts_of
 from dataflow.app.planning.requirements import judging_of
 from dataflow.app.planning.run_options import options_text
+from dataflow.app.planning.shard import shard_of
 from dataflow.app.planning.source import (
     Source,
     affixes_of,
@@ -148,6 +150,7 @@ def _as_run(plan: Plan, choices: CaptionOptions, reporter: Reporter) -> Plan:
         confirm=reporter.confirm,
         edits=choices.edits,
         options=options_text(choices),
+        command=command_line("caption", choices),
     )
 
 
@@ -256,6 +259,11 @@ def _output(
     reporter: Reporter,
 ) -> Output:
     place = place_of_output(choices, target)
+    if choices.shard is not None and isinstance(place, RemotePath):
+        raise UsageError(
+            f"--shard needs an output on a disk that every shard sees, not {choices.output}; merge "
+            "there, and copy the output"
+        )
     is_beside = source.sidecars is not None and choices.output is None
     return Output(
         target,
@@ -268,6 +276,7 @@ def _output(
         read_back=None if is_beside else lambda: rows_written(choices, place),
         changed_rows=None if source.sidecars is None else lambda: changed_sidecars(choices, source),
         unaffixed=affixes_of(choices).remove,
+        shard=shard_of(choices.shard),
     )
 
 

@@ -20,7 +20,9 @@ from dataflow.core.row import Row
 from dataflow.engine.job import Job, weight_of
 from dataflow.engine.journal.journal import Former, Journal
 from dataflow.engine.journal.plan_table import PlannedCaption
+from dataflow.engine.journal.read_only import JournalView
 from dataflow.engine.journal.records import AttemptRecord, ResultRecord
+from dataflow.engine.paths import SideFiles
 from dataflow.engine.pipeline.resume import ResumeState, is_first_place
 from dataflow.engine.plan import Plan
 from dataflow.engine.quality.judge import Judge
@@ -152,6 +154,8 @@ class Intake:
         self._planner = self.maker if plan.fingerprint is None else JobMaker(plan, self._note)
         self._rows = selected_rows(plan)
         self._under_way: set[bytes] = set()
+        self._shard = plan.output.shard
+        self._whole = JournalView(SideFiles(plan.output.path).journal)
         self._judge = judge or Judge.for_plan(plan)
         if recalled is not None:
             plan.progress.reused += recalled.answered
@@ -167,29 +171,48 @@ class Intake:
         """
         if self._recalled is not None and self._recalled.is_whole:
             return None
-        rows: list[list[Job]] = []
-        planned: list[PlannedCaption] = []
-        size = seen = 0
+        taken: list[tuple[int, list[Job]]] = []
+        jobs_taken = size = seen = 0
         for seen, row in enumerate(self._rows, 1):
-            if self._recalled is not None and self._recalled.knows(row.index):
-                if seen >= CHUNK_KNOWN:
+            jobs = self._jobs_of(row)
+            if jobs:
+                taken.append((row.index, jobs))
+                jobs_taken += len(jobs)
+                size += weight_of(jobs)
+                if size > CHUNK_BYTES or jobs_taken >= CHUNK_JOBS:
                     break
-                continue
-            jobs = self._planner.jobs(row)
-            if self._plan.only is not None and not self._plan.only.takes(row, jobs):
-                self._plan.progress.reused += len(jobs)
-                if seen >= CHUNK_KNOWN:
-                    break
-                continue
-            rows.append(jobs)
-            planned += [(row.index, place, job.key, job.subject) for place, job in enumerate(jobs)]
-            size += weight_of(jobs)
-            if size > CHUNK_BYTES or len(planned) >= CHUNK_JOBS:
+            elif seen >= CHUNK_KNOWN:
                 break
         if not seen:
             return None
-        self._note_plan(planned)
-        return self._unanswered(rows)
+        if self._shard is not None:
+            taken = self._not_merged(taken)
+        self._note_plan(
+            [
+                (row, place, job.key, job.subject)
+                for row, jobs in taken
+                for place, job in enumerate(jobs)
+            ]
+        )
+        return self._unanswered([jobs for _, jobs in taken])
+
+    def _jobs_of(self, row: Row) -> list[Job]:
+        """The row's jobs; none where the run does not look at it."""
+        if self._recalled is not None and self._recalled.knows(row.index):
+            return []
+        jobs = self._planner.jobs(row)
+        if self._shard is not None and not self._shard.takes(jobs):
+            return []
+        if self._plan.only is not None and not self._plan.only.takes(row, jobs):
+            self._plan.progress.reused += len(jobs)
+            return []
+        return jobs
+
+    def _not_merged(self, taken: list[tuple[int, list[Job]]]) -> list[tuple[int, list[Job]]]:
+        """The rows without those that shards of another count, by now merged, have answered."""
+        keys = [job.key for _, jobs in taken for job in jobs]
+        merged = self._whole.answered(keys, retry_failed=self._plan.retry_failed)
+        return [(row, jobs) for row, jobs in taken if not all(job.key in merged for job in jobs)]
 
     def _note_plan(self, planned: Sequence[PlannedCaption]) -> None:
         seen, self._seen = self._seen, {}
@@ -227,10 +250,8 @@ class Intake:
         """Those of `keys` that need no asking."""
         if self._plan.only is not None:
             return self._journal.asked_now(keys)
-        mark = self._plan.reject_policy.mark
-        return self._journal.known(
-            keys, retry_failed=self._plan.retry_failed, check_fingerprint=mark
-        )
+        again, mark = self._plan.retry_failed, self._plan.reject_policy.mark
+        return self._journal.known(keys, retry_failed=again, check_fingerprint=mark)
 
     def _unsettled(self, rows: list[list[Job]]) -> list[list[Job]]:
         """`rows` without the jobs that need no asking once their answers are judged again."""

@@ -60,13 +60,38 @@ class BatchLine:
     written: float
 
 
+@dataclass(frozen=True, slots=True)
+class ShardLine:
+    """A shard of the run.
+
+    Attributes:
+        shard: Such as ``"3/8"``.
+        state: As in `Status`; ``"missing"`` for one that has not begun.
+        holder: The process that is at it, or None.
+        captioned: Captions that it has, flagged ones included.
+        failed: Captions that failed.
+    """
+
+    shard: str
+    state: str
+    holder: str | None = None
+    captioned: int = 0
+    failed: int = 0
+
+    @property
+    def needs_run(self) -> bool:
+        """Whether it is to be run again: it did not end well, or rows of it failed."""
+        return self.state not in ("done", "running") or self.failed > 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """What a journal tells of its output.
 
     Attributes:
-        state: ``"running"``, ``"done"``, ``"interrupted"``, ``"crashed"``, or the kind of the error
-            that stopped the latest run, such as ``"limit"``.
+        state: ``"running"``, ``"done"``, ``"interrupted"``, ``"crashed"``, the kind of the error
+            that stopped the latest run, such as ``"limit"``, or ``"shards"`` where some are to be
+            run again.
         holder: The process that is at it, or None.
         started: When the latest run began, in seconds since 1970.
         ended: When it ended; None where it did not say.
@@ -88,6 +113,8 @@ class Status:
         asked_again: Answers that were turned down and asked for again, of all runs.
         unpriced: Asked requests whose cost is not known.
         speed: The latest run in parts of equal length.
+        shards: Each shard of a run in shards; the rest is their sum then.
+        retry: The command for those that are to be run again; None where none is.
     """
 
     state: str
@@ -111,6 +138,8 @@ class Status:
     asked_again: int = 0
     unpriced: int = 0
     speed: tuple[SpeedSlice, ...] = ()
+    shards: tuple[ShardLine, ...] = ()
+    retry: str | None = None
 
 
 def status_of(output: AnyPath) -> Status:
@@ -121,12 +150,21 @@ def status_of(output: AnyPath) -> Status:
         JournalError: its journal cannot be read.
     """
     here = resolved_path(escaped_name(output) if isinstance(output, RemotePath) else output)
-    files = SideFiles(here)
-    path = files.journal
+    path = SideFiles(here).journal
     if not path.exists():
         is_url = isinstance(output, RemotePath)
         cure = "; of a run with --journal FOLDER, give the output's path in it" if is_url else ""
         raise UsageError(f"no run has begun for {output}: there is no {path}{cure}")
+    return status_in(SideFiles(here))
+
+
+def status_in(files: SideFiles) -> Status:
+    """How far the run is whose journal is one of `files`.
+
+    Raises:
+        JournalError: it cannot be read.
+    """
+    path = files.journal
     holder = holder_of(files.lock)
     try:
         with closing(open_read_only(path)) as db:

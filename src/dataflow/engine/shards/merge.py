@@ -1,0 +1,153 @@
+"""The shards' journals → the journal of the whole run.
+
+An answer beats none, a failure that is final beats one that is not, and a later one beats an
+earlier one. Each shard is taken in by one transaction, so that a merge can be killed and repeated.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+from dataflow.core.database import sqlite
+from dataflow.core.errors import OutputError, UsageError
+from dataflow.engine.journal.batch_tables import unsettled
+from dataflow.engine.journal.database import guarded
+from dataflow.engine.journal.decisions import DECISION_COLUMNS
+from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.records import ATTEMPT_COLUMNS, RESULT_COLUMNS
+from dataflow.engine.paths import SideFiles, free_name
+from dataflow.engine.run_lock import holder_of
+from dataflow.engine.shards.shard import Shard, shards_in
+
+_RANK = "({0}.caption NOT NULL) * 2 + {0}.is_final, {0}.committed_at"
+_IS_BETTER = f"({_RANK.format('theirs')}) > ({_RANK.format('ours')})"
+_RESULTS = f"{RESULT_COLUMNS}, checksum, committed_at"
+_ATTEMPTS = f"{ATTEMPT_COLUMNS}, checksum, committed_at"
+
+
+@dataclass(frozen=True, slots=True)
+class MergedShards:
+    """What `merge_journals` took in.
+
+    Attributes:
+        shards: In order.
+        missing: Those of the run that have no journal.
+        kept_as: The folder under which the shards' own files are kept.
+    """
+
+    shards: Sequence[Shard]
+    missing: Sequence[Shard]
+    kept_as: Path
+
+
+def merge_journals(output: Path) -> MergedShards:
+    """Unite the journals of the shards of `output` into its own; call with its lock held.
+
+    Raises:
+        UsageError: there are no shards, or they have batches under way.
+        OutputError: a shard is still at work, or the folder cannot be written.
+        JournalError: a journal cannot be read or written.
+    """
+    files = SideFiles(output)
+    shards = shards_in(files.shards)
+    if not shards:
+        raise UsageError(
+            f"no shard of {output} has begun: run dataflow caption … -o {output} --shard 1/8, and "
+            "so on, first"
+        )
+    theirs = {shard: SideFiles(output, shard=shard.name) for shard in shards}
+    for shard, its in theirs.items():
+        _check_ended(shard, its)
+    for shard in shards:
+        _take_in(files.journal, theirs[shard].journal)
+    count = max(shard.count for shard in shards)
+    missing = [Shard(n, count) for n in range(1, count + 1) if Shard(n, count) not in shards]
+    aside = free_name(files.shards.with_name("merged-shards"))
+    try:
+        files.shards.rename(aside)
+    except OSError as error:
+        raise OutputError(f"cannot rename {files.shards}: {error.strerror or error}") from error
+    return MergedShards(shards, missing, aside)
+
+
+def _check_ended(shard: Shard, its: SideFiles) -> None:
+    if (holder := holder_of(its.lock)) is not None:
+        raise OutputError(f"shard {shard} is still at work ({holder}); wait for it, or stop it")
+    if count := unsettled(its.journal):
+        raise UsageError(
+            f"{count:,} requests of shard {shard} are in batches: run it again with --batch until "
+            "they are done, or with --batch-cancel"
+        )
+
+
+def _take_in(ours: Path, theirs: Path) -> None:
+    Journal(theirs, is_run=False).close()  # saves what can be read where the file is damaged
+    with closing(Journal(ours)) as journal:
+        run = journal.run
+    with closing(sqlite.connect(str(ours))) as db, guarded(db, ours):
+        db.execute("ATTACH ? AS shard", (str(theirs),))
+        _unite(db, run)
+        db.commit()
+        db.execute("DETACH shard")
+
+
+def _unite(db: sqlite3.Connection, run: int) -> None:
+    """Take the attached journal's tables over, in the transaction that goes on."""
+    better = (
+        "shard.results AS theirs LEFT JOIN main.results AS ours ON ours.key = theirs.key "
+        f"WHERE ours.key IS NULL OR {_IS_BETTER}"
+    )
+    db.execute(
+        "INSERT INTO main.former_results (key, caption, model, run, committed_at) "  # noqa: S608
+        "SELECT ours.key, ours.caption, ours.model, ours.run, ours.committed_at FROM "
+        f"{better.replace('LEFT JOIN', 'JOIN')} AND ours.caption IS NOT theirs.caption "
+        "AND ours.caption NOT NULL"
+    )
+    db.execute(
+        f"INSERT OR REPLACE INTO main.attempts ({_ATTEMPTS}, run) SELECT {_ATTEMPTS}, ? "  # noqa: S608
+        f"FROM shard.attempts WHERE key IN (SELECT theirs.key FROM {better}) "
+        "OR key NOT IN (SELECT key FROM main.results)",
+        (run,),
+    )
+    named = ", ".join(f"theirs.{name.strip()}" for name in _RESULTS.split(","))
+    db.execute(
+        f"INSERT OR REPLACE INTO main.results ({_RESULTS}, run) SELECT {named}, ? FROM {better}",  # noqa: S608
+        (run,),
+    )
+    db.execute(
+        "INSERT INTO main.former_results (key, caption, model, run, committed_at) "
+        "SELECT key, caption, model, ?, committed_at FROM shard.former_results",
+        (run,),
+    )
+    db.execute(
+        f"INSERT INTO main.decisions ({DECISION_COLUMNS}, checksum) "  # noqa: S608
+        f"SELECT {DECISION_COLUMNS}, checksum FROM shard.decisions ORDER BY number"
+    )
+    db.execute(
+        "INSERT OR REPLACE INTO main.plan (row, caption_index, key, subject) "
+        "SELECT row, caption_index, key, subject FROM shard.plan"
+    )
+    _take_over_run(db, run)
+
+
+def _take_over_run(db: sqlite3.Connection, run: int) -> None:
+    """The latest run of the shard stands for run number `run`."""
+    latest = "FROM shard.runs ORDER BY run DESC LIMIT 1"
+    for name in ("started", "rows", "ended", "ending", "settings", "options"):
+        db.execute(
+            f"UPDATE main.runs SET {name} = (SELECT {name} {latest}) WHERE run = ?",  # noqa: S608
+            (run,),
+        )
+    db.execute(
+        "INSERT OR REPLACE INTO main.presets (run, column, preset) SELECT ?, column, preset "
+        "FROM shard.presets WHERE run = (SELECT max(run) FROM shard.runs)",
+        (run,),
+    )
+    db.execute(
+        "INSERT OR REPLACE INTO main.plan_state (one, fingerprint, rows, output) "
+        "VALUES (1, NULL, coalesce((SELECT rows FROM shard.plan_state), 0), NULL)"
+    )
