@@ -23,6 +23,7 @@ from dataflow.app.options.commands.check import CheckOptions, CheckSettings
 from dataflow.app.options.commands.estimate import EstimateOptions, EstimateSettings
 from dataflow.app.options.option import Options, option_fields
 from dataflow.core.errors import DataflowError, StopRunError
+from dataflow.core.settings import PATH
 from dataflow.core.tracebacks import shortened
 from dataflow.engine.reporting.status import Status
 
@@ -141,7 +142,7 @@ def caption(source: Any, **options: Any) -> Any:
         from dataflow.app.planning.rows import caption_rows
 
         return _run(reporter, lambda: caption_rows(source, options, reporter))
-    spec = CaptionOptions(source=os.fspath(source), **options)
+    spec = CaptionOptions(source=_path(source), **options)
     return _run(reporter, lambda: captioned(spec, reporter))
 
 
@@ -159,7 +160,7 @@ def estimate(source: Any, **options: Any) -> Any:
     from dataflow.app.estimate import estimate as estimated
 
     reporter = _reporter(quiet=options.get("quiet", False))
-    spec = EstimateOptions(source=os.fspath(source), **options)
+    spec = EstimateOptions(source=_path(source), **options)
     found = _run(reporter, lambda: estimated(spec, reporter))
     if not spec.quiet:
         from dataflow.display.estimate import show_estimate
@@ -215,11 +216,16 @@ def status(output: str | os.PathLike[str]) -> Status:
     """
     from dataflow.app.status import status as found
 
-    return found(output)
+    return found(_path(output))
 
 
 def _for_check(source: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    return {**options, "output": os.fspath(source)}
+    return {**options, "output": _path(source)}
+
+
+def _path(source: Any) -> str:
+    path: str = PATH.take("the dataset", source)
+    return path
 
 
 def _run(reporter: Any, work: Callable[[], Any]) -> Any:

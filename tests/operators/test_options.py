@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import json
 import logging
 import math
+import os
 from dataclasses import fields
 
 import pytest
+from PIL import Image
 
-from dataflow.core.errors import UsageError
+import dataflow
+from dataflow.app.options.commands.caption import CaptionSettings
+from dataflow.app.options.option import option_fields
+from dataflow.checks.suite import CaptionRequirements
+from dataflow.core.errors import FaultAlarmError, UsageError
+from dataflow.core.protocols.batch import BatchOptions
+from dataflow.core.protocols.check import Verdict
+from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
 from dataflow.operators.core_vision.options import (
     FORMER_NAMES,
@@ -18,7 +28,16 @@ from dataflow.operators.core_vision.options import (
     OperatorRunOptions,
     RunKeywords,
 )
+from dataflow.operators.core_vision.prompts import Prompt
+from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
+from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 from dataflow.serving.fake import FakeServing
+from dataflow.serving.load_balancer import LoadBalancedServing
+from dataflow.serving.local_model_vlm_serving import (
+    LocalModelVLMServing_llamacpp,
+    LocalModelVLMServing_vllm,
+)
+from dataflow.utils.storage import FileStorage
 from tests.memory_storage import Memory
 
 PAIRS = [(OperatorOptions, OperatorKeywords), (OperatorRunOptions, RunKeywords)]
@@ -31,9 +50,10 @@ TAKEN = {
     "preset": {"3"},
     **{
         name: {True}
-        for name in ("flatten", "overwrite", "meta", "restart", "retry_failed", "fsync")
+        for name in ("flatten", "overwrite_column", "meta", "restart", "retry_failed", "fsync")
     },
     "journal": {"3"},
+    **{name: {True} for name in ("strip_lead_in", "strip_lead_out", "strip_thinking", "repair")},
 }
 
 
@@ -162,3 +182,170 @@ def test_questions_about_text_alone_are_not_told(caplog):
             Memory([{"question": "What?"}]), input_prompt_key="question"
         )
     assert caplog.records == []
+
+
+COMMAND = {one.name for one in option_fields(CaptionSettings)}
+KEYWORDS = {one.name for kind in (OperatorOptions, OperatorRunOptions) for one in fields(kind)}
+ELSEWHERE = {
+    Limits: (
+        "image_root allow_private_urls max_side max_pixels max_picture_bytes max_picture_memory "
+        "picture_connections user_agent image_cache image_cache_max"
+    ),
+    CaptionRequirements: (
+        "language sentences min_words max_words min_sentences max_sentences min_characters "
+        "max_characters forbid require forbid_pattern require_pattern max_duplicates"
+    ),
+    APIVLMServing_openai: (
+        "api_url timeout temperature max_tokens seed body stream detail drop_params ca_file "
+        "key_header"
+    ),
+    ImageCaptionGenerator: "system_prompt",
+    ImageCaptionGenerator.run: "output_key",
+    PromptedVQAGenerator: "prompt_template",
+    LocalModelVLMServing_llamacpp: "mmproj model",
+    FileStorage: "",
+}
+"""What has the option of the command line, under its own name."""
+
+RENAMED = {
+    "image_key": (ImageCaptionGenerator.run, "input_modal_key"),
+    "prompt": (Prompt, "question"),
+    "markdown": (CaptionRequirements, "plain"),
+    "no_check": (CaptionRequirements, "disabled"),
+    "no_checks": (OperatorOptions, "checks"),
+    "prompt_file": (OperatorOptions, "prompts"),
+    "key_env": (APIVLMServing_openai, "key_name_of_api_key"),
+    "key_file": (APIVLMServing_openai, "api_key_file"),
+    "header": (APIVLMServing_openai, "headers"),
+    "endpoints": (LoadBalancedServing, "endpoints"),
+    "vllm": (LocalModelVLMServing_vllm, "vllm_args"),
+    "batch": (BatchVLMServing_openai, "batching"),
+    "batch_requests": (BatchOptions, "requests"),
+    "batch_mb": (BatchOptions, "size"),
+    "batch_window": (BatchOptions, "window"),
+    "batch_poll": (BatchOptions, "poll"),
+    "batch_then_live": (BatchOptions, "then_live"),
+    "output": (FileStorage, "cache_path"),
+    "output_format": (FileStorage, "cache_type"),
+    **dict.fromkeys(
+        [one for one in COMMAND if one.startswith("fallback_")], (OperatorOptions, "fallback")
+    ),
+}
+"""Option of the command line → who has it in Python, and how it is called there."""
+
+OF_FILES = {
+    "include",
+    "exclude",
+    "all_pictures",
+    "wds_key",
+    "columns",
+    "delimiter",
+    "show",
+    "sidecar",
+    "sidecar_root",
+    "existing",
+    "trigger",
+    "prefix",
+    "suffix",
+    "newlines",
+    "csv_safe",
+    "with_pictures",
+    "shard_size",
+    "rows_per_file",
+    "push_to_hub",
+    "keep",
+    "drop",
+    "edits",
+}
+"""About files that `dataflow.caption` reads and writes, and steps of a storage are none."""
+
+OF_THE_TERMINAL = {"quiet", "yes", "detach", "batch_cancel"}
+
+
+def test_every_option_of_the_command_line_is_there_in_python():
+    elsewhere = {name for names in ELSEWHERE.values() for name in names.split()}
+    known = KEYWORDS | elsewhere | RENAMED.keys() | OF_FILES | OF_THE_TERMINAL
+    assert COMMAND - known == set()
+    assert (elsewhere | RENAMED.keys() | OF_FILES | OF_THE_TERMINAL) - COMMAND == set()
+
+
+def test_who_is_said_to_have_an_option_has_it():
+    for kind, names in ELSEWHERE.items():
+        assert set(names.split()) <= set(inspect.signature(kind).parameters), kind
+    for kind, name in RENAMED.values():
+        assert name in inspect.signature(kind).parameters, (kind, name)
+
+
+def test_every_option_of_the_command_line_is_a_keyword_of_the_function():
+    assert set(inspect.signature(dataflow.caption).parameters) >= COMMAND
+
+
+# --- what the options do -------------------------------------------------------------------------
+
+
+def test_answers_are_cleaned_as_on_the_command_line():
+    serving = FakeServing("<think>Hm.</think>Sure! Here is the caption: A cat.")
+    storage = Memory(pictures(1))
+    ImageCaptionGenerator(serving, "", strip_thinking=True, strip_lead_in=True).run(storage)
+    assert storage.data[0]["output"] == "A cat."
+
+
+def test_a_preset_s_own_refinements_stay():
+    serving = FakeServing("<think>Hm.</think>A cat sits. Let me know if you need more detail!")
+    storage = Memory(pictures(1))
+    ImageCaptionGenerator(serving, "", preset="brief", strip_lead_out=True).run(storage)
+    assert "Let me know" not in storage.data[0]["output"]
+
+
+def test_a_fallback_gets_the_last_ask_of_a_rejected_caption():
+    def check(text, context):
+        return None if text == "A cat." else Verdict("short", "too short")
+
+    first, second = FakeServing("Cat."), FakeServing("A cat.", model="larger")
+    storage = Memory(pictures(1))
+    ImageCaptionGenerator(first, "", checks=[check], max_asks=2, fallback=second).run(storage)
+    assert storage.data[0]["output"] == "A cat."
+    assert (first.asked, second.asked) == (1, 1)
+    with pytest.raises(UsageError, match="give checks, too"):
+        ImageCaptionGenerator(first, "", fallback=second).run(storage)
+
+
+def test_only_some_rows_are_asked_again(tmp_path):
+    (tmp_path / "rows.json").write_text(json.dumps(pictures(3)))
+
+    def run(text, **options):
+        storage = FileStorage(tmp_path / "rows.json", cache_path=tmp_path / "cache").step()
+        ImageCaptionGenerator(FakeServing(text), "").run(storage, **options)
+        return [row["output"] for row in storage.step().read("dict")]
+
+    assert run("A cat.") == ["A cat."] * 3
+    assert run("A dog.", only=[1]) == ["A cat.", "A dog.", "A cat."]
+    assert run("A hen.", only=["2.png"]) == ["A cat.", "A dog.", "A hen."]
+    with pytest.raises(UsageError, match="steps that are files"):
+        ImageCaptionGenerator(FakeServing(), "").run(Memory(pictures(1)), only=[0])
+
+
+def test_the_fault_alarm_is_set_and_turned_off():
+    def check(text, context):
+        return Verdict("loop", "the engine is broken")
+
+    def run(**options):
+        serving = FakeServing("word " * 40, max_workers=1)
+        operator = ImageCaptionGenerator(serving, "", checks=[check], on_reject="flag")
+        operator.run(Memory(pictures(60)), **options)
+        return serving.asked
+
+    assert run(fault_alarm="off") == run(fault_alarm=None) == 60
+    with pytest.raises(FaultAlarmError):
+        run()
+
+
+@pytest.fixture(autouse=True)
+def picture_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def pictures(count):
+    for number in range(count):
+        Image.new("RGB", (9 + number, 8)).save(f"{number}.png")
+    return [{"image": os.path.abspath(f"{number}.png")} for number in range(count)]

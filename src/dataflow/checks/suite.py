@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from dataflow.checks.forms.chatter import chatter
@@ -24,6 +24,15 @@ from dataflow.checks.rules.text import looked_at
 from dataflow.checks.rules.wording import wording
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.check import Check, CheckContext, Verdict
+from dataflow.core.settings import (
+    ANY_TEXT,
+    TEXT,
+    YES_NO,
+    ValueRule,
+    list_of,
+    take_all,
+    whole_number,
+)
 
 KINDS = (
     "empty", "control", "characters", "error_text", "refusal", "thoughts", "chatter", "loop",
@@ -53,6 +62,9 @@ class CaptionRequirements:
         max_duplicates: How many different pictures may have the same caption; None for any number.
         disabled: Kinds of checks that are not run.
         schema: The JSON Schema of captions that are JSON; such are not looked at as prose.
+
+    Raises:
+        UsageError: a value is not what its field takes.
     """
 
     language: str | None = None
@@ -71,6 +83,31 @@ class CaptionRequirements:
     max_duplicates: int | None = 3
     disabled: frozenset[str] = frozenset()
     schema: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name, value in take_all(given, _RULES).items():
+            object.__setattr__(self, name, value)
+
+
+_COUNT = whole_number(0).or_none()
+_TEXTS = list_of(ANY_TEXT, "texts")
+_RULES = {
+    "language": TEXT.or_none(),
+    **dict.fromkeys(("sentences", "plain"), YES_NO),
+    **dict.fromkeys(
+        (
+            f"{side}_{unit}"
+            for side in ("min", "max")
+            for unit in ("words", "sentences", "characters")
+        ),
+        _COUNT,
+    ),
+    **dict.fromkeys(("forbid", "require", "forbid_pattern", "require_pattern"), _TEXTS),
+    "max_duplicates": _COUNT,
+    "disabled": replace(_TEXTS, convert=frozenset),
+    "schema": ValueRule("a dict", lambda value: isinstance(value, Mapping)).or_none(),
+}
 
 
 def checks_for(asked: CaptionRequirements) -> dict[str, Check]:

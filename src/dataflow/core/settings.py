@@ -86,6 +86,22 @@ def is_whole(value: object) -> bool:
     return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
+def is_finite(value: Any) -> bool:
+    """Whether `value` is a number that is finite, and not true or false."""
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    return is_number and math.isfinite(value)
+
+
+def list_of(rule: ValueRule, what: str) -> ValueRule:
+    """A list of values that fit `rule`, which messages call `what`; it becomes a tuple."""
+
+    def fits(value: Any) -> bool:
+        is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, type))
+        return is_list and all(map(rule.fits, value))
+
+    return ValueRule(f"a list of {what}", fits, tuple)
+
+
 def whole_number(least: int | None = None, most: int | None = None) -> ValueRule:
     """A whole number within bounds, both included."""
     bounds = "" if least is None else f" from {least}"
@@ -108,8 +124,7 @@ def number(
     bounds += "" if most is None else f" to {most:g}"
 
     def fits(value: Any) -> bool:
-        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-        if not is_number or not math.isfinite(value):
+        if not is_finite(value):
             return False
         if above is not None and not value > above:
             return False
@@ -158,12 +173,22 @@ def _is_path(value: object) -> bool:
     return isinstance(path, str) and bool(path.strip()) and "\0" not in path
 
 
+def _is_serving(value: object) -> bool:
+    """Whether it can be asked; servings need no base class of ours."""
+    is_object = not isinstance(value, type)
+    return is_object and callable(getattr(value, "generate_from_input", None))
+
+
 ANY_TEXT = ValueRule("a text", _is_text)
 TEXT = ValueRule("a text that is not empty", _is_filled)
 NAME = ValueRule("the name of a column: a text that is not empty", _is_filled)
+SERVING = ValueRule(
+    "an object with generate_from_input(), such as APIVLMServing_openai(…)", _is_serving
+)
 PATH = ValueRule("a path: a text that is not empty", _is_path, os.fspath)
 WHOLE = whole_number()
 FROM_1 = whole_number(1)
+FUNCTION = ValueRule("a function", lambda value: callable(value) and not isinstance(value, type))
 YES_NO = ValueRule("true or false", lambda value: isinstance(value, bool))
 SECONDS = number(above=0)
 

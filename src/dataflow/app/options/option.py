@@ -7,13 +7,14 @@ names. To add an option, add a field to the dataclass of its group and read it w
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
 from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from dataflow.core.errors import UsageError
+from dataflow.core.settings import ANY_TEXT, is_finite, value_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class OptionField:
         default: Its default; `MISSING` where it must be given.
         group: The title under which ``--help`` shows it.
         option: Its description.
+        takes: The types of which one value may be.
     """
 
     name: str
@@ -71,6 +73,7 @@ class OptionField:
     default: Any
     group: str
     option: Option
+    takes: tuple[type, ...] = (str,)
 
     @property
     def flags(self) -> tuple[str, ...]:
@@ -154,6 +157,7 @@ def _option_field(field: Field[Any], hint: Any, group: str) -> OptionField:
         field.default if field.default_factory is MISSING else field.default_factory(),
         group,
         option,
+        tuple(member for member in found if isinstance(member, type)) or (str,),
     )
 
 
@@ -162,21 +166,28 @@ def _checked(known: OptionField, value: Any) -> Any:
     if value is None and known.is_optional:
         return value
     if known.kind is dict:
-        return value if isinstance(value, dict) else _pairs(known, value)
-    if isinstance(value, str) and value == str(known.default):
-        return known.default  # a parser that knows texts only
+        return dict(value) if isinstance(value, Mapping) else _pairs(known, value)
     if known.is_switch and value in ("true", "false"):
         return value == "true"
     if known.is_list:
-        values = [value] if isinstance(value, (str, bytes)) else list(value)
+        values = _items(known, value)
         return [_one(known, item) for item in values]
     return _one(known, value)
+
+
+def _items(known: OptionField, value: Any) -> list[Any]:
+    """The items of a list; a lone text or path is one."""
+    if isinstance(value, (str, bytes, os.PathLike)):
+        return [value]
+    if isinstance(value, Mapping) or not isinstance(value, Iterable):
+        raise UsageError(f"{known.flag} takes a list, not {value_text(value)}")
+    return list(value)
 
 
 def _pairs(known: OptionField, given: Any) -> dict[str, Any]:
     """Texts such as ``NAME=VALUE`` as a mapping; values are JSON where they can be."""
     separator, found = known.option.pairs, {}
-    for text in [given] if isinstance(given, str) else given:
+    for text in _items(known, given):
         name, found_separator, value = str(text).partition(separator)
         if not (name.strip() and found_separator):
             raise UsageError(f"{known.flag} is written {known.option.metavar}, not {text!r}")
@@ -193,22 +204,43 @@ def _json_or_text(text: str) -> Any:
 
 def _one(known: OptionField, value: Any) -> Any:
     if known.choices:
-        if value not in known.choices:
-            raise UsageError(f"{known.flag} takes {_either(known.choices)}, not {value!r}")
+        if not isinstance(value, str) or value not in known.choices:
+            words = _either(known.choices)
+            raise UsageError(f"{known.flag} takes {words}, not {value_text(value)}")
     elif known.kind in (int, float):
         value = _number(known, value)
-    elif known.kind is bool and not isinstance(value, (bool, str)):
-        raise UsageError(f"{known.flag} is true or false, not {value!r}")
-    elif known.kind is str and hasattr(value, "__fspath__"):
-        return value.__fspath__()
+    elif known.kind is bool:
+        return _truth(known, value)
+    elif known.kind is str:
+        return _text(known, value)
     return value
 
 
+def _truth(known: OptionField, value: Any) -> bool:
+    found = {"true": True, "false": False}.get(value, value) if isinstance(value, str) else value
+    if not isinstance(found, bool):
+        raise UsageError(f"{known.flag} is true or false, not {value_text(value)}")
+    return found
+
+
+def _text(known: OptionField, value: Any) -> Any:
+    """A text or a path; a number or a truth value only where the option says so."""
+    if bool in known.takes and isinstance(value, bool):
+        return value
+    is_number = any(kind in known.takes for kind in (int, float))
+    if is_number and is_finite(value):
+        return value
+    given = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if not ANY_TEXT.fits(given):
+        kind = "a text or a number" if is_number else "a text"
+        raise UsageError(f"{known.flag} takes {kind}, not {value_text(value)}")
+    return given
+
+
 def _number(known: OptionField, value: Any) -> Any:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not is_number or (known.kind is int and value != int(value)) or not math.isfinite(value):
+    if not is_finite(value) or (known.kind is int and value != int(value)):
         kind = "a whole number" if known.kind is int else "a number"
-        raise UsageError(f"{known.flag} takes {kind}, not {value!r}")
+        raise UsageError(f"{known.flag} takes {kind}, not {value_text(value)}")
     least, most = known.option.least, known.option.most
     if (least is not None and value < least) or (most is not None and value > most):
         bounds = f"at least {least:g}" if most is None else f"from {least or 0:g} to {most:g}"

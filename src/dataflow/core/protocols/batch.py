@@ -9,20 +9,30 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-from dataflow.core.errors import DataflowError, UsageError
+from dataflow.core.errors import DataflowError
 from dataflow.core.picture import Picture
 from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.request import Reply, Request
+from dataflow.core.settings import FROM_1, SECONDS, TEXT, YES_NO, take_all
 
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 """The states of a batch that is no longer worked on."""
 
 BatchResult: TypeAlias = "tuple[str, Reply | DataflowError]"
 """One request's custom id, and what came of it."""
+
+
+_RULES = {
+    "requests": FROM_1,
+    "size": FROM_1,
+    "window": TEXT,
+    "poll": SECONDS,
+    "then_live": YES_NO,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +48,7 @@ class BatchOptions:
         then_live: Whether requests that a batch did not answer are asked one by one.
 
     Raises:
-        UsageError: a number is not above 0.
+        UsageError: a value is not what its field takes.
     """
 
     requests: int = 50_000
@@ -48,8 +58,9 @@ class BatchOptions:
     then_live: bool = False
 
     def __post_init__(self) -> None:
-        if min(self.requests, self.size, self.poll) <= 0:
-            raise UsageError("requests, size and seconds between polls of a batch must be above 0")
+        given = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name, value in take_all(given, _RULES).items():
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

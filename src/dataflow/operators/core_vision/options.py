@@ -15,13 +15,18 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
 
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.check import Check
+from dataflow.core.protocols.serving import LLMServingABC
 from dataflow.core.settings import (
     FROM_1,
+    FUNCTION,
     PATH,
     SECONDS,
+    SERVING,
     YES_NO,
     ValueRule,
     an_object,
+    is_whole,
+    list_of,
     number,
     one_of,
     take_all,
@@ -29,6 +34,7 @@ from dataflow.core.settings import (
 )
 from dataflow.core.tracebacks import short_traceback
 from dataflow.engine.flow.retry_policy import GIVE_UP_SECONDS
+from dataflow.engine.quality.fault_alarm import SHARE
 from dataflow.engine.quality.reject_policy import MAX_ASKS, ON_REJECT
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.prompts import Prompt
@@ -37,10 +43,14 @@ from dataflow.operators.core_vision.structured import SchemaAs
 if TYPE_CHECKING:
     from dataflow.operators.core_vision.preset import Preset
 
-OnBadRow = Literal["stop", "skip"]
+OnBadRow = Literal["fail", "skip", "stop"]
 MissingPicture = Literal["fail", "ask"]
 
-FORMER_NAMES: Mapping[str, str] = {"spread": "flatten", "fresh": "restart"}
+FORMER_NAMES: Mapping[str, str] = {
+    "spread": "flatten",
+    "fresh": "restart",
+    "overwrite": "overwrite_column",
+}
 """Former name of an option → its name today; both are taken."""
 
 
@@ -68,6 +78,12 @@ class OperatorOptions:
             pydantic model; see `Prompt`, also for the next two.
         flatten: Whether the properties of the answers become columns of their own.
         schema_as: How the model learns of the schema: ``"format"``, ``"prompt"`` or ``"both"``.
+        strip_lead_in: Whether "Sure! Here is the caption:" and the like is cut off the start of an
+            answer. The journal keeps the answer as it came; so for the next three.
+        strip_lead_out: Whether "Let me know if you need more!" and the like is cut off its end.
+        strip_thinking: Whether ``<think>…</think>``, and thoughts at the start, are cut off.
+        repair: Whether talk and thoughts around the caption are cut off before the checks look.
+        fallback: A second model, which gets the last ask of a caption that the checks reject.
 
     Raises:
         UsageError: a value is not what its option takes, or options contradict each other.
@@ -83,6 +99,11 @@ class OperatorOptions:
     schema: Any = None
     flatten: bool = False
     schema_as: SchemaAs = "format"
+    strip_lead_in: bool = False
+    strip_lead_out: bool = False
+    strip_thinking: bool = False
+    repair: bool = False
+    fallback: LLMServingABC | None = None
 
     def __post_init__(self) -> None:
         _take(self, _OPERATOR_RULES)
@@ -96,14 +117,15 @@ class OperatorRunOptions:
     """How an operator's run goes; the words are those of the command line.
 
     Attributes:
-        overwrite: Whether columns of the output's names may be replaced; otherwise it is an error.
+        overwrite_column: Whether columns of the output's names may be replaced; otherwise they are
+            an error.
         meta: Whether a column ``<output>_meta`` is added, too, with status, finish reason,
             attempts, seconds, model, tokens and cost (US dollars) of each row.
         limit: Take only this many rows from the start; None for all.
         restart: Set the journal aside and ask everything again.
         retry_failed: Ask again for rows that failed in an earlier run.
-        on_bad_row: Whether a row that cannot be read stops the run (``"stop"``) or is left out and
-            counted (``"skip"``).
+        on_bad_row: Whether a row that cannot be read stops the run (``"fail"``, formerly
+            ``"stop"``) or is left out and counted (``"skip"``).
         on_missing_picture: What becomes of a row whose picture column is empty: it fails
             (``"fail"``), or its question is asked without a picture (``"ask"``). None stands for
             ``"ask"`` where each row brings its own question (`input_prompt_key`), else ``"fail"``.
@@ -115,6 +137,10 @@ class OperatorRunOptions:
         rpm: Requests a minute at most; None for as many as the server takes.
         tpm: Tokens a minute at most; None for as many as the server takes.
         give_up_after: Seconds that a server which answered before may be down.
+        only: Ask again only for these rows: a row's number as in the errors file, a picture's
+            name, or a pattern of names. All other rows stay as they were written.
+        fault_alarm: The share of the latest answers with one and the same fault that stops the
+            run; ``"off"`` or None never stops it.
         fsync: Whether each commit waits for the disk, so that it survives a power cut.
         journal: For storages that are no files: the file that keeps every answer, so that the same
             call goes on after a failure. None keeps answers in memory.
@@ -123,12 +149,12 @@ class OperatorRunOptions:
         UsageError: a value is not what its option takes.
     """
 
-    overwrite: bool = False
+    overwrite_column: bool = False
     meta: bool = False
     limit: int | None = None
     restart: bool = False
     retry_failed: bool = False
-    on_bad_row: OnBadRow = "stop"
+    on_bad_row: OnBadRow = "fail"
     on_missing_picture: MissingPicture | None = None
     max_cost: float | None = None
     max_tokens_total: int | None = None
@@ -138,6 +164,8 @@ class OperatorRunOptions:
     rpm: float | None = None
     tpm: float | None = None
     give_up_after: float = GIVE_UP_SECONDS
+    only: Sequence[str | int] | None = None
+    fault_alarm: float | Literal["off"] | None = SHARE
     fsync: bool = False
     journal: str | os.PathLike[str] | None = None
 
@@ -158,13 +186,18 @@ class OperatorKeywords(TypedDict, total=False):
     schema: Any
     flatten: bool
     schema_as: SchemaAs
+    strip_lead_in: bool
+    strip_lead_out: bool
+    strip_thinking: bool
+    repair: bool
+    fallback: LLMServingABC | None
     spread: bool
 
 
 class RunKeywords(TypedDict, total=False):
     """The keywords of `OperatorRunOptions`, for type checkers."""
 
-    overwrite: bool
+    overwrite_column: bool
     meta: bool
     limit: int | None
     restart: bool
@@ -179,37 +212,33 @@ class RunKeywords(TypedDict, total=False):
     rpm: float | None
     tpm: float | None
     give_up_after: float
+    only: Sequence[str | int] | None
+    fault_alarm: float | Literal["off"] | None
     fsync: bool
     journal: str | os.PathLike[str] | None
     fresh: bool
+    overwrite: bool
 
 
 # --- rules ---------------------------------------------------------------------------------------
 
 
-def _are(kind: Callable[[object], bool]) -> Callable[[Any], bool]:
-    def fits(value: Any) -> bool:
-        return isinstance(value, Sequence) and not isinstance(value, str) and all(map(kind, value))
-
-    return fits
-
-
-_MONEY = number(0)
+_ROW = ValueRule("a row", lambda value: isinstance(value, str) or is_whole(value))
+_MONEY, _SHARE = number(0), number(above=0, most=1)
 _OPERATOR_RULES: Mapping[str, ValueRule] = {
     "n": FROM_1,
-    "prompts": ValueRule("a list of Prompt", _are(lambda one: isinstance(one, Prompt))).or_none(),
+    "prompts": list_of(an_object(Prompt, "a Prompt"), "Prompt").or_none(),
     "limits": an_object(Limits, "a Limits").or_none(),
-    "checks": ValueRule(
-        "a list of functions of a text and its context",
-        _are(lambda one: callable(one) and not isinstance(one, type)),
-    ).or_none(),
+    "checks": list_of(FUNCTION, "functions of a text and its context").or_none(),
     "on_reject": one_of(ON_REJECT),
     "max_asks": FROM_1,
     "flatten": YES_NO,
     "schema_as": one_of(get_args(SchemaAs)),
+    **dict.fromkeys(("strip_lead_in", "strip_lead_out", "strip_thinking", "repair"), YES_NO),
+    "fallback": SERVING.or_none(),
 }
 _RUN_RULES: Mapping[str, ValueRule] = {
-    "overwrite": YES_NO,
+    "overwrite_column": YES_NO,
     "meta": YES_NO,
     "limit": FROM_1.or_none(),
     "restart": YES_NO,
@@ -224,6 +253,12 @@ _RUN_RULES: Mapping[str, ValueRule] = {
     "rpm": SECONDS.or_none(),
     "tpm": SECONDS.or_none(),
     "give_up_after": SECONDS,
+    "only": list_of(_ROW, "rows' numbers and pictures' names").or_none(),
+    "fault_alarm": ValueRule(
+        "a share above 0, up to 1, or off",
+        lambda value: value in (None, "off") or _SHARE.fits(value),
+        lambda value: None if value == "off" else value,
+    ),
     "fsync": YES_NO,
     "journal": PATH.or_none(),
 }

@@ -14,11 +14,14 @@ from dataflow.core.protocols.serving import AsyncServing, sampling_of
 from dataflow.core.settings import (
     ANY_TEXT,
     FROM_1,
+    FUNCTION,
     NAME,
+    PATH,
     SAMPLING,
     TEXT,
     YES_NO,
     ValueRule,
+    list_of,
     one_of,
     take_all,
 )
@@ -184,6 +187,7 @@ _FIELDS: Mapping[str, ValueRule] = {
     "sampling": ValueRule("a dict", lambda value: isinstance(value, Mapping)),
     "flatten": YES_NO,
     "schema_as": one_of(get_args(SchemaAs)),
+    **dict.fromkeys(("checks", "refine"), list_of(FUNCTION, "functions").or_none()),
 }
 _BODY = {"body": ValueRule("a table of fields", lambda value: isinstance(value, dict))}
 _SAMPLING = {name: rule.or_none() for name, rule in SAMPLING.items()}
@@ -232,10 +236,11 @@ def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
     Raises:
         UsageError: the file cannot be read, is no TOML, or holds something else.
     """
-    _, found = read_toml(Path(path), "prompt file")
+    path = Path(PATH.take("path", path))
+    _, found = read_toml(path, "prompt file")
     if not found:
         raise UsageError(f"the prompt file {path} names no prompt; one begins with its [name]")
-    return tuple(_prompt(name, value, Path(path)) for name, value in found.items())
+    return tuple(_prompt(name, value, path) for name, value in found.items())
 
 
 def _prompt(name: str, value: object, path: Path) -> Prompt:

@@ -6,14 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from dataflow.core.errors import UsageError
-from dataflow.core.protocols.check import Check
 from dataflow.core.protocols.operator import OperatorABC
 from dataflow.core.protocols.serving import LLMServingABC
 from dataflow.core.protocols.storage import DataFlowStorage
-from dataflow.core.settings import ANY_TEXT, NAME, value_text
+from dataflow.core.settings import ANY_TEXT, NAME, SERVING, value_text
 from dataflow.operators.core_vision.options import OperatorOptions, OperatorRunOptions
 from dataflow.operators.core_vision.prompts import Prompt
-from dataflow.operators.core_vision.quality import quality_policy, with_checks
+from dataflow.operators.core_vision.quality import quality_policy, with_own_quality
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.operators.core_vision.run_step.answer_rows import answer_rows
 from dataflow.operators.core_vision.run_step.operator_run import OperatorRun, handle_of, stop_all
@@ -39,7 +38,7 @@ class VisionOperator(OperatorABC):
         self.serving = check_serving(serving)
         self.system_prompt: str = ANY_TEXT.take("system_prompt", system_prompt)
         self.options = options
-        quality_policy(options.checks, options.on_reject, options.max_asks)
+        quality_policy(options)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.serving!r}, system_prompt={self.system_prompt!r:.60})"
@@ -95,14 +94,13 @@ class VisionOperator(OperatorABC):
         `columns` says where the rows have what: fields of `RowRequests`.
         """
         check_storage(storage)
-        checks: Sequence[Check] | None = self.options.checks
-        asked = with_checks(prompts, checks)
+        asked = with_own_quality(prompts, self.options)
         requests = RowRequests(
             system_prompt=ANY_TEXT.take("system_prompt", self.system_prompt),
             prompts=asked,
             **columns,
         )
-        judging = quality_policy(checks, self.options.on_reject, self.options.max_asks, asked)
+        judging = quality_policy(self.options, asked)
         with handle_of(self) as handle:
             answer_rows(
                 storage,
@@ -137,12 +135,7 @@ def check_serving(serving: Any) -> LLMServingABC:
     Raises:
         UsageError: it is a class, or has no `generate_from_input`.
     """
-    if isinstance(serving, type) or not callable(getattr(serving, "generate_from_input", None)):
-        raise UsageError(
-            "serving must be an object with generate_from_input(), such as "
-            f"APIVLMServing_openai(…), not {value_text(serving)}"
-        )
-    found: LLMServingABC = serving
+    found: LLMServingABC = SERVING.take("serving", serving)
     return found
 
 

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.billing.price_list import price_for
-from dataflow.core.errors import NothingCaptionedError
+from dataflow.core.errors import NothingCaptionedError, UsageError
 from dataflow.core.protocols.dataset import first_rows
 from dataflow.core.protocols.serving import AsyncServing, LLMServingABC
 from dataflow.core.protocols.storage import DataFlowStorage, StreamingStorage
 from dataflow.engine.columns import added_columns, values_of
 from dataflow.engine.in_memory import answer_plan
 from dataflow.engine.journal.records import ResultRecord
+from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.plan import Output, Plan, SpendLimit
 from dataflow.engine.reporting.progress import Summary
 from dataflow.engine.run import Run
@@ -113,7 +114,9 @@ class _StepRun:
         )
         self._warn_of_unsent(first_rows(step.reader))
         trusted = next(filter(None, map(server_of, step.folders)), None)
-        output = Output(step.output, columns, step.open_writer, options.overwrite, options.meta)
+        output = Output(
+            step.output, columns, step.open_writer, options.overwrite_column, options.meta
+        )
         run = start(
             self._plan(
                 reader=step.reader,
@@ -139,13 +142,15 @@ class _StepRun:
 
     def through_lists(self, storage: DataFlowStorage) -> None:
         options, columns = self.options, self._columns()
+        if options.only is not None:
+            raise UsageError("only is about steps that are files; give just the rows that you mean")
         data = storage.read("dict")
         rows = read_rows(data, storage)[: options.limit]
         reader = RowsInMemory(rows)
         self._warn_of_unsent(reader.rows())
         journal = None if options.journal is None else Path(options.journal).expanduser()
         output = Output(
-            journal or Path(os.devnull), columns, _no_writer, options.overwrite, options.meta
+            journal or Path(os.devnull), columns, _no_writer, options.overwrite_column, options.meta
         )
         found = answer_plan(
             self._plan(
@@ -187,6 +192,8 @@ class _StepRun:
             requests_per_minute=options.rpm,
             tokens_per_minute=options.tpm,
             limit=options.limit,
+            only=None if options.only is None else RowSelection(map(str, options.only)),
+            fault_alarm=_share(options.fault_alarm),
             restart=options.restart,
             retry_failed=options.retry_failed,
             fsync=options.fsync,
@@ -200,6 +207,10 @@ class _StepRun:
     def _warn_of_unsent(self, rows: Any) -> None:
         if self.requests.image_key is None:
             warn_of_unsent_pictures(rows, self.requests)
+
+
+def _share(fault_alarm: float | str | None) -> float | None:
+    return None if fault_alarm is None else float(fault_alarm)
 
 
 def _no_writer(path: Path) -> Any:
