@@ -380,3 +380,25 @@ def test_mappings_with_a_url(value):
 
 def test_a_mapping_with_a_data_uri():
     assert one({"image_url": {"url": f"data:image/jpeg;base64,{BASE64}"}}).data == JPEG
+
+
+@pytest.mark.parametrize("text", ["['a.jpg', 'b.jpg']", "[ 'a.jpg','b.jpg', ]"])
+def test_a_list_as_python_writes_it_is_a_list(text):
+    assert [ref.name for ref in parse_reference(text, ["/data"])] == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize("text", ["[a].jpg", "['x'] 'y'.jpg", "[__import__('os')]", "['a.jpg'"])
+def test_a_name_that_begins_like_a_list_is_a_name(text):
+    assert one(text).name == text
+
+
+@pytest.mark.parametrize(
+    ("text", "file"),
+    [("a.jpg#0", "a.jpg"), ("a.jpg#12", "a.jpg"), ("\u00e9.jpg", "e\u0301.jpg"),
+     ("e\u0301.jpg", "\u00e9.jpg")],
+)  # fmt: skip
+def test_a_caption_s_number_and_the_form_of_accents_are_no_part_of_the_name(tmp_path, text, file):
+    (tmp_path / file).write_bytes(JPEG)
+    assert one(text, [str(tmp_path)]).location == str(tmp_path / file)
+    (tmp_path / text).write_bytes(JPEG)
+    assert one(text, [str(tmp_path)]).location == str(tmp_path / text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sqlite3
 
@@ -61,7 +62,8 @@ def test_without_checks_nothing_is_judged_and_nothing_asked_again(pictures):
 
 
 def test_an_empty_answer_is_turned_down_also_beside_checks_of_ones_own(pictures):
-    serving = FakeServing(["A fox.", ""], max_workers=1)
+    answers = itertools.chain(["A fox."], itertools.repeat(""))
+    serving = FakeServing(lambda *_: next(answers), max_workers=1)
     captioner = ImageCaptionGenerator(serving, "", checks=[no_guessing], on_reject="flag")
     captions = [row["caption"] for row in captioned(pictures, captioner)]
     assert sorted(map(str, captions)) == ["A fox.", "None", "None"]

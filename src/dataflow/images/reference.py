@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import base64
 import binascii
 import contextlib
 import json
 import os
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
@@ -24,6 +26,8 @@ from dataflow.remote.path import RemotePath, is_remote
 _DATA_URI = re.compile(r"\s*data:(image/[\w.+-]+)?((?:;[^;,]*)*),", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/\s]+={0,2}\s*")
 _SHORTEST_BASE64 = 40  # a 1×1 GIF is 56 characters
+_PYTHON_LIST = re.compile(r"\s*\[\s*(?:'[^'\\]*'\s*,?\s*)+\]\s*")
+_NUMBERED = re.compile(r"(.+)#\d{1,3}", re.DOTALL)
 _LONGEST_PATH = 4096  # PATH_MAX on Linux
 _URL_KEYS = ("url", "src", "image_url")
 _ACCEPTED = (
@@ -42,8 +46,10 @@ def parse_reference(
             text of a picture, bytes, a mapping with ``bytes``, ``path`` or ``url`` (the first of
             these that it has), a Pillow image, an array of numbers, an open file, or a sequence of
             these, which may also stand as JSON text; None, NaN and empty values stand for no
-            picture. A path that leads to no file is tried once more without the blanks around it,
-            with ``~`` expanded, ``%20`` decoded, and backslashes as slashes.
+            picture. A list may also be written as Python does, which is what pandas puts into a
+            cell. A path that leads to no file is tried once more without the blanks around it,
+            with ``~`` expanded, ``%20`` decoded, backslashes as slashes, without the ``#0`` that
+            numbers captions (Flickr8k), and with its accents in one character or in two.
         folders: Where a relative path is looked up; the first that has it wins. One at a URL is
             not asked: what is looked up there is taken to be there.
         image_root: Folder that paths may not leave, links and ``..`` resolved.
@@ -79,6 +85,9 @@ class _Parser:
         if text[0] in "[{" and not self._exists(text):
             with contextlib.suppress(ValueError, RecursionError):
                 return json.loads(text)
+            if _PYTHON_LIST.fullmatch(text):
+                with contextlib.suppress(ValueError, SyntaxError):
+                    return ast.literal_eval(text.strip())
         return text
 
     def parse(self, value: object) -> ImageRef:
@@ -184,6 +193,10 @@ def _spellings(path: str) -> Iterator[str]:
         yield slashed
         if "%" in slashed:
             yield unquote(slashed)
+    if numbered := _NUMBERED.fullmatch(bare):
+        yield numbered[1]
+    if not bare.isascii():
+        yield from (unicodedata.normalize(form, bare) for form in ("NFC", "NFD"))
 
 
 def _is_data_uri(text: str) -> bool:

@@ -195,10 +195,11 @@ def test_a_lease_is_renewed(tmp_path):
     lock.release()
 
 
-def test_on_a_network_disk_the_journal_has_no_write_ahead_log(tmp_path, monkeypatch):
+def test_on_a_network_disk_the_journal_has_no_write_ahead_log(tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(database, "network_disk_of", lambda path: "NFS")
     path = tmp_path / "journal.sqlite"
     journal = Journal(path)
+    assert f"the journal {path} lies on a network disk (NFS)" in caplog.text
     put(journal, 1, 2)
     assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
     assert not path.with_name("journal.sqlite-wal").exists()

@@ -30,6 +30,8 @@ def lines(path, *rows):
         {"path": "x/a.jpg", "url_of_page": "https://x.org/"},
         {"url": "https://x.org/picture?id=1"},
         {"Filename": "a.JPG"},
+        {"Image": "a.png", "id": 1},
+        {" image": "a.png"},
         {"picture": {"bytes": "aGk=", "path": None}},
         {"data": {"bytes": "aGk=", "path": "a.png"}, "url": "https://x.org/a.png"},
     ],
@@ -77,3 +79,22 @@ def test_a_column_of_turns_is_a_conversation(tmp_path, name, is_text):
 def test_a_column_of_that_name_that_holds_no_turns_is_none(tmp_path, value):
     reader = lines(tmp_path / "in.jsonl", {"image": "a.png", "messages": value})
     assert input_columns(reader).conversation is None
+
+
+@pytest.mark.parametrize("name", ["question", "query", "Prompt", "instruction"])
+def test_a_column_that_looks_like_each_rows_question_is_noted(tmp_path, name):
+    found = input_columns(lines(tmp_path / "in.jsonl", {"image": "a.png", name: "Which colour?"}))
+    assert found == InputColumns("image", unasked=(name,))
+    pq.write_table(pa.table({"image": ["a.png"], name: ["Which?"]}), tmp_path / "x.parquet")
+    assert input_columns(open_reader(tmp_path / "x.parquet")).unasked == (name,)
+
+
+@pytest.mark.parametrize("name", ["dialog", "chat", "qa"])
+def test_turns_under_another_name_are_noted(tmp_path, name):
+    found = input_columns(lines(tmp_path / "in.jsonl", {"image": "a.png", name: TURNS}))
+    assert found == InputColumns("image", unasked=(name,))
+
+
+def test_beside_a_conversation_nothing_is_noted(tmp_path):
+    row = {"image": "a.png", "messages": TURNS, "prompt": "x"}
+    assert input_columns(lines(tmp_path / "in.jsonl", row)) == InputColumns("image", "messages")

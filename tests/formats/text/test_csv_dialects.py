@@ -100,3 +100,17 @@ def test_what_a_spreadsheet_would_run_is_made_text_where_asked(tmp_path, text, e
         writer.commit(tmp_path / "out.csv")
         [row] = open_reader(tmp_path / "out.csv").rows()
         assert row.fields["caption"] == (expected if is_safe else text)
+
+
+def test_old_line_ends_are_named(tmp_path):
+    (tmp_path / "in.csv").write_bytes(b"image,text\ra.png,x\rb.png,y\r")
+    with pytest.raises(InputError, match="lines end with CR alone; save them with LF"):
+        list(open_reader(tmp_path / "in.csv").rows())
+
+
+@pytest.mark.parametrize("encoding", ["gb18030", "cp1252", "big5", "shift_jis"])
+def test_another_encoding_is_not_guessed(tmp_path, encoding):
+    word = "é" if encoding == "cp1252" else "日"
+    (tmp_path / "in.csv").write_bytes(f"image,text\na.png,{word}\n".encode(encoding))
+    with pytest.raises(InputError, match=r"line 2: the text is not UTF-8.*iconv -f ENCODING"):
+        list(open_reader(tmp_path / "in.csv").rows())

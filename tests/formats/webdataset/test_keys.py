@@ -7,9 +7,9 @@ import tarfile
 
 import pytest
 
-from dataflow.core.errors import UsageError
+from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.registry import ReadOptions, resolve_input
-from dataflow.formats.webdataset.reader import SCATTERED
+from dataflow.formats.webdataset.reader import NAMELESS, SCATTERED
 
 
 def shard(path, *names):
@@ -59,3 +59,19 @@ def test_members_that_do_not_follow_each_other_are_counted(tmp_path):
 def test_an_unknown_rule_is_refused(tmp_path):
     with pytest.raises(UsageError, match="first-dot or last-dot"):
         keys(shard(tmp_path / "x.tar", "1.jpg"), "middle")
+
+
+@pytest.mark.parametrize("names", [["0", "1"], [".0.jpg", ".1.jpg"], ["pictures/0", "pictures/1"]])
+def test_a_shard_of_files_that_make_no_sample_is_an_error(tmp_path, names):
+    path = shard(tmp_path / "x.tar", *names)
+    with pytest.raises(InputError, match=r"no sample, but 2 files .* not KEY\.ENDING"):
+        keys(path)
+
+
+def test_files_that_make_no_sample_are_counted(tmp_path):
+    path = shard(tmp_path / "x.tar", "._1.jpg", "1.jpg", "readme", "2.jpg", "__meta__/x")
+    assert keys(path) == (["1", "2"], {NAMELESS: 2})
+
+
+def test_an_empty_shard_has_no_rows(tmp_path):
+    assert keys(shard(tmp_path / "x.tar")) == ([], {})

@@ -51,10 +51,32 @@ def test_a_drawing_of_few_colours_is_sent_exactly_as_it_is():
     assert len(picture.data) < len(as_jpeg.data)
 
 
-def test_a_png_that_saves_next_to_nothing_is_not_worth_it():
-    """Every server reads JPEG, and some nothing else."""
-    picture, _ = sent(Image.new("RGB", (96, 64), "red"))
-    assert picture.media_type == "image/jpeg"
+@pytest.mark.parametrize("size", [(32, 32), (96, 64), (256, 256), (700, 500)])
+def test_whatever_is_smaller_is_sent(size):
+    art, noise = pixel_art(size), Image.effect_noise(size, 90).convert("RGB")
+    for image, media_type in ((art, "image/png"), (noise, "image/jpeg")):
+        picture, _ = sent(image)
+        assert picture.media_type == media_type
+        as_jpeg, _ = sent(image, is_from_jpeg=True)
+        assert media_type == "image/jpeg" or len(picture.data) < len(as_jpeg.data)
+    assert sent(art)[1].convert("RGB").tobytes() == art.tobytes()
+
+
+def test_coloured_text_with_smooth_edges_is_exact():
+    big = Image.new("RGB", (1600, 900), "white")
+    draw = ImageDraw.Draw(big)
+    for n in range(40):
+        draw.text((20, n * 22), "The quick brown fox jumps " * 4, fill=(n * 6, 90, 255 - n * 6))
+    image = big.resize((800, 450), Image.Resampling.LANCZOS)
+    image = image.quantize(1024 // 4).convert("RGB")
+    picture, seen = sent(image)
+    assert picture.media_type == "image/png"
+    assert seen.convert("RGB").tobytes() == image.tobytes()
+
+
+def test_a_jpeg_stays_a_jpeg():
+    """What is broken in it is broken already, and every server reads it."""
+    assert sent(Image.new("RGB", (96, 64), "red"), is_from_jpeg=True)[0].media_type == "image/jpeg"
 
 
 def test_metadata_of_the_source_is_not_sent():

@@ -14,7 +14,7 @@ from dataflow.core.errors import InputError, UsageError
 from dataflow.core.protocols.dataset import Reader, notices_of
 from dataflow.engine.paths import SideFiles
 from dataflow.formats.base.affixes import CaptionAffixes
-from dataflow.formats.columns.input_columns import InputColumns, input_columns
+from dataflow.formats.columns.input_columns import QUESTIONS, InputColumns, input_columns
 from dataflow.formats.folder.sidecar import SidecarFiles, sidecar_ending
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
 from dataflow.formats.patterns.glob_filter import GlobFilter, split_pattern
@@ -128,6 +128,7 @@ def say_about(source: Source, prompts: Sequence[Prompt], to: Reporter) -> None:
         )
     conversation = source.columns.conversation
     if conversation is None:
+        _say_unasked(source, prompts, to)
         return
     if any(asks_own(prompt) for prompt in prompts):
         to.say(f"each row is asked its own question, from the column {conversation!r}")
@@ -137,6 +138,15 @@ def say_about(source: Source, prompts: Sequence[Prompt], to: Reporter) -> None:
             "the options name another question",
             is_warning=True,
         )
+
+
+def _say_unasked(source: Source, prompts: Sequence[Prompt], to: Reporter) -> None:
+    if not any(asks_own(prompt) for prompt in prompts):
+        return
+    for name in source.columns.unasked:
+        is_text = name.strip().lower() in QUESTIONS
+        cure = f"--prompt-template '{{{name}}}' asks it" if is_text else "call it 'messages'"
+        to.say(f"the rows have a column {name!r}, which is not asked; {cure}", is_warning=True)
 
 
 def asks_own(prompt: Prompt) -> bool:

@@ -51,10 +51,17 @@ def open_database(path: Path | None, *, fsync: bool) -> sqlite3.Connection:
                 f"the journal {path} belongs to {_owner(path)}, and you may not write it; ask for "
                 "the right to, or choose another output"
             )
+        if (disk := network_disk_of(path)) is not None:
+            _log.warning(
+                "the journal %s lies on a network disk (%s): it is written without a write-ahead "
+                "log, which is slower, and by one machine at a time",
+                path,
+                disk,
+            )
         reason = _damage(path) if path.exists() else None
         if reason:
             return _replaced(path, reason, fsync=fsync)
-        return _prepare(sqlite.connect(str(path)), fsync=fsync, disk=network_disk_of(path))
+        return _prepare(sqlite.connect(str(path)), fsync=fsync, disk=disk)
     except (OSError, sqlite3.Error) as error:
         raise JournalError(
             f"cannot open the journal {path}: {error}; choose an output in a folder that can be "

@@ -19,6 +19,7 @@ from dataflow.remote.path import AnyPath
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
 """The endings, in lower case."""
 
+_MAGIC = {".gz": b"\x1f\x8b", ".zst": b"\x28\xb5\x2f\xfd", ".bz2": b"BZh", ".xz": b"\xfd7zX"}
 _BUFFER = 1 << 18  # bytes of text decompressed at a time
 _XZ_PRESET = 3  # 32 MB of memory; xz's own default, 6, takes 94
 _GZIP_LEVEL = 6  # gzip's own default; Python's, 9, takes several times as long for 1 % less
@@ -32,6 +33,11 @@ def compression_of(path: str | AnyPath) -> str:
     """The last ending of `path` in lower case where it is one of `COMPRESSIONS`; else empty."""
     ending = Path(path).suffix.lower()
     return ending if ending in COMPRESSIONS else ""
+
+
+def compression_by_magic(head: bytes) -> str:
+    """The one of `COMPRESSIONS` that a file beginning with `head` (4 bytes) has; else empty."""
+    return next((ending for ending, magic in _MAGIC.items() if head.startswith(magic)), "")
 
 
 def ending_of(path: str | AnyPath) -> str:

@@ -14,7 +14,12 @@ from dataflow.core.protocols.dataset import Skipped
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
 from dataflow.formats.base import read_limits
-from dataflow.formats.base.compression import DamagedError, compression_of, decompressed
+from dataflow.formats.base.compression import (
+    DamagedError,
+    compression_by_magic,
+    compression_of,
+    decompressed,
+)
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.path import AnyPath, RemotePath
 from dataflow.remote.stream import BUFFER, open_stream
@@ -68,6 +73,11 @@ def open_text(path: AnyPath) -> BufferedReader:
     except OSError as error:
         file.close()
         raise unreadable(path, error) from error
+    if not compression and (packed := compression_by_magic(head)):
+        file.close()
+        raise InputError(
+            f"{path_text(path)}: is compressed; rename it so that its name ends with {packed}"
+        )
     # no JSON and no CSV begins with a NUL character, so a NUL here is half of another one
     if head.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in head:
         file.close()
@@ -121,17 +131,18 @@ def as_input_errors(path: AnyPath) -> Iterator[None]:
         raise unreadable(path, error) from error
 
 
-def not_utf8(where: str, encoding: str = "LATIN1") -> InputError:
+def not_utf8(where: str, encoding: str | None = None) -> InputError:
     """The error that says that the text at `where` is not UTF-8, and the cure.
 
     Args:
         where: The file, with its line where that is known.
-        encoding: What the file may be instead, as ``iconv`` calls it.
+        encoding: What the file is instead, as ``iconv`` calls it; None where the bytes do not tell.
     """
+    known = "" if encoding else ", where ENCODING is what it was written in: GB18030, CP1252 …"
     return wrong_at(
         where,
-        f"the text is not UTF-8; save the file as UTF-8 (if it is {encoding}: "
-        f"iconv -f {encoding} -t UTF-8 OLD > NEW)",
+        "the text is not UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8), or run "
+        f"iconv -f {encoding or 'ENCODING'} -t UTF-8 OLD > NEW{known}",
     )
 
 

@@ -19,11 +19,14 @@ DEFAULT_PICTURE = "image"
 """The picture column where nobody named another."""
 
 _PICTURES = (
+    "image",
     *("image_path", "image_file", "image_filename", "file_name", "filename", "file_path"),
     *("filepath", "images", "img", "img_path", "picture", "pictures", "photo", "path", "file"),
     *("image_url", "img_url", "url", "jpg", "png", "webp"),
 )
 _WEAK = ("path", "file", "url", "filename", "file_name", "file_path", "filepath")
+QUESTIONS = ("question", "questions", "query", "instruction", "prompt")
+"""Columns that are likely to hold what a person asks of each row."""
 CONVERSATIONS = ("conversation", "conversations", "messages")
 """The columns that are read as conversations: DataFlow's, LLaVA's, OpenAI's."""
 
@@ -38,11 +41,13 @@ class InputColumns:
         picture: The picture column.
         conversation: The column with conversations; None where there is none.
         is_guessed: Whether the picture column has another name than was asked for.
+        unasked: Columns that look like each row's question, or conversations under another name.
     """
 
     picture: str
     conversation: str | None = None
     is_guessed: bool = False
+    unasked: tuple[str, ...] = ()
 
 
 def input_columns(reader: Reader, asked: str = DEFAULT_PICTURE) -> InputColumns:
@@ -62,7 +67,7 @@ def input_columns(reader: Reader, asked: str = DEFAULT_PICTURE) -> InputColumns:
     schema_names = reader.column_names() or ()
     has_asked = asked in schema_names
     if has_asked and not set(schema_names) & set(CONVERSATIONS):
-        return InputColumns(asked)  # the schema answers; no row is fetched
+        return InputColumns(asked, unasked=_questions(schema_names))  # no row is fetched
     rows: list[Row] = []
     for row in first_rows(reader):
         if len(rows) < _LOOK_AT:
@@ -71,15 +76,26 @@ def input_columns(reader: Reader, asked: str = DEFAULT_PICTURE) -> InputColumns:
         if has_asked and len(rows) >= _LOOK_AT:
             break
     conversation = next((name for name in CONVERSATIONS if _has_turns(rows, name)), None)
-    if has_asked or asked != DEFAULT_PICTURE or not rows:
-        return InputColumns(asked, conversation)
     names = list(dict.fromkeys(name for row in rows for name in row.fields))
+    unasked = ()
+    if conversation is None:
+        unasked = (*_questions(names), *(name for name in names if _has_turns(rows, name)))
+    if has_asked or asked != DEFAULT_PICTURE or not rows:
+        return InputColumns(asked, conversation, unasked=unasked)
     held = [name for name in names if any(_is_held(row.fields.get(name)) for row in rows)]
-    usual = [name for name in names if name.lower() in _PICTURES and _looks_right(rows, name)]
+    usual = [name for name in names if _plain(name) in _PICTURES and _looks_right(rows, name)]
     for found in (held, usual):
         if len(found) == 1:
-            return InputColumns(found[0], conversation, is_guessed=True)
+            return InputColumns(found[0], conversation, is_guessed=True, unasked=unasked)
     raise _unclear(rows[0], asked, held or usual, [n for n in names if _names_picture(rows, n)])
+
+
+def _plain(name: str) -> str:
+    return name.strip().lower()
+
+
+def _questions(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if _plain(name) in QUESTIONS)
 
 
 def _unclear(row: Row, asked: str, several: Sequence[str], others: Sequence[str]) -> UsageError:
@@ -109,7 +125,7 @@ def _is_held(value: Any) -> bool:
 
 def _looks_right(rows: Sequence[Row], name: str) -> bool:
     """Whether the values of a column with a usual name are pictures; weak names need an ending."""
-    if name.lower() in _WEAK:
+    if _plain(name) in _WEAK:
         return _names_picture(rows, name)
     return any(_is_held(value) or named_in(value) for value in _values(rows, name))
 

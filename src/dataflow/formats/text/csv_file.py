@@ -173,6 +173,8 @@ class CsvReader(FileReader):
             try:
                 values = next(reader, None)
             except csv.Error as error:
+                if "new-line character" in str(error):
+                    raise wrong_at(where, "lines end with CR alone; save them with LF") from error
                 raise wrong_at(where, f"invalid CSV ({error})") from error
             if values is None:
                 return

@@ -19,6 +19,8 @@ from dataflow.formats.base.writing import AtomicFile, FileWriter
 from dataflow.formats.text.json_window import JsonWindow
 from dataflow.remote.path import AnyPath
 
+_ID = "id"  # the column for the names in an object of rows that name their own pictures
+
 
 class JsonReader(FileReader):
     """The rows of a JSON file: those of one array of objects; an empty file has none.
@@ -79,10 +81,14 @@ class JsonReader(FileReader):
             fields, end = window.value()
             if isinstance(fields, dict):
                 source = f"{self.name}, row {number} (line {window.line})"
-                own = {key: value for key, value in fields.items() if key != self._picture_key}
                 text = window.text[window.at : end]
-                raw = _with_first(text, self._picture_key, name) if own == fields else None
-                yield Row(index, {self._picture_key: name, **own}, source, raw)
+                # a row that names its picture has its id before the colon, not a path
+                key = _ID if self._picture_key in fields else self._picture_key
+                if key in fields:
+                    yield Row(index, fields, source, text.encode("utf-8"))
+                else:
+                    own = {key: name, **fields}
+                    yield Row(index, own, source, _with_first(text, key, name))
                 index += 1
             else:
                 on_bad_row(window.error(no_object(fields)))

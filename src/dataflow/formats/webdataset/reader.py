@@ -54,6 +54,9 @@ _MOST_KEYS = 1 << 20  # of one shard that are remembered, to notice members that
 SCATTERED = "samples whose members do not follow each other: a row of its own for each part"
 """Why a sample is counted in `Skipped.passed_over` though it is a row."""
 
+NAMELESS = "members of a tar whose names are not KEY.ENDING"
+"""Why a file in a shard is in no sample."""
+
 _META = re.compile(r"(?:.*/)?__[^/]*__(?:/.*)?", re.DOTALL)
 _BYTES = frozenset(
     (
@@ -171,6 +174,12 @@ class WebDatasetReader:
                 yield row
                 index = row.index + 1
             self.passed = shard + 1
+        if not index and (count := self.skipped.passed_over[NAMELESS]):
+            name = path_text(self.shards[0])
+            raise InputError(
+                f"{name}: holds no sample, but {count:,} files whose names are not KEY.ENDING, "
+                "such as 0001.jpg; rename them, or unpack them and caption the folder"
+            )
 
     def rows_of(
         self, shard: int, index: int = 0, on_bad_row: Callable[[InputError], None] | None = None
@@ -230,6 +239,9 @@ class WebDatasetReader:
             yield from members_of(stream, path_text(path))
 
     def _row(self, shard: int, index: int, name: str, group: _Group) -> Row | None:
+        for ending, member in zip(group.endings, group.members, strict=True):
+            if ending is None and member.info.isreg() and not _META.fullmatch(member.info.name):
+                self.skipped.pass_over(NAMELESS)
         if not group.key:
             return None
         where = f"{name}, sample {path_text(group.key)}"

@@ -25,7 +25,6 @@ _PLUGINS = {  # Pillow's name of the format → the plugin that knows it
     "ICO": "IcoImagePlugin",
     "PSD": "PsdImagePlugin",
     "PPM": "PpmImagePlugin",
-    "CUR": "CurImagePlugin",
     "TGA": "TgaImagePlugin",  # last: it has no signature
 }
 """What is read. Left out on purpose: formats that run other programs (EPS, WMF), that Pillow
@@ -43,7 +42,7 @@ _READ_WHOLE = {"WEBP", "AVIF", "HEIF", "JPEG2000"}  # their encoded bytes are he
 JPEGS = {"JPEG", "MPO"}
 """Pillow's names of what is decoded at a fraction of its size."""
 
-_LOSSLESS = {"PNG", "GIF", "TIFF", "BMP", "PSD", "TGA", "PPM", "ICO", "CUR"}
+_LOSSLESS = {"PNG", "GIF", "TIFF", "BMP", "PSD", "TGA", "PPM", "ICO"}
 _PIXELS_PER_BYTE = (
     2000  # a photograph of 48 MP takes 1 byte for 100 at most, a smooth gradient 1000
 )

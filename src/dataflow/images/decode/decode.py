@@ -92,6 +92,7 @@ def _guarded(source: bytes | BinaryIO, name: str, work: Callable[[BinaryIO], T])
     try:
         faults.check_icon(head)
         file.seek(0)
+        file = faults.as_icon(file)
         try:
             return work(file)
         except ValueError as error:

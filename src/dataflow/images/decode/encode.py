@@ -11,18 +11,18 @@ from dataflow.images.decode.target_size import enlarged, padded
 
 _SMALL_SIDE = 256
 _SMALL_QUALITY = 95
-_FEW_COLOURS = 256
-_WORTH_A_PNG = 16_384
-"""Bytes that a PNG has to save: every server reads JPEG, and some read nothing else."""
+_FEW_COLOURS = 4096
+"""Drawings, charts and screenshots have no more. A photograph has, and is not tried as a PNG, which
+takes ten times as long as a JPEG and is never smaller."""
 _WHOLE_COLOURS, _HALF_COLOURS = 0, 2  # 4:4:4 and 4:2:0, as Pillow numbers them
 
 
 def encode(image: Image.Image, *, quality: int, is_from_jpeg: bool) -> Picture:
-    """`image` as a JPEG, or as a PNG where that is clearly smaller.
+    """`image` as a JPEG, or as a PNG where that is smaller.
 
     Half of the colours' resolution is left out only where a JPEG did so before: icons, pixel art
     and coloured text would blur. Small ones are sent at a higher quality, which costs little. A PNG
-    is tried for drawings, charts and screenshots: pictures of few colours.
+    is tried of small pictures and of those of few colours.
 
     Args:
         image: Mode ``L`` or ``RGB``, as it is to be seen.
@@ -37,11 +37,10 @@ def encode(image: Image.Image, *, quality: int, is_from_jpeg: bool) -> Picture:
     subsampling = _HALF_COLOURS if is_from_jpeg and not is_small else _WHOLE_COLOURS
     image.save(file, "JPEG", quality=quality, subsampling=subsampling)
     data, media_type = file.getvalue(), "image/jpeg"
-    may_pay = len(data) > _WORTH_A_PNG and not is_from_jpeg
-    if may_pay and image.getcolors(_FEW_COLOURS) is not None:
+    if not is_from_jpeg and (is_small or image.getcolors(_FEW_COLOURS) is not None):
         file = io.BytesIO()
         image.save(file, "PNG")
-        if file.tell() + _WORTH_A_PNG <= len(data):
+        if file.tell() < len(data):
             data, media_type = file.getvalue(), "image/png"
     return Picture(data, media_type, image.width, image.height)
 

@@ -9,9 +9,10 @@ PICTURES = frozenset(
 )
 """The kinds that are read; base64 text in a dataset may hold them."""
 
+_MINIMISED = "a minimised HEIF"
 UNSUPPORTED = frozenset(
     {
-        "JPEG XL", "a minimised HEIF", "a camera's raw picture", "JPEG XR", "OpenEXR",
+        "JPEG XL", _MINIMISED, "a camera's raw picture", "JPEG XR", "OpenEXR",
         "Radiance HDR", "QOI", "DDS", "a Windows metafile", "ICNS", "JBIG2", "DjVu", "FLIF",
         "BPG", "GIMP's XCF",
     }
@@ -52,6 +53,7 @@ _PREFIXES = (
     (b"FLIF", "FLIF"),
     (b"BPG\xfb", "BPG"),
     (b"gimp xcf", "GIMP's XCF"),
+    (b"version https://git-lfs", "a Git LFS pointer (run: git lfs pull)"),
     (b"%PDF-", "a PDF file"),
     (b"\x1f\x8b", "a gzip file"),
     (b"PK\x03\x04", "a zip file"),
@@ -67,7 +69,7 @@ _BRANDS = {  # ISO/IEC 23008-12 annex B, AV1 Image File Format section 8
     b"hevc": "HEIC",
     b"mif1": "HEIC",
     b"msf1": "HEIC",
-    b"mif3": "a minimised HEIF",
+    b"mif3": _MINIMISED,
     b"jxl ": "JPEG XL",
     b"crx ": "a camera's raw picture",
 }
@@ -96,7 +98,7 @@ def _iso_kind(head: bytes) -> str:
     end = min(int.from_bytes(head[:4], "big"), len(head), 128)
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, max(end, 32), 4))]
     kinds = [_BRANDS[brand] for brand in brands if brand in _BRANDS]
-    if "AVIF" in kinds:
+    if "AVIF" in kinds and kinds[0] != _MINIMISED:
         return "AVIF"
     if kinds:
         return kinds[0]
