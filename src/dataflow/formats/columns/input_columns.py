@@ -77,7 +77,7 @@ def input_columns(reader: Reader, asked: str = DEFAULT_PICTURE) -> InputColumns:
             break
     conversation = next((name for name in CONVERSATIONS if _has_turns(rows, name)), None)
     names = list(dict.fromkeys(name for row in rows for name in row.fields))
-    unasked = ()
+    unasked: tuple[str, ...] = ()
     if conversation is None:
         unasked = (*_questions(names), *(name for name in names if _has_turns(rows, name)))
     if has_asked or asked != DEFAULT_PICTURE or not rows:
