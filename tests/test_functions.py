@@ -134,3 +134,46 @@ def test_what_is_no_dataset_is_refused(source):
 def test_options_about_files_are_refused_for_rows(option):
     with pytest.raises(dataflow.UsageError, match="in memory"):
         dataflow.caption([{"image": "a.jpg"}], quiet=True, **option)
+
+
+def test_every_exception_is_importable_from_the_package_itself():
+    from dataflow.core import errors
+
+    kinds = {n for n, o in vars(errors).items() if inspect.isclass(o) and issubclass(o, Exception)}
+    assert kinds <= set(dataflow.__all__)
+
+
+def test_results_say_in_one_line_what_they_are(photos, server, tmp_path):
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(f'{{"image": "photos/{n}.jpg"}}\n' for n in (0, 1, "gone")))
+    output = tmp_path / "out.jsonl"
+    given = {"api_url": server.url, "model": MODEL, "quiet": True}
+    result = dataflow.caption(rows, output=output, **given)
+    assert repr(result) == f"<CaptionResult: 2 captioned, 1 failed, {output}>"
+    found = repr(dataflow.status(output))
+    assert found == "<Status: done, 2 of 3 captioned, 1 failed, 1 left to ask>"
+    assert "have a fault" in repr(dataflow.check(output, quiet=True))
+    assert "1 requests to" in repr(dataflow.estimate(rows, output=output, **given))
+
+
+def test_a_result_is_shown_as_pictures_beside_captions(photos, server, tmp_path):
+    given = {"api_url": server.url, "model": MODEL, "quiet": True}
+    sidecars = dataflow.caption(photos, sidecar=".txt", **given)
+    file = dataflow.caption(photos, output=tmp_path / "out.jsonl", **given)
+    for result in (sidecars, file):
+        shown = result._repr_html_()
+        assert shown.count("<img ") == 3
+        assert shown.count("base64,") == 3
+        assert all(caption in shown for _, _, caption in result.captions())
+    (tmp_path / "out.jsonl").unlink()
+    assert file._repr_html_() is None
+
+
+def test_a_storage_is_shown_as_its_current_step(photos, tmp_path):
+    storage = dataflow.FileStorage(photos, cache_path=tmp_path / "cache")
+    assert storage._repr_html_() is None
+    operator = dataflow.ImageCaptionGenerator(dataflow.FakeServing("A <b>cat</b>."), "")
+    operator.run(storage.step(), output_key="caption")
+    assert "A &lt;b&gt;cat" not in storage._repr_html_()
+    shown = storage.step()._repr_html_()
+    assert shown.count("<img ") == shown.count("A &lt;b&gt;cat&lt;/b&gt;.") == 3

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         EmptyCaptionError,
         EngineDiedError,
         EngineFailedError,
+        FaultAlarmError,
         GarbledReplyError,
         InputError,
         JournalError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
         ReasoningOnlyError,
         RefusedError,
         RejectedError,
+        ReplyReuseError,
         ReplyTooLargeError,
         RowError,
         RunStoppedError,
@@ -67,12 +69,14 @@ if TYPE_CHECKING:
         WrongAddressError,
         WrongKeyError,
     )
-    from dataflow.core.picture import Picture
+    from dataflow.core.picture import ImageRef, Picture
     from dataflow.core.protocols.batch import BatchOptions
     from dataflow.core.protocols.check import Check, CheckContext, Verdict
     from dataflow.core.protocols.operator import OperatorABC
-    from dataflow.core.protocols.serving import LLMServingABC, VLMServingABC
-    from dataflow.core.request import Reply, Request, Usage
+    from dataflow.core.protocols.serving import AsyncServing, Client, LLMServingABC, VLMServingABC
+    from dataflow.core.request import Reply, Request, Turn, Usage
+    from dataflow.engine.columns import Column
+    from dataflow.engine.reporting.progress import Progress, Summary
     from dataflow.engine.reporting.status import Status
     from dataflow.engine.run import Run, RunInterruptedError
     from dataflow.functions import caption, check, estimate, fix, status
@@ -84,9 +88,11 @@ if TYPE_CHECKING:
     )
     from dataflow.operators.core_vision.preset import Preset, preset_names, preset_of
     from dataflow.operators.core_vision.prompts import Prompt, read_prompts
+    from dataflow.operators.core_vision.run_step.operator_run import OperatorRun
     from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai, MissingKeyError
     from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
     from dataflow.serving.fake import FakeServing
+    from dataflow.serving.load_balancer import LoadBalancedServing
     from dataflow.serving.local_model_vlm_serving import (
         LocalModelVLMServing_llamacpp,
         LocalModelVLMServing_vllm,
@@ -125,6 +131,7 @@ _HOMES = {
         "EmptyCaptionError",
         "EngineDiedError",
         "EngineFailedError",
+        "FaultAlarmError",
         "GarbledReplyError",
         "InputError",
         "JournalError",
@@ -148,6 +155,7 @@ _HOMES = {
         "ReasoningOnlyError",
         "RefusedError",
         "RejectedError",
+        "ReplyReuseError",
         "ReplyTooLargeError",
         "RowError",
         "RunStoppedError",
@@ -164,6 +172,8 @@ _HOMES = {
     ),
     "dataflow.core.protocols.operator": ("OperatorABC",),
     "dataflow.core.protocols.serving": (
+        "AsyncServing",
+        "Client",
         "LLMServingABC",
         "VLMServingABC",
     ),
@@ -205,9 +215,14 @@ _HOMES = {
     "dataflow.core.request": (
         "Reply",
         "Request",
+        "Turn",
         "Usage",
     ),
-    "dataflow.core.picture": ("Picture",),
+    "dataflow.engine.columns": ("Column",),
+    "dataflow.engine.reporting.progress": ("Progress", "Summary"),
+    "dataflow.operators.core_vision.run_step.operator_run": ("OperatorRun",),
+    "dataflow.serving.load_balancer": ("LoadBalancedServing",),
+    "dataflow.core.picture": ("ImageRef", "Picture"),
     "dataflow.compat.logger": ("get_logger",),
 }
 _MODULE_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -216,6 +231,7 @@ __all__ = [
     "APIVLMServing_openai",
     "AccountPolicyError",
     "AskTimeoutError",
+    "AsyncServing",
     "BadRequestError",
     "BadRowError",
     "BatchOptions",
@@ -226,6 +242,8 @@ __all__ = [
     "Check",
     "CheckContext",
     "CheckResult",
+    "Client",
+    "Column",
     "ConnectionLostError",
     "DataFlowStorage",
     "DataflowError",
@@ -234,15 +252,18 @@ __all__ = [
     "EngineFailedError",
     "EstimateResult",
     "FakeServing",
+    "FaultAlarmError",
     "FileStorage",
     "FixResult",
     "GarbledReplyError",
     "ImageCaptionGenerator",
+    "ImageRef",
     "InputError",
     "JournalError",
     "LLMServingABC",
     "LimitReachedError",
     "Limits",
+    "LoadBalancedServing",
     "LocalModelVLMServing_llamacpp",
     "LocalModelVLMServing_vllm",
     "MissingKeyError",
@@ -250,6 +271,7 @@ __all__ = [
     "NoVisionError",
     "NothingCaptionedError",
     "OperatorABC",
+    "OperatorRun",
     "OutOfMoneyError",
     "OutputError",
     "OverloadedError",
@@ -262,6 +284,7 @@ __all__ = [
     "PictureTooLargeError",
     "PictureTooSlowError",
     "Preset",
+    "Progress",
     "Prompt",
     "PromptedVQAGenerator",
     "ProxyError",
@@ -271,6 +294,7 @@ __all__ = [
     "RefusedError",
     "RejectedError",
     "Reply",
+    "ReplyReuseError",
     "ReplyTooLargeError",
     "Request",
     "RowError",
@@ -280,8 +304,10 @@ __all__ = [
     "ServingContractError",
     "Status",
     "StopRunError",
+    "Summary",
     "TooLongError",
     "TryAgainError",
+    "Turn",
     "UnderWayError",
     "UnknownModelError",
     "UnreachableError",

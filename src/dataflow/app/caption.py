@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.app.options.commands.caption import CaptionOptions
-from dataflow.app.planning.output import captions_of, described, files_of
+from dataflow.app.planning.output import captions_of, described, files_of, readers_of
 from dataflow.app.planning.plan import plan_of
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.run import run_plan
+from dataflow.core.errors import DataflowError
+from dataflow.core.protocols.dataset import Reader
 from dataflow.engine.columns import Column
 from dataflow.engine.reporting.progress import Summary
+from dataflow.formats.folder.sidecar import FIELD
+from dataflow.images.base.limits import Limits
 from dataflow.remote.path import AnyPath
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CaptionResult:
     """What `caption` made.
 
@@ -46,6 +51,53 @@ class CaptionResult:
     def captions(self) -> Iterator[tuple[str, str, str | None]]:
         """The picture or row, the column and the caption of each row, read from the output."""
         return captions_of(self.options, self.output, self.columns)
+
+    def __repr__(self) -> str:
+        return f"<CaptionResult: {self._summary_text()}>"
+
+    def _summary_text(self) -> str:
+        counts = self.summary
+        where = described(self.options, self.output)
+        numbers = {
+            "captioned": counts.captioned,
+            "flagged": sum(counts.flagged.values()),
+            "failed": sum(counts.failed.values()),
+            "rows dropped": counts.dropped,
+            "rows skipped": counts.skipped,
+        }
+        said = [f"{number:,} {what}" for what, number in numbers.items() if number]
+        return f"{', '.join(said) or 'no captions'}, {where}"
+
+    def _repr_html_(self) -> str | None:
+        """The first captions beside their pictures, as notebooks show them."""
+        from dataflow.images.gallery import GalleryRow, gallery
+
+        key = self.options.image_key
+        wanted = {name for column in self.columns for name in column.holds} | {FIELD}
+        try:
+            readers = readers_of(self.options, self.output)
+            rows = (
+                GalleryRow(
+                    row.fields.get(key), {n: v for n, v in row.fields.items() if n in wanted}
+                )
+                for reader in readers
+                for row in reader.rows()
+            )
+            return gallery(
+                rows,
+                _picture_folders(self.options, readers),
+                title=self._summary_text(),
+                limits=Limits(image_root=self.options.image_root),
+            )
+        except DataflowError:
+            return None  # the output has been moved or removed since: the plain form is shown
+
+
+def _picture_folders(options: CaptionOptions, readers: Sequence[Reader]) -> list[str]:
+    """Where relative paths of pictures in an output are looked up."""
+    sources = [options.source] if isinstance(options.source, str) else list(options.source)
+    own = [source if os.path.isdir(source) else os.path.dirname(source) for source in sources]  # noqa: PTH112, PTH120
+    return [*(reader.folder() for reader in readers), *own, os.curdir]
 
 
 def caption(options: CaptionOptions, reporter: Reporter = SILENT) -> CaptionResult:

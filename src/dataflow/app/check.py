@@ -28,7 +28,7 @@ from dataflow.operators.core_vision.prompts import Prompt, read_prompts
 from dataflow.operators.core_vision.structured import read_schema
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class CheckResult:
     """What `check` found.
 
@@ -42,6 +42,13 @@ class CheckResult:
     def is_sound(self) -> bool:
         """Whether no caption has a fault."""
         return self.quality.is_sound
+
+    def __repr__(self) -> str:
+        found = [
+            f"{report.faulty:,} of {report.captions:,} captions in {name!r} have a fault"
+            for name, report in self.quality.columns.items()
+        ]
+        return f"<CheckResult of {self.quality.name}: {', '.join(found)}>"
 
 
 def check(options: CheckOptions, reporter: Reporter = SILENT) -> CheckResult:

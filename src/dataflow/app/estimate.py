@@ -21,7 +21,7 @@ SIDES = (512, 768, 1024, 1536)
 """Longest sides, in pixels, whose costs are compared."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class EstimateResult:
     """What `estimate` found.
 
@@ -40,6 +40,10 @@ class EstimateResult:
     found: DryRun
     expected: Estimate
     max_asks: int = 1
+
+    def __repr__(self) -> str:
+        requests = self.found.requests
+        return f"<EstimateResult: {requests:,} requests to {self.model}; see found and expected>"
 
 
 def estimate(options: EstimateOptions, reporter: Reporter = SILENT) -> EstimateResult:

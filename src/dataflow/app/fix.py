@@ -55,7 +55,7 @@ _CAPTION = "caption"
 """The one column of the run, whatever the dataset's are called."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FixResult:
     """What `fix` did.
 
@@ -75,6 +75,12 @@ class FixResult:
     def is_sound(self) -> bool:
         """Whether no faulty caption is left."""
         return self.summary is None or not self.summary.failed
+
+    def __repr__(self) -> str:
+        if self.summary is None:
+            return f"<FixResult: nothing to fix, {self.output}>"
+        captioned, failed = self.summary.captioned, sum(self.summary.failed.values())
+        return f"<FixResult: {captioned:,} captioned, {failed:,} failed, {self.output}>"
 
 
 def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.column_types import Columns
-from dataflow.core.errors import InputError, OutputError, UsageError
+from dataflow.core.errors import DataflowError, InputError, OutputError, UsageError
 from dataflow.core.protocols.dataset import Reader, Writer, notices_of
 from dataflow.core.protocols.storage import DataFlowStorage, StepFiles, StreamingStorage
 from dataflow.core.settings import PATH, TEXT, value_text
@@ -88,6 +88,25 @@ class FileStorage(StreamingStorage):
             f"FileStorage({self.first_entry_file_name!r}, cache_path={self.cache_path!r}, "
             f"step {self.operator_step})"
         )
+
+    def _repr_html_(self) -> str | None:
+        """The first rows of the current step beside their pictures, as notebooks show them."""
+        from dataflow.images.gallery import GalleryRow, gallery
+
+        try:
+            reader = self._reader(_PICTURE)
+            hidden = hidden_picture(reader, _PICTURE, self._beside())
+            rows = (
+                GalleryRow(
+                    row.fields.get(_PICTURE) if hidden is None else hidden.of(row),
+                    {name: value for name, value in row.fields.items() if name != _PICTURE},
+                )
+                for row in reader.rows()
+            )
+            folders = [reader.folder(), self._beside(), os.curdir]
+            return gallery(rows, folders, title=f"step {self.operator_step}: {self._current()}")
+        except DataflowError:
+            return None  # before the first step, or it is not written yet
 
     def step(self) -> FileStorage:
         """Move on to the next step; returns the storage itself.

@@ -20,7 +20,7 @@ from dataflow.app.reporter import Reporter
 from dataflow.core.byte_size import bytes_of
 from dataflow.core.column_types import Columns, ListType
 from dataflow.core.errors import UsageError
-from dataflow.core.protocols.dataset import FIRST_ROWS, Writer
+from dataflow.core.protocols.dataset import FIRST_ROWS, Reader, Writer
 from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING
 from dataflow.core.text import shown_url
 from dataflow.engine.columns import Column
@@ -353,21 +353,25 @@ def files_of(choices: CaptionOptions, target: AnyPath) -> list[Any]:
     return parts_of(target) if is_split(choices) else [target]
 
 
+def readers_of(choices: CaptionOptions, target: AnyPath) -> list[Reader]:
+    """What reads the finished output; with sidecars, the pictures with the captions beside them."""
+    if choices.sidecar is not None:
+        readable = replace(sidecar_files(choices, "overwrite"), affixes=NO_AFFIXES)
+        return [input_of(choices).open(read_options(choices, readable))]
+    key = choices.image_key
+    return [open_reader(file, picture_key=key) for file in files_of(choices, target)]
+
+
 def captions_of(
     choices: CaptionOptions, target: AnyPath, columns: Sequence[Column]
 ) -> Iterator[tuple[str, str, str | None]]:
     """Each picture or row of the finished output, a column, and a caption in it."""
-    key = choices.image_key
     names = {name: column.n for column in columns for name in column.holds}
     if choices.sidecar is not None:
-        readable = replace(sidecar_files(choices, "overwrite"), affixes=NO_AFFIXES)
-        readers = [input_of(choices).open(read_options(choices, readable))]
         names = {FIELD: 1}
-    else:
-        readers = [open_reader(file, picture_key=key) for file in files_of(choices, target)]
-    for reader in readers:
+    for reader in readers_of(choices, target):
         for row in reader.rows():
-            found = row.fields.get(key)
+            found = row.fields.get(choices.image_key)
             picture = found if isinstance(found, str) else row.source
             for name, n in names.items():
                 value = row.fields.get(name)

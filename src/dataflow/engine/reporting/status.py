@@ -84,7 +84,7 @@ class ShardLine:
         return self.state not in ("done", "running") or self.failed > 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class Status:
     """What a journal tells of its output.
 
@@ -140,6 +140,11 @@ class Status:
     speed: tuple[SpeedSlice, ...] = ()
     shards: tuple[ShardLine, ...] = ()
     retry: str | None = None
+
+    def __repr__(self) -> str:
+        failed = sum(self.failed.values())
+        counts = f"{self.captioned:,} of {self.wanted:,} captioned, {failed:,} failed"
+        return f"<Status: {self.state}, {counts}, {self.to_ask + self.unseen:,} left to ask>"
 
 
 def status_of(output: AnyPath) -> Status:

@@ -34,6 +34,9 @@ class BatchVQAGenerator(OperatorABC):
     ) -> None:
         self._asker = PromptedVQAGenerator(serving, system_prompt)
 
+    def __repr__(self) -> str:
+        return repr(self._asker).replace(type(self._asker).__name__, type(self).__name__, 1)
+
     def run(
         self,
         storage: StreamingStorage,

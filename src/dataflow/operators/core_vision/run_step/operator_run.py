@@ -39,6 +39,11 @@ class RunHandle:
         self._stops: list[bool] = []
 
     @property
+    def run(self) -> Run[Any] | None:
+        """The engine's run; None before it has begun."""
+        return self._run
+
+    @property
     def progress(self) -> Progress | None:
         """How far the run is; None before it has begun."""
         return None if self._run is None else self._run.progress
@@ -115,8 +120,10 @@ class OperatorRun(Generic[T]):
         threading.Thread(target=self._work, name="dataflow-operator", daemon=True).start()
 
     def __repr__(self) -> str:
-        state = "ended" if self.is_over else "under way"
-        return f"<OperatorRun {state}: {self.progress}>"
+        run = self._handle.run
+        if run is not None:
+            return repr(run).replace("<Run", "<OperatorRun", 1)
+        return f"<OperatorRun: {'ended' if self.is_over else 'not begun'}>"
 
     @property
     def progress(self) -> Progress | None:
