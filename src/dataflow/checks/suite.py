@@ -118,6 +118,8 @@ def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
         UsageError: what is asked cannot be checked: no such language code, no such pattern; or a
             disabled check does not exist.
     """
+    for first in (error_text, refusal):
+        first("A cat.", CheckContext())  # their files are read while files can be opened
     found: dict[str, Check] = {"empty": empty, "control": control}
     if asked.schema is not None:
         found["schema"] = fits(asked.schema)  # lists of like objects look like loops, and are none

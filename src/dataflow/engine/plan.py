@@ -68,6 +68,7 @@ class Output:
         tag: See `SideFiles`.
         shard: The part of the rows that the run takes; None for all. Of a shard no output is
             written: its journal is united with the others'.
+        description: Where the captions are, for people, where that is not `place`.
 
     Raises:
         UsageError: no output can be at `path`; see `place.resolved_path`.
@@ -86,6 +87,7 @@ class Output:
     unaffixed: Callable[[str], str] = str
     tag: str = ""
     shard: Shard | None = None
+    description: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", resolved_path(self.path))
@@ -94,6 +96,16 @@ class Output:
     def place(self) -> AnyPath:
         """Where the finished output is."""
         return self.url or self.path
+
+    @property
+    def is_file(self) -> bool:
+        """Whether the rows stand together; otherwise each has a file of its own alone."""
+        return self.changed_rows is None or self.read_back is not None
+
+    @property
+    def shown(self) -> str:
+        """Where the captions are, for people."""
+        return self.description or str(self.place)
 
     @property
     def names(self) -> list[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from dataflow.core.errors import DataflowError, JournalError, UsageError
+from dataflow.core.errors import DataflowError, JournalError, StopRunError, UsageError
 from dataflow.core.protocols.batch import BatchServing
 from dataflow.engine.batch.pipeline import BatchPipeline
 from dataflow.engine.journal.batch_tables import unsettled
@@ -18,6 +18,7 @@ from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.output.outside_edits import take_in_edits
 from dataflow.engine.output.write_output import StalePlanError, check_output, write_output
+from dataflow.engine.output.write_so_far import write_at_stop
 from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.intake import preflight
 from dataflow.engine.pipeline.live import LivePipeline
@@ -53,7 +54,7 @@ def run(plan: Plan) -> Summary:
 
     Raises:
         UsageError: the plan's limit cannot be kept; nothing is spent.
-        StopRunError: the run could not continue; what is done is kept, no output file is written.
+        StopRunError: the run could not continue; what is done is kept, and is in the output.
         RunInterruptedError: Ctrl-C; likewise.
     """
     return start(plan).result()
@@ -108,19 +109,37 @@ def _take_whole(
 ) -> RunCounts | None:
     snapshot = output_files(plan.output)
     take_in_edits(plan, journal)
-    return take_all(
-        plan,
-        journal,
-        this,
-        first=lambda: check_reuse(plan, journal, this.is_stopping),
-        then=functools.partial(_write, plan, journal, snapshot, check_lock),
-    )
+    with _written_at_stop(plan, journal, this, snapshot, check_lock):
+        return take_all(
+            plan,
+            journal,
+            this,
+            first=lambda: check_reuse(plan, journal, this.is_stopping),
+            then=functools.partial(_write, plan, journal, snapshot, check_lock),
+        )
 
 
 def _take_shard(plan: Plan, journal: Journal, this: Run[Summary]) -> RunCounts | None:
     """Take a shard's rows to their outcomes; the output is written when all shards are merged."""
     journal.note_settings(settings_of(plan))
     return take_all(plan, journal, this, then=lambda *_: counts_of(journal))
+
+
+@contextlib.contextmanager
+def _written_at_stop(
+    plan: Plan,
+    journal: Journal,
+    this: Run[Summary],
+    snapshot: OutputFiles,
+    check_lock: Callable[[], None],
+) -> Iterator[None]:
+    """Write what is answered so far where the block stops after its first pass."""
+    try:
+        yield
+    except (StopRunError, KeyboardInterrupt):
+        if plan.progress.phase not in ("reading", "writing") and not this.must_end_at_once():
+            write_at_stop(plan, journal, this.must_end_at_once, snapshot, check_lock)
+        raise
 
 
 def _write(

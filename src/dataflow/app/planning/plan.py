@@ -18,6 +18,7 @@ from dataflow.app.options.run import RunOptions
 from dataflow.app.planning.consistency import check_consistency
 from dataflow.app.planning.engine import OnFetch, serving_of
 from dataflow.app.planning.output import (
+    described,
     is_split,
     may_replace,
     place_of_output,
@@ -277,6 +278,7 @@ def _output(
         changed_rows=None if source.sidecars is None else lambda: changed_sidecars(choices, source),
         unaffixed=affixes_of(choices).remove,
         shard=shard_of(choices.shard),
+        description=described(choices, place) if is_beside else "",
     )
 
 

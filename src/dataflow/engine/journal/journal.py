@@ -24,11 +24,12 @@ from typing import TypeAlias
 from dataflow.core.database.group_commit import GroupCommit
 from dataflow.core.side_files import open_append
 from dataflow.engine.journal import plan_table
-from dataflow.engine.journal.attempt_table import attempts_for, has_attempts, keep_attempts
-from dataflow.engine.journal.decisions import Decision, DecisionTable, Where, append, decisions_for
 from dataflow.engine.journal.plan_table import PlannedCaption, PlanState, SeenPicture
 from dataflow.engine.journal.records import OPEN, AttemptRecord, ResultRecord, is_settled
 from dataflow.engine.journal.result_table import (
+    attempts_for,
+    has_attempts,
+    keep_attempts,
     keep_results,
     look_up,
     of_same_content,
@@ -206,6 +207,15 @@ class Journal(JournalOutput):
             ).fetchone()
         return int(found[0])
 
+    def has_replies(self) -> bool:
+        """Whether any engine ever answered."""
+        tables = "results WHERE caption NOT NULL", "attempts", "former_results"
+        with self._guarded():
+            return any(
+                self._db.execute(f"SELECT 1 FROM {table} LIMIT 1").fetchone() is not None  # noqa: S608
+                for table in tables
+            )
+
     async def find_same_content(
         self,
         content_key: bytes,
@@ -351,53 +361,6 @@ class Journal(JournalOutput):
             if group is None:
                 return
             yield from group
-
-    # --- decisions -----------------------------------------------------------------------------
-
-    def decide(self, decisions: Sequence[Decision]) -> None:
-        """Append what a person decided; returns when it is committed."""
-        self._do(lambda: append(self._db, decisions))
-
-    def decisions(self, keys: Sequence[bytes]) -> dict[Where, Decision]:
-        """The decision that counts for each of `keys`, by key and column."""
-        with self._guarded():
-            return decisions_for(self._db, keys)
-
-    def decisions_in_force(self) -> tuple[dict[Where, Decision], dict[Where, Decision]]:
-        """All decisions in force, by key and column, and those that moved, by subject and column.
-
-        Two decisions about one subject and column under two former keys: the later one counts.
-        """
-        with self._guarded():
-            by_key = dict(DecisionTable(self._db).latest())
-            subjects = dict(plan_table.moved_subjects(self._db))
-        moved: dict[Where, Decision] = {}
-        for (key, column), decision in by_key.items():
-            where = (subjects.get(key, b""), column)
-            if where[0] and (where not in moved or moved[where].decided_at < decision.decided_at):
-                moved[where] = decision
-        return by_key, moved
-
-    def decisions_not_undone(self) -> list[Decision]:
-        """Every decision that no undo took back."""
-        with self._guarded():
-            return list(DecisionTable(self._db).not_undone())
-
-    def texts_of(self, key: bytes, column: str) -> set[str | None]:
-        """Every text that the machine or a person ever gave for a caption."""
-        with self._guarded():
-            found = self._db.execute(
-                "SELECT caption FROM results WHERE key = :key UNION "
-                "SELECT caption FROM former_results WHERE key = :key UNION "
-                'SELECT text FROM decisions WHERE key = :key AND "column" = :column',
-                {"key": key, "column": column},
-            )
-            return {text for (text,) in found}
-
-    def decision_count(self) -> int:
-        """How many decisions there are, those that were undone included."""
-        with self._guarded():
-            return int(self._db.execute("SELECT count(*) FROM decisions").fetchone()[0])
 
     def _save_rest(self) -> None:
         if self._commits.unsaved:

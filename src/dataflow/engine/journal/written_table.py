@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Any, TypeAlias
 
 from dataflow.engine.journal.decisions import DIGEST_BYTES
-from dataflow.engine.journal.journal_file import JournalFile
+from dataflow.engine.journal.journal_decisions import JournalDecisions
 
 WrittenRow: TypeAlias = "tuple[int, int, bytes, bytes, bytes | None]"
 """A caption's row, index in the row, key, subject and digest."""
@@ -100,7 +100,16 @@ def files_of(db: sqlite3.Connection) -> Any:
     return None if found is None or found[0] is None else json.loads(found[0])
 
 
-class JournalOutput(JournalFile):
+def has_other_questions(db: sqlite3.Connection) -> bool:
+    """Whether a caption that was written is the answer to another request than the plan has."""
+    found = db.execute(
+        "SELECT 1 FROM plan JOIN written USING (row, caption_index) "
+        "WHERE plan.key <> written.key AND digest NOT NULL LIMIT 1"
+    )
+    return found.fetchone() is not None
+
+
+class JournalOutput(JournalDecisions):
     """A journal's file, with what it knows of its output."""
 
     def begin_written(self) -> None:
@@ -128,3 +137,8 @@ class JournalOutput(JournalFile):
         """As `end_written` was given it; None where the output was not written to its end."""
         with self._guarded():
             return files_of(self._db)
+
+    def has_other_questions(self) -> bool:
+        """Whether a caption in the output is the answer to another request than the plan has."""
+        with self._guarded():
+            return has_other_questions(self._db)

@@ -82,7 +82,7 @@ def take_in_edits(
     _look_into_files(plan, compare, found, asks_again=asks_again)
     count = len(found.decisions)
     ask = plan.confirm if plan.edits == "ask" else None
-    question = f"{count} captions in {plan.output.place} were edited. Keep them?"
+    question = f"{count} captions in {plan.output.shown} were edited. Keep them?"
     if count and ask is not None and not ask(question):
         raise UsageError(
             "nothing was asked or written; to overwrite the edits run the same command with "
@@ -94,8 +94,8 @@ def take_in_edits(
     if count:
         _log.warning(
             "%d captions in %s were edited since they were written: the edits are kept "
-            "(dataflow edits lists them; --edits overwrite drops them)",
-            count, plan.output.place,
+            "(dataflow edits %s lists them; --edits overwrite drops them)",
+            count, plan.output.shown, plan.output.place,
         )  # fmt: skip
     if found.unplaced:
         _keep_file(plan, found.unplaced)

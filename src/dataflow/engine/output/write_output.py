@@ -109,9 +109,9 @@ def write_output(
                 errors.flush()
                 os.fsync(errors.fileno())
             if journal.lacks_former():
-                _keep_former(output, "holds rows that the new one does not")
+                keep_former_output(output, "holds rows that the new one does not")
             elif snapshot is not False and _is_anothers(output, snapshot, ours):
-                _keep_former(output, "was written by somebody else while the run went")
+                keep_former_output(output, "was written by somebody else while the run went")
             _move_in(output, writer, errors_part, has_errors=tally.has_errors)
         except BaseException:
             writer.discard()
@@ -228,7 +228,7 @@ def _write_rows(
             writer.write(row, values_of(columns, entries, has_meta=plan.output.has_meta))
             tally.add(entries)
         for (job, entry), cell in zip(made, cells, strict=True):
-            if entry.error_kind is not None:
+            if entry.error_kind not in (None, OPEN):
                 where = cell_of(row) if cell_of else (row.index, *cell)
                 line = _error_line(where, row.source, job, entry)
                 errors.write(json.dumps({**line, "dropped": is_dropped}) + "\n")
@@ -315,7 +315,12 @@ def _is_anothers(output: Output, snapshot: OutputFiles, ours: OutputFiles) -> bo
     return files not in (None, ours) and (snapshot is None or files[:-1] != snapshot[:-1])
 
 
-def _keep_former(output: Output, why: str) -> None:
+def keep_former_output(output: Output, why: str) -> None:
+    """Keep the output that is there under a free name, and say why.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
     for file in output.files_of(output.place):
         aside = keep_former(file)
         _log.warning("%s %s: kept as %s", file, why, aside.name)

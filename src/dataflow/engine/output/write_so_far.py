@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
 from dataclasses import replace
 
+from dataflow.core.errors import DataflowError
 from dataflow.engine.journal.journal import Journal
+from dataflow.engine.journal.records import OPEN
 from dataflow.engine.output.outside_edits import take_in_edits
-from dataflow.engine.output.write_output import write_output
-from dataflow.engine.pipeline.resume import output_files
+from dataflow.engine.output.write_output import keep_former_output, write_output
+from dataflow.engine.pipeline.resume import OutputFiles, output_files
 from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.progress import RunCounts
+
+_log = logging.getLogger("dataflow")
 
 
 def write_so_far(plan: Plan) -> RunCounts:
@@ -28,9 +34,70 @@ def write_so_far(plan: Plan) -> RunCounts:
     try:
         snapshot = output_files(plan.output)
         take_in_edits(plan, journal, asks_again=False)
-        nothing = replace(plan, only=RowSelection([]))
-        counts = write_output(nothing, journal, lambda: False, snapshot=snapshot)
-        journal.end_written(output_files(plan.output))
-        return counts
+        if plan.output.is_file and journal.has_other_questions():
+            keep_former_output(plan.output, "holds the captions of another question or order")
+        return _write(plan, journal, lambda: False, snapshot)
     finally:
         journal.close()
+
+
+def write_at_stop(
+    plan: Plan,
+    journal: Journal,
+    stop: Callable[[], bool],
+    snapshot: OutputFiles,
+    check_lock: Callable[[], None],
+) -> None:
+    """Write the output of a run that stops, unless a former one holds more than it would.
+
+    What hinders it is said, and no error: the run has one of its own.
+
+    Args:
+        plan: The run.
+        journal: Of its output.
+        stop: Asked at every row.
+        snapshot: What was at the output's place when the run began.
+        check_lock: Raises where another run has the output by now.
+    """
+    if not journal.has_replies():
+        return
+    place, shown = plan.output.place, plan.output.shown
+    if plan.output.is_file and _holds_more(journal, snapshot):
+        _log.warning(
+            "%s stays as a former run wrote it; dataflow write %s puts what is answered so far "
+            "there", place, place,
+        )  # fmt: skip
+        return
+    plan.progress.phase = "writing"
+    try:
+        check_lock()
+        counts = _write(plan, journal, stop, snapshot)
+    except (DataflowError, OSError, KeyboardInterrupt) as error:
+        why = "" if isinstance(error, KeyboardInterrupt) else f": {error}"
+        _log.warning(
+            "what is answered so far is not in %s%s; dataflow write %s puts it there",
+            shown, why, place,
+        )  # fmt: skip
+        return
+    open_captions = counts.failed.get(OPEN, 0)
+    _log.warning(
+        "what is answered so far is in %s: %s captions, %s open",
+        shown, f"{counts.captioned + counts.flagged.total():,}", f"{open_captions:,}",
+    )  # fmt: skip
+
+
+def _holds_more(journal: Journal, snapshot: OutputFiles) -> bool:
+    """Whether the output that is there holds captions that the one so far would lack."""
+    if not journal.had_answers:
+        return bool(snapshot and snapshot[0][1:] != [None])  # a new journal, beside an output
+    return journal.lacks_former() or journal.has_other_questions()
+
+
+def _write(
+    plan: Plan, journal: Journal, stop: Callable[[], bool], snapshot: OutputFiles
+) -> RunCounts:
+    nothing = replace(plan, only=RowSelection([]))
+    journal.note_output(None)
+    counts = write_output(nothing, journal, stop, snapshot=snapshot)
+    journal.end_written(output_files(plan.output))
+    return counts

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from dataflow.core.request import Usage
-from dataflow.engine.journal.records import ResultRecord
+from dataflow.engine.journal.records import OPEN, ResultRecord
 from dataflow.engine.reporting.failure_messages import FailureMessage, Messages, count_message
 
 
@@ -89,13 +89,14 @@ class RunCounts:
                 self.captioned += 1
                 continue
             (self.flagged if record.is_flagged else self.failed)[record.error_kind] += 1
-            if not record.is_flagged:
+            if not record.is_flagged and record.error_kind != OPEN:
                 count_message(self.messages, record.error_kind, record.error or "")
 
     @property
     def has_errors(self) -> bool:
         """Whether there is anything for the errors file."""
-        return bool(self.failed or self.flagged or self.dropped or self.skipped)
+        is_failed = any(kind != OPEN for kind in self.failed)
+        return bool(is_failed or self.flagged or self.dropped or self.skipped)
 
 
 @dataclass(frozen=True, slots=True)
