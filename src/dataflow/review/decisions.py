@@ -6,6 +6,7 @@ between the two, takes them in when it is opened.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 import time
@@ -14,6 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from dataflow.core.errors import JournalError
+from dataflow.core.text import shown_url
 from dataflow.engine.journal.database import open_database
 from dataflow.engine.journal.decisions import (
     Decision,
@@ -22,6 +24,7 @@ from dataflow.engine.journal.decisions import (
     in_force,
     text_digest,
 )
+from dataflow.remote.path import is_url
 from dataflow.review.changes import Applied, Change
 from dataflow.review.index import ReviewIndex
 
@@ -129,7 +132,7 @@ class DecisionStore:
             seen_digest=text_digest(row["machine"]),
             group=action,
             source=row["source"],
-            picture=row["picture"] or "",
+            picture=_picture_name(row["picture"]),
         )
 
     def _keep(self, decisions: Sequence[Decision]) -> None:
@@ -165,3 +168,13 @@ def _shown(db: sqlite3.Connection, where: tuple[bytes, str], decision: Decision 
         " WHERE key = ?3 AND column = ?4 AND (decision <> ?1 OR text <> coalesce(?2, machine))",
         (word, edited, *where),
     ).rowcount
+
+
+def _picture_name(reference: str | None) -> str:
+    """What the picture of an item is called, for people: a URL's query may be a signature."""
+    picture = json.loads(reference) if reference else ""
+    if isinstance(picture, list):
+        picture = picture[0] if picture else ""
+    if isinstance(picture, dict):
+        picture = picture.get("path") or picture.get("url") or ""
+    return shown_url(picture) if is_url(picture) else picture

@@ -31,6 +31,7 @@ class DataflowError(Exception):
 
     def __init__(self, message: str, **fields: Any) -> None:
         message = redact(message)
+        fields = {name: _redacted(value) for name, value in fields.items()}
         super().__init__(message)
         self.message = message
         self._fields = fields
@@ -53,6 +54,10 @@ class DataflowError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (_rebuild, (type(self), self.message, self._fields))
+
+
+def _redacted(value: Any) -> Any:
+    return redact(value) if isinstance(value, str) else value
 
 
 def _rebuild(cls: type[DataflowError], message: str, fields: dict[str, Any]) -> DataflowError:

@@ -28,6 +28,7 @@ from dataflow.core.errors import (
     WrongAddressError,
     WrongKeyError,
 )
+from dataflow.core.secrets import redact
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,11 @@ class ApiError:
     status: int | None = None
     param: str = ""
     body: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Take out secrets that the server repeats."""
+        for name in ("words", "message", "param"):
+            object.__setattr__(self, name, redact(getattr(self, name)))
 
 
 class ErrorRule(NamedTuple):

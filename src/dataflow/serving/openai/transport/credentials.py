@@ -78,15 +78,29 @@ def _filled(name: str, value: object) -> str:
     if not isinstance(value, str):
         raise UsageError(f"the header {name!r:.80} must be text, not {type(value).__name__}")
 
+    value = fill_variables(value, f"the header {name}").strip()
+    _check_header(name, value)
+    return value
+
+
+def fill_variables(text: str, what: str) -> str:
+    """`text` with environment variables in place of ``$NAME`` and ``${NAME}``.
+
+    Args:
+        text: A header's value, or the query of a URL.
+        what: What it is, for the error.
+
+    Raises:
+        UsageError: a variable is not set.
+    """
+
     def variable(match: re.Match[str]) -> str:
         wanted = match[1] or match[2]
         if wanted not in os.environ:
-            raise UsageError(f"the header {name} names the variable {wanted}, which is not set")
+            raise UsageError(f"{what} names the variable {wanted}, which is not set")
         return os.environ[wanted]
 
-    value = _PLACEHOLDER.sub(variable, value).strip()
-    _check_header(name, value)
-    return value
+    return _PLACEHOLDER.sub(variable, text)
 
 
 def _check_header(name: str, value: str) -> None:

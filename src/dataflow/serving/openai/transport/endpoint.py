@@ -6,16 +6,18 @@ import ipaddress
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from dataflow.core.errors import UsageError
 from dataflow.core.secrets import register_secret
+from dataflow.serving.openai.transport.credentials import fill_variables
 
 _ENDPOINT = "/chat/completions"
 _ELSEWHERE = "put the key into an environment variable or a file instead"
 _INSIDE = (".local", ".lan", ".internal", ".home.arpa", ".intranet", ".home", ".localdomain")
 _SHARED_SPACE = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598; Tailscale's addresses
 _PUBLIC_QUERY = frozenset({"api-version", "model", "deployment", "region"})
+_VARIABLE_VALUE = re.compile(r"(?<==)\$(?:\{\w+\}|\w+)(?=&|$)")
 _SECRET_NAME = re.compile(
     r"(^|[_-])(api)?(key|token|secret|password|sig|signature)$", re.IGNORECASE
 )
@@ -93,7 +95,8 @@ def read_endpoint(base_url: str) -> Endpoint:
 
     Args:
         base_url: ``"https://host/v1"``, with or without a slash at the end, or the whole endpoint,
-            ``"https://host/v1/chat/completions"``. A query (``?api-version=…``) is kept.
+            ``"https://host/v1/chat/completions"``. A query (``?api-version=…``) is kept; in it,
+            ``$NAME`` stands for that environment variable, quoted as a URL needs it.
 
     Raises:
         UsageError: `base_url` is no http or https URL, or holds a key, or a name and password.
@@ -108,6 +111,10 @@ def read_endpoint(base_url: str) -> Endpoint:
     base = urlunsplit((url.scheme, url.netloc, path.rstrip("/"), "", ""))
     host = (url.hostname or "").lower()
     return Endpoint(join(_ENDPOINT), join("/models"), host, base, url.query)
+
+
+def _filled(match: re.Match[str]) -> str:
+    return quote(fill_variables(match[0], "the API's URL"), safe="")
 
 
 def _split(base_url: str) -> SplitResult:
@@ -130,8 +137,12 @@ def _split(base_url: str) -> SplitResult:
     if not url.hostname or port == 0:
         raise UsageError(f"{wrong} (it names no host)")
     for name, _ in parse_qsl(url.query, keep_blank_values=True):
-        if _SECRET_NAME.search(name):
-            raise UsageError(f"the API's URL holds a key in its query (?{name}=): {_ELSEWHERE}")
+        if _SECRET_NAME.search(name) and f"{name}=$" not in url.query:
+            raise UsageError(
+                f"the API's URL holds a key in its query (?{name}=): {_ELSEWHERE}, and give it as "
+                f"?{name}=$VARIABLE"
+            )
+    url = url._replace(query=_VARIABLE_VALUE.sub(_filled, url.query))
     register_secret(
         *(value for name, value in parse_qsl(url.query) if name.lower() not in _PUBLIC_QUERY)
     )
