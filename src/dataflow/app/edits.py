@@ -8,11 +8,11 @@ from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 
+from dataflow.app.known_output import known_output
 from dataflow.app.options.commands.edits import EditsOptions
 from dataflow.core.errors import OutputError
 from dataflow.engine.edits import Edit, edits_of
 from dataflow.engine.edits import restore as restore_edit
-from dataflow.remote.path import to_path
 
 
 def edits(options: EditsOptions) -> list[Edit]:
@@ -29,7 +29,7 @@ def edits(options: EditsOptions) -> list[Edit]:
         OutputError: The file of the export cannot be written.
         JournalError: The journal cannot be read or written.
     """
-    output = to_path(options.output)
+    output = known_output(options.output)
     if options.restore is not None:
         restore_edit(output, options.restore, options.author or getpass.getuser())
     found = edits_of(output)

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from dataflow.app.known_output import known_output
 from dataflow.app.options.commands.write import WriteOptions
 from dataflow.app.planning.plan import plan_of
 from dataflow.app.planning.run_options import options_from
@@ -17,7 +18,7 @@ from dataflow.engine.journal.read_only import open_read_only, unreadable
 from dataflow.engine.output.write_so_far import write_so_far
 from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.engine.reporting.progress import RunCounts
-from dataflow.remote.path import RemotePath, to_path
+from dataflow.remote.path import RemotePath
 from dataflow.serving.fake import FakeServing
 
 
@@ -33,7 +34,7 @@ def write(options: WriteOptions, reporter: Reporter = SILENT) -> RunCounts:
         OutputError: The output cannot be written.
         JournalError: The journal cannot be read.
     """
-    given = to_path(options.output)
+    given = known_output(options.output)
     here = resolved_path(escaped_name(given) if isinstance(given, RemotePath) else given)
     journal = SideFiles(here).journal
     if not journal.exists():

@@ -40,13 +40,13 @@ def show_status(found: Status, console: Console) -> None:
         asked = ", ".join(f"{column}: {preset}" for column, preset in found.presets.items())
         rows.append(("presets", asked))
     rows.append(("rows", "being counted" if found.rows is None else f"{found.rows:,}"))
-    several = f" of {found.wanted:,} captions" if found.wanted > found.seen else ""
-    rows.append(("captioned", f"{found.captioned:,}{several}"))
+    rows.append(("captioned", _captioned(found)))
     for kind, count in found.flagged.items():
         rows.append((f"flagged: {kind}", f"{count:,}"))
     for kind, count in found.failed.items():
         rows.append((f"failed: {kind}", f"{count:,}"))
     rows.append(("to ask", _to_ask(found)))
+    rows += _time_left(found)
     for line in found.batches:
         where = line.status or "not yet at the server"
         done = f"{line.done:,} of {line.requests:,} requests done"
@@ -78,6 +78,19 @@ def _shard(line: ShardLine) -> str:
     holder = f" ({line.holder})" if line.state == "running" else ""
     failed = f", {line.failed:,} failed" if line.failed else ""
     return f"{state}{holder}: {line.captioned:,} captions{failed}"
+
+
+def _time_left(found: Status) -> list[tuple[str, str]]:
+    left = found.seconds_left if found.state == "running" else None
+    return [] if left is None else [("time left", f"about {duration(left)}, at the latest speed")]
+
+
+def _captioned(found: Status) -> str:
+    """How many captions are there, of how many, in percent."""
+    if not found.total:
+        return f"{found.captioned:,}"
+    done = found.captioned + sum(found.flagged.values())
+    return f"{found.captioned:,} of {found.total:,} captions ({100 * done // found.total} %)"
 
 
 def _to_ask(found: Status) -> str:

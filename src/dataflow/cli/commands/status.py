@@ -6,13 +6,14 @@ from dataflow.app.options.commands.status import StatusOptions
 from dataflow.cli.shell.console import console
 from dataflow.cli.shell.streams import need_stdout, put
 
-EXAMPLES = ("dataflow status photos.captions.jsonl",)
+EXAMPLES = ("dataflow status photos.captions.jsonl", "dataflow status photos/")
 
 
 def status(options: StatusOptions) -> None:
     """Report how far the run of OUTPUT is: while it works, after it ended, and after a crash.
 
-    OUTPUT is the file that `dataflow caption` writes. Only the journal beside it is read.
+    OUTPUT is the file that `dataflow caption` writes, or the folder of the pictures. Only the
+    journal is read.
     """
     from dataflow.app.status import status as found_status
     from dataflow.display.status import as_json, show_status

@@ -141,6 +141,21 @@ class Status:
     shards: tuple[ShardLine, ...] = ()
     retry: str | None = None
 
+    @property
+    def total(self) -> int:
+        """Captions that all rows are to get, as far as that is known."""
+        each = self.wanted / self.seen if self.seen else 1
+        return self.wanted + round(self.unseen * each)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds that the rest takes at the latest speed; None where that is not known."""
+        latest = next((part for part in reversed(self.speed) if part.answered), None)
+        left = self.total - self.captioned - sum(self.flagged.values()) - sum(self.failed.values())
+        if latest is None or not latest.seconds or left <= 0:
+            return None
+        return left * latest.seconds / latest.answered
+
     def __repr__(self) -> str:
         failed = sum(self.failed.values())
         counts = f"{self.captioned:,} of {self.wanted:,} captioned, {failed:,} failed"
