@@ -8,12 +8,12 @@ from typing import Any
 
 from dataflow.checks.forms.chatter import chatter
 from dataflow.checks.forms.echo import echo
+from dataflow.checks.forms.error_text import error_text
 from dataflow.checks.forms.refusal import refusal
 from dataflow.checks.forms.thoughts import thoughts
 from dataflow.checks.rules.characters import characters, control
 from dataflow.checks.rules.cut_off import cut_off
 from dataflow.checks.rules.empty import empty
-from dataflow.checks.rules.error_text import error_text
 from dataflow.checks.rules.language import language
 from dataflow.checks.rules.length import length
 from dataflow.checks.rules.loop import loop

@@ -19,10 +19,10 @@ from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.flow import retry_policy
 from dataflow.engine.job import Job
 from dataflow.engine.paths import SideFiles, files_at, resolved_path
-from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.quality.fault_alarm import SHARE
 from dataflow.engine.quality.reject_policy import RejectPolicy
 from dataflow.engine.reporting.progress import Progress
+from dataflow.engine.row_selection import RowSelection
 from dataflow.engine.shards.shard import Shard
 from dataflow.images.base.limits import Limits
 from dataflow.remote.path import AnyPath, RemotePath

@@ -7,10 +7,10 @@ from typing import Any
 
 from dataflow.core.errors import InputError
 from dataflow.core.text import path_text
-from dataflow.formats.base.many_files import ManyFilesReader
 from dataflow.formats.base.reading import FileReader
-from dataflow.formats.base.writer_context import ArrowSource
 from dataflow.formats.coco.coco import CocoReader
+from dataflow.formats.columns.writer_context import ArrowSource
+from dataflow.formats.many_files import ManyFilesReader
 from dataflow.formats.patterns.brace_patterns import files_for, natural
 from dataflow.formats.patterns.endings import is_table
 from dataflow.formats.registry import ReadOptions, resolve_input

@@ -12,9 +12,9 @@ from dataflow.core.protocols.dataset import Reader, Writer
 from dataflow.core.text import path_text
 from dataflow.formats.base.compression import compression_of, ending_of
 from dataflow.formats.base.split_output import SplitWriter
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
 from dataflow.formats.columns.field_filter import FieldFilter, FieldFilterWriter
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.formats.known_formats import FORMATS, Format, by_ending, imported, known_endings
 from dataflow.formats.registry import InputSpec, resolve_input
 from dataflow.remote.path import AnyPath, to_path

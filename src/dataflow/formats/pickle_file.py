@@ -15,8 +15,8 @@ from dataflow.core.errors import InputError, MissingPackageError, OutputError
 from dataflow.core.raw_json import plain
 from dataflow.core.row import Row
 from dataflow.formats.base.reading import FileReader, open_input
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
+from dataflow.formats.columns.writer_context import WriterContext
 
 _UNREADABLE = (
     *(pickle.UnpicklingError, EOFError, OSError, MemoryError),

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-from dataflow.checks.rules.error_text import is_error_message
+from dataflow.checks.forms.error_text import is_error_message
 from dataflow.core.aio import ControlFlowError, Worker, as_ordinary
 from dataflow.core.errors import (
     BadRequestError,

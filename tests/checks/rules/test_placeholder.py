@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from dataflow.checks.forms.error_text import error_text
 from dataflow.checks.rules.empty import empty
-from dataflow.checks.rules.error_text import error_text
 from dataflow.checks.rules.loop import loop
 from dataflow.core.protocols.check import CheckContext
 

@@ -6,7 +6,7 @@ import pytest
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.core.protocols.dataset import notices_of
-from dataflow.formats.base.writer_context import WriterContext
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.formats.output_spec import OutputSpec
 from dataflow.formats.registry import ReadOptions, open_reader, resolve_input
 from dataflow.formats.text.csv_file import inert

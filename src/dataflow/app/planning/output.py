@@ -30,9 +30,9 @@ from dataflow.formats.base.compression import ending_of
 from dataflow.formats.base.json_values import cell
 from dataflow.formats.base.reading import as_input_errors
 from dataflow.formats.base.split_output import part_name, parts_of
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.columns.column_probe import not_there
 from dataflow.formats.columns.field_filter import FieldFilter
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.formats.detect import is_among
 from dataflow.formats.folder.sidecar import FIELD, SidecarFiles, SidecarWriter, sidecar_ending
 from dataflow.formats.known_formats import check_named, usual_ending

@@ -37,8 +37,8 @@ from dataflow.app.planning.source import (
     say_about,
     source_of_rows,
 )
+from dataflow.app.planning.written_rows import changed_sidecars, rows_written
 from dataflow.app.reporter import SILENT, Reporter
-from dataflow.app.written_rows import changed_sidecars, rows_written
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.core.byte_size import bytes_of
@@ -48,9 +48,9 @@ from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.version import __version__
 from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.paths import files_at
-from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.plan import Output, Plan, PlanFingerprint, SpendLimit
 from dataflow.engine.reporting.progress import Progress
+from dataflow.engine.row_selection import RowSelection
 from dataflow.formats.base.split_output import parts_of
 from dataflow.formats.columns.input_columns import CONVERSATIONS
 from dataflow.images.base.limits import Limits

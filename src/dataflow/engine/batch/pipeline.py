@@ -43,10 +43,9 @@ from dataflow.engine.journal.codec import from_text, spent_from_text, spent_to_t
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import stages
 from dataflow.engine.pipeline.content_reuse import ContentReuse
-from dataflow.engine.pipeline.intake import Intake
+from dataflow.engine.pipeline.intake import Intake, judge_for
 from dataflow.engine.pipeline.live import LivePipeline
 from dataflow.engine.plan import Plan
-from dataflow.engine.quality.judge import Judge
 from dataflow.engine.reporting.progress import Progress
 from dataflow.images.loader import Loader
 
@@ -69,7 +68,7 @@ class BatchPipeline:
         self._journal = journal
         self._serving = cast("BatchServing", plan.serving)
         self._progress = plan.progress
-        self._judge = Judge.for_plan(plan)
+        self._judge = judge_for(plan)
         self._ledger = BatchTables(journal.path)
         self._live: LivePipeline | None = None
         self._draining = False

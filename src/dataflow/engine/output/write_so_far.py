@@ -12,9 +12,9 @@ from dataflow.engine.journal.records import OPEN
 from dataflow.engine.output.outside_edits import take_in_edits
 from dataflow.engine.output.write_output import keep_former_output, write_output
 from dataflow.engine.pipeline.resume import OutputFiles, output_files
-from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.progress import RunCounts
+from dataflow.engine.row_selection import RowSelection
 
 _log = logging.getLogger("dataflow")
 

@@ -107,6 +107,11 @@ class JobMaker:
         return self._keys.key(request) == job.key
 
 
+def judge_for(plan: Plan) -> Judge:
+    """The judge of a run's answers."""
+    return Judge(plan.serving, plan.checks, plan.reject_policy, retry_failed=plan.retry_failed)
+
+
 def _job(request: Request, key: bytes, subject: bytes) -> Job:
     return Job(key, request, subject=subject)
 
@@ -156,7 +161,7 @@ class Intake:
         self._under_way: set[bytes] = set()
         self._shard = plan.output.shard
         self._whole = JournalView(SideFiles(plan.output.path).journal)
-        self._judge = judge or Judge.for_plan(plan)
+        self._judge = judge or judge_for(plan)
         if recalled is not None:
             plan.progress.reused += recalled.answered
 

@@ -32,13 +32,13 @@ from dataflow.engine.pipeline.asking import Asking
 from dataflow.engine.pipeline.budget import Budget
 from dataflow.engine.pipeline.content_reuse import ContentReuse
 from dataflow.engine.pipeline.health import RunHealth
-from dataflow.engine.pipeline.intake import Intake
+from dataflow.engine.pipeline.intake import Intake, judge_for
 from dataflow.engine.pipeline.resume import ResumeState
 from dataflow.engine.pipeline.row_loader import LOADERS, RowLoader
 from dataflow.engine.pipeline.stages import RowOutcome
 from dataflow.engine.plan import Plan
 from dataflow.engine.quality.fault_alarm import FaultAlarm
-from dataflow.engine.quality.judge import REOPENED, Judge
+from dataflow.engine.quality.judge import REOPENED
 from dataflow.images.loader import Loader
 
 AHEAD = 64
@@ -70,7 +70,7 @@ class LivePipeline:
         self._journal = journal
         self._progress = plan.progress
         self._concurrency = plan.concurrency or plan.serving.max_workers
-        self._judge = Judge.for_plan(plan)
+        self._judge = judge_for(plan)
         self._alarm = FaultAlarm(
             # who wants nothing checked but that there is an answer takes one text for all, too
             plan.fault_alarm,

@@ -19,7 +19,6 @@ from dataflow.core.text import error_text
 from dataflow.engine.job import Job
 from dataflow.engine.journal.codec import utf8
 from dataflow.engine.journal.records import OPEN, AttemptRecord, ResultRecord
-from dataflow.engine.plan import Plan
 from dataflow.engine.quality.reask import (
     CHECK_FAILED,
     NO_CAPTION,
@@ -63,11 +62,6 @@ class Judge:
         self._lock = threading.Lock()  # a check may remember what it has seen
         self._has_foreign = any(map(_is_foreign, [*checks, *reject_policy.refine]))
         self._beside: Worker | None = None
-
-    @classmethod
-    def for_plan(cls, plan: Plan) -> Judge:
-        """The judge of a run."""
-        return cls(plan.serving, plan.checks, plan.reject_policy, retry_failed=plan.retry_failed)
 
     def close(self) -> None:
         """Let the thread beside the event loop end."""

@@ -20,8 +20,8 @@ from dataflow.core.text import path_text
 from dataflow.formats.arrow.ipc_file import ArrowReader, StreamWriter
 from dataflow.formats.arrow.many_tables import ManyTablesReader
 from dataflow.formats.base.reading import open_input, unreadable
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.remote.path import AnyPath
 
 STATE, INFO, SPLITS = "state.json", "dataset_info.json", "dataset_dict.json"

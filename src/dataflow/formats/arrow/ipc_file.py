@@ -16,8 +16,8 @@ from dataflow.core.errors import InputError, OutputError
 from dataflow.formats.arrow.batches import ArrowBatchReader, first_line, whole_batches
 from dataflow.formats.arrow.writer import ArrowBatchWriter
 from dataflow.formats.base.reading import open_input
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
+from dataflow.formats.columns.writer_context import WriterContext
 
 _FILE_MAGIC = b"ARROW1"
 _FEATHER_1_MAGIC = b"FEA1"

@@ -9,7 +9,7 @@ from typing import Any
 from dataflow.core.errors import InputError
 from dataflow.formats.arrow.batches import ArrowBatchReader, first_line
 from dataflow.formats.arrow.parquet_file import ParquetReader
-from dataflow.formats.base.many_files import ManyFilesReader
+from dataflow.formats.many_files import ManyFilesReader
 
 
 class ManyTablesReader(ManyFilesReader):

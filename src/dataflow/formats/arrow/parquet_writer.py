@@ -10,8 +10,8 @@ from typing import Any
 from dataflow.formats.arrow.many_tables import ManyTablesReader
 from dataflow.formats.arrow.parquet_file import ParquetReader
 from dataflow.formats.arrow.writer import ArrowBatchWriter
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
+from dataflow.formats.columns.writer_context import WriterContext
 
 _PAGE_BYTES = 1 << 20
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4_RAW": "LZ4"}  # the names pyarrow reads ↔ those it writes

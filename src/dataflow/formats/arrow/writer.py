@@ -20,8 +20,8 @@ from dataflow.core.row import Row
 from dataflow.formats.arrow.batches import ArrowRow
 from dataflow.formats.arrow.builders import ColumnGatherer, RowBuilder, SliceBuilder
 from dataflow.formats.base.json_values import cell, utf8_safe
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
+from dataflow.formats.columns.writer_context import WriterContext
 
 _LARGEST_FLOAT = sys.float_info.max
 

@@ -20,12 +20,12 @@ from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import exact, one_line, row_object
 from dataflow.formats.base.json_values import dump_bytes
 from dataflow.formats.base.reading import FileReader, open_text, wrong_at
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
 from dataflow.formats.coco.members import ObjectMember, pieces
 from dataflow.formats.columns.column_probe import names_in
 from dataflow.formats.columns.picture_paths import holds_picture, named_in
 from dataflow.formats.columns.seen_ids import SeenIds
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.formats.text.json_window import JsonWindow
 from dataflow.remote.path import AnyPath
 

@@ -29,8 +29,8 @@ from dataflow.formats.base.reading import (
     unreadable,
     wrong_at,
 )
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.remote.path import AnyPath
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}

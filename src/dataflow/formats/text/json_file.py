@@ -14,8 +14,8 @@ from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import no_object, row_object
 from dataflow.formats.base.json_values import dump_bytes
 from dataflow.formats.base.reading import FileReader, open_text, wrong_at
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.formats.text.json_window import JsonWindow
 from dataflow.remote.path import AnyPath
 

@@ -21,8 +21,8 @@ from dataflow.formats.base.reading import (
     open_text,
     wrong_at,
 )
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
+from dataflow.formats.columns.writer_context import WriterContext
 
 
 class JsonlReader(FileReader):

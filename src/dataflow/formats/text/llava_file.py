@@ -14,9 +14,9 @@ from dataflow.core.column_types import ListType
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.row import Row
 from dataflow.formats.base.json_rows import exact
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
 from dataflow.formats.columns.picture_paths import holds_picture, named_in
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.formats.text.json_file import JsonWriter
 
 _TURNS = ("conversations", "conversation", "messages")

@@ -26,8 +26,8 @@ from dataflow.core.side_files import open_append
 from dataflow.core.text import path_text
 from dataflow.formats.base.compression import compression_of
 from dataflow.formats.base.json_values import dump_bytes
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.formats.webdataset.reader import Sample, WebDatasetReader
 from dataflow.formats.webdataset.writer import WebDatasetWriter
 from dataflow.remote.path import AnyPath, RemotePath

@@ -21,9 +21,9 @@ from dataflow.formats.base.json_rows import exact, row_object
 from dataflow.formats.base.json_values import dump_bytes, utf8_safe
 from dataflow.formats.base.read_limits import MAX_MEMBER
 from dataflow.formats.base.reading import open_input
-from dataflow.formats.base.writer_context import WriterContext
 from dataflow.formats.base.writing import AtomicFile, FileWriter
 from dataflow.formats.columns.picture_paths import named_in
+from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.formats.patterns.endings import PICTURE_ENDINGS
 from dataflow.formats.webdataset.reader import CAPTION, JSON_FIELD, KEY, Sample
 from dataflow.formats.webdataset.tar import Member, ending_for, new_member

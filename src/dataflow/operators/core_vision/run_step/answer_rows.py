@@ -21,9 +21,9 @@ from dataflow.core.protocols.storage import DataFlowStorage, StreamingStorage
 from dataflow.engine.columns import added_columns, values_of
 from dataflow.engine.in_memory import answer_plan
 from dataflow.engine.journal.records import ResultRecord
-from dataflow.engine.pipeline.row_selection import RowSelection
 from dataflow.engine.plan import Output, Plan, SpendLimit
 from dataflow.engine.reporting.progress import Summary
+from dataflow.engine.row_selection import RowSelection
 from dataflow.engine.run import Run
 from dataflow.engine.runner import start
 from dataflow.formats.rows_in_memory import RowsInMemory

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.pipeline.row_selection import RowSelection
+from dataflow.engine.row_selection import RowSelection
 from dataflow.engine.runner import run
 from dataflow.serving.fake import FakeServing
 
