@@ -14,8 +14,8 @@ from dataflow.core.errors import UsageError
 from dataflow.engine.paths import SideFiles, resolved_path
 from dataflow.engine.reporting.progress import RunCounts
 from dataflow.engine.run_lock import RunLock
+from dataflow.engine.selection.shard import Shard
 from dataflow.engine.shards.merge import merge_journals
-from dataflow.engine.shards.shard import Shard
 from dataflow.remote.path import is_url
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from dataflow.app.known_output import known_output
 from dataflow.engine.paths import SideFiles
 from dataflow.engine.reporting.status import Status, status_in, status_of
-from dataflow.engine.shards.shard import shards_in
+from dataflow.engine.selection.shard import shards_in
 from dataflow.engine.shards.status import status_of_shards
 
 

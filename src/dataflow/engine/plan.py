@@ -22,8 +22,8 @@ from dataflow.engine.paths import SideFiles, files_at, resolved_path
 from dataflow.engine.quality.fault_alarm import SHARE
 from dataflow.engine.quality.reject_policy import RejectPolicy
 from dataflow.engine.reporting.progress import Progress
-from dataflow.engine.row_selection import RowSelection
-from dataflow.engine.shards.shard import Shard
+from dataflow.engine.selection.row_selection import RowSelection
+from dataflow.engine.selection.shard import Shard
 from dataflow.images.base.limits import Limits
 from dataflow.remote.path import AnyPath, RemotePath
 

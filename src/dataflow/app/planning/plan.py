@@ -50,7 +50,7 @@ from dataflow.engine.columns import Column, added_columns
 from dataflow.engine.paths import files_at
 from dataflow.engine.plan import Output, Plan, PlanFingerprint, SpendLimit
 from dataflow.engine.reporting.progress import Progress
-from dataflow.engine.row_selection import RowSelection
+from dataflow.engine.selection.row_selection import RowSelection
 from dataflow.formats.base.split_output import parts_of
 from dataflow.formats.columns.input_columns import CONVERSATIONS
 from dataflow.images.base.limits import Limits

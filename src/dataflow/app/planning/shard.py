@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 
 from dataflow.core.errors import UsageError
-from dataflow.engine.shards.shard import Shard
+from dataflow.engine.selection.shard import Shard
 
 _RANKS = (("RANK", "WORLD_SIZE"), ("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE"))
 """Of torchrun and Open MPI; both count from 0."""

@@ -14,7 +14,7 @@ from dataflow.engine.output.write_output import keep_former_output, write_output
 from dataflow.engine.pipeline.resume import OutputFiles, output_files
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.progress import RunCounts
-from dataflow.engine.row_selection import RowSelection
+from dataflow.engine.selection.row_selection import RowSelection
 
 _log = logging.getLogger("dataflow")
 

@@ -18,7 +18,7 @@ from dataflow.engine.paths import SideFiles, make_folder
 from dataflow.engine.pipeline.reuse_check import changes_between, settings_of
 from dataflow.engine.plan import Plan
 from dataflow.engine.run_lock import holder_of
-from dataflow.engine.shards.shard import Shard, shards_in
+from dataflow.engine.selection.shard import Shard, shards_in
 
 
 def check_shard(plan: Plan, shard: Shard) -> None:

@@ -21,7 +21,7 @@ from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ATTEMPT_COLUMNS, RESULT_COLUMNS
 from dataflow.engine.paths import SideFiles, free_name
 from dataflow.engine.run_lock import holder_of
-from dataflow.engine.shards.shard import Shard, shards_in
+from dataflow.engine.selection.shard import Shard, shards_in
 
 _RANK = "({0}.caption NOT NULL) * 2 + {0}.is_final, {0}.committed_at"
 _IS_BETTER = f"({_RANK.format('theirs')}) > ({_RANK.format('ours')})"

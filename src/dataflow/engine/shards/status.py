@@ -10,7 +10,7 @@ from pathlib import Path
 from dataflow.core.request import Usage
 from dataflow.engine.paths import SideFiles
 from dataflow.engine.reporting.status import ShardLine, Status
-from dataflow.engine.shards.shard import Shard
+from dataflow.engine.selection.shard import Shard
 
 
 def status_of_shards(files: SideFiles, found: Sequence[tuple[Shard, Status]]) -> Status:

@@ -23,9 +23,9 @@ from dataflow.engine.in_memory import answer_plan
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.plan import Output, Plan, SpendLimit
 from dataflow.engine.reporting.progress import Summary
-from dataflow.engine.row_selection import RowSelection
 from dataflow.engine.run import Run
 from dataflow.engine.runner import start
+from dataflow.engine.selection.row_selection import RowSelection
 from dataflow.formats.rows_in_memory import RowsInMemory
 from dataflow.images.base.limits import Limits
 from dataflow.operators.core_vision.options import OperatorRunOptions

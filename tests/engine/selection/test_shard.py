@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import UsageError
 from dataflow.engine.job import Job
-from dataflow.engine.shards.shard import Shard, shards_in
+from dataflow.engine.selection.shard import Shard, shards_in
 
 
 @given(st.binary(min_size=16, max_size=16), st.integers(1, 50))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.row_selection import RowSelection
 from dataflow.engine.runner import run
+from dataflow.engine.selection.row_selection import RowSelection
 from dataflow.serving.fake import FakeServing
 
 
