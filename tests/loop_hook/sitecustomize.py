@@ -32,7 +32,11 @@ class _WhenImported:
 
 
 def _begin():
-    from loop_measure import RUNS, measure_loops
+    sys.path.append(os.path.dirname(__file__))  # a spawned process has its parent's path by now
+    try:
+        from loop_measure import RUNS, measure_loops
+    finally:
+        sys.path.pop()
 
     longest = 0.0
 

@@ -78,7 +78,8 @@ def gallery(
     thread.join(2 * _SECONDS)
     cells = [*made, *[_note("not ready")] * (len(shown) - len(made))]
     lines = [
-        f'<tr><td style="{_CELL}">{cell}</td><td style="{_CELL}">{_texts(row.texts)}</td></tr>'
+        f'<tr><td style="{_CELL};width:{_SIDE}px">{cell}</td>'
+        f'<td style="{_CELL}">{_texts(row.texts)}</td></tr>'
         for cell, row in zip(cells, shown, strict=False)
     ]
     return (

@@ -167,21 +167,33 @@ class Asking:
 
     async def _first(self, call: HedgedCall, admitted: asyncio.Event) -> Attempt:
         attempt = await call.admission.enter_async_context(self._admission(call.job))
-        if self._is_stopping:
-            raise asyncio.CancelledError  # the run ended while this one waited
-        call.first = attempt
-        self._calls[call] = None
-        admitted.set()
-        await self._send(call.job, attempt)
+        async with self._slot(call.job) as client:
+            if self._is_stopping:
+                raise asyncio.CancelledError  # the run ended while this one waited
+            attempt.sent_at = now()
+            call.first = attempt
+            self._calls[call] = None
+            admitted.set()
+            await self._send(call.job, attempt, client)
         return attempt
 
     async def _second(self, call: HedgedCall) -> Attempt:
-        async with self._admission(call.job) as attempt:
+        async with self._admission(call.job) as attempt, self._slot(call.job) as client:
+            attempt.sent_at = now()
             call.second = attempt
-            await self._send(call.job, attempt)
+            await self._send(call.job, attempt, client)
         return attempt
 
-    async def _send(self, job: Job, attempt: Attempt) -> None:
+    def _slot(self, job: Job) -> contextlib.AbstractAsyncContextManager[Client]:
+        """What a request waits for where other runs share the serving, and the client behind it.
+
+        It waits here and not in the client, so that a run that stops sends nothing of what waits.
+        """
+        client = self._client_of(job)
+        slot = getattr(client, "slot", None)
+        return contextlib.nullcontext(client) if slot is None else slot()
+
+    async def _send(self, job: Job, attempt: Attempt, client: Client) -> None:
         """Make one attempt; what it used is on the bill however it ends."""
         job.first_asked = job.first_asked or time.monotonic()
         job.attempts += 1
@@ -191,8 +203,7 @@ class Asking:
         request = cast("Request", job.asking or job.request)
         price = self._plan.price_of(job)
         try:
-            sending = self._client_of(job).send(request, job.pictures)
-            attempt.outcome = await _outcome_of(sending)
+            attempt.outcome = await _outcome_of(client.send(request, job.pictures))
         finally:
             self._progress.in_flight -= 1
             stages.charge(job, attempt.outcome, price, self._progress)
@@ -203,7 +214,8 @@ class Asking:
         """Ask a request once more that was answered before, in the slot of the refused one."""
         control = Job(job.key, job.request, pictures=job.pictures, by_fallback=job.by_fallback)
         attempt = Attempt(now(), False, AskTimeoutError("the control was given up"))
-        await self._send(control, attempt)
+        async with self._slot(job) as client:
+            await self._send(control, attempt, client)
         return attempt.outcome
 
     # --- hung requests -------------------------------------------------------------------------

@@ -7,7 +7,7 @@ import contextlib
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from dataflow.core.picture import Picture
@@ -105,13 +105,19 @@ class SlottedClient:
 
     async def send(self, request: Request, pictures: Sequence[Picture]) -> Reply:
         """Make one attempt once there is a slot; see `core.serving.Client`."""
+        async with self.slot() as client:
+            return await client.send(request, pictures)
+
+    @contextlib.asynccontextmanager
+    async def slot(self) -> AsyncIterator[Client]:
+        """Wait for a slot; gives the client that sends in it without waiting for another."""
         owner = id(self)
         await self._slots.acquire(self._most, owner)
         slot = contextlib.ExitStack()
         slot.callback(self._slots.release, owner)
         hung = asyncio.get_running_loop().call_later(HANG_SECONDS, slot.close)
         try:
-            return await self._client.send(request, pictures)
+            yield self._client
         finally:
             hung.cancel()
             slot.close()
