@@ -54,6 +54,17 @@ def test_a_folder_is_captioned_into_sidecars(photos, server, capfd):
     assert "captioned" in capfd.readouterr().err
 
 
+@pytest.mark.parametrize("options", [{}, {"exclude": ["2.jpg"]}])
+def test_a_sidecar_that_was_deleted_is_asked_for_again(photos, server, options):
+    asked = {"sidecar": ".txt", "api_url": server.url, "model": MODEL, "quiet": True}
+    dataflow.caption(photos, **asked)
+    for path in photos.glob("*.txt"):
+        path.unlink()
+    result = dataflow.caption(photos, **asked, **options, yes=True)
+    assert result.is_complete
+    assert len([*photos.glob("*.txt")]) == 3 - len(options)
+
+
 def test_quiet_prints_nothing(photos, server, capfd):
     result = dataflow.caption(photos, api_url=server.url, model=MODEL, quiet=True)
     assert result.summary.captioned == 3

@@ -59,7 +59,7 @@ def changed_sidecars(choices: CaptionOptions, source: Source) -> Iterator[Change
 def _take_in(
     sidecars: SidecarFiles, picture: str, column: str, captions: Mapping[str, Any]
 ) -> None:
-    found = captions[column]
+    found = captions.get(column)  # nothing of a file that was deleted
     if isinstance(found, list):  # as the writer leaves out those that failed
         found = [one for one in found if one is not None]
     sidecars.take_in(picture, found or "")

@@ -174,7 +174,7 @@ class WebDatasetReader:
                 yield row
                 index = row.index + 1
             self.passed = shard + 1
-        if not index and (count := self.skipped.passed_over[NAMELESS]):
+        if not index and (count := self.skipped.passed_over.get(NAMELESS, 0)):
             name = path_text(self.shards[0])
             raise InputError(
                 f"{name}: holds no sample, but {count:,} files whose names are not KEY.ENDING, "
