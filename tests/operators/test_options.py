@@ -193,7 +193,8 @@ ELSEWHERE = {
     ),
     CaptionRequirements: (
         "language sentences min_words max_words min_sentences max_sentences min_characters "
-        "max_characters forbid require forbid_pattern require_pattern max_duplicates"
+        "max_characters max_encoder_tokens forbid require forbid_pattern require_pattern "
+        "max_duplicates"
     ),
     APIVLMServing_openai: (
         "api_url timeout temperature max_tokens seed body stream detail drop_params ca_file "

@@ -107,7 +107,7 @@ def looked_at(
     }
     quality = QualityReport(path_text(choices.output), reports)
     has_near = any(report.near is not None for report in reports.values())
-    looks = ChunkScanner(asked, with_near=has_near).all(
+    looks = ChunkScanner(asked, with_near=has_near, trigger=choices.trigger or "").all(
         captions_of(data, choices, quality), processes=choices.processes or os.cpu_count() or 1
     )
     count = data.reader.count()

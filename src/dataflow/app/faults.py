@@ -45,6 +45,7 @@ def fault_value(fault: Fault) -> dict[str, object]:
         "column": caption.column,
         "number": caption.number,
         "place": caption.place,
+        "picture": caption.picture,
         "kind": fault.kind,
         "reason": fault.reason,
         "text": caption.text,

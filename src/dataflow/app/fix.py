@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from dataflow.app.caption_origin import PersonsCaptions, origin_of, position_of
 from dataflow.app.check import asked_of, looked_at, opened
 from dataflow.app.faults import Note, list_faults
 from dataflow.app.options.commands.caption import CaptionOptions
@@ -98,6 +99,8 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
     """
     check_consistency(options)
     asked, data = asked_of(options), opened(options)
+    origin = origin_of(options.output, target_of(options, data))
+    options = origin.asked_as_before(options)
     spots: list[CaptionPosition] = []
     try:
         plan = fixing_plan(options, data, spots, reporter)  # what is wrong with it is said at once
@@ -116,7 +119,9 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
         return quality
 
     try:
-        quality = _looked_at(look, listed, spots)
+        persons = PersonsCaptions(origin, is_kept=not options.fix_edits)
+        quality = _looked_at(look, listed, spots, persons)
+        persons.report(reporter)
         if not spots:
             _forget_empty(listed)
             reporter.say("No caption needs fixing.")
@@ -144,14 +149,17 @@ def _forget_empty(listed: Path) -> None:
 
 
 def _looked_at(
-    look: Callable[[Note], QualityReport], listed: Path, spots: list[CaptionPosition]
+    look: Callable[[Note], QualityReport],
+    listed: Path,
+    spots: list[CaptionPosition],
+    persons: PersonsCaptions,
 ) -> QualityReport:
     """Check the dataset: list each fault in the file `listed`, and where it stands in `spots`."""
 
     def note(faults: Iterable[Fault]) -> None:
         told = list(faults)
         write(told)
-        where = (CaptionPosition(f.caption.row, f.caption.column, f.caption.number) for f in told)
+        where = (position_of(fault) for fault in told if not persons.leaves(fault))
         spots.extend(spot for spot, _ in itertools.groupby(where))  # one may have several faults
 
     with list_faults(str(listed)) as write:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import os
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 from dataflow.app.known_output import known_output
 from dataflow.app.options.commands.write import WriteOptions
 from dataflow.app.planning.plan import plan_of
-from dataflow.app.planning.run_options import options_from
+from dataflow.app.planning.run_options import options_of_run
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import UsageError
-from dataflow.engine.journal.read_only import open_read_only, unreadable
 from dataflow.engine.output.write_so_far import write_so_far
 from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.engine.reporting.progress import RunCounts
@@ -39,7 +35,12 @@ def write(options: WriteOptions, reporter: Reporter = SILENT) -> RunCounts:
     journal = SideFiles(here).journal
     if not journal.exists():
         raise UsageError(f"no run has begun for {options.output}: there is no {journal}")
-    choices = options_from(_kept_in(journal))
+    choices = options_of_run(journal)
+    if choices is None:
+        raise UsageError(
+            f"{journal} does not say how its run was started (a URL with a signature or a password "
+            "is not kept); run the command again"
+        )
     plan = plan_of(choices, reporter, needs_key=False, serving=FakeServing())  # nothing is asked
     if plan.output.path != here:
         raise UsageError(
@@ -49,20 +50,3 @@ def write(options: WriteOptions, reporter: Reporter = SILENT) -> RunCounts:
     output = replace(plan.output, tag=f".{os.getpid()}")
     with reporter.watch(plan.progress):
         return write_so_far(replace(plan, output=output))
-
-
-def _kept_in(path: Path) -> str:
-    """The options of the latest run that kept them."""
-    try:
-        with closing(open_read_only(path)) as db:
-            found = db.execute(
-                "SELECT options FROM runs WHERE options NOT NULL ORDER BY run DESC LIMIT 1"
-            ).fetchone()
-    except sqlite3.Error as error:
-        raise unreadable(path, error) from error
-    if found is None:
-        raise UsageError(
-            f"{path} does not say how its run was started (a URL with a signature or a password is "
-            "not kept); run the command again"
-        )
-    return str(found[0])

@@ -55,6 +55,7 @@ class CaptionRequirements:
         max_sentences: As above.
         min_characters: As above.
         max_characters: As above.
+        max_encoder_tokens: Limits of text encoders' tokens, such as ``"clip:75"``.
         forbid: Words or phrases that must not occur.
         require: Words or phrases, of which one must occur.
         forbid_pattern: Regular expressions that must not match.
@@ -76,6 +77,7 @@ class CaptionRequirements:
     max_sentences: int | None = None
     min_characters: int | None = None
     max_characters: int | None = None
+    max_encoder_tokens: tuple[str, ...] = ()
     forbid: tuple[str, ...] = ()
     require: tuple[str, ...] = ()
     forbid_pattern: tuple[str, ...] = ()
@@ -103,7 +105,9 @@ _RULES = {
         ),
         _COUNT,
     ),
-    **dict.fromkeys(("forbid", "require", "forbid_pattern", "require_pattern"), _TEXTS),
+    **dict.fromkeys(
+        ("max_encoder_tokens", "forbid", "require", "forbid_pattern", "require_pattern"), _TEXTS
+    ),
     "max_duplicates": _COUNT,
     "disabled": replace(_TEXTS, convert=frozenset),
     "schema": ValueRule("a dict", lambda value: isinstance(value, Mapping)).or_none(),
@@ -172,4 +176,6 @@ def _length(asked: CaptionRequirements) -> dict[str, Check]:
     units = ("words", "sentences", "characters")
     names = [f"{side}_{unit}" for unit in units for side in ("min", "max")]
     bounds = {name: getattr(asked, name) for name in names}
-    return {"length": length(**bounds)} if any(b is not None for b in bounds.values()) else {}
+    is_bounded = asked.max_encoder_tokens or any(b is not None for b in bounds.values())
+    limits = asked.max_encoder_tokens
+    return {"length": length(**bounds, max_encoder_tokens=limits)} if is_bounded else {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import accumulate
 
 from rich.console import Console
@@ -21,6 +22,7 @@ from dataflow.checks.dataset.report import (
     QualityReport,
 )
 from dataflow.checks.dataset.scan import Fault
+from dataflow.checks.encoder_tokens import ENCODERS, counter_of
 from dataflow.checks.rules.text import clipped
 
 _BINS = 12
@@ -29,6 +31,7 @@ _BAR = 40
 _SHORTEST_BAR = 10
 _SHOWN_ROWS = 5
 _SHOWN_WORDS = 12
+_SHOWN_PHRASES = 6
 _SHORT_WORD = 3
 """Up to this many letters a word says little about what captions speak of: the, und, avec …"""
 
@@ -61,6 +64,11 @@ def _column(report: DatasetReport) -> dict[str, object]:
         },
         "words": {str(length): count for length, count in sorted(report.lengths.items())},
         "languages": dict(report.languages.most_common()),
+        "tokens": {
+            name: {str(length): count for length, count in sorted(counts.items())}
+            for name, counts in report.tokens.items()
+        },
+        "in_nearly_every_caption": dict(report.common.in_nearly_every()),
         "vocabulary": len(report.vocabulary),
         "vocabulary_is_whole": len(report.vocabulary) < MOST_WORDS,
         "openings": dict(report.openings.most_common(_SHOWN_WORDS)),
@@ -98,6 +106,7 @@ def _show_column(report: DatasetReport, rows: int, console: Console) -> None:
     _show_faults(report, console)
     if any(report.lengths.keys()):
         _show_lengths(report.lengths, console)
+        _show_tokens(report.tokens, console)
         _show_words(report, console)
     if report.near is not None:
         _show_near(report.near, report.captions, console)
@@ -135,7 +144,8 @@ def _show_faults(report: DatasetReport, console: Console) -> None:
 
 def _where(fault: Fault, *, several: bool) -> str:
     caption = fault.caption
-    return f"row {caption.row}" + f", caption {caption.number + 1}" * several
+    name = f" ({os.path.basename(caption.picture)})" if caption.picture else ""  # noqa: PTH119
+    return f"row {caption.row}{name}" + f", caption {caption.number + 1}" * several
 
 
 def _show_lengths(lengths: Counter[int], console: Console) -> None:
@@ -163,6 +173,18 @@ def _show_lengths(lengths: Counter[int], console: Console) -> None:
         _say(console, f"  {name:>{first}}  {bar:<{longest}}  {figures:>{last}}")
 
 
+def _show_tokens(tokens: Mapping[str, Counter[int]], console: Console) -> None:
+    """How long captions are to text encoders, and how many are cut off."""
+    parts = []
+    for name, counts in tokens.items():
+        limit = ENCODERS[name]
+        over = sum(count for length, count in counts.items() if length > limit)
+        cut = f", {over:,} over {limit}" if over else ""
+        estimated = "" if counter_of(name).is_exact else " (estimated)"
+        parts.append(f"{name} {_quantile(counts, 0.5)}, up to {max(counts)}{cut}{estimated}")
+    _say(console, f"tokens of text encoders: {'; '.join(parts)}")
+
+
 def _bin_width(longest: int) -> int:
     """So wide that captions up to `longest` go into the bins, and easy to read."""
     least = -(-(longest + 1) // _BINS)
@@ -184,6 +206,9 @@ def _show_words(report: DatasetReport, console: Console) -> None:
     if openings and openings[0][1] > 1:
         shown = (f"“{text}” {_share(count, report.captions)}" for text, count in openings)
         lines.append(f"openings: {', '.join(shown)}")
+    if common := report.common.in_nearly_every():
+        named = (f"“{text}” {_share(share, 1)}" for text, share in common[:_SHOWN_PHRASES])
+        lines.append(f"in nearly every caption: {', '.join(named)}")
     shares = [f"{code} {_share(n, report.captions)}" for code, n in report.languages.most_common(6)]
     cure = "not looked at; pip install 'dataflow-caption[check]'"
     lines.append(f"languages: {', '.join(shares) or cure}")
@@ -211,7 +236,7 @@ def _quantile(lengths: Counter[int], share: float) -> int:
     return next((length for (length, _), count in passed if count >= least), 0)
 
 
-def _share(count: int, total: int) -> str:
+def _share(count: float, total: int) -> str:
     share = 100 * count / max(1, total)
     return "<0.01 %" if 0 < share < 0.01 else f"{share:.2f} %"
 

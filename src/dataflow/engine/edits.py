@@ -14,6 +14,7 @@ from dataflow.engine.journal.database import guarded, open_database
 from dataflow.engine.journal.decisions import Decision, DecisionKind, DecisionTable, text_digest
 from dataflow.engine.journal.read_only import open_read_only, unreadable
 from dataflow.engine.journal.result_table import sound_results
+from dataflow.engine.journal.written_table import written_digest
 from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.remote.path import AnyPath, RemotePath
 
@@ -60,6 +61,24 @@ def edits_of(output: AnyPath) -> list[Edit]:
             return [_edit(db, number, decision) for number, decision in _numbered(db)]
     except sqlite3.Error as error:
         raise unreadable(path, error) from error
+
+
+def machine_captions(journal: Path) -> set[bytes]:
+    """The `written_digest` of every text that an engine gave, former ones included.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    texts = (
+        "SELECT caption FROM results WHERE caption NOT NULL UNION "
+        "SELECT caption FROM former_results UNION SELECT text FROM attempts"
+    )
+    try:
+        with closing(open_read_only(journal)) as db:
+            found = (written_digest(text) for (text,) in db.execute(texts))
+            return {digest for digest in found if digest is not None}
+    except sqlite3.Error as error:
+        raise unreadable(journal, error) from error
 
 
 def restore(

@@ -255,7 +255,9 @@ def _either(words: tuple[str, ...]) -> str:
 def given_options(options: Options) -> Iterator[OptionField]:
     """The options whose values are not their defaults."""
     for known in option_fields(type(options)):
-        if getattr(options, known.name) != known.default:
+        value = getattr(options, known.name)
+        # a number that may be a word comes from the command line as text
+        if value != known.default and str(value) != str(known.default):
             yield known
 
 

@@ -42,6 +42,14 @@ class RequirementOptions(Options):
     max_characters: Annotated[int | None, Option("The most characters.", metavar="N", least=0)] = (
         None
     )
+    max_encoder_tokens: Annotated[
+        list[str] | None,
+        Option(
+            "The most tokens of a text encoder: clip:75, t5:256 or siglip:63. Counted exactly for "
+            "CLIP where open_clip_torch is installed, else estimated.",
+            metavar="ENCODER:N",
+        ),
+    ] = None
     forbid: Annotated[
         list[str] | None, Option("Words that no caption may contain.", metavar="WORDS")
     ] = None

@@ -77,6 +77,7 @@ OF_CHECKS: Mapping[str, str] = {
     "max_sentences": "length",
     "min_characters": "length",
     "max_characters": "length",
+    "max_encoder_tokens": "length",
     "forbid": "wording",
     "require": "wording",
     "forbid_pattern": "wording",
@@ -199,7 +200,7 @@ FOR_FIX = names_of(
     EngineOptions, RequestOptions, BatchFlags, BudgetOptions, RunOptions, ReaskOptions,
     PictureOptions,
 ) - {"image_key", "quiet", "yes", "strip_lead_in", "strip_thinking"} | {
-    "fixed", "max_tokens", "temperature", "seed", "schema_as",
+    "fixed", "fix_edits", "max_tokens", "temperature", "seed", "schema_as",
 }  # fmt: skip
 """Options of `dataflow check` that say how a model is asked: without --fix, none is."""
 

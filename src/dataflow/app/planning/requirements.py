@@ -25,7 +25,7 @@ from dataflow.engine.quality.reject_policy import (
 from dataflow.operators.core_vision.preset import REFINE
 from dataflow.operators.core_vision.prompts import Prompt
 
-_LISTS = ("forbid", "require", "forbid_pattern", "require_pattern")
+_LISTS = ("max_encoder_tokens", "forbid", "require", "forbid_pattern", "require_pattern")
 
 
 def given_of(choices: RequirementOptions) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from dataclasses import asdict, fields
+from pathlib import Path
 
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import names_of
@@ -12,14 +15,17 @@ from dataflow.app.options.prompt import QuestionOptions
 from dataflow.app.options.source import PictureOptions, SourceOptions
 from dataflow.core.errors import JournalError
 from dataflow.core.secrets import redact
+from dataflow.engine.journal.read_only import open_read_only, unreadable
 from dataflow.remote.pure_path import PureRemotePath, is_remote
 
 _KEPT = names_of(OutputOptions, QuestionOptions, PictureOptions, SourceOptions) | {
     "source",
     "more",
     "limit",
+    "model",
+    "vllm",
 }
-"""What determines the rows and the output. None is the model's key or address."""
+"""What determines the rows, the question and the output. None is the model's key or address."""
 
 
 def options_text(options: CaptionOptions) -> str | None:
@@ -55,3 +61,19 @@ def _has_secret(value: object) -> bool:
         path = PureRemotePath(text)
         return str(path) != path.url or redact(text) != text
     return redact(text) != text
+
+
+def options_of_run(journal: Path) -> CaptionOptions | None:
+    """The options of the latest run that kept them; None where none did.
+
+    Raises:
+        JournalError: the journal cannot be read, or another version of the program wrote it.
+    """
+    try:
+        with closing(open_read_only(journal)) as db:
+            found = db.execute(
+                "SELECT options FROM runs WHERE options NOT NULL ORDER BY run DESC LIMIT 1"
+            ).fetchone()
+    except sqlite3.Error as error:
+        raise unreadable(journal, error) from error
+    return None if found is None else options_from(str(found[0]))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
 
+from dataflow.checks.dataset.common_words import CommonWords
 from dataflow.checks.dataset.near_duplicates import KEPT, NearDuplicates
 from dataflow.checks.dataset.scan import Caption, ChunkStats, Fault
 from dataflow.checks.rules.repeated import Repeated
@@ -84,6 +85,8 @@ class DatasetReport:
         vocabulary: Word → how often; the first `MOST_WORDS` different ones.
         openings: First three words → captions; the first `MOST_WORDS` different ones.
         languages: Code → captions.
+        common: In how many captions words and phrases stand.
+        tokens: Text encoder → tokens of a caption → captions.
         repeated: What has been seen of the same captions for many pictures; None for any number.
     """
 
@@ -96,6 +99,8 @@ class DatasetReport:
     vocabulary: Counter[str] = field(default_factory=Counter)
     openings: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
+    common: CommonWords = field(default_factory=CommonWords)
+    tokens: dict[str, Counter[int]] = field(default_factory=dict)
     repeated: Repeated | None = None
     _index: NearDuplicates | None = None
 
@@ -119,6 +124,9 @@ class DatasetReport:
         self.faulty += len({at for at, _, _ in found})
         self.lengths.update(look.lengths)
         self.languages.update(look.languages)
+        self.common.add(look.common)
+        for name, counts in look.tokens.items():
+            self.tokens.setdefault(name, Counter()).update(counts)
         add_bounded(self.vocabulary, look.vocabulary)
         add_bounded(self.openings, look.openings)
         self._note_near(captions, look)

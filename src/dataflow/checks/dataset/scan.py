@@ -12,7 +12,9 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from dataflow.checks.dataset.common_words import CommonWords, trigger_fault
 from dataflow.checks.dataset.near_duplicates import Sketch, sketches_of
+from dataflow.checks.encoder_tokens import ENCODERS, counter_of
 from dataflow.checks.rules.language import LEAST_WORDS, detector, spoken
 from dataflow.checks.rules.repeated import key_of
 from dataflow.checks.rules.text import words
@@ -85,6 +87,8 @@ class ChunkStats:
         vocabulary: Word in lower case → how often.
         openings: First three words in lower case → captions.
         languages: Code → captions; empty where no detector is installed.
+        common: In how many captions words and phrases stand.
+        tokens: Text encoder → tokens of a caption → captions.
     """
 
     faults: list[tuple[int, str, str]] = field(default_factory=list)
@@ -94,6 +98,8 @@ class ChunkStats:
     vocabulary: Counter[str] = field(default_factory=Counter)
     openings: Counter[str] = field(default_factory=Counter)
     languages: Counter[str] = field(default_factory=Counter)
+    common: CommonWords = field(default_factory=CommonWords)
+    tokens: dict[str, Counter[int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +109,12 @@ class ChunkScanner:
     Attributes:
         asked: What the captions have to be; the same caption for many pictures is not looked for.
         with_near: Whether captions that are nearly the same will be looked for.
+        trigger: A word or words that must stand in each; empty for none.
     """
 
     asked: CaptionRequirements
     with_near: bool = True
+    trigger: str = ""
 
     def __call__(self, texts: Sequence[TextAndPrompts]) -> ChunkStats:
         """Look at a chunk.
@@ -124,6 +132,8 @@ class ChunkScanner:
                     look.faults.append((at, kind, verdict.reason))
                     if kind == "empty":
                         break
+            if self.trigger and (reason := trigger_fault(text, self.trigger)):
+                look.faults.append((at, "trigger", reason))
             look.keys.append(key_of(text) if text.strip() else b"")
             _note_words(look, text)
         if self.with_near:
@@ -174,6 +184,9 @@ def _texts_of(captions: Sequence[Caption]) -> list[TextAndPrompts]:
 def _note_words(look: ChunkStats, text: str) -> None:
     parts = words(text.casefold())
     look.lengths[len(parts)] += 1
+    look.common.note(parts)
+    for name in ENCODERS:
+        look.tokens.setdefault(name, Counter())[counter_of(name).count(text)] += 1
     look.vocabulary.update(parts)
     if len(parts) > 2:
         look.openings[" ".join(parts[:3])] += 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from dataflow.engine.journal import plan_table
 from dataflow.engine.journal.decisions import Decision, DecisionTable, Where, append, decisions_for
@@ -12,9 +12,23 @@ from dataflow.engine.journal.journal_file import JournalFile
 class JournalDecisions(JournalFile):
     """A journal's file, with what people decided."""
 
-    def decide(self, decisions: Sequence[Decision]) -> None:
-        """Append what a person decided; returns when it is committed."""
-        self._do(lambda: append(self._db, decisions))
+    def decide(
+        self, decisions: Sequence[Decision], subjects: Iterable[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """Append what a person decided; returns when it is committed.
+
+        Args:
+            decisions: In their order.
+            subjects: Key and subject of captions that they are about, by which they are found
+                where the plan has another key for them.
+        """
+        found = list(subjects)
+
+        def step() -> None:
+            append(self._db, decisions)
+            plan_table.add_subjects(self._db, found)
+
+        self._do(step)
 
     def decisions(self, keys: Sequence[bytes]) -> dict[Where, Decision]:
         """The decision that counts for each of `keys`, by key and column."""

@@ -71,6 +71,11 @@ def keep_subjects(db: sqlite3.Connection) -> None:
     )
 
 
+def add_subjects(db: sqlite3.Connection, subjects: Iterable[tuple[bytes, bytes]]) -> None:
+    """Note key and subject of captions that decisions are about."""
+    db.executemany("INSERT OR IGNORE INTO decision_subjects VALUES (?, ?)", subjects)
+
+
 def moved_subjects(db: sqlite3.Connection) -> list[tuple[bytes, bytes]]:
     """Key and subject of decisions whose key the plan no longer holds, but whose subject it does.
 

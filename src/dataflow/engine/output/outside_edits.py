@@ -103,7 +103,7 @@ def take_in_edits(
 
 
 def _keep(journal: Journal, compare: _Comparison, found: _Found) -> None:
-    journal.decide([*found.decisions, *compare.undone(found.again)])
+    journal.decide([*found.decisions, *compare.undone(found.again)], compare.subjects.items())
     journal.reopen(found.again)
     for changed, captions in found.files:
         changed.take_in(captions)
@@ -217,6 +217,7 @@ class _Comparison:
         self.journal = journal
         self._unaffixed = plan.output.unaffixed
         self._now = now
+        self.subjects: dict[bytes, bytes] = {}
         self._was_written_whole = journal.output_files() is not None
 
     def decisions(
@@ -237,6 +238,7 @@ class _Comparison:
         former = self.journal.decisions([key]).get((key, column))
         if former is not None and (former.kind, former.text) == (kind, text):
             return []  # it was taken in before, and the run was killed then
+        self.subjects[key] = job.subject
         picture = job.references[0].name if job.references else ""
         decision = Decision(
             key, column, kind, text, AUTHOR, self._now, text_digest(caption),

@@ -40,6 +40,13 @@ class ReportOptions(Options):
         ),
     ] = None
     near: Annotated[bool, Option("Look for near-duplicate captions.", negatable=True)] = True
+    trigger: Annotated[
+        str | None,
+        Option(
+            "A trainer's trigger: captions in which it is missing or misspelt have a fault.",
+            metavar="WORD",
+        ),
+    ] = None
     processes: Annotated[
         int | None,
         Option("How many processes check captions.", metavar="N", least=1, default="one per core"),
@@ -67,6 +74,10 @@ class FixOptions(Options):
             "Ask again for the captions that have a fault, and write the dataset with the new "
             "captions; all other rows stay as they are. The options below choose model and prompt.",
         ),
+    ] = False
+    fix_edits: Annotated[
+        bool,
+        Option("With --fix, ask again also for captions that a person wrote or changed."),
     ] = False
     fixed: Annotated[
         str | None,
