@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import statistics
+import sys
 from collections import defaultdict
 from pathlib import Path
 
@@ -30,14 +31,14 @@ def main() -> None:
     for row in texts:
         count = real.count(row["text"])
         errors[row["language"]].append((estimated_clip(row["text"]) - count) / max(1, count))
-    print(f"{len(texts):,} texts")
+    sys.stdout.write(f"{len(texts):,} texts\n")
     for language, found in sorted(errors.items(), key=lambda item: -len(item[1])):
         found.sort()
         low, high = found[len(found) // 20], found[-1 - len(found) // 20]
         size = statistics.mean(map(abs, found))
-        print(
+        sys.stdout.write(
             f"{language}: {len(found):5,} texts, mean error {statistics.mean(found):+.1%}, "
-            f"size {size:.1%}, nine of ten within {low:+.0%} and {high:+.0%}"
+            f"size {size:.1%}, nine of ten within {low:+.0%} and {high:+.0%}\n"
         )
 
 
