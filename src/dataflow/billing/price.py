@@ -43,19 +43,33 @@ class Price:
         source: Who says so, for people: ``"genai-prices 0.2.3, openai/gpt-4o"``.
         above: (prompt tokens, rates) in rising order: a request that reads more tokens than these
             pays these rates for all its tokens.
+        by_endpoint: Where endpoints have prices of their own, each one's, by its address; `rates`
+            are then the dearest one's.
     """
 
     rates: Rates
     source: str
     above: tuple[tuple[int, Rates], ...] = ()
+    by_endpoint: tuple[tuple[str, Price], ...] = ()
 
     @property
     def is_free(self) -> bool:
         """Whether nothing costs anything."""
-        return not (self.above or self.rates.prompt or self.rates.completion)
+        return not (self.above or self.by_endpoint or self.rates.prompt or self.rates.completion)
 
-    def cost(self, usage: Usage) -> Decimal | None:
-        """US dollars for one request; None where the server did not say what it used."""
+    def cost(self, usage: Usage, endpoint: str = "") -> Decimal | None:
+        """US dollars for one request; None where the server did not say what it used.
+
+        Args:
+            usage: Its tokens.
+            endpoint: The address of the one that answered, where there are several. Where it is
+                not known, the dearest one's price counts.
+        """
+        if self.by_endpoint:
+            prices = [price for url, price in self.by_endpoint if url == endpoint]
+            costs = [p.cost(usage) for p in prices or [p for _, p in self.by_endpoint]]
+            known = [cost for cost in costs if cost is not None]
+            return max(known) if known else None
         if self.is_free:
             return Decimal(0)
         if usage.prompt_tokens is None or usage.completion_tokens is None:
@@ -66,6 +80,8 @@ class Price:
 
     def most(self, prompt_tokens: int, completion_tokens: int) -> Decimal:
         """US dollars for one request with at most this many tokens, none of them cached."""
+        if self.by_endpoint:
+            return max(p.most(prompt_tokens, completion_tokens) for _, p in self.by_endpoint)
         applying = [self.rates, *(rates for start, rates in self.above if prompt_tokens > start)]
         return max(rates.cost(prompt_tokens, 0, completion_tokens) for rates in applying)
 
@@ -84,7 +100,7 @@ class NoPrice:
 
     reason: str
 
-    def cost(self, usage: Usage) -> None:
+    def cost(self, usage: Usage, endpoint: str = "") -> None:
         """Not known."""
 
 

@@ -13,11 +13,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from dataflow.billing.price import FREE, NoPrice, Price, Rates
+from dataflow.billing.price_table import PriceTable
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.batch import BatchServing
 from dataflow.core.protocols.serving import AsyncServing
 
-_CURE = "give --price-in and --price-out"
+_CURE = "give --price-in and --price-out, or a table with --prices"
 _BATCH = {"processing": "batch"}
 """How the list tells a batch's price from the usual one."""
 
@@ -31,6 +32,7 @@ def price_for(
     price_in: float | None = None,
     price_out: float | None = None,
     live: bool = False,
+    table: PriceTable | None = None,
 ) -> Price | NoPrice:
     """What the tokens of `serving` cost: nothing for a local engine, else as given, else as listed.
 
@@ -40,6 +42,7 @@ def price_for(
         price_out: US dollars per million completion tokens; None to look it up.
         live: Whether the price of requests one by one is asked for also where the serving takes
             them in batches; what is given counts for both.
+        table: A person's own prices, which win over the list.
 
     Raises:
         UsageError: only one of the two is given, or one is no number from 0 on.
@@ -48,7 +51,7 @@ def price_for(
     if serving.is_local:
         return FREE
     in_batches = isinstance(serving, BatchServing) and not live
-    return given or _listed_for(serving, in_batches=in_batches)
+    return given or _looked_up(serving, table, in_batches=in_batches)
 
 
 def listed_price(api_url: str, model: str, *, in_batches: bool = False) -> Price | NoPrice:
@@ -110,17 +113,25 @@ def _given(price_in: float | None, price_out: float | None) -> Price | None:
     return Price(Rates(prompt, prompt, completion), "as given")
 
 
-def _listed_for(serving: AsyncServing, *, in_batches: bool) -> Price | NoPrice:
+def _looked_up(
+    serving: AsyncServing, table: PriceTable | None, *, in_batches: bool
+) -> Price | NoPrice:
+    model = serving.model
     if not serving.api_urls:
-        return NoPrice(f"what {serving.model} costs is not known; {_CURE}")
-    found = [listed_price(url, serving.model, in_batches=in_batches) for url in serving.api_urls]
-    missing = [price for price in found if isinstance(price, NoPrice)]
-    prices = [price for price in found if isinstance(price, Price)]
-    if missing:
-        return missing[0]
-    if any((p.rates, p.above) != (prices[0].rates, prices[0].above) for p in prices):
-        return NoPrice(f"the endpoints have different prices; {_CURE}")
-    return prices[0]
+        return NoPrice(f"what {model} costs is not known; {_CURE}")
+    found: dict[str, Price] = {}
+    for url in serving.api_urls:
+        own = None if table is None else table.find(url, model, in_batches=in_batches)
+        price = own or listed_price(url, model, in_batches=in_batches)
+        if isinstance(price, NoPrice):
+            return price
+        found[url] = price
+    prices = list(found.values())
+    if all((p.rates, p.above) == (prices[0].rates, prices[0].above) for p in prices):
+        return prices[0]
+    dearest = max(prices, key=lambda price: price.most(1000, 1000))
+    source = "; ".join(sorted({price.source for price in prices}))
+    return Price(dearest.rates, f"{source}, by endpoint", (), tuple(found.items()))
 
 
 _KEYS: tuple[str, ...] = ("input_mtok", "cache_read_mtok", "output_mtok")

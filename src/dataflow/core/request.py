@@ -23,6 +23,22 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class SendOptions:
+    """How one request is sent, beyond its sampling, where that is not as its serving sends all.
+
+    Attributes:
+        detail: In how much detail the model looks at the pictures (``"low"``, ``"high"`` …); empty
+            for the serving's. It determines the answer.
+        stream: Whether the reply comes in pieces; None for the serving's.
+        headers: More HTTP headers, over the serving's, with the secrets they hold.
+    """
+
+    detail: str = ""
+    stream: bool | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One question to an engine.
 
@@ -38,6 +54,7 @@ class Request:
             cannot be looked at as prose is.
         refine: Make of its reply the caption, one after the other, in place of the run's own; None
             for those. Neither these nor the checks determine the answer.
+        send: How it is sent.
     """
 
     turns: tuple[Turn, ...]
@@ -46,6 +63,7 @@ class Request:
     droppable: frozenset[str] = frozenset()
     checks: Sequence[Check] | None = None
     refine: Sequence[Callable[[str], str]] | None = None
+    send: SendOptions = field(default_factory=SendOptions)
 
     @property
     def pictures(self) -> tuple[ImageRef, ...]:
@@ -115,6 +133,7 @@ class Reply:
         model: The model's name as the server gave it, or empty.
         rate_limit: What the server says is left of its rate limit, or None.
         id: The server's own name for this one answer, or empty.
+        endpoint: The address of the endpoint that answered, where there are several; or empty.
     """
 
     text: str
@@ -123,3 +142,4 @@ class Reply:
     model: str = ""
     rate_limit: RateLimitStatus | None = None
     id: str = ""
+    endpoint: str = ""

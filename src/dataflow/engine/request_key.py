@@ -76,7 +76,8 @@ class RequestHasher:
         ]
         # the first of several answers has the key that it has alone
         number = [request.sample_index] if request.sample_index else []
-        digest.update(_canonical([turns, dict(request.sampling), *number]))
+        detail = [{"detail": request.send.detail}] if request.send.detail else []
+        digest.update(_canonical([turns, dict(request.sampling), *number, *detail]))
         return digest.digest()
 
 

@@ -218,7 +218,7 @@ def take_all(
     Raises:
         StopRunError: the run could not continue.
     """
-    with _end_noted(journal):
+    with _end_noted(journal), _adaptations_kept(plan, journal):
         plan.progress.phase = "reading"
         recalled = recall(plan, journal, this.is_stopping)
         try:
@@ -295,6 +295,24 @@ def drive(
     if on_start is not None:
         on_start(run)
     return run.result()
+
+
+@contextlib.contextmanager
+def _adaptations_kept(plan: Plan, journal: Journal) -> Iterator[None]:
+    """The models are asked as former runs have learned, and what this one learns is kept."""
+    fallback = plan.reject_policy.fallback
+    servings = [plan.serving] + ([fallback.serving] if fallback else [])
+    known = journal.adaptations()
+    for serving in servings:
+        serving.recall(known)
+    try:
+        yield
+    finally:
+        learned = {name: one for serving in servings for name, one in serving.learned().items()}
+        changed = {name: one for name, one in learned.items() if one != known.get(name)}
+        if changed:
+            with contextlib.suppress(JournalError):  # the run's own error is the one to hear of
+                journal.note_adaptations(changed)
 
 
 @contextlib.contextmanager

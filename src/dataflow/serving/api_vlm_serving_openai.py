@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,7 +25,7 @@ from dataflow.core.settings import (
 from dataflow.serving.legacy_methods import DataFlowLegacyMethods
 from dataflow.serving.openai.adaptations import Adaptations
 from dataflow.serving.openai.client import ChatClient, ClientOptions
-from dataflow.serving.openai.request_body import BodyForm, merge_sampling
+from dataflow.serving.openai.request_body import DETAILS, BodyForm, merge_sampling
 from dataflow.serving.openai.transport.credentials import (
     Credentials,
     MissingKeyError,
@@ -35,8 +35,6 @@ from dataflow.serving.openai.transport.credentials import (
 from dataflow.serving.openai.transport.endpoint import read_endpoint
 
 __all__ = ["APIVLMServing_openai", "MissingKeyError"]
-
-_DETAILS = ("low", "high", "auto", "original")
 
 _FIELDS = ValueRule("a dict", lambda value: isinstance(value, Mapping))
 _RULES = {
@@ -184,10 +182,18 @@ class APIVLMServing_openai(DataFlowLegacyMethods):  # noqa: N801 - the name that
         detail = {"detail": self.detail} if self.detail else {}
         return {"model": self.model, "sampling": dict(self._sampling), **detail}
 
-    @property
-    def notes(self) -> Sequence[str]:
-        """What was learned of the model while asking it."""
-        return tuple(self._adapted().notes)
+    def learned(self) -> Mapping[str, Mapping[str, Any]]:
+        """In which form each model takes requests, by its name and the API's address."""
+        found = {name: one.learned() for name, one in self._adaptations.items()}
+        return {self._name_of(name): one for name, one in found.items() if one}
+
+    def recall(self, learned: Mapping[str, Mapping[str, Any]]) -> None:
+        """Ask this model in the form that an earlier run has learned."""
+        if (known := learned.get(self._name_of(self.model))) and not self._adapted().version:
+            self._adapted().recall(known)
+
+    def _name_of(self, model: str) -> str:
+        return f"{model} at {self.api_urls[0]}"
 
     def _adapted(self) -> Adaptations:
         form = BodyForm(stream=self.send_request_stream, detail=self.detail)
@@ -235,6 +241,6 @@ def _check_variable(name: str) -> None:
 
 
 def _detail(detail: str | None) -> str:
-    if detail is not None and detail not in _DETAILS:
-        raise UsageError(f"detail is one of {', '.join(_DETAILS)}, not {detail!r:.80}")
+    if detail is not None and detail not in DETAILS:
+        raise UsageError(f"detail is one of {', '.join(DETAILS)}, not {detail!r:.80}")
     return detail or ""

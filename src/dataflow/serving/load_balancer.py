@@ -14,6 +14,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from dataflow.core.aio import now
@@ -103,6 +104,15 @@ class LoadBalancedServing(ListServing):
         own = self._client.notes if self._client is not None else []
         return tuple(dict.fromkeys([*own, *(n for e in self._endpoints for n in e.notes)]))
 
+    def learned(self) -> Mapping[str, Mapping[str, Any]]:
+        """What was learned at all endpoints."""
+        return {name: one for e in self._endpoints for name, one in e.learned().items()}
+
+    def recall(self, learned: Mapping[str, Mapping[str, Any]]) -> None:
+        """Each endpoint begins with what was learned of it."""
+        for endpoint in self._endpoints:
+            endpoint.recall(learned)
+
     def settings(self) -> Mapping[str, Any]:
         """Model and sampling, which are the same at every endpoint."""
         return self._endpoints[0].settings()
@@ -178,7 +188,8 @@ class _Endpoint:
     async def send(self, permit: Permit, request: Request, pictures: Sequence[Picture]) -> Reply:
         outcome: Reply | TryAgainError | None = None
         try:
-            outcome = await self._client.send(request, pictures)
+            reply = await self._client.send(request, pictures)
+            outcome = replace(reply, endpoint=self.name)
         except TryAgainError as error:
             outcome = error
             raise

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import datetime
 import gzip
-import ipaddress
-import ssl
 import time
 import zlib
 
@@ -23,6 +21,7 @@ from dataflow.core.errors import (
 from dataflow.images.base.limits import Limits
 from dataflow.images.fetch.host import Failure
 from dataflow.images.fetch.public_addresses import AddressPolicy
+from tests.servers.certificate import self_signed
 
 
 class Allows:
@@ -280,39 +279,8 @@ def test_what_is_no_network_is_refused(text):
 
 @pytest.fixture
 def own_certificate(tmp_path):
-    """A TLS context with a certificate that nobody signed."""
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "pictures.example")])
-    now = datetime.datetime.now(datetime.timezone.utc)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(7)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "own.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    return context
+    """The context of a server whose certificate nobody has signed."""
+    return self_signed(tmp_path)
 
 
 def test_a_certificate_of_ones_own_is_named_with_its_cure(get, serve, own_certificate):

@@ -175,6 +175,57 @@ def test_an_ordinary_word_in_a_sentence_names_no_parameter(word):
     assert names_field(word, ApiError(" ", f"unknown parameter: {word}"))
 
 
+# --- what an earlier run has learned -------------------------------------------------------------
+
+
+def relearned(model, **more):
+    """Another process's adaptations, which begin with what `model` has learned."""
+    other = Adaptations("m", **more)
+    other.recall(json.loads(json.dumps(model.learned())))
+    return other
+
+
+def test_another_process_begins_with_what_was_learned(caplog):
+    asked = request(droppable=["temperature"], temperature=0.2)
+    model, given = Adaptations("m"), {"max_tokens": 9}
+    assert model.adapt(failure("`temperature` is deprecated for this model."), given, asked)
+    assert model.adapt(
+        failure("Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."),
+        given,
+        asked,
+    )
+    assert model.adapt(failure("System role not supported"), given, asked)
+    caplog.clear()
+    other = relearned(model)
+    assert other.sampling(given, asked) == {"max_completion_tokens": 9}
+    assert other.form.system == "question"
+    assert other.learned() == model.learned()
+    assert caplog.text == ""  # the earlier run has said it
+
+
+def test_nothing_learned_leaves_nothing_to_keep():
+    assert Adaptations("m").learned() == {}
+    assert relearned(Adaptations("m")).sampling({"seed": 1}, request()) == {"seed": 1}
+
+
+def test_what_the_user_gave_is_left_out_only_where_that_is_still_allowed():
+    lenient, given = Adaptations("m", drop_params=True), {"temperature": 0.2}
+    assert lenient.adapt(failure("`temperature` is deprecated."), given, request())
+    assert relearned(lenient, drop_params=True).sampling(given, request()) == {}
+    assert relearned(lenient).sampling(given, request()) == given
+
+
+def test_what_was_learned_can_be_unlearned():
+    """A server that takes the old name again is asked by it."""
+    model, given = Adaptations("m"), {"max_tokens": 9}
+    new = "Unsupported parameter: 'max_tokens' is not supported. Use 'max_completion_tokens'."
+    assert model.adapt(failure(new), given, request())
+    other = relearned(model)
+    old = "[{'loc': ('body', 'max_completion_tokens'), 'msg': 'Extra inputs are not permitted'}]"
+    assert other.adapt(failure(old), given, request())
+    assert other.sampling(given, request()) == given
+
+
 # --- over the wire ------------------------------------------------------------------------------
 
 
@@ -189,7 +240,7 @@ def ask(provider, *, count=3, droppable=(), sampling=None, situation="main job",
             replies = await asyncio.gather(
                 *(client.send(asked, picture) for _ in range(count)), return_exceptions=True
             )
-        return replies, list(serving.notes)
+        return replies, [note for one in serving.learned().values() for note in one["notes"]]
 
     with ReplayServer(provider, situation) as server:
         replies, notes = asyncio.run(scene(server.url))

@@ -48,3 +48,11 @@ class BudgetOptions(Options):
             least=0.0,
         ),
     ] = None
+    prices: Annotated[
+        str | None,
+        Option(
+            "A .toml file with your prices, by model and API, for the model, the fallback model "
+            "and each endpoint; --price-in and --price-out win over it.",
+            metavar="FILE",
+        ),
+    ] = None

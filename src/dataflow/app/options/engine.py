@@ -48,7 +48,8 @@ class EngineOptions(Options):
         str | None,
         Option(
             "A file with one API endpoint per line: its URL and, optionally, the environment "
-            "variable that holds its key.",
+            "variable that holds its key. A .toml file has a table [[endpoint]] for each, also "
+            "with key_header, body, header, stream, detail, price_in and price_out.",
             metavar="FILE",
         ),
     ] = None

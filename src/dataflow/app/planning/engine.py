@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any, TypeAlias
 
 from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.planning.endpoints import EndpointLine, read_endpoints
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.batch import BatchOptions
 from dataflow.core.protocols.serving import AsyncServing
@@ -50,10 +50,10 @@ def _apis(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing:
             f"{len(urls)} times --api-url and {len(keys)} times --key-env: give one --key-env for "
             "each, in their order, or one for all"
         )
-    pairs = [*zip(urls, keys, strict=True)]
+    lines = [EndpointLine(url=url, key_env=key) for url, key in zip(urls, keys, strict=True)]
     if choices.endpoints is not None:
-        pairs += read_endpoints(choices.endpoints, default)
-    endpoints = [_api(choices, url, key, needs_key=needs_key) for url, key in pairs]
+        lines += read_endpoints(choices.endpoints, default)
+    endpoints = [_api(choices, line, needs_key=needs_key) for line in lines]
     if len(endpoints) == 1:
         return endpoints[0]
     from dataflow.serving.load_balancer import LoadBalancedServing
@@ -96,22 +96,22 @@ def fallback_of(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing | N
     )
 
 
-def _api(choices: CaptionOptions, url: str, key_env: str, *, needs_key: bool) -> AsyncServing:
+def _api(choices: CaptionOptions, line: EndpointLine, *, needs_key: bool) -> AsyncServing:
     from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
     from dataflow.serving.batch_vlm_serving_openai import BatchVLMServing_openai
 
     if choices.model is None:
         raise UsageError("an API needs --model: the model's name at that server")
     given = {
-        "api_url": url,
-        "key_name_of_api_key": key_env,
+        "api_url": line.url,
+        "key_name_of_api_key": line.key_env,
         "model_name": choices.model,
         "max_workers": choices.concurrency or MOST_AT_AN_API,
         "api_key_file": choices.key_file,
         "timeout": choices.timeout,
         "needs_key": needs_key,
-        "key_header": choices.key_header or "",
-        **_request_choices(choices),
+        "key_header": line.key_header or choices.key_header or "",
+        **line.over(_request_choices(choices)),
         **sampling_choices(choices),
     }
     if is_batch(choices):
@@ -177,37 +177,6 @@ def sampling_choices(choices: CaptionOptions) -> dict[str, Any]:
         "temperature": choices.temperature,
         "seed": choices.seed,
     }
-
-
-def read_endpoints(path: str, key_env: str) -> list[tuple[str, str]]:
-    """The endpoints that the file at `path` lists: each one's address and its key's variable.
-
-    One on each line: its address and, after white space, the environment variable that holds its
-    key, where that is not `key_env`. Empty lines and what follows a ``#`` at a line's start are
-    left out.
-
-    Raises:
-        UsageError: the file cannot be read, or a line is none of these.
-    """
-    try:
-        lines = Path(path).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise UsageError(f"--endpoints {path} cannot be read: {reason}") from None
-    found = []
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        if len(words) > 2:
-            raise UsageError(
-                f"--endpoints {path}, line {number}: an address and the variable with its key are "
-                f"expected, not {len(words)} words"
-            )
-        found.append((words[0], words[1] if len(words) == 2 else key_env))
-    if not found:
-        raise UsageError(f"--endpoints {path} lists no endpoint")
-    return found
 
 
 def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from dataflow.app.planning.output import (
     target_of,
     writer_of,
 )
+from dataflow.app.planning.prices import price_of
 from dataflow.app.planning.prompts import prompts_of
 from dataflow.app.planning.requirements import judging_of
 from dataflow.app.planning.run_options import options_text
@@ -39,8 +40,6 @@ from dataflow.app.planning.source import (
 )
 from dataflow.app.planning.written_rows import changed_sidecars, rows_written
 from dataflow.app.reporter import SILENT, Reporter
-from dataflow.billing.price import NoPrice, Price
-from dataflow.billing.price_list import price_for
 from dataflow.core.byte_size import bytes_of
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.dataset import MultiFileReader, Reader
@@ -142,8 +141,8 @@ def _as_run(plan: Plan, choices: CaptionOptions, reporter: Reporter) -> Plan:
         fsync=choices.fsync,
         give_up_after=choices.give_up_after,
         fault_alarm=_fault_alarm(choices.fault_alarm),
-        price=_price(choices, plan.serving),
-        live_price=_price(choices, plan.serving, live=True),
+        price=price_of(choices, plan.serving),
+        live_price=price_of(choices, plan.serving, live=True),
         spend_limit=_ceiling(choices),
         detach=choices.detach,
         cancel_batches=choices.batch_cancel,
@@ -239,12 +238,6 @@ def _limits(choices: CaptionOptions) -> Limits:
     if choices.image_cache is None:
         raise UsageError("--image-cache-max is about --image-cache; give that too")
     return replace(limits, image_cache_max=bytes_of(choices.image_cache_max, "--image-cache-max"))
-
-
-def _price(
-    choices: CaptionOptions, serving: AsyncServing, *, live: bool = False
-) -> Price | NoPrice:
-    return price_for(serving, price_in=choices.price_in, price_out=choices.price_out, live=live)
 
 
 def _ceiling(choices: CaptionOptions) -> SpendLimit:

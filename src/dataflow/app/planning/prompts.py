@@ -84,7 +84,17 @@ def _over_preset(prompt: Prompt, choices: CaptionOptions) -> Prompt:
     if prompt.preset is None:
         return prompt
     system = choices.system_prompt if prompt.system is None else prompt.system
-    return replace(prompt, system=system, sampling={**_sampling(choices), **prompt.sampling})
+    return replace(
+        prompt,
+        system=system,
+        sampling={**_sampling(choices), **prompt.sampling},
+        detail=prompt.detail or _detail(choices),
+    )
+
+
+def _detail(choices: CaptionOptions) -> str:
+    """What the command line says of the detail, which wins over a preset's; or empty."""
+    return (choices.detail or "") if choices.preset or choices.prompt_file else ""
 
 
 def _local_body(choices: CaptionOptions) -> dict[str, Any]:

@@ -9,8 +9,7 @@ from typing import Any
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.requirements import RequirementOptions
 from dataflow.app.planning.engine import fallback_of, is_batch
-from dataflow.billing.price import NoPrice
-from dataflow.billing.price_list import price_for
+from dataflow.app.planning.prices import fallback_price_of
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.suite import CaptionRequirements, checks_for
 from dataflow.core.errors import UsageError
@@ -160,9 +159,4 @@ def _fallback(choices: CaptionOptions, *, needs_key: bool) -> Fallback | None:
         raise UsageError(
             "--fallback-model is asked one by one: with batches, give --batch-then-live"
         )
-    price = price_for(
-        serving, price_in=choices.fallback_price_in, price_out=choices.fallback_price_out
-    )
-    if isinstance(price, NoPrice):
-        price = NoPrice(price.reason.replace("--price-", "--fallback-price-"))
-    return Fallback(serving, price)
+    return Fallback(serving, fallback_price_of(choices, serving))

@@ -108,6 +108,20 @@ class AsyncServing(VLMServingABC):
         """
         return ()
 
+    def learned(self) -> Mapping[str, Mapping[str, Any]]:
+        """What was learned of each model while asking it, by model and address; plain JSON.
+
+        The journal keeps it, so that the next run begins with it.
+        """
+        return {}
+
+    def recall(self, learned: Mapping[str, Mapping[str, Any]]) -> None:
+        """Begin with what an earlier run has learned; nothing here.
+
+        Args:
+            learned: What `learned` gave then, perhaps of other models, too.
+        """
+
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
         """Everything of this serving that determines an answer: model and sampling.

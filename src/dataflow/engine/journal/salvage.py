@@ -50,7 +50,7 @@ def salvage(damaged: Path, db: sqlite3.Connection) -> int:
             _insert(db, "decisions", f"{DECISION_COLUMNS}, checksum", values[1:])
     db.execute("DROP TABLE newest")
     db.commit()
-    _copy_readable(damaged, db, ("runs", "batches", "batch_requests"))
+    _copy_readable(damaged, db, ("runs", "batches", "batch_requests", "adaptations"))
     return int(db.execute("SELECT count(*) FROM results").fetchone()[0])
 
 

@@ -83,7 +83,13 @@ CREATE TABLE batch_requests (
 CREATE INDEX batch_requests_by_batch ON batch_requests (batch);
 """
 
-MIGRATIONS: tuple[str, ...] = ()
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE adaptations (
+        serving TEXT PRIMARY KEY, learned TEXT NOT NULL, run INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    """,
+)
 """Statements that bring version 1 to 2, 2 to 3 …; only ever appended to."""
 
 VERSION = 1 + len(MIGRATIONS)

@@ -1,10 +1,13 @@
-"""What stands in the output: a digest of each caption that was written, and the files' state."""
+"""What a run leaves to the next one.
+
+A digest of each caption that was written, the files' state, and how models take requests.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeAlias
@@ -110,7 +113,13 @@ def has_other_questions(db: sqlite3.Connection) -> bool:
 
 
 class JournalOutput(JournalDecisions):
-    """A journal's file, with what it knows of its output."""
+    """A journal's file, with what it knows of its output and of the models.
+
+    Attributes:
+        run: The number of this run, from 1; 0 where it is none.
+    """
+
+    run: int = 0
 
     def begin_written(self) -> None:
         """Nothing is known of the output while it is written anew."""
@@ -142,3 +151,18 @@ class JournalOutput(JournalDecisions):
         """Whether a caption in the output is the answer to another request than the plan has."""
         with self._guarded():
             return has_other_questions(self._db)
+
+    def note_adaptations(self, learned: Mapping[str, Mapping[str, Any]]) -> None:
+        """Keep in which form models take requests: model and address → plain JSON."""
+        lines = [(name, json.dumps(one, sort_keys=True), self.run) for name, one in learned.items()]
+        self._do(
+            lambda: self._db.executemany(
+                "INSERT OR REPLACE INTO adaptations VALUES (?, ?, ?)", lines
+            )
+        )
+
+    def adaptations(self) -> dict[str, dict[str, Any]]:
+        """What earlier runs kept with `note_adaptations`."""
+        with self._guarded():
+            found = self._db.execute("SELECT serving, learned FROM adaptations").fetchall()
+        return {name: json.loads(learned) for name, learned in found}

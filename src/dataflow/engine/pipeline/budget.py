@@ -121,7 +121,8 @@ class Budget:
             return
         usage = outcome.usage or Usage()
         self._has_answer = self._has_answer or isinstance(outcome, Reply)
-        cost = reservation.price.cost(usage)
+        endpoint = outcome.endpoint if isinstance(outcome, Reply) else ""
+        cost = reservation.price.cost(usage, endpoint)
         if usage.prompt_tokens is not None and usage.completion_tokens is not None:
             self._bound.learn(reservation.size, usage.prompt_tokens)
             self._longest_answer = max(self._longest_answer, usage.completion_tokens)

@@ -77,7 +77,7 @@ def charge(
     usage = outcome.usage or Usage()
     job.usage += usage
     progress.usage += usage
-    cost = price.cost(usage)
+    cost = price.cost(usage, outcome.endpoint if isinstance(outcome, Reply) else "")
     is_free = usage == Usage() and not may_be_paid_for(outcome)
     if is_free and isinstance(price, Price):
         cost = Decimal(0)

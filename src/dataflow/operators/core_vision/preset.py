@@ -27,7 +27,7 @@ from dataflow.core.settings import (
     value_text,
 )
 from dataflow.engine.quality.reject_policy import Refine
-from dataflow.operators.core_vision.toml_file import read_toml, refuse_wrong
+from dataflow.operators.core_vision.toml_file import REQUEST_KEYS, read_toml, refuse_wrong
 
 if TYPE_CHECKING:
     from dataflow.checks.suite import CaptionRequirements
@@ -79,6 +79,9 @@ class Preset:
         steps: Names of `STEPS` that are wanted.
         examples: Worked examples.
         text: The whole file.
+        stream: Whether replies come in pieces; None leaves it open.
+        detail: In how much detail pictures are looked at; empty leaves it open.
+        header: More HTTP headers; ``$NAME`` in a value stands for that environment variable.
     """
 
     name: str
@@ -91,6 +94,9 @@ class Preset:
     steps: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     text: str = ""
+    stream: bool | None = None
+    detail: str = ""
+    header: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     @property
     def label(self) -> str:
@@ -222,7 +228,10 @@ def read_preset(path: Path) -> Preset:
         summary=found["summary"],
         system=found.get("system", ""),
         question=found["question"],
-        sampling=found.get("sampling", {}),
+        sampling={**found.get("sampling", {}), **found.get("body", {})},
+        stream=found.get("stream"),
+        detail=found.get("detail", ""),
+        header=found.get("header", {}),
         checks={
             name: tuple(value) if isinstance(value, list) else value
             for name, value in found.get("checks", {}).items()
@@ -264,6 +273,7 @@ _KEYS: Mapping[str, ValueRule] = {
     "checks": _TABLE,
     "steps": _TABLE,
     "examples": ValueRule("a list of tables", lambda value: isinstance(value, list)),
+    **REQUEST_KEYS,
 }
 _STEPS: Mapping[str, ValueRule] = dict.fromkeys(STEPS, YES_NO)
 

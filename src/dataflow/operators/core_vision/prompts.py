@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.batch import BatchServing
 from dataflow.core.protocols.check import Check
 from dataflow.core.protocols.serving import AsyncServing, sampling_of
+from dataflow.core.request import SendOptions
 from dataflow.core.settings import (
     ANY_TEXT,
     FROM_1,
@@ -29,9 +31,10 @@ from dataflow.engine.columns import Column
 from dataflow.engine.quality.reject_policy import Refine
 from dataflow.operators.core_vision.preset import is_path, preset_of
 from dataflow.operators.core_vision.structured import SchemaAs, StructuredOutput, read_schema
-from dataflow.operators.core_vision.toml_file import read_toml, refuse_wrong
+from dataflow.operators.core_vision.toml_file import REQUEST_KEYS, read_toml, refuse_wrong
 from dataflow.serving.adapter import ServingAdapter
-from dataflow.serving.openai.request_body import merge_sampling
+from dataflow.serving.openai.request_body import DETAILS, merge_sampling
+from dataflow.serving.openai.transport.credentials import credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,11 @@ class Prompt:
         n: Captions of each row; more than one make a list.
         sampling: Over the preset's and the serving's own, by the names of the OpenAI protocol;
             None takes a field of the preset's away.
+        detail: In how much detail the model looks at the pictures; empty for the preset's, or the
+            serving's.
+        stream: Whether its replies come in pieces; None for the preset's, or as the serving has it.
+        header: More HTTP headers over the preset's; ``$NAME`` in a value stands for that
+            environment variable.
         schema: The JSON Schema of answers that are JSON: a dict, a file's path, or a pydantic
             model's class. The column then holds what they say.
         flatten: Whether the answers' properties become columns of their own, in place of this one.
@@ -72,6 +80,9 @@ class Prompt:
     template: Any = None
     n: int = 1
     sampling: Mapping[str, Any] = field(default_factory=dict)
+    detail: str = ""
+    stream: bool | None = None
+    header: Mapping[str, str] = field(default_factory=dict, repr=False)
     schema: Any = None
     flatten: bool = False
     schema_as: SchemaAs = "format"
@@ -136,10 +147,27 @@ class Prompt:
         return {name: value for name, value in merged.items() if value is not None}
 
     @property
+    def sent_options(self) -> SendOptions:
+        """How its requests are sent.
+
+        Raises:
+            UsageError: a header is none, or names a variable that is not set.
+        """
+        preset = self.preset
+        stream = self.stream if self.stream is not None or preset is None else preset.stream
+        header = {**(preset.header if preset else {}), **self.header}
+        return SendOptions(
+            self.detail or (preset.detail if preset else ""),
+            stream,
+            credentials(None, headers=header).headers if header else {},
+        )
+
+    @property
     def droppable(self) -> frozenset[str]:
         """The fields of `sent_sampling` that are its preset's or its schema's, not the user's."""
         below = set(self.preset.sampling) if self.preset else set()
         below |= set(self.structure.sampling) if self.structure else set()
+        below |= {"detail"} if not self.detail and self.preset and self.preset.detail else set()
         return frozenset(below - set(self.sampling))
 
 
@@ -161,6 +189,7 @@ def check_prompts(prompts: Sequence[Prompt], serving: AsyncServing) -> None:
                 f"{prompt.name!r} has a sampling of its own, and {serving.model} cannot be told of "
                 "it; leave it out (a field of a preset by None: sampling={'max_tokens': None})"
             )
+        _check_sending(prompt, serving)
         merge_sampling(prompt.sent_sampling)
         sampling = {**sampling_of(serving), **prompt.sent_sampling}
         if prompt.n > 1 and sampling.get("temperature") == 0:
@@ -168,6 +197,20 @@ def check_prompts(prompts: Sequence[Prompt], serving: AsyncServing) -> None:
                 f"{prompt.name!r} is to hold {prompt.n} captions, and at temperature 0 they are "
                 "all the same; give a higher temperature"
             )
+
+
+def _check_sending(prompt: Prompt, serving: AsyncServing) -> None:
+    options = prompt.sent_options
+    if isinstance(serving, ServingAdapter) and options != SendOptions():
+        raise UsageError(
+            f"{prompt.name!r} has a detail, a stream or a header of its own, which are for an API, "
+            f"and {serving.model} cannot be told of them; leave them out"
+        )
+    if isinstance(serving, BatchServing) and options.headers:
+        raise UsageError(
+            f"{prompt.name!r} has headers of its own, and the requests of a batch have none: give "
+            "them for all with --header, or leave them out"
+        )
 
 
 def presets_of(prompts: Sequence[Prompt]) -> dict[str, str]:
@@ -187,9 +230,11 @@ _FIELDS: Mapping[str, ValueRule] = {
     "sampling": ValueRule("a dict", lambda value: isinstance(value, Mapping)),
     "flatten": YES_NO,
     "schema_as": one_of(get_args(SchemaAs)),
+    "detail": one_of(("", *DETAILS)),
+    "stream": YES_NO.or_none(),
+    "header": ValueRule("a dict", lambda value: isinstance(value, Mapping)),
     **dict.fromkeys(("checks", "refine"), list_of(FUNCTION, "functions").or_none()),
 }
-_BODY = {"body": ValueRule("a table of fields", lambda value: isinstance(value, dict))}
 _SAMPLING = {name: rule.or_none() for name, rule in SAMPLING.items()}
 
 
@@ -219,7 +264,6 @@ _KEYS: dict[str, ValueRule] = {
     "flatten": YES_NO,
     "schema_as": one_of(get_args(SchemaAs)),
 }
-_BODY = {"body": ValueRule("a table of fields", lambda value: isinstance(value, dict))}
 _TODAY = {"spread": "flatten"}
 """Former name of a key → its name today."""
 
@@ -230,8 +274,8 @@ def read_prompts(path: str | Path) -> tuple[Prompt, ...]:
     Each is a table, called like its column, with any of the keys ``preset`` (a name, or a path from
     the file's folder), ``system``, ``question`` or ``template``, ``n``, ``max_tokens``,
     ``temperature``, ``top_p``, ``top_k``, ``seed``, ``schema`` (a path from the file's folder),
-    ``flatten`` and ``schema_as``. Further fields of the request stand below ``body``:
-    ``body.enable_thinking = false``.
+    ``flatten``, ``schema_as``, ``stream``, ``detail``. Further fields of the request stand below
+    ``body`` (``body.enable_thinking = false``), further headers below ``header``.
 
     Raises:
         UsageError: the file cannot be read, is no TOML, or holds something else.
@@ -249,8 +293,8 @@ def _prompt(name: str, value: object, path: Path) -> Prompt:
     if not name.strip():
         raise UsageError(f"{path}: a prompt has an empty name, and its column is called so")
     value = {_TODAY.get(str(key), str(key)): one for key, one in value.items()}
-    refuse_wrong(value, {**_KEYS, **SAMPLING, **_BODY}, f"{path}, [{name}]")
-    own = {key: value[key] for key in _KEYS if key in value}
+    refuse_wrong(value, {**_KEYS, **SAMPLING, **REQUEST_KEYS}, f"{path}, [{name}]")
+    own = {key: value[key] for key in (*_KEYS, "stream", "detail", "header") if key in value}
     body = value.get("body", {})
     for key in ("schema", "preset"):
         if key in own and (key == "schema" or is_path(own[key])):

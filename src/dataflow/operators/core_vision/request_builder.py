@@ -108,6 +108,7 @@ class RowRequests:
             droppable=prompt.droppable,
             checks=prompt.checks,
             refine=prompt.refine,
+            send=prompt.sent_options,
         )
 
     def _conversation(self, prompt: Prompt, row: Row) -> object:

@@ -8,7 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import UsageError
-from dataflow.core.settings import ValueRule
+from dataflow.core.settings import YES_NO, ValueRule, one_of
+from dataflow.serving.openai.request_body import DETAILS
+
+REQUEST_KEYS: Mapping[str, ValueRule] = {
+    "body": ValueRule("a table of fields", lambda value: isinstance(value, dict)),
+    "header": ValueRule(
+        "a table of names and texts",
+        lambda value: (
+            isinstance(value, dict) and all(isinstance(one, str) for one in value.values())
+        ),
+    ),
+    "stream": YES_NO,
+    "detail": one_of(DETAILS),
+}
+"""What a file may say of the requests' form, as --body, --header, --stream and --detail do."""
 
 
 def read_toml(path: Path, what: str) -> tuple[str, dict[str, Any]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any
 
 from dataflow.core.errors import (
@@ -31,6 +31,7 @@ _log = logging.getLogger("dataflow")
 
 _ADAPTABLE = (BadRequestError, ParameterError, NoVisionError, OverloadedError, WrongAddressError)
 _STATUSES = frozenset({400, 404, 405, 415, 422, 500, 501})
+_FORM_FIELDS = frozenset(one.name for one in fields(BodyForm))
 _NEW_NAME = "max_completion_tokens"
 _OLD_NAME = "max_tokens"
 _LOOK_AT = 3000
@@ -86,11 +87,24 @@ class Adaptations:
     _left_out: set[str] = field(default_factory=set)
     _dropped: set[str] = field(default_factory=set)
     _renamed: dict[str, str] = field(default_factory=dict)
+    _is_recalled: bool = False
 
     @property
     def form(self) -> BodyForm:
         """In which form requests are put now."""
         return self._form or self.base
+
+    def form_for(self, request: Request) -> BodyForm:
+        """The form for `request`, with what it says itself."""
+        send, gone = request.send, self._left_out | self._dropped
+        detail = "" if "detail" in gone else send.detail
+        is_learned = self.form.stream and not self.base.stream
+        stream = None if "stream" in gone or is_learned else send.stream
+        return replace(
+            self.form,
+            detail=detail or self.form.detail,
+            stream=self.form.stream if stream is None else stream,
+        )
 
     def sampling(self, given: Mapping[str, Any], request: Request) -> dict[str, Any]:
         """The fields that are sent: the serving's own under the request's, as the model takes them.
@@ -148,46 +162,39 @@ class Adaptations:
         return False
 
     def _change_form(self, api_error: ApiError, sent: Mapping[str, Any], request: Request) -> bool:
-        form, message = self.form, api_error.message[:_LOOK_AT]
+        form, message = self.form_for(request), api_error.message[:_LOOK_AT]
         has_system = any(turn.role == "system" for turn in request.turns)
         is_about_messages = api_error.param.startswith("messages") or "message" in message.lower()
         if has_system and form.system != "question":
             if _SYSTEM_ROLE.search(message) and not _MUST_BE_TEXT.search(message):
                 return self._take(
-                    replace(form, system="question"),
                     f"{self.model} takes no system message: its text stands before the question",
+                    system="question",
                 )
             if form.system == "parts" and is_about_messages and _MUST_BE_TEXT.search(message):
-                return self._take(
-                    replace(form, system="text"), f"{self.model} takes the system message as text"
-                )
+                return self._take(f"{self.model} takes the system message as text", system="text")
             if form.system == "text" and is_about_messages and _MUST_BE_PARTS.search(message):
-                return self._take(
-                    replace(form, system="parts"), f"{self.model} takes the system message as parts"
-                )
+                return self._take(f"{self.model} takes the system message as parts", system="parts")
         is_ours = "response_format" in request.droppable
         is_about_schema = _SCHEMA.search(f"{api_error.param} {message}")
         has_schema = "response_format" in sent and is_ours and not form.schema_in_words
         if has_schema and is_about_schema:
             return self._take(
-                replace(form, schema_in_words=True),
                 f"{self.model} takes no such response_format: the schema stands in the question",
+                schema_in_words=True,
             )
         if form.stream and form.stream_usage and names_field("stream_options", api_error):
-            return self._take(
-                replace(form, stream_usage=False), f"{self.model} takes no stream_options: not sent"
-            )
+            return self._take(f"{self.model} takes no stream_options: not sent", stream_usage=False)
         if not form.stream and _STREAM_ONLY.search(message) and "enable_thinking" not in message:
-            return self._take(
-                replace(form, stream=True), f"{self.model} answers in streams alone: asked for one"
-            )
+            return self._take(f"{self.model} answers in streams alone: asked for one", stream=True)
         return False
 
     def _leave_out(
         self, error: DataflowError, api_error: ApiError, sent: Mapping[str, Any], request: Request
     ) -> bool:
         names = [*sent, *leaves_of(sent)]
-        names += ["stream"] * self.form.stream + ["detail"] * bool(self.form.detail)
+        form = self.form_for(request)
+        names += ["stream"] * form.stream + ["detail"] * bool(form.detail)
         named = [name for name in names if names_field(name, api_error)]
         back = {new: old for old, new in self._renamed.items()}
         ours = [
@@ -209,10 +216,10 @@ class Adaptations:
 
     def _drop(self, name: str, sent: Mapping[str, Any]) -> bool:
         note = f"{self.model} does not take {name}: left out from now on, as --drop-params allows"
-        if name == "detail":
-            return self._take(replace(self.form, detail=""), note)
-        if name == "stream":
-            return self._take(replace(self.form, stream=False), note)
+        if name in ("detail", "stream"):
+            self._dropped.add(name)
+            changed: dict[str, Any] = {"detail": ""} if name == "detail" else {"stream": False}
+            return self._take(note, **changed)
         back = {new: old for old, new in self._renamed.items()}
         self._dropped |= {name, back.get(name, name)}
         return self._changed(note)
@@ -247,6 +254,41 @@ class Adaptations:
             return None
         return replace(self, _form=form, _left_out=self._left_out | left, notes=[])
 
+    def learned(self) -> dict[str, Any]:
+        """What is known of the model beyond `base`, as plain JSON; empty for nothing."""
+        if not self.version and not self._is_recalled:
+            return {}
+        base = asdict(self.base)
+        form = {name: value for name, value in asdict(self.form).items() if value != base[name]}
+        return {
+            "form": form,
+            "left_out": sorted(self._left_out),
+            "dropped": sorted(self._dropped),
+            "renamed": dict(self._renamed),
+            "notes": list(self.notes),
+        }
+
+    def recall(self, learned: Mapping[str, Any]) -> None:
+        """Begin with what an earlier run has learned; what of it is not known today is passed over.
+
+        What the user gave and the model does not take is left out only where that is still allowed.
+        """
+        form = learned.get("form") or {}
+        is_kept = {"stream", "detail"} if not self.drop_params else set()
+        changed = {
+            name: value
+            for name, value in form.items()
+            if name in _FORM_FIELDS and not (name in is_kept and getattr(self.base, name))
+        }
+        self._form = replace(self.base, **changed)
+        self._left_out = set(learned.get("left_out") or ())
+        self._dropped = set(learned.get("dropped") or ()) if self.drop_params else set()
+        self._renamed = dict(learned.get("renamed") or {})
+        self.notes = [note for note in learned.get("notes") or () if isinstance(note, str)]
+        self._is_recalled = True
+        for note in self.notes:
+            _log.info("%s (learned in an earlier run)", note)
+
     def adopt(self, other: Adaptations) -> None:
         """Ask as `other` does from now on."""
         self._form, self._left_out = other._form, other._left_out
@@ -255,8 +297,8 @@ class Adaptations:
             "this program adds: left out, or put before the question, from now on"
         )
 
-    def _take(self, form: BodyForm, note: str) -> bool:
-        self._form = form
+    def _take(self, note: str, **changed: Any) -> bool:
+        self._form = replace(self.form, **changed)
         return self._changed(note)
 
     def _changed(self, note: str) -> bool:

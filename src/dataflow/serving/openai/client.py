@@ -32,9 +32,10 @@ from dataflow.serving.openai.exchanges import HttpExchanges
 from dataflow.serving.openai.model_list import model_hint, read_model_list
 from dataflow.serving.openai.rate_limit_headers import read_rate_limit
 from dataflow.serving.openai.request_body import BodyForm, build_body, merge_sampling
-from dataflow.serving.openai.transport.credentials import Credentials
+from dataflow.serving.openai.transport.credentials import Credentials, doubt_of
 from dataflow.serving.openai.transport.endpoint import read_endpoint
 from dataflow.serving.openai.transport.replay_detector import Replay, ReplayDetector
+from dataflow.serving.openai.transport.scheme_probe import scheme_hint
 from dataflow.serving.openai.transport.session import open_session
 
 if TYPE_CHECKING:
@@ -100,6 +101,7 @@ class ChatClient:
         self._has_answered = False
         self._has_tried_plain = False
         self._models: list[str] | None = None
+        self._scheme_hint: str | None = None
 
     async def __aenter__(self) -> Self:
         await import_in_thread(_CONNECTOR)
@@ -181,10 +183,14 @@ class ChatClient:
 
     async def _explained(self, error: DataflowError) -> DataflowError:
         """`error` with what only the client knows: that no key was sent, which models there are."""
+        if isinstance(error, ConnectionLostError) and not self._has_answered:
+            return await self._wrong_scheme(error)
         credentials = self._options.credentials
         if isinstance(error, WrongKeyError) and credentials.key is None:
             reason = credentials.missing or "none is given"
             return error.with_message(f"{error.message}; no key was sent: {reason}")
+        if isinstance(error, WrongKeyError) and (doubt := doubt_of(credentials.key or "-")):
+            return error.with_message(f"{error.message}; {doubt}")
         is_unknown = isinstance(error, UnknownModelError)
         may_be = isinstance(error, (BadRequestError, WrongAddressError)) and not self._has_answered
         if not is_unknown and not (may_be and self._names_model(error)):
@@ -195,6 +201,15 @@ class ChatClient:
             return error.with_message(message)
         found = UnknownModelError(message, is_vague=True)
         return found if error.status is None else found.with_status(error.status)
+
+    async def _wrong_scheme(self, error: ConnectionLostError) -> DataflowError:
+        """`error`, or that the server speaks https where http was tried, or the other way round."""
+        if self.http.has_proxy:
+            return error
+        async with self._trying:
+            if self._scheme_hint is None:
+                self._scheme_hint = await scheme_hint(self.address)
+        return WrongAddressError(self._scheme_hint) if self._scheme_hint else error
 
     def _names_model(self, error: DataflowError) -> bool:
         text = error.message.lower()
@@ -238,13 +253,14 @@ class ChatClient:
             pictures,
             model=self.model,
             sampling=asked.sampling(self._sampling, request),
-            form=asked.form,
+            form=asked.form_for(request),
         )
 
     def batch_body(self, request: Request, pictures: Sequence[Picture]) -> bytes:
         """As `body`, for a line of a batch's file, which no stream answers."""
         whole = replace(self.adaptations, _form=replace(self.adaptations.form, stream=False))
-        return self.body(request, pictures, whole)
+        send = replace(request.send, stream=None)
+        return self.body(replace(request, send=send), pictures, whole)
 
     def adapt(self, error: DataflowError, request: Request | None = None) -> bool:
         """Whether `error`, of a batch's line, changed how requests are put; see `Adaptations`."""
@@ -259,7 +275,8 @@ class ChatClient:
         self, request: Request, pictures: Sequence[Picture], form: Adaptations | None = None
     ) -> Reply:
         body = self.body(request, pictures, form)
-        async with self.http.open("POST", self.address.chat_url, body) as answer:
+        headers = request.send.headers
+        async with self.http.open("POST", self.address.chat_url, body, headers=headers) as answer:
             try:
                 reply = await self._read_reply(answer, body)
             except DataflowError:

@@ -74,6 +74,11 @@ class HttpExchanges:
         """The texts that must not appear in a message."""
         return () if self._session is None else self._session.secrets
 
+    @property
+    def has_proxy(self) -> bool:
+        """Whether the exchanges go through a proxy."""
+        return self._session is not None and self._session.has_proxy
+
     async def call(
         self,
         method: str,

@@ -25,6 +25,10 @@ from dataflow.serving.openai.response_format import schema_in_words
 OWN_FIELDS = frozenset({"model", "messages", "stream", "stream_options", "n"})
 """The fields that the client sets itself."""
 
+DETAILS = ("low", "high", "auto", "original")
+"""In how much detail a model can be asked to look at pictures
+(https://developers.openai.com/api/docs/guides/images-vision)."""
+
 _MEDIA_TYPE = re.compile(r"image/[a-z0-9.+-]+")
 
 SystemForm = Literal["text", "parts", "question"]

@@ -9,6 +9,7 @@ from dataflow.serving.openai.transport.credentials import (
     check_key,
     check_variable,
     credentials,
+    doubt_of,
     find_key,
 )
 
@@ -33,7 +34,7 @@ def test_a_variable_in_a_header_is_filled_from_the_environment(monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("X Y", "a"), ("", "a"), ("X:", "a"), ("X", "a\nInjected: b"), ("X", "é"), ("X", 5),
+    [("X Y", "a"), ("", "a"), ("X:", "a"), ("X", "a\nInjected: b"), ("X", "\udc80"), ("X", 5),
      ("Content-Length", "5"), ("host", "elsewhere"), ("X", "a\x00b")],
 )  # fmt: skip
 def test_headers_that_cannot_be_sent(name, value):
@@ -41,9 +42,29 @@ def test_headers_that_cannot_be_sent(name, value):
         credentials(None, headers={name: value})
 
 
-@pytest.mark.parametrize("key", ["sk-1", "your api key here", "a b c", "EMPTY", "tok.en-_~+/="])
-def test_a_key_may_hold_inner_blanks(key):
+@pytest.mark.parametrize(
+    "key",
+    ["sk-1", "your api key here", "a b c", "EMPTY", "tok.en-_~+/=", "schlüssel", "密钥-123456",
+     'say "please"', "it's", "{curly}", "<tag>", "ключ"],
+)  # fmt: skip
+def test_a_key_may_hold_blanks_quotes_and_letters_of_any_script(key):
     assert check_key(key) == key
+
+
+@pytest.mark.parametrize("key", ["a\nb", "a\r\nX: y", "a\x00b", "a\x7fb", "a\u2028b", "a\udcffb"])
+def test_a_key_that_no_header_can_carry_is_refused_and_not_shown(key):
+    with pytest.raises(UsageError, match="HTTP header") as caught:
+        check_key(key)
+    assert key not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("key", "doubt"),
+    [("sk-012", ""), ("“sk-012”", "quotation mark"), ('{"key": 1}', "JSON"), ("ѕk-012", "ASCII")],
+)
+def test_what_is_unusual_about_a_refused_key_is_said_without_showing_it(key, doubt):
+    assert doubt in doubt_of(key)
+    assert key not in doubt_of(key)
 
 
 @pytest.mark.parametrize(

@@ -102,8 +102,8 @@ def test_no_such_host(question):
         ask("http://no-such-host.invalid/v1", question(1))
 
 
-def test_https_asked_of_a_plain_server(hostile, question):
-    with pytest.raises(errors.ConnectionLostError):
+def test_https_asked_of_a_plain_server_says_http(hostile, question):
+    with pytest.raises(errors.WrongAddressError, match=r"127\.0\.0\.1:\d+ does not .* try http://"):
         ask(hostile().url.replace("http:", "https:"), question(1))
 
 

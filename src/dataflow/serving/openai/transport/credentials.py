@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -18,6 +19,7 @@ _LONGEST_KEY = 65_536  # bytes, so that a wrong file is not read whole
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _KEY_PREFIX = re.compile(r"(sk|pk|rk|gsk|xai|hf|nvapi|r8|AIza|AKIA|ghp|key|fw|pplx|csk|ms)[-_]?")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
+_CONTROLS = frozenset({"Cc", "Zl", "Zp"})  # Unicode's categories
 _PLACEHOLDER = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 _OUR_HEADERS = frozenset({"content-type", "content-length", "host", "transfer-encoding"})
 
@@ -108,11 +110,23 @@ def _check_header(name: str, value: str) -> None:
         raise UsageError(f"{name!r:.80} is no name of an HTTP header; it looks like 'X-Team'")
     if name.lower() in _OUR_HEADERS:
         raise UsageError(f"the header {name} cannot be given: the client sets it")
-    if any(not (c.isprintable() or c == "\t") for c in value) or not value.isascii():
-        raise UsageError(
-            f"the value of the header {name} holds a line break, a control character or a "
-            "character outside ASCII (it is not shown here)"
-        )
+    if reason := _unsendable(value):
+        raise UsageError(f"the value of the header {name} holds {reason} (it is not shown here)")
+
+
+def _unsendable(value: str) -> str:
+    """What of `value` no header can carry, or empty.
+
+    A header's value is any bytes but control characters (RFC 9110, section 5.5); text goes as
+    UTF-8.
+    """
+    if any(unicodedata.category(char) in _CONTROLS and char != "\t" for char in value):
+        return "a line break or a control character, which no HTTP header can carry"
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return "bytes that are no UTF-8, which this program cannot put into an HTTP header"
+    return ""
 
 
 def find_key(variable: str, file: str | os.PathLike[str] | None) -> tuple[str | None, str]:
@@ -193,10 +207,21 @@ def check_key(key: str | None) -> str | None:
     """
     if not key:
         return None
-    if not key.isprintable() or not key.isascii() or key[0] in "{[<" or '"' in key:
+    if reason := _unsendable(key):
         raise UsageError(
-            "the API key holds a quotation mark, a line break, a control character or a character "
-            "outside ASCII: was it copied whole, and nothing beside it? (it is not shown here)"
+            f"the API key holds {reason}: was it copied whole, and nothing beside it? (it is not "
+            "shown here)"
         )
     register_secret(key)
     return key
+
+
+def doubt_of(key: str) -> str:
+    """What is unusual about a key that a server does not accept, for the message; or empty."""
+    if key[0] in "{[<":
+        return "the key begins like JSON or XML: is the file that of the key alone?"
+    if set(key) & set("\"'“”‘’„«»"):
+        return "the key holds a quotation mark: does it belong to it?"
+    if not key.isascii():
+        return "the key holds letters outside ASCII: was it copied whole, and nothing beside it?"
+    return ""

@@ -35,11 +35,13 @@ class Session:
         http: aiohttp's session.
         options: What each of its requests is given: the proxy and its credentials.
         secrets: Texts that must not appear in a message.
+        has_proxy: Whether they go through a proxy.
     """
 
     http: aiohttp.ClientSession
     options: dict[str, Any]
     secrets: tuple[str | None, ...]
+    has_proxy: bool = False
 
     async def close(self) -> None:
         """Close all connections."""
@@ -93,7 +95,7 @@ def open_session(
         timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, CONNECT_SECONDS)),
     )
     secrets = (*credentials.secrets, proxy.password if proxy else None)
-    return Session(http, _proxy_options(proxy), secrets)
+    return Session(http, _proxy_options(proxy), secrets, proxy is not None)
 
 
 def _connector(proxy: Proxy | None, settings: Mapping[str, Any]) -> aiohttp.TCPConnector:
