@@ -1,4 +1,4 @@
-"""The command as a user runs it: a process of its own."""
+"""The command as a user runs it: in this process, or where that is the promise, in its own."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+
+from tests.in_process import run_command
 
 COMMAND = str(Path(sys.executable).with_name("dataflow"))
 
@@ -32,6 +34,13 @@ class Command:
         )
 
     def __call__(self, *arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the command in this process, which is many times as fast."""
+        return run_command(arguments, self.folder, {**self.environment, **environment})
+
+    def own_process(
+        self, *arguments: object, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the command in a process of its own."""
         process = self.start(*arguments, **environment)
         out, err = process.communicate(timeout=100)
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
