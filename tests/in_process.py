@@ -1,7 +1,7 @@
 """The command line run inside this process, as a process of its own would run it.
 
-A process costs a second of processor time before it reads its first option. Where the process itself
-is the promise (signals, start-up, terminals, closed streams, memory, kills), tests start one instead.
+A process costs a second of processor time before it reads its first option. Where the process
+itself is the promise (signals, start-up, terminals, closed streams, memory, kills), it is started.
 """
 
 from __future__ import annotations

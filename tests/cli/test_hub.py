@@ -43,7 +43,8 @@ def caption(dataflow, server, hub):
             "HOME": str(dataflow.folder),
             **environment,
         }
-        return dataflow(
+        # the hub's library reads its settings once, as it is imported
+        return dataflow.own_process(
             "caption", *arguments, "--api-url", server.url, "--model", MODEL, **variables
         )
 

@@ -187,6 +187,8 @@ class HostileServer:
         task = asyncio.create_task(self._connection(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # one that is cancelled before it began has closed nothing
+        task.add_done_callback(lambda done: writer.transport.abort() if done.cancelled() else None)
 
     async def _connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -139,7 +139,9 @@ def test_near_duplicates_are_counted_and_are_no_fault(dataflow: Command):
 def test_several_processes_tell_the_same_as_one(dataflow: Command):
     captions = [f"{SOUND[n % 4]} Number {n}." if n % 50 else REFUSAL for n in range(24_000)]
     name = dataset(dataflow.folder, captions)
-    one, two = (dataflow("check", name, "--json", "--processes", count) for count in (1, 2))
+    one, two = (
+        dataflow.own_process("check", name, "--json", "--processes", count) for count in (1, 2)
+    )
     assert json.loads(one.stdout) == json.loads(two.stdout)
     assert faults(one)["refusal"]["count"] == 480
 
