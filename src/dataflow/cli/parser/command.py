@@ -205,6 +205,8 @@ def _type_of(known: OptionField) -> Any:
         return click.FloatRange(least, most)
     if known.option.metavar in ("FILE", "FOLDER", "INPUT", "DATASET", "OUTPUT"):
         return click.Path()  # for the shell's completion; the file is looked at where it is read
+    if known.kind is str and isinstance(known.default, (int, float)):
+        return click.UNPROCESSED  # a number or a word: the default stays the number that it is
     return str if known.kind is dict else known.kind
 
 
