@@ -37,7 +37,7 @@ def test_sidecars_are_written_beside_the_pictures(dataflow, pictures, server):
         assert f"photos/{number:05}.jpg\t{expected}\n" in done.stdout
     assert "*.txt beside the pictures" in done.stderr
     assert sorted(path.name for path in dataflow.folder.iterdir()) == [
-        "photos", "photos.sidecars.dataflow"
+        "photos", "photos.sidecars.dataflow", "photos.sidecars.run.json"
     ]  # fmt: skip
 
 
@@ -275,7 +275,9 @@ def test_an_output_that_is_a_link_is_followed_and_stays_a_link(dataflow, picture
         assert server.asked == asked, "the journal is found again"
     assert link.is_symlink()
     assert len((there / "true.jsonl").read_text().splitlines()) == 2
-    assert {path.name for path in there.iterdir()} == {"true.jsonl", "true.jsonl.dataflow"}
+    assert {path.name for path in there.iterdir()} == {
+        "true.jsonl", "true.jsonl.dataflow", "true.jsonl.run.json"
+    }  # fmt: skip
     assert dataflow("status", "out.jsonl").returncode == 0
 
 

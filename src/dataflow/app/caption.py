@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.planning.output import captions_of, described, files_of, readers_of
 from dataflow.app.planning.plan import plan_of
+from dataflow.app.record import write_record
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.run import run_plan
 from dataflow.core.errors import DataflowError
@@ -121,7 +123,16 @@ def caption(options: CaptionOptions, reporter: Reporter = SILENT) -> CaptionResu
         reporter.say(
             f"{plan.output.url}: the journal is {journal}; the same command resumes from it"
         )
+    started = time.time()
     summary = run_plan(plan, reporter, lambda: described(options, plan.output.place))
+    if plan.output.shard is None:
+        try:
+            write_record(plan, options, summary, started)
+        except OSError as error:
+            reporter.say(
+                f"the record of the run cannot be written: {error.filename}: {error.strerror}",
+                is_warning=True,
+            )
     if options.push_to_hub:
         from dataflow.formats.hub.hf_push import push
 

@@ -15,6 +15,9 @@ from dataflow.core.errors import OutputError
 ERRORS_ENDING = ".errors.jsonl"
 """Of the errors file beside an output."""
 
+RECORD_ENDING = ".run.json"
+"""Of the record of a run beside an output."""
+
 FOLDER_ENDING = ".dataflow"
 """Of the folder beside an output in which all else lies that belongs to it."""
 

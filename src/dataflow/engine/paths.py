@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from dataflow.core.errors import UsageError
-from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING, refuse_link
+from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING, RECORD_ENDING, refuse_link
 from dataflow.remote.filesystem import copy
 from dataflow.remote.path import AnyPath, RemotePath
 
@@ -68,6 +68,11 @@ class SideFiles:
     def errors(self) -> Path:
         """The rows that failed or were left out, one JSON object a line."""
         return self.output.with_name(self.output.name + ERRORS_ENDING)
+
+    @property
+    def record(self) -> Path:
+        """How the captions were made, as JSON, once a run has ended."""
+        return self.output.with_name(self.output.name + RECORD_ENDING)
 
     @property
     def folder(self) -> Path:

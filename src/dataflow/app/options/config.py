@@ -10,6 +10,9 @@ from typing import Any
 from dataflow.app.options.option import OptionField, Options, option_fields
 from dataflow.core.errors import UsageError
 
+RECORD_FORMAT = 1
+"""The version of the layout of a run's record."""
+
 
 def read_config(path: str, options: type[Options]) -> dict[str, Any]:
     """The options that the file at `path` gives, by field name.
@@ -43,6 +46,31 @@ def read_config(path: str, options: type[Options]) -> dict[str, Any]:
             )
         found[known_field.name] = _as_given(known_field, value)
     return found
+
+
+def read_record(path: str, options: type[Options]) -> dict[str, Any]:
+    """The options of the run that the record at `path` tells of, by field name.
+
+    Args:
+        path: An ``OUTPUT.run.json``.
+        options: The options that may stand in it; others are left out.
+
+    Raises:
+        UsageError: The file cannot be read, or is no record.
+    """
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = record["options"]
+        if record["format"] != RECORD_FORMAT or not isinstance(found, dict):
+            raise ValueError("it has another layout")
+    except OSError as error:
+        raise UsageError(f"--from {path}: cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"--from {path}: this is no record of a run ({error}); give an OUTPUT.run.json"
+        ) from error
+    known = {field.name: field for field in option_fields(options)}
+    return {name: _as_given(known[name], value) for name, value in found.items() if name in known}
 
 
 def _as_given(known: OptionField, value: Any) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from dataflow.app.options.config import read_config
+from dataflow.app.options.config import read_config, read_record
 from dataflow.app.options.option import OptionField, Options, option_fields
 from dataflow.cli.parser.suggestions import suggestion_for
 
@@ -37,6 +37,8 @@ def command(
     params = [_parameter(known) for known in option_fields(options)]
     if any(not known.option.is_argument for known in option_fields(options)):
         params.append(_config_option(options))
+    if any(known.name == "restart" for known in option_fields(options)):
+        params.append(_from_option(options))
     return OptionsCommand(
         name=function.__name__,
         callback=run,
@@ -219,6 +221,19 @@ def _config_option(options: type[Options]) -> click.Parameter:
         ["--config"], type=click.Path(), metavar="FILE", is_eager=True, expose_value=False,
         callback=load, group="Options",
         help="Read options from this TOML file, each by its name; the command line wins over it.",
+    )  # fmt: skip
+
+
+def _from_option(options: type[Options]) -> click.Parameter:
+    def load(ctx: click.Context, _param: click.Parameter, path: str | None) -> None:
+        if path is not None:
+            ctx.default_map = {**read_record(path, options), **(ctx.default_map or {})}
+
+    return OptionParameter(
+        ["--from"], type=click.Path(), metavar="FILE", is_eager=True, expose_value=False,
+        callback=load, group="Options",
+        help="Take the settings of an earlier run from its record, OUTPUT.run.json; --config and "
+        "the command line win over it.",
     )  # fmt: skip
 
 
