@@ -25,7 +25,7 @@ FOLDER_MODULES = 14
 WRAPPED_BY = {
     "vllm": (),  # only ever run as a program of its own
     "xllamacpp": ("serving/llamacpp/server.py",),
-    "huggingface_hub": ("serving/local/hf_hub.py", "formats/hub/hf_push.py"),
+    "huggingface_hub": ("serving/weights/hf_hub.py", "formats/hub/hf_push.py"),
     "genai_prices": ("billing/price_list.py",),
     "pydantic": (),
     "pandas": ("utils/frames.py",),

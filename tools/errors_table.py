@@ -28,6 +28,7 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.RefusedError: "another prompt or another model, then `--retry-failed`",
     errors.TooLongError: "a smaller `--max-side`, a shorter conversation, or a model with a longer "
     "context; then `--retry-failed`",
+    errors.EngineDiedError: "look at this picture; then `--retry-failed`",
     errors.BadRequestError: "read the message: the server says what it does not take",
     errors.ReasoningOnlyError: "turn the model's thinking off (`--body …`), or the server's "
     "reasoning parser; then `--retry-failed`",
@@ -38,7 +39,6 @@ CURES: dict[type[errors.DataflowError], str] = {
     errors.OverloadedError: "nothing; a smaller `--concurrency` is kinder to the server",
     errors.AskTimeoutError: "a faster server, fewer `--max-tokens` or a smaller `--concurrency`",
     errors.ConnectionLostError: "look at the network and the server's log if it stays",
-    errors.EngineDiedError: "look at this picture; if rows fail so at random, free memory",
     errors.GarbledReplyError: "is the URL that of the API, and not of a web page or a proxy?",
     errors.StopRunError: "read the message: it names the cure",
     errors.WrongKeyError: "set the right key",

@@ -26,7 +26,8 @@ class ServingContract:
     def test_its_settings_are_plain_and_steady(self, serving):
         settings = serving.settings()
         assert json.loads(json.dumps(settings)) == settings == serving.settings()
-        assert settings["model"] == serving.model
+        assert settings.get("model", serving.model) == serving.model
+        assert {"model", "weights"} & set(settings)
 
     def test_it_answers(self, serving, question):
         reply = asyncio.run(ask_all(serving, [question(1)]))[0]

@@ -93,7 +93,8 @@ class ProgressLine:
         """The line as it is now, of at most `width` characters; None for all parts."""
         progress = self._progress
         if progress.phase != "captioning":
-            return progress.phase if width is None else progress.phase[:width]
+            text = progress.engine or progress.phase
+            return text if width is None else text[:width]
         asked = progress.captioned + progress.failed
         self.done = max(self.done, asked + progress.reused)
         waits = self._waits_for()
@@ -130,6 +131,8 @@ class ProgressLine:
     def _waits_for(self) -> str:
         """What the run waits for; empty where it does not."""
         progress = self._progress
+        if progress.engine:
+            return progress.engine
         if progress.paused:
             return f"waiting for the engine ({progress.paused})"
         if progress.limited:

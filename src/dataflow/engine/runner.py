@@ -92,6 +92,8 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
         journal = Journal(journal_path, durable=plan.fsync)
         try:
             started = time.monotonic()
+            plan.serving.prepare()
+            plan.progress.fetched = None
             if plan.options is not None:
                 journal.note_options(plan.options)
             counts = (

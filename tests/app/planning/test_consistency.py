@@ -24,6 +24,7 @@ from dataflow.core.errors import UsageError
 OTHER = {
     "language": "en", "prompt": "Why?", "fault_alarm": "0.5", "allow_private_urls": True,
     "body": {"top_p": 1}, "header": {"X-A": "b"}, "on_reject": "reask-drop",
+    "engine_arg": {"seed": 1},
 }  # fmt: skip
 
 
@@ -39,6 +40,16 @@ def another_value(known: OptionField):
         return known.kind(max(known.option.least or 0, 1) + (known.default == 1))
     return ["x"] if known.is_list else "x"
 
+
+AN_API = {"api_url": ["http://localhost:8000/v1"]}
+ELSEWHERE = {
+    **dict.fromkeys(
+        ("engine", "hub", "hub_cache", "start_timeout", "engine_timeout", "max_restarts",
+         "max_model_len", "min_image_tokens", "max_image_tokens", "slots", "engine_arg"), AN_API,
+    ),
+    "threads": {"vllm": "acme/eyes"},
+}  # fmt: skip
+"""Options of local engines, which need none other but an engine on this machine."""
 
 FIELDS = {f.name: f for f in option_fields(CaptionOptions) if f.name not in ("source", "more")}
 PAIRS = list(itertools.combinations(sorted(FIELDS), 2))
@@ -69,7 +80,8 @@ def test_every_pair_of_options_is_taken_or_refused_by_the_tables():
 
 @pytest.mark.parametrize("name", sorted(NEEDS))
 def test_an_option_that_needs_another_names_it(name):
-    message = refused(**({"on_reject": "flag"} | {name: another_value(FIELDS[name])}))
+    others = {"on_reject": "flag", **ELSEWHERE.get(name, {})}
+    message = refused(**(others | {name: another_value(FIELDS[name])}))
     assert message is not None
     assert FIELDS[name].flag in message
 

@@ -6,13 +6,12 @@ import pytest
 
 from dataflow.core.errors import UnknownModelError, UsageError
 from dataflow.serving.llamacpp.model_files import GgufPair, HubPair, read_model_name
+from tests.serving import small_models
 
 
 @pytest.fixture
 def folder(tmp_path):
-    for name in ("eyes.gguf", "mmproj-eyes.gguf"):
-        (tmp_path / name).write_bytes(b"GGUF....")
-    return tmp_path
+    return small_models.pair(tmp_path)
 
 
 def test_the_bundled_model():
@@ -39,7 +38,7 @@ def test_a_projector_that_is_not_clear(folder):
 
 def test_what_is_no_model(folder):
     (folder / "page.gguf").write_bytes(b"<!DOCTYPE html>")
-    with pytest.raises(UnknownModelError, match=r"no GGUF file .it begins with b'<!DO'"):
+    with pytest.raises(UnknownModelError, match=r"it is no GGUF file .it begins with b'<!DO'"):
         read_model_name(str(folder / "page.gguf"), None)
     with pytest.raises(UnknownModelError, match="there is no file"):
         read_model_name(str(folder / "none.gguf"), None)
@@ -66,3 +65,52 @@ def test_the_best_pair_of_a_repository():
     picked = read_model_name("a/b:q4_k_m", None)
     assert picked.choose(files)[0] == "sub/eyes-Q4_K_M.gguf"
     assert read_model_name("a/b:eyes-f16.gguf", None).choose(files)[0] == "eyes-f16.gguf"
+
+
+def test_a_folder_with_one_pair_is_taken(folder, monkeypatch):
+    pair = GgufPair(folder / "eyes.gguf", folder / "mmproj-eyes.gguf")
+    assert read_model_name(str(folder), None) == pair
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert read_model_name(f"~/{folder.name}", None) == pair
+    (folder / "more.gguf").write_bytes(small_models.model())
+    with pytest.raises(UsageError, match=r"several models: give one of eyes.gguf, more.gguf"):
+        read_model_name(str(folder), None)
+
+
+def test_a_folder_that_exists_is_never_asked_of_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "acme" / "eyes").mkdir(parents=True)
+    with pytest.raises(UnknownModelError, match=r"a folder without a .gguf file"):
+        read_model_name("acme/eyes", None)
+    small_models.checkpoint(tmp_path / "acme" / "eyes")
+    with pytest.raises(UnknownModelError, match="give it with --vllm"):
+        read_model_name("acme/eyes", None)
+
+
+def test_swapped_files_are_told(folder):
+    with pytest.raises(UsageError, match=r"the model's own .gguf file with --model"):
+        read_model_name(str(folder / "mmproj-eyes.gguf"), str(folder / "eyes.gguf"))
+    with pytest.raises(UsageError, match=r"no picture projector but a model .llama"):
+        read_model_name(str(folder / "eyes.gguf"), str(folder / "eyes.gguf"))
+
+
+def test_a_projector_of_another_model_is_told(folder):
+    (folder / "mmproj-eyes.gguf").write_bytes(small_models.projector(12))
+    with pytest.raises(UsageError, match=r"makes vectors of 12 numbers, and eyes.gguf takes 8"):
+        read_model_name(str(folder), None)
+
+
+@pytest.mark.parametrize("cut", [5, 30, 150])
+def test_half_a_file_is_told(folder, cut):
+    whole = (folder / "eyes.gguf").read_bytes()
+    (folder / "eyes.gguf").write_bytes(whole[:cut])
+    with pytest.raises(UnknownModelError, match="ends within its header"):
+        read_model_name(str(folder / "eyes.gguf"), None)
+    (folder / "eyes.gguf").write_bytes(whole[:-1])
+    with pytest.raises(UnknownModelError, match="is incomplete: it has"):
+        read_model_name(str(folder / "eyes.gguf"), None)
+
+
+def test_the_bundled_model_takes_no_projector(folder):
+    with pytest.raises(UsageError, match="leave --mmproj out"):
+        read_model_name("demo", str(folder / "mmproj-eyes.gguf"))

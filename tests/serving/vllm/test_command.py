@@ -13,7 +13,8 @@ import pytest
 from dataflow.core.errors import MissingPackageError, UnknownModelError, UsageError
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_vllm
 from dataflow.serving.vllm import command
-from dataflow.serving.vllm.command import VllmServer, environment, find_reason, own_limit
+from dataflow.serving.vllm.command import VllmServer, environment, find_reason
+from tests.serving.small_models import checkpoint
 
 
 @pytest.fixture
@@ -23,9 +24,7 @@ def vllm_is_there(monkeypatch):
 
 @pytest.fixture
 def weights(tmp_path):
-    (tmp_path / "config.json").write_text('{"max_position_embeddings": 2048}')
-    (tmp_path / "model.safetensors").write_bytes(b"1234")
-    return tmp_path
+    return checkpoint(tmp_path / "weights")
 
 
 REASONS = {
@@ -103,19 +102,78 @@ class TestServing:
 
     def test_sampling_and_context_as_given(self, weights):
         serving = LocalModelVLMServing_vllm(str(weights), vllm_seed=None, vllm_max_tokens=3000)
-        changed = (weights / "model.safetensors").stat().st_mtime_ns
-        assert serving.settings() == {
+        settings = dict(serving.settings())
+        assert len(settings.pop("weights")) == 32
+        assert settings == {
             "engine": "vllm",
-            "model": str(weights),
-            "max_model_len": 2048,  # the weights can do no more
             "temperature": 0.7,
             "top_p": 0.9,
             "top_k": 40,
             "repetition_penalty": 1.0,
-            "max_tokens": 2048,
-            "files": [["model.safetensors", 4, changed]],
+            "max_tokens": 3000,
         }
-        assert LocalModelVLMServing_vllm("a/b").settings()["max_model_len"] == 4096
+        assert serving.sampling()["max_tokens"] == 2048  # the weights can do no more
+        command = serving.launch().command
+        assert command[command.index("--max-model-len") + 1] == "2048"
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"vllm_max_model_len": 1024},
+            {"vllm_gpu_memory_utilization": 0.5},
+            {"vllm_max_num_seqs": 7},
+            {"vllm_images_per_request": 9},
+            {"vllm_engine_args": {"kv-cache-memory-bytes": 2**27}},
+            {"vllm_args": ("--max-num-seqs", "3", "--enforce-eager")},
+            {"max_workers": 3},
+        ],
+    )
+    def test_what_changes_no_answer_is_in_no_key(self, weights, changed):
+        plain = LocalModelVLMServing_vllm(str(weights))
+        assert LocalModelVLMServing_vllm(str(weights), **changed).settings() == plain.settings()
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"vllm_dtype": "float32"},
+            {"vllm_quantization": "fp8"},
+            {"vllm_engine_args": {"kv-cache-dtype": "fp8"}},
+            {"vllm_args": ("--dtype", "half")},
+        ],
+    )
+    def test_what_may_change_an_answer_is_in_the_key(self, weights, changed):
+        plain = LocalModelVLMServing_vllm(str(weights))
+        assert LocalModelVLMServing_vllm(str(weights), **changed).settings() != plain.settings()
+
+    def test_every_setting_reaches_the_server(self, weights):
+        (weights / "preprocessor_config.json").write_text('{"patch_size": 14, "merge_size": 2}')
+        serving = LocalModelVLMServing_vllm(
+            str(weights),
+            vllm_data_parallel_size=2,
+            vllm_dtype="bfloat16",
+            vllm_quantization="fp8",
+            vllm_max_num_seqs=64,
+            vllm_images_per_request=9,
+            vllm_min_image_tokens=16,
+            vllm_max_image_tokens=100,
+            vllm_engine_args={"kv-cache-dtype": "fp8", "middleware": ["a", "b"], "eager": True},
+        )
+        words = serving.launch().command
+        value = {a: b for a, b in itertools.pairwise(words) if a.startswith("--")}
+        assert value["--data-parallel-size"] == "2"
+        assert value["--dtype"] == "bfloat16"
+        assert value["--quantization"] == "fp8"
+        assert value["--max-num-seqs"] == "64"
+        assert json.loads(value["--limit-mm-per-prompt"])["image"] == 9
+        assert json.loads(value["--mm-processor-kwargs"]) == {
+            "min_pixels": 16 * 784,
+            "max_pixels": 100 * 784,
+        }
+        assert words[-6:] == ["--kv-cache-dtype", "fp8", "--middleware", "a", "b", "--eager"]
+
+    def test_an_argument_that_is_ours_is_refused(self, weights):
+        with pytest.raises(UsageError, match="port cannot be given"):
+            LocalModelVLMServing_vllm(str(weights), vllm_engine_args={"port": 1})
 
     def test_a_local_folder_is_the_model_when_it_holds_one(self, weights):
         serving = LocalModelVLMServing_vllm("some/name", hf_local_dir=str(weights))
@@ -123,7 +181,7 @@ class TestServing:
         command = serving.launch().command
         assert command[command.index("--model") + 1] == str(weights)
         assert command[command.index("--served-model-name") + 1] == "some/name"
-        with pytest.raises(UnknownModelError, match=r"no config\.json"):
+        with pytest.raises(UnknownModelError, match="no such folder"):
             LocalModelVLMServing_vllm(hf_local_dir=str(weights / "none"))
 
     def test_late_loading_keeps_what_is_not_given_anew(self, weights):
@@ -132,7 +190,7 @@ class TestServing:
             serving.child()
         serving.load_model(str(weights), vllm_top_p=0.5)
         settings = serving.settings()
-        assert (settings["model"], settings["top_k"], settings["top_p"]) == (str(weights), 5, 0.5)
+        assert (serving.model, settings["top_k"], settings["top_p"]) == (str(weights), 5, 0.5)
         assert serving.max_workers == 3
         serving.load_model(hf_model_name_or_path="a/b", vllm_max_tokens=7)
         assert serving.settings()["max_tokens"] == 7
@@ -202,20 +260,3 @@ def test_the_environment():
     assert "HF_HUB_OFFLINE" not in environment("k", None, offline=False)
     asked = environment("k", "/cache", offline=True)
     assert (asked["HF_HUB_CACHE"], asked["HF_HUB_OFFLINE"]) == ("/cache", "1")
-
-
-@pytest.mark.parametrize(
-    ("config", "limit"),
-    [
-        ("{}", None),
-        ("no json", None),
-        ('{"max_position_embeddings": 100}', 100),
-        ('{"text_config": {"max_position_embeddings": 200}}', 200),
-        ('{"max_position_embeddings": 100, "rope_scaling": {"type": "mrope"}}', 100),
-        ('{"max_position_embeddings": 100, "rope_scaling": {"factor": 4.0}}', None),
-    ],
-)
-def test_the_weights_own_limit(tmp_path, config, limit):
-    (tmp_path / "config.json").write_text(config)
-    assert own_limit(str(tmp_path)) == limit
-    assert own_limit(str(tmp_path / "none")) is None

@@ -39,11 +39,14 @@ class RunOptions(Options):
         ),
     ] = None
     timeout: Annotated[
-        float,
+        float | None,
         Option(
-            "Seconds for one request to an API and its whole answer.", metavar="SECONDS", least=1.0
+            "Seconds for one request and its whole answer.",
+            metavar="SECONDS",
+            least=1.0,
+            default="an API: 600; a local engine: 1800",
         ),
-    ] = 600.0
+    ] = None
     give_up_after: Annotated[
         float,
         Option(

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from dataflow.app.options.batch import BatchFlags
 from dataflow.app.options.budget import BudgetOptions
 from dataflow.app.options.engine import EngineOptions
+from dataflow.app.options.local_engine import LocalEngineOptions
 from dataflow.app.options.option import OptionField, Options, given_options, names_of
 from dataflow.app.options.reject import ReaskOptions
 from dataflow.app.options.request import RequestOptions
@@ -27,6 +28,7 @@ def _has(*names: str) -> Condition:
 
 
 _is_api = _has("api_url", "endpoints")
+_is_vllm = _has("vllm")
 _is_batch = _has("batch", "batch_then_live", "detach", "batch_cancel")
 
 
@@ -37,10 +39,28 @@ def _asks_again(options: Any) -> bool:
 _ASKS_ONCE = "needs --on-reject reask: with the one you gave, nothing is asked again"
 _API = "is for an API: give --api-url, or leave it out"
 
+_LOCAL = "is about an engine on this machine: leave it out where an API answers"
+_VLLM = "is a setting of vLLM: give --vllm MODEL, or leave it out"
+_BUILT_IN = "is a setting of vLLM and llama.cpp: write the engine's own into --engine COMMAND"
+_LLAMACPP = "is a setting of llama.cpp: leave out --vllm, --engine and the API, or leave it out"
+
+
+def _is_local(options: Any) -> bool:
+    return not _is_api(options)
+
+
+def _is_built_in(options: Any) -> bool:
+    return _is_local(options) and not getattr(options, "engine", None)
+
+
+def _is_llamacpp(options: Any) -> bool:
+    return _is_built_in(options) and not _is_vllm(options)
+
+
 NEEDS: Mapping[str, tuple[Condition, str]] = {
     **dict.fromkeys(
         ("key_env", "key_file", "header", "key_header", "detail", "stream", "drop_params",
-         "ca_file", "timeout"),
+         "ca_file"),
         (_is_api, _API),
     ),
     **dict.fromkeys(("batch", "batch_then_live", "detach", "batch_cancel"), (_is_api, _API)),
@@ -52,6 +72,21 @@ NEEDS: Mapping[str, tuple[Condition, str]] = {
         ("flatten", "schema_as"),
         (_has("schema"), "is about captions with a schema: give --schema, or leave it out"),
     ),
+    **dict.fromkeys(
+        ("engine", "start_timeout", "engine_timeout", "max_restarts"),
+        (_is_local, _LOCAL),
+    ),
+    **dict.fromkeys(
+        ("max_model_len", "min_image_tokens", "max_image_tokens", "slots", "engine_arg",
+         "hub", "hub_cache"),
+        (_is_built_in, _BUILT_IN),
+    ),
+    **dict.fromkeys(
+        ("images_per_request", "tensor_parallel", "data_parallel", "gpu_memory", "dtype",
+         "quantization", "model_folder"),
+        (_is_vllm, _VLLM),
+    ),
+    "threads": (_is_llamacpp, _LLAMACPP),
     "image_cache_max": (
         _has("image_cache"), "is about --image-cache: give that too, or leave it out"
     ),
@@ -94,6 +129,8 @@ EXCLUSIVE: Mapping[tuple[str, str], str] = {
         "--prompt and --prompt-template are two questions; give one of them"
     ),
     ("key_env", "key_file"): "--key-env and --key-file exclude each other; give one of them",
+    ("engine", "vllm"): "--engine and --vllm are two engines; give one of them",
+    ("engine", "mmproj"): "--mmproj is for llama.cpp: write it into --engine COMMAND instead",
     ("stream", "batch"): "--stream and --batch exclude each other; give one of them",
     ("stream", "batch_then_live"): (
         "--stream and --batch-then-live exclude each other; give one of them"
@@ -113,8 +150,9 @@ EXCLUSIVE: Mapping[tuple[str, str], str] = {
 }
 """Two options of which at most one may be given → why, with the cure."""
 
-BLANK_REFUSED = ("prompt", "prompt_template", "prompt_file", "preset", "model", "vllm", "output",
-                 "image_key", "output_key", "sidecar", "schema")  # fmt: skip
+BLANK_REFUSED = ("prompt", "prompt_template", "prompt_file", "preset", "model", "mmproj", "vllm",
+                 "engine", "hub_cache", "model_folder", "quantization", "output", "image_key",
+                 "output_key", "sidecar", "schema")  # fmt: skip
 """Options whose empty text is a variable that was not set."""
 
 _CODES = """
@@ -197,8 +235,8 @@ def _refuse_language(language: str | None) -> None:
 
 
 FOR_FIX = names_of(
-    EngineOptions, RequestOptions, BatchFlags, BudgetOptions, RunOptions, ReaskOptions,
-    PictureOptions,
+    EngineOptions, LocalEngineOptions, RequestOptions, BatchFlags, BudgetOptions, RunOptions,
+    ReaskOptions, PictureOptions,
 ) - {"image_key", "quiet", "yes", "strip_lead_in", "strip_thinking"} | {
     "fixed", "fix_edits", "max_tokens", "temperature", "seed", "schema_as",
 }  # fmt: skip

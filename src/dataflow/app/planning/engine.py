@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.planning.endpoints import EndpointLine, read_endpoints
+from dataflow.app.planning.local_engine import OnFetch, local_engine_of, sampling_choices
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.batch import BatchOptions
 from dataflow.core.protocols.serving import AsyncServing
@@ -15,8 +15,8 @@ DEFAULT_KEY_VARIABLE = "DF_API_KEY"
 MOST_AT_AN_API = 256
 """Requests in flight at most where the best number is found out while running."""
 
-OnFetch: TypeAlias = "Callable[[str, int, int], None]"
-"""Told a file's name, the bytes that are here and all its bytes, while a model is fetched."""
+API_SECONDS = 600.0
+"""For one request to an API and its whole answer."""
 
 
 def serving_of(choices: CaptionOptions, on_fetch: OnFetch, *, needs_key: bool) -> AsyncServing:
@@ -35,9 +35,7 @@ def serving_of(choices: CaptionOptions, on_fetch: OnFetch, *, needs_key: bool) -
         raise UsageError("batches go to one API: give its address with one --api-url")
     if is_api:
         return _apis(choices, needs_key=needs_key)
-    if choices.vllm is not None:
-        return _vllm(choices, choices.vllm)
-    return _llamacpp(choices, on_fetch)
+    return local_engine_of(choices, on_fetch)
 
 
 def _apis(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing:
@@ -88,7 +86,7 @@ def fallback_of(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing | N
         choices.fallback_model,
         max_workers=choices.concurrency or MOST_AT_AN_API,
         api_key_file=choices.key_file if is_same else None,
-        timeout=choices.timeout,
+        timeout=choices.timeout or API_SECONDS,
         needs_key=needs_key,
         key_header=(choices.key_header or "") if is_same else "",
         **(_request_choices(choices) if is_same else {}),
@@ -108,7 +106,7 @@ def _api(choices: CaptionOptions, line: EndpointLine, *, needs_key: bool) -> Asy
         "model_name": choices.model,
         "max_workers": choices.concurrency or MOST_AT_AN_API,
         "api_key_file": choices.key_file,
-        "timeout": choices.timeout,
+        "timeout": choices.timeout or API_SECONDS,
         "needs_key": needs_key,
         "key_header": line.key_header or choices.key_header or "",
         **line.over(_request_choices(choices)),
@@ -144,40 +142,3 @@ def _batching(choices: CaptionOptions) -> BatchOptions:
         poll=choices.batch_poll,
         then_live=choices.batch_then_live,
     )
-
-
-def _vllm(choices: CaptionOptions, model: str) -> AsyncServing:
-    from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_vllm
-
-    if choices.model is not None:
-        raise UsageError("--vllm MODEL names the model already; leave --model out")
-    given = {f"vllm_{name}": value for name, value in sampling_choices(choices).items()}
-    return LocalModelVLMServing_vllm(
-        model, **_without_none({**given, "max_workers": choices.concurrency})
-    )
-
-
-def _llamacpp(choices: CaptionOptions, on_fetch: OnFetch) -> AsyncServing:
-    from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
-
-    given = {
-        "model": choices.model,
-        "mmproj": choices.mmproj,
-        "max_workers": choices.concurrency,
-        "progress": on_fetch,
-        **sampling_choices(choices),
-    }
-    return LocalModelVLMServing_llamacpp(**_without_none(given))
-
-
-def sampling_choices(choices: CaptionOptions) -> dict[str, Any]:
-    """What the arguments say of the sampling; None where nothing."""
-    return {
-        "max_tokens": choices.max_tokens,
-        "temperature": choices.temperature,
-        "seed": choices.seed,
-    }
-
-
-def _without_none(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
@@ -16,7 +17,8 @@ from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.options.run import RunOptions
 from dataflow.app.planning.consistency import check_consistency
-from dataflow.app.planning.engine import OnFetch, serving_of
+from dataflow.app.planning.engine import serving_of
+from dataflow.app.planning.local_engine import OnFetch
 from dataflow.app.planning.output import (
     described,
     is_split,
@@ -57,6 +59,13 @@ from dataflow.operators.core_vision.prompts import Prompt, check_prompts, preset
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.remote.fingerprint import path_fingerprint
 from dataflow.remote.path import AnyPath, RemotePath, is_url, server_of, to_path
+from dataflow.serving.local.local_serving import LocalServing
+
+RATE_SECONDS = 10.0
+"""Over so long the rate of a download is taken."""
+
+ENGINE_LOG = "engine.log"
+"""What an engine on this machine writes, in the folder beside the output."""
 
 _MAKING = sorted(names_of(CaptionOptions) - names_of(RunOptions, BudgetOptions))
 """The options that make the plan; the others only say how it is carried out."""
@@ -115,6 +124,8 @@ def plan_of(
         questions={prompt.name: _question(prompt) for prompt in prompts},
         fingerprint=None if rows else _stamp(choices, reader, prompts, serving),
     )
+    if rows is None:
+        _watch_engine(plan)
     return _as_run(plan, choices, reporter)
 
 
@@ -156,12 +167,28 @@ def _as_run(plan: Plan, choices: CaptionOptions, reporter: Reporter) -> Plan:
 
 def _fetch_progress(progress: Progress) -> OnFetch:
     """What a model's download reports to, so that `progress` shows it as its phase."""
+    points: list[tuple[float, int]] = []
 
     def report(name: str, here: int, size: int) -> None:
-        progress.phase = f"fetching {name}, {here / 1e6:,.0f} of {size / 1e6:,.0f} MB"
+        at = time.monotonic()
+        points[:] = [point for point in points if at - point[0] <= RATE_SECONDS] + [(at, here)]
+        seconds = at - points[0][0]
+        rate = f", {(here - points[0][1]) / seconds / 1e6:.1f} MB/s" if seconds else ""
+        progress.phase = f"fetching {name}, {here / 1e6:,.0f} of {size / 1e6:,.0f} MB{rate}"
         progress.fetched = (here, size)
 
     return report
+
+
+def _watch_engine(plan: Plan) -> None:
+    """Have a local engine say in the run's progress what it does, and keep what it writes."""
+    serving, progress = plan.serving, plan.progress
+    if isinstance(serving, LocalServing):
+
+        def observe(text: str) -> None:
+            progress.engine = text
+
+        serving.report_to(plan.output.files.folder / ENGINE_LOG, observe)
 
 
 def _stamp(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dataflow.app.options.commands.caption import CaptionOptions
-from dataflow.app.planning.engine import sampling_choices
+from dataflow.app.planning.local_engine import sampling_choices
 from dataflow.core.errors import UsageError
 from dataflow.formats.folder.sidecar import FIELD
 from dataflow.operators.core_vision.prompts import Prompt, read_prompts

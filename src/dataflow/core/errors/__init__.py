@@ -19,7 +19,6 @@ from dataflow.core.errors.named import (
 from dataflow.core.errors.retryable import (
     AskTimeoutError,
     ConnectionLostError,
-    EngineDiedError,
     GarbledReplyError,
     OverloadedError,
     RateLimitedError,
@@ -29,6 +28,7 @@ from dataflow.core.errors.row import (
     BadRequestError,
     BadRowError,
     EmptyCaptionError,
+    EngineDiedError,
     PictureChangedError,
     PictureError,
     PictureForbiddenError,

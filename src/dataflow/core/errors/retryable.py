@@ -57,12 +57,6 @@ class ConnectionLostError(TryAgainError):
     was_made: bool = True
 
 
-class EngineDiedError(ConnectionLostError):
-    """Our own engine died while it was asked; it is back, and the row may have been the cause."""
-
-    kind = "engine_died"
-
-
 class GarbledReplyError(TryAgainError):
     """The reply is whole but is not a chat completion."""
 

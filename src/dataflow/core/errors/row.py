@@ -67,9 +67,21 @@ class RefusedError(RowError):
 
 
 class TooLongError(RowError):
-    """The request does not fit into the model's context."""
+    """The request does not fit into the model's context.
+
+    Args:
+        message: As in `DataflowError`.
+        is_adjustable: Whether the context is a setting of ours, so that a later run asks again.
+    """
 
     kind = "too_long"
+    is_adjustable: bool = False
+
+
+class EngineDiedError(RowError):
+    """The local engine died twice while this request was alone in it; others are not affected."""
+
+    kind = "engine_died"
 
 
 class BadRequestError(RowError):

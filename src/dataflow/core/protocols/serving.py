@@ -122,6 +122,13 @@ class AsyncServing(VLMServingABC):
             learned: What `learned` gave then, perhaps of other models, too.
         """
 
+    def prepare(self) -> None:
+        """Have ready what `settings` is made of: a local engine's weights; called before a run.
+
+        Raises:
+            StopRunError: it cannot be had.
+        """
+
     @abstractmethod
     def settings(self) -> Mapping[str, Any]:
         """Everything of this serving that determines an answer: model and sampling.

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from dataflow.core.errors import (
     AskTimeoutError,
     ConnectionLostError,
-    EngineDiedError,
     GarbledReplyError,
     OverloadedError,
     RateLimitedError,
@@ -45,8 +44,6 @@ RULES: dict[type[TryAgainError], Rule] = {
     RateLimitedError: Rule(attempts=30, seconds=1800, base=1.0, cap=60),
     OverloadedError: Rule(attempts=10, seconds=900, base=0.5, cap=60),
     ConnectionLostError: Rule(attempts=12, seconds=900, base=0.5, cap=30),
-    # a row that kills the engine again and again fails alone; waits spread the suspects out
-    EngineDiedError: Rule(attempts=3, seconds=7200, base=2.0, cap=20),
     GarbledReplyError: Rule(attempts=6, seconds=300, base=0.5, cap=10),
     AskTimeoutError: Rule(attempts=4, seconds=7200, base=0.5, cap=10),
     TryAgainError: Rule(attempts=4, seconds=300, base=0.5, cap=10),

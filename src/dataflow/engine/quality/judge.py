@@ -11,7 +11,13 @@ from dataclasses import replace
 from typing import Any
 
 from dataflow.core.aio import Worker
-from dataflow.core.errors import BadRequestError, DataflowError, EmptyCaptionError, RowError
+from dataflow.core.errors import (
+    BadRequestError,
+    DataflowError,
+    EmptyCaptionError,
+    RowError,
+    TooLongError,
+)
 from dataflow.core.protocols.check import Check, CheckContext, Verdict
 from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.request import Reply, Request, Usage
@@ -257,8 +263,12 @@ def _failed(entry: ResultRecord, error: DataflowError, job: Job) -> ResultRecord
 
 def _is_final(error: DataflowError, job: Job) -> bool:
     # a failure that cost no request, or that time may cure, is looked at again by a later run; so
-    # is a refusal of the request without a known reason, which a person may mend at the server
-    is_rows = isinstance(error, RowError) and not isinstance(error, BadRequestError)
+    # is a refusal of the request without a known reason, which a person may mend at the server,
+    # and a context that is too short, where it is a setting of ours
+    is_open = isinstance(error, BadRequestError) or (
+        isinstance(error, TooLongError) and error.is_adjustable
+    )
+    is_rows = isinstance(error, RowError) and not is_open
     return is_rows and job.attempts > 0
 
 

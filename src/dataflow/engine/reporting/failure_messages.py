@@ -31,7 +31,7 @@ CURES: dict[str, str] = {
     "timeout": SAME_COMMAND,
     "connection": SAME_COMMAND,
     "garbled_reply": SAME_COMMAND,
-    "engine_died": SAME_COMMAND,
+    "engine_died": "look at these pictures; --retry-failed asks these rows again",
 }
 """Kind of failure → what cures it, where the message itself does not say so."""
 

@@ -20,6 +20,7 @@ class Progress:
 
     Attributes:
         phase: ``"reading"``, ``"starting engine"``, ``"captioning"`` or ``"writing"``.
+        engine: What a local engine does that does not answer yet, or again; empty otherwise.
         fetched: While a model is fetched: its bytes that are here, and all its bytes.
         wanted: Captions that the output is to have, or None while its rows are being counted.
         reused: Those whose answer was in the journal already, or that repeat another's request.
@@ -43,6 +44,7 @@ class Progress:
     """
 
     phase: str = "reading"
+    engine: str = ""
     fetched: tuple[int, int] | None = None
     wanted: int | None = None
     reused: int = 0

@@ -14,7 +14,7 @@ import json
 import os
 import signal
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 KEY_VARIABLE = "DATAFLOW_ENGINE_KEY"
@@ -35,6 +35,7 @@ class LlamaCppSettings:
         threads: CPU threads.
         image_min_tokens: Tokens a picture becomes at least.
         image_max_tokens: Tokens a picture becomes at most.
+        further: Fields of ``CommonParams`` by name; a dotted name reaches inside.
     """
 
     model: str
@@ -44,6 +45,7 @@ class LlamaCppSettings:
     threads: int
     image_min_tokens: int
     image_max_tokens: int
+    further: dict[str, Any] = field(default_factory=dict)
 
 
 def main(argv: list[str]) -> None:
@@ -56,7 +58,7 @@ def main(argv: list[str]) -> None:
     except ImportError as error:
         _say(f"xllamacpp cannot be loaded: {error}{_cure(error)}")
         os._exit(1)
-    except (RuntimeError, OSError, ValueError) as error:
+    except (RuntimeError, OSError, ValueError, TypeError, AttributeError) as error:
         _say(str(error))
         # llama.cpp's reason is written by a thread of its own, which only an orderly end waits for.
         signal.alarm(_ORDERLY_END_SECONDS)
@@ -90,7 +92,38 @@ def _load(settings: LlamaCppSettings, key: str) -> Any:
     params.verbosity = 1  # errors only
     params.fit_params = False  # no shrinking of what was asked for to the memory at hand
     params.cache_ram_mib = 0  # each picture is seen once: prompts kept for later are never used
+    params.endpoint_metrics = True  # they tell whether a silent engine works
+    for name, value in settings.further.items():
+        set_parameter(params, name, value)
     return xllamacpp.Server(params)
+
+
+def parameters() -> Any:
+    """llama.cpp's parameters with their defaults.
+
+    Raises:
+        ImportError: xllamacpp cannot be loaded.
+    """
+    import xllamacpp
+
+    return xllamacpp.CommonParams()
+
+
+def set_parameter(params: Any, name: str, value: Any) -> None:
+    """Set a field of llama.cpp's parameters by its name; a dotted name reaches inside.
+
+    Raises:
+        AttributeError: there is no such field.
+        TypeError: it does not take this value.
+    """
+    *inner, last = name.lstrip("-").replace("-", "_").split(".")
+    for step in inner:
+        params = getattr(params, step)
+    if not hasattr(params, last):
+        raise AttributeError(f"there is no {last}")
+    if isinstance(getattr(params, last), bool) and not isinstance(value, bool):
+        raise TypeError(f"{name} is true or false")
+    setattr(params, last, value)
 
 
 def _ask_something(address: str, key: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 import os
 import re
 import secrets
@@ -20,23 +21,36 @@ from dataflow.core.settings import (
     PATH,
     SAMPLING,
     SECONDS,
+    ValueRule,
     number,
+    one_of,
     take_all,
     whole_number,
+)
+from dataflow.serving.llamacpp.engine_arguments import (
+    NO_ANSWERS,
+    check_engine_args,
+    is_named_values,
 )
 from dataflow.serving.llamacpp.model_files import (
     DEMO,
     GgufPair,
     HubPair,
-    check_magic,
+    check_pair,
+    context_of,
     read_model_name,
 )
 from dataflow.serving.llamacpp.server import KEY_VARIABLE, SAYS, LlamaCppSettings
+from dataflow.serving.local import memory
 from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec
-from dataflow.serving.local.hf_hub import Progress, fetch
-from dataflow.serving.local.local_serving import LocalServing, weights_of
+from dataflow.serving.local.local_serving import LocalServing
 from dataflow.serving.local.process_log import ProcessLog
+from dataflow.serving.weights import model_hub
+from dataflow.serving.weights.downloads import PROGRESS, Progress
+from dataflow.serving.weights.model_hub import HUBS
+from dataflow.serving.weights.weights_fingerprint import weights_fingerprint
 
+_log = logging.getLogger("dataflow")
 DEFAULT_MODEL = "ggml-org/SmolVLM-500M-Instruct-GGUF"
 _LISTENING = re.compile(r'\{"listening": "(http://[^"]+)"\}')
 _DEMO_PICTURE_TOKENS = (16, 20)  # what the bundled model was trained with
@@ -51,10 +65,16 @@ _RULES = {
     "max_tokens": FROM_1,
     "repetition_penalty": number(above=0).or_none(),
     **dict.fromkeys(("context", "slots"), FROM_1),
-    **dict.fromkeys(("threads", "image_max_tokens", "max_workers"), FROM_1.or_none()),
-    "start_timeout": SECONDS,
+    **dict.fromkeys(
+        ("threads", "image_min_tokens", "image_max_tokens", "max_workers"), FROM_1.or_none()
+    ),
+    **dict.fromkeys(("timeout", "start_timeout"), SECONDS),
+    "engine_timeout": SECONDS.or_none(),
     "max_restarts": whole_number(0),
+    "hub": one_of(HUBS),
+    "progress": PROGRESS,
     "hub_cache": PATH.or_none(),
+    "engine_args": ValueRule("a mapping of names to values", is_named_values).or_none(),
 }
 
 
@@ -62,8 +82,9 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
     """A vision-language model in llama.cpp, in a child process.
 
     Args:
-        model: ``"demo"`` (bundled; knows drawn scenes only, not photographs), a .gguf file, or a
-            repository on the Hugging Face hub, ``"owner/name"`` or ``"owner/name:file"``.
+        model: ``"demo"`` (bundled; knows drawn scenes only, not photographs), a .gguf file, a
+            folder with one, or a repository on the Hugging Face hub, ``"owner/name"`` or
+            ``"owner/name:file"``.
         mmproj: The picture projector's file that goes with a .gguf file; None takes the one
             mmproj*.gguf beside it.
         temperature: 0 always takes the likeliest word; None leaves it to llama.cpp (0 for the
@@ -73,16 +94,23 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         repetition_penalty: Over 1 makes words that stand in the answer already less likely.
         max_tokens: A caption's length at most, in tokens.
         seed: Makes draws repeatable.
-        context: Tokens of question, pictures and answer of one request at most.
+        context: Tokens of question, pictures and answer of one request at most; the model's own
+            limit where that is lower.
         slots: Requests answered at the same time.
         threads: CPU threads; None takes all physical cores but one.
+        image_min_tokens: Tokens a picture becomes at least.
         image_max_tokens: Tokens a picture becomes at most: more see finer detail and take longer.
             None takes 64 for SmolVLM, 512 for others.
         max_workers: Requests in flight; None takes twice the slots, so that no slot ever waits.
+        timeout: Seconds for one request and its whole answer.
         start_timeout: Seconds until the engine must answer, fetching the model not counted.
+        engine_timeout: Seconds without any answer after which an engine that has requests is
+            restarted; None takes ten times its slowest answer, at least 60.
         max_restarts: How often a dead engine is started again without having worked between.
+        hub: Where a repository's name is looked up: ``"huggingface"`` or ``"modelscope"``.
         hub_cache: The folder of the hub's cache; None takes the hub library's own.
-        progress: Told how the model's download goes; see `hub.Progress`.
+        engine_args: Fields of xllamacpp's ``CommonParams`` by name; a dotted name reaches inside.
+        progress: Hears how the model's download goes: a name, bytes here, bytes in all.
 
     Raises:
         MissingPackageError: xllamacpp is not installed.
@@ -106,11 +134,16 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         context: int = 4096,
         slots: int = 4,
         threads: int | None = None,
+        image_min_tokens: int | None = None,
         image_max_tokens: int | None = None,
         max_workers: int | None = None,
+        timeout: float = 1800.0,
         start_timeout: float = 300.0,
+        engine_timeout: float | None = None,
         max_restarts: int = 3,
+        hub: str = "huggingface",
         hub_cache: str | None = None,
+        engine_args: Mapping[str, Any] | None = None,
         progress: Progress | None = None,
     ) -> None:
         if importlib.util.find_spec("xllamacpp") is None:
@@ -119,16 +152,26 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             )
         given = {name: value for name, value in locals().items() if name in _RULES}
         taken = take_all(given, _RULES)
-        self._arguments = given
+        self._arguments = {name: value for name, value in given.items() if name != "progress"}
         max_tokens, slots, context = (taken[name] for name in ("max_tokens", "slots", "context"))
         self.model = os.path.expanduser(taken["model"])  # noqa: PTH111 - it may be a hub's name
+        self.timeout, self.engine_timeout = taken["timeout"], taken["engine_timeout"]
         self.max_workers = max_workers or 2 * slots
-        self._files = read_model_name(self.model, mmproj)
+        self._further = dict(engine_args or {})
+        check_engine_args(self._further)
+        self._hub = hub
         self._hub_cache = Path(hub_cache).expanduser() if hub_cache else None
         self._progress = progress
-        self._slots, self._context = slots, context
+        self._slots, self._wanted_context = slots, context
         self._threads = threads or max(1, _physical_cores() - 1)
-        self._image_tokens = _image_tokens(self.model, image_max_tokens)
+        self._image_tokens = _image_tokens(self.model, image_min_tokens, image_max_tokens)
+        self._files = read_model_name(self.model, mmproj)
+        if isinstance(self._files, HubPair) and (
+            found := model_hub.find(self._files.repo, self._files.choose, hub, self._hub_cache)
+        ):
+            self._files = check_pair(GgufPair(*found))
+        if isinstance(self._files, GgufPair):
+            self._check_memory(self._files)
         is_demo = self.model == DEMO
         self._sampling = {
             "temperature": 0.0 if temperature is None and is_demo else temperature,
@@ -147,6 +190,8 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             start_timeout=start_timeout,
             max_restarts=max_restarts,
             grace=2.0,
+            memory_cure="lower --max-model-len, --slots or --max-image-tokens, or take a smaller "
+            "model or quantization",
         )
 
     def arguments(self) -> Mapping[str, Any]:
@@ -158,19 +203,60 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         LocalModelVLMServing_llamacpp.__init__(self, **arguments)
 
     def settings(self) -> Mapping[str, Any]:
-        """Model, what pictures become, and sampling; see `core.serving.AsyncServing`."""
+        """Weights, what pictures become, and sampling; see `core.serving.AsyncServing`.
+
+        What only decides on speed and memory is no part of it: context, slots, threads.
+        """
+        files = self._files
         settings = {
             "engine": "llamacpp",
-            "model": self.model,
-            "context": self._context,
+            "weights": f"hub {files.repo}:{files.wanted}"
+            if isinstance(files, HubPair)
+            else weights_fingerprint([files.model, files.mmproj]),
             "image_tokens": list(self._image_tokens),
             **self.sampling(),
         }
-        if isinstance(self._files, GgufPair):
-            # Other weights under the same name are another model.
-            pair = (self._files.model, self._files.mmproj)
-            settings["files"] = [weights_of(file) for file in pair]
+        if further := {n: v for n, v in self._further.items() if n not in NO_ANSWERS}:
+            settings["arguments"] = further
         return settings
+
+    def prepare(self) -> None:
+        """See to it that the model is on this disk; downloads it where it is not.
+
+        Raises:
+            StopRunError: it cannot be had, or is none that llama.cpp can use.
+        """
+        with self._lock:
+            if isinstance(self._files, HubPair):
+                found = model_hub.fetch(
+                    self._files.repo,
+                    self._files.choose,
+                    hub=self._hub,
+                    cache=self._hub_cache,
+                    progress=self._progress,
+                    stop=lambda: self._child.stopping,
+                )
+                self._files = check_pair(GgufPair(*found))
+                self._check_memory(self._files)
+
+    @property
+    def _context(self) -> int:
+        """Tokens of one request; a model answers nonsense beyond its own limit."""
+        own = None if isinstance(self._files, HubPair) else context_of(self._files)
+        return min(self._wanted_context, own or self._wanted_context)
+
+    def _check_memory(self, pair: GgufPair) -> None:
+        size = pair.model.stat().st_size + pair.mmproj.stat().st_size
+        there = memory.machine_bytes()
+        if there is not None:
+            there += sum(memory.gpu_bytes()) if size > there else 0
+        memory.check_fits(
+            self.model,
+            size,
+            there,
+            where="this machine",
+            cure="take a smaller quantization or model",
+        )
 
     def child(self) -> EngineProcess:
         """The engine's process."""
@@ -190,7 +276,9 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
 
     def launch(self) -> LaunchSpec:
         """The command of one run of the engine; fetches the model if it is not here."""
-        pair = self._pair()
+        self.prepare()
+        pair = self._files
+        assert isinstance(pair, GgufPair)  # noqa: S101 - `prepare` made it
         settings = LlamaCppSettings(
             model=str(pair.model),
             mmproj=str(pair.mmproj),
@@ -199,7 +287,12 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             threads=self._threads,
             image_min_tokens=self._image_tokens[0],
             image_max_tokens=self._image_tokens[1],
+            further=self._further,
         )
+        _log.info(
+            "llama.cpp is started with %s: a context of %d tokens, %d slots, %d threads",
+            self.model, self._context, self._slots, self._threads,
+        )  # fmt: skip
         root = str(Path(__file__).parents[3])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
         return LaunchSpec(
@@ -216,22 +309,6 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             },
             ready=_find_address,
         )
-
-    def _pair(self) -> GgufPair:
-        """The model's files, fetched if they are not here."""
-        with self._lock:
-            if isinstance(self._files, HubPair):
-                model, mmproj = fetch(
-                    self._files.repo,
-                    self._files.choose,
-                    cache=self._hub_cache,
-                    progress=self._progress,
-                    stop=lambda: self._child.stopping,
-                )
-                check_magic(model)
-                check_magic(mmproj)
-                return GgufPair(model, mmproj)
-            return self._files
 
 
 def find_reason(lines: Sequence[str]) -> str | None:
@@ -253,16 +330,17 @@ def _find_address(output: ProcessLog) -> str | None:
     return None
 
 
-def _image_tokens(model: str, most: int | None) -> tuple[int, int]:
+def _image_tokens(model: str, least: int | None, most: int | None) -> tuple[int, int]:
     """The fewest and the most tokens that a picture becomes."""
     if model == DEMO:
         return _DEMO_PICTURE_TOKENS
-    if most is not None and most < 1:
-        raise UsageError(f"image_max_tokens must be 1 or more, not {most}")
     # SmolVLM upscales every picture to 2048 pixels unless it is held: 13 encodings for one of
     # 640 x 480 where 64 tokens take 2.
     usual = _SMOLVLM_PICTURE_TOKENS if "smolvlm" in model.lower() else _PICTURE_TOKENS
-    return 1, most or usual
+    most = most or max(usual, least or 1)
+    if least and least > most:
+        raise UsageError(f"image_min_tokens ({least}) is above image_max_tokens ({most})")
+    return least or 1, most
 
 
 def _physical_cores() -> int:

@@ -17,12 +17,17 @@ from dataclasses import dataclass, field
 
 from dataflow.core.errors import EngineFailedError
 from dataflow.serving.local import watchdog
+from dataflow.serving.local.engine_log import EngineLog
+from dataflow.serving.local.memory import oom_kills
 from dataflow.serving.local.process_log import ProcessLog
 
 _log = logging.getLogger("dataflow")
 _LOOK_EVERY = 0.05  # seconds between two looks at a starting engine
 _SAY_EVERY = 10.0  # seconds between two lines about a starting engine
+_SHOW_EVERY = 1.0  # seconds between two looks at how far it is
 _PORT_TRIES = 3
+RESTART_WAITS = (0.0, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+"""Seconds before each restart since the engine last did its work; the last one repeats."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +60,13 @@ class EngineProcess:
         max_restarts: How often a dead engine is started again without having worked between.
         stop_signal: What the engine is asked to end with: ``"TERM"`` or ``"INT"``.
         grace: Seconds it has for that before it is killed.
+        find_step: Picks from the output's lines how far a start is: ``"loading weights 3/8"``.
+        memory_cure: What to lower where the system ended it for memory.
+
+    Attributes:
+        log: Keeps what the engine writes, for people; None for nowhere.
+        observe: Called every second while it starts with what it does, for people; None for no
+            caller. Called with an empty text once it answers.
     """
 
     def __init__(
@@ -66,9 +78,16 @@ class EngineProcess:
         start_timeout: float = 600.0,
         max_restarts: int = 3,
         stop_signal: str = "TERM",
-        grace: float = 10.0,
+        grace: float = 8.0,
+        find_step: Callable[[Sequence[str]], str] = lambda _: "",
+        memory_cure: str = "free memory",
     ) -> None:
         self.name = name
+        self.log: EngineLog | None = None
+        self.observe: Callable[[str], None] | None = None
+        self._find_step = find_step
+        self._memory_cure = memory_cure
+        self._waits = 0
         self.start_timeout = start_timeout
         self.restarts = 0
         self.restarts_left = max_restarts
@@ -76,7 +95,7 @@ class EngineProcess:
         self._launch = launch
         self._find_reason = find_reason
         self._guarding = ["--grace", str(grace), "--signal", stop_signal]
-        self._patience = grace + 10.0
+        self._patience = grace + 6.0
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._process: _Process | None = None
@@ -131,19 +150,41 @@ class EngineProcess:
                 self._process.end()
                 self._process = None
 
+    def kill(self) -> None:
+        """End an engine that hangs, at once; `ensure_running` starts it again."""
+        process, pid = self._process, self.engine_pid
+        if process is not None and process.running and pid:
+            process.is_ended_by_us = True
+            with contextlib.suppress(OSError):  # it may have ended meanwhile
+                os.killpg(pid, signal.SIGKILL)
+
     def reason(self) -> str:
         """Why the engine died, in its own words; its last line where it gave no reason."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return "it was stopped"
-        output = self._process.output
-        output.finish()
-        if reason := self._find_reason(output.lines()):
-            return reason
-        last = output.last()
-        return last if last != self._process.ready_line else "it gave no reason"
+        process.output.finish()
+        if process.is_ended_by_us:
+            return "it did not answer any more"
+        if process.was_killed:
+            is_known = oom_kills() > process.oom_kills
+            likely = "the system ended it" if is_known else "most likely the system ended it"
+            return f"{likely} for lack of memory: {self._memory_cure}{self._where_log()}"
+        if reason := self._find_reason(process.output.lines()):
+            return reason + self._where_log()
+        last = process.output.last()
+        reason = last if last != process.ready_line else "it gave no reason"
+        return reason + self._where_log()
+
+    def _where_log(self) -> str:
+        return f" (all that it wrote: {self.log.path})" if self.log is not None else ""
 
     def has_worked(self) -> None:
         """It has done its work since it was started: what killed it before has passed."""
+        self.restarts_left, self._waits = self._max_restarts, 0
+
+    def excuse(self) -> None:
+        """It died of what it was asked and not of itself: the restart does not count."""
         self.restarts_left = self._max_restarts
 
     def _restart(self) -> str:
@@ -159,7 +200,13 @@ class EngineProcess:
                 )
             self.restarts_left -= 1
             self.restarts += 1
-            _log.warning("%s died (%s): %s; starting it again", self.name, how, reason)
+            wait = RESTART_WAITS[min(self._waits, len(RESTART_WAITS) - 1)]
+            self._waits += 1
+            later = f" in {wait:g} s" if wait else ""
+            _log.warning("%s died (%s): %s; starting it again%s", self.name, how, reason, later)
+            self._say(f"{self.name} died and is started again{later}")
+            if wait and self._stopping.wait(wait):
+                raise EngineFailedError(f"{self.name} was stopped before it was started again")
             try:
                 return self._start()
             except EngineFailedError:
@@ -170,7 +217,9 @@ class EngineProcess:
         for attempt in range(_PORT_TRIES):
             launch = self._launch()
             began = time.monotonic()
-            process = self._process = _Process(self._guarding, launch, self._patience)
+            if self.log is not None:
+                self.log.begin(self.name)
+            process = self._process = _Process(self._guarding, launch, self._patience, self.log)
             # The process ends with this object, or at the interpreter's exit at the latest.
             weakref.finalize(self, process.end)
             try:
@@ -180,6 +229,7 @@ class EngineProcess:
                 raise
             if address:
                 process.ready_line = process.output.last()
+                self._say("")
                 _log.info("%s is ready after %.0f s", self.name, time.monotonic() - began)
                 return address
             process.end()
@@ -193,7 +243,7 @@ class EngineProcess:
 
     def _wait(self, process: _Process, launch: LaunchSpec, began: float) -> str | None:
         """The engine's address once it answers; None if it ended before that."""
-        reported = began
+        reported = shown = began
         while process.running:
             if address := launch.ready(process.output):
                 return address
@@ -201,23 +251,35 @@ class EngineProcess:
             last = process.output.last()
             if now - began > self.start_timeout:
                 raise EngineFailedError(
-                    f"{self.name} does not answer {self.start_timeout:g} s after its start; "
-                    f"its last line: {last}",
+                    f"{self.name} does not answer {self.start_timeout:g} s after its start "
+                    f"(--start-timeout); its last line: {last}{self._where_log()}",
                     reason=last,
                 )
-            if now - reported >= _SAY_EVERY:
-                reported = now
-                _log.info("%s is starting, %.0f s: %s", self.name, now - began, last[:200])
+            if now - shown >= _SHOW_EVERY:
+                shown = now
+                step = self._find_step(process.output.lines()) or "loading"
+                self._say(f"starting {self.name}: {step}, {now - began:.0f} s")
+                if now - reported >= _SAY_EVERY:
+                    reported = now
+                    _log.info("%s is starting, %.0f s: %s", self.name, now - began, step)
             if self._stopping.wait(_LOOK_EVERY):
                 raise EngineFailedError(f"{self.name} was stopped while it started", reason="")
         return None
+
+    def _say(self, text: str) -> None:
+        if self.observe is not None:
+            self.observe(text)
 
 
 class _Process:
     """One run of an engine under its guard."""
 
-    def __init__(self, guarding: Sequence[str], launch: LaunchSpec, patience: float) -> None:
+    def __init__(
+        self, guarding: Sequence[str], launch: LaunchSpec, patience: float, log: EngineLog | None
+    ) -> None:
         self.ready_line = ""  # the last line when the engine began to answer
+        self.is_ended_by_us = False
+        self.oom_kills = oom_kills()
         self._patience = patience
         self._owner = os.getpid()
         self._lock = threading.Lock()
@@ -238,11 +300,15 @@ class _Process:
             raise
         finally:
             os.close(writing)
-        self.output = ProcessLog(reading)
+        self.output = ProcessLog(reading, log)
 
     @property
     def running(self) -> bool:
         return self._guard.poll() is None
+
+    @property
+    def was_killed(self) -> bool:
+        return self._guard.poll() in (-signal.SIGKILL, 128 + signal.SIGKILL)
 
     def end(self) -> None:
         """End engine and guard and wait for it; harmless when they have ended."""

@@ -7,6 +7,8 @@ import re
 import threading
 from collections import deque
 
+from dataflow.serving.local.engine_log import EngineLog
+
 _HEAD = 200  # lines kept from the start, where an engine says why it does not load
 _TAIL = 400  # lines kept from the end, where it says why it died
 _WIDTH = 2000  # characters kept of a line
@@ -19,13 +21,15 @@ class ProcessLog:
 
     Args:
         descriptor: The reading end of the pipe; closed at the end of the output.
+        copy: The file that keeps every line, or None.
 
     Attributes:
         engine: The engine's process id as the watchdog reports it, or None before that.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, copy: EngineLog | None = None) -> None:
         self.engine: int | None = None
+        self._copy = copy
         self._head: list[str] = []
         self._tail: deque[str] = deque(maxlen=_TAIL)
         self._lock = threading.Lock()
@@ -58,19 +62,21 @@ class ProcessLog:
                 data = b""
             # A progress bar overwrites its line with carriage returns; each state is a line to us.
             *whole, rest = (rest + data).replace(b"\r", b"\n").split(b"\n")
-            for line in whole if data else [*whole, rest]:
-                self._keep(line)
+            kept = [self._keep(line) for line in (whole if data else [*whole, rest])]
+            if self._copy is not None and any(kept):
+                self._copy.write([line for line in kept if line])
             rest = rest[-_WIDTH:]
             if not data:
                 break
         os.close(descriptor)
 
-    def _keep(self, raw: bytes) -> None:
+    def _keep(self, raw: bytes) -> str:
+        """Keep a line; returns it, or an empty text where it says nothing."""
         line = _COLOUR.sub("", raw[: 4 * _WIDTH].decode("utf-8", "replace"))[:_WIDTH].rstrip()
         if self.engine is None and (found := _ENGINE.match(line)):
             self.engine = int(found[1])
-            return
-        if not line:
-            return
-        with self._lock:
-            (self._head if len(self._head) < _HEAD else self._tail).append(line)
+            return ""
+        if line:
+            with self._lock:
+                (self._head if len(self._head) < _HEAD else self._tail).append(line)
+        return line

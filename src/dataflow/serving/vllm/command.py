@@ -13,7 +13,6 @@ from pathlib import Path
 from dataflow.core.errors import MissingPackageError, UsageError
 
 _CPU_KV_CACHE_BYTES = 2 * 2**30  # left alone, vLLM takes half of a machine's memory
-_IMAGES_PER_REQUEST = 8
 _HEALTH_SECONDS = 1.0
 _MOST_API_SERVERS, _CORES_PER_API_SERVER = 4, 8
 # "(EngineCore pid=7055) ERROR 11-23 03:31:12 [core.py:402] " and such before a line's own text
@@ -36,6 +35,12 @@ class VllmServer:
         max_model_len: Tokens of one request at most; None takes the model's own.
         gpu_memory_utilization: The share of a GPU's memory that it may take.
         api_servers: Processes that prepare pictures for the engine, each one at a time.
+        data_parallel_size: Copies of the model, each on GPUs of its own.
+        images_per_request: Pictures of one request at most.
+        dtype: The number format; ``"auto"`` takes the model's own.
+        quantization: How weights are quantized; None takes what the model's config says.
+        max_num_seqs: Requests that the engine works on at once; None takes vLLM's own number.
+        pixels: Pixels that a picture is shown with at least and at most; None for the model's own.
         arguments: Further arguments; the last word is theirs.
     """
 
@@ -45,6 +50,12 @@ class VllmServer:
     max_model_len: int | None
     gpu_memory_utilization: float
     api_servers: int = 1
+    data_parallel_size: int = 1
+    images_per_request: int = 8
+    dtype: str = "auto"
+    quantization: str | None = None
+    max_num_seqs: int | None = None
+    pixels: tuple[int | None, int | None] = (None, None)
     arguments: tuple[str, ...] = ()
 
     def command(self, port: int) -> list[str]:
@@ -59,22 +70,47 @@ class VllmServer:
             "--generation-config": "vllm",
             # The system prompt is the same for every picture.
             "--enable-prefix-caching": None,
-            "--limit-mm-per-prompt": json.dumps({"image": _IMAGES_PER_REQUEST, "video": 0}),
+            "--limit-mm-per-prompt": self._limits(),
             # Each picture comes once; kept for later, they would only fill gigabytes.
             "--mm-processor-cache-gb": "0",
             "--disable-uvicorn-access-log": None,
-            "--disable-log-stats": None,
         }
-        if self.max_model_len is not None:
-            options["--max-model-len"] = str(self.max_model_len)
+        options |= self._chosen()
         if on_cpu():
             options["--kv-cache-memory-bytes"] = str(_CPU_KV_CACHE_BYTES)
             options["--enforce-eager"] = None  # compiling takes a minute and gains little here
         if self.api_servers > 1:
             options["--api-server-count"] = str(self.api_servers)
-        words = [word for pair in options.items() for word in pair if word is not None]
+        words = [
+            word
+            for flag, value in options.items()
+            if flag not in self.arguments  # given twice, some arguments are an error
+            for word in (flag, value)
+            if word is not None
+        ]
         entry = _entry(self.weights, several=self.api_servers > 1)
         return [sys.executable, "-m", *entry, *words, *self.arguments]
+
+    def _limits(self) -> str:
+        return json.dumps({"image": self.images_per_request, "video": 0})
+
+    def _chosen(self) -> dict[str, str | None]:
+        """What differs from vLLM's own defaults."""
+        options: dict[str, str | None] = {}
+        if self.max_model_len is not None:
+            options["--max-model-len"] = str(self.max_model_len)
+        if self.dtype != "auto":
+            options["--dtype"] = self.dtype
+        if self.quantization is not None:
+            options["--quantization"] = self.quantization
+        if self.max_num_seqs is not None:
+            options["--max-num-seqs"] = str(self.max_num_seqs)
+        if self.data_parallel_size > 1:
+            options["--data-parallel-size"] = str(self.data_parallel_size)
+        names = ("min_pixels", "max_pixels")
+        if sizes := {name: size for name, size in zip(names, self.pixels, strict=True) if size}:
+            options["--mm-processor-kwargs"] = json.dumps(sizes)
+        return options
 
 
 def environment(key: str, hub_cache: str | None, *, offline: bool) -> Mapping[str, str]:
@@ -161,20 +197,6 @@ def find_reason(lines: Sequence[str]) -> str | None:
             else:
                 reason = complaint
     return reason or echo
-
-
-def own_limit(weights: str) -> int | None:
-    """The most tokens of one request that the weights' config allows, where it says so plainly."""
-    try:
-        config = json.loads(Path(weights, "config.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        return None
-    text = config.get("text_config", config)
-    stretched = text.get("rope_scaling") or text.get("rope_parameters") or {}
-    if any("factor" in key for key in stretched):  # a stretched context: vLLM knows how far
-        return None
-    limit = text.get("max_position_embeddings", config.get("max_position_embeddings"))
-    return limit if isinstance(limit, int) else None
 
 
 def api_servers(cores: int) -> int:

@@ -1,4 +1,4 @@
-"""A folder into which a hub model's weights are put: whose they are, and whether all are there.
+"""A folder into which a hub model's weights are put: which model's they are.
 
 The hub's library notes what it fetches under ``.cache/huggingface`` of the folder
 (https://huggingface.co/docs/huggingface_hub/guides/download), but not of which model.
@@ -6,15 +6,12 @@ The hub's library notes what it fetches under ``.cache/huggingface`` of the fold
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from dataflow.core.errors import UnknownModelError
 
 _HUB = Path(".cache", "huggingface")
 _OWNER = _HUB / "dataflow-model"
-_WEIGHTS = ("*.safetensors", "*.bin", "*.pt", "*.gguf")
-_INDEXES = ("*.safetensors.index.json", "*.bin.index.json")
 
 
 def check_owner(folder: Path, repo: str) -> None:
@@ -40,24 +37,6 @@ def note_owner(folder: Path, repo: str) -> None:
     path.write_text(repo + "\n", encoding="utf-8")
 
 
-def is_whole(folder: Path) -> bool:
-    """Whether all files of a model are in `folder`: no fetch of them was broken off."""
-    if not (folder / "config.json").is_file() or any((folder / _HUB).rglob("*.incomplete")):
-        return False
-    if not any(any(folder.glob(pattern)) for pattern in _WEIGHTS):
-        return False
-    indexes = [index for pattern in _INDEXES for index in folder.glob(pattern)]
-    return all((folder / name).is_file() for index in indexes for name in _shards(index))
-
-
 def is_from_hub(folder: Path) -> bool:
     """Whether the hub's library put files into `folder`, so that it may put more there."""
     return not (folder / "config.json").is_file() or (folder / _HUB).is_dir()
-
-
-def _shards(index: Path) -> set[str]:
-    try:
-        found = json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        return {str(name) for name in found}
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
-        return {"a file that the index would name"}

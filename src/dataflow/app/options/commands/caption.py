@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dataflow.app.options.batch import BatchFlags
 from dataflow.app.options.budget import BudgetOptions
 from dataflow.app.options.engine import EngineOptions
+from dataflow.app.options.local_engine import LocalEngineOptions
 from dataflow.app.options.output import OutputOptions
 from dataflow.app.options.prompt import PromptOptions
 from dataflow.app.options.reject import ReaskOptions, RejectOptions
@@ -26,6 +27,7 @@ class CaptionSettings(
     RejectOptions,
     RequirementOptions,
     PromptOptions,
+    LocalEngineOptions,
     EngineOptions,
     OutputOptions,
     SourceOptions,

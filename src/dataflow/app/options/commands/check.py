@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from dataflow.app.options.batch import BatchFlags
 from dataflow.app.options.budget import BudgetOptions
 from dataflow.app.options.engine import EngineOptions
+from dataflow.app.options.local_engine import LocalEngineOptions
 from dataflow.app.options.option import Option, Options
 from dataflow.app.options.prompt import QuestionOptions
 from dataflow.app.options.reject import ReaskOptions
@@ -113,6 +114,7 @@ class CheckSettings(
     RequestOptions,
     PictureOptions,
     QuestionOptions,
+    LocalEngineOptions,
     EngineOptions,
     ReaskOptions,
     FixOptions,

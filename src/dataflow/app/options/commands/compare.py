@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar
 from dataflow.app.options.batch import BatchFlags
 from dataflow.app.options.budget import BudgetOptions
 from dataflow.app.options.engine import EngineOptions
+from dataflow.app.options.local_engine import LocalEngineOptions
 from dataflow.app.options.option import Option, Options
 from dataflow.app.options.run import RunOptions
 from dataflow.app.options.source import PictureOptions
@@ -68,6 +69,7 @@ class CompareOptions(
     BatchFlags,
     BudgetOptions,
     RunOptions,
+    LocalEngineOptions,
     EngineOptions,
     PictureOptions,
     ComparisonOptions,

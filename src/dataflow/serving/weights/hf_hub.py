@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import logging
-import sys
 import threading
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,21 +14,16 @@ from dataflow.core.errors import (
     UnknownModelError,
     UnreachableError,
 )
-
-Progress = Callable[[str, int, int], None]
-"""Called while a file comes: its name, bytes there, bytes in all (0 where that is not known)."""
+from dataflow.serving.weights.downloads import DownloadMeter, Progress, check_digest
 
 WAYS_ON = (
     "Three ways on without it: the bundled model for drawn scenes (--model demo), "
     "a model file of your own (--model FILE.gguf --mmproj FILE.gguf), "
-    "or a model behind an API (--api-url URL --model NAME)."
+    "or a model behind an API (--api-url URL --model NAME). "
+    "A mirror of the hub is named by HF_ENDPOINT; --hub modelscope takes ModelScope."
 )
 
-# The same weights again, for other programs.
-_OTHER_WEIGHTS = ["original/*", "*.gguf", "*.pth", "*.onnx", "*.h5", "*.msgpack"]
-_log = logging.getLogger("dataflow")
-_PROBE_SECONDS = 5.0
-_SAY_EVERY = 10.0  # seconds between two lines where there is no terminal for a bar
+_PROBE_SECONDS = 2.5
 
 
 def fetch(
@@ -39,22 +31,24 @@ def fetch(
     choose: Callable[[Sequence[str]], Sequence[str]],
     *,
     cache: Path | None = None,
+    folder: Path | None = None,
     progress: Progress | None = None,
     stop: Callable[[], bool] = lambda: False,
+    after_first: Callable[[Path], None] = lambda _: None,
 ) -> list[Path]:
     """The files of `repo` that `choose` picks, on this disk.
 
-    Nothing is asked of the hub when they are in its cache. A connection that breaks is taken up
-    again where it broke.
+    A connection that breaks is taken up again where it broke; so is a download that was killed.
 
     Args:
         repo: ``"owner/name"``.
         choose: Given the names of files in the repository, those that are needed, in the order in
             which they are returned; raises `UnknownModelError` when they are not among them.
         cache: The cache's folder; the hub library's own (``HF_HUB_CACHE``) when None.
-        progress: Told how a download goes; None shows the library's bar on a terminal, and says it
-            in the log elsewhere.
+        folder: Where the files are put instead of the cache.
+        progress: Hears how the download goes; None shows it in the log.
         stop: Asked while a file comes; True breaks the download off.
+        after_first: Called with the first file, once it is here; what it raises ends the download.
 
     Raises:
         MissingPackageError: `huggingface_hub` is not installed.
@@ -64,59 +58,78 @@ def fetch(
     """
     try:
         import huggingface_hub
+        from huggingface_hub import constants
     except ImportError:
         raise MissingPackageError(
             "models from the hub need huggingface_hub: pip install 'dataflow-caption[llamacpp]'"
         ) from None
-    if found := _cached(repo, choose, cache):
-        return found
     check_reachable(f"the model {repo}")
-    known = inspect.signature(huggingface_hub.hf_hub_download).parameters
-
-    def download_one(name: str) -> Path:
-        # Older versions of the library draw their own bar and no other.
-        bar = {"tqdm_class": _bar(name, progress, stop)} if "tqdm_class" in known else {}
-        return Path(huggingface_hub.hf_hub_download(repo, name, cache_dir=cache, **bar))
 
     def download() -> list[Path]:
-        names = choose(huggingface_hub.HfApi().list_repo_files(repo))
-        return [download_one(name) for name in names]
+        sizes = _list(huggingface_hub.HfApi(), repo)
+        names = choose(list(sizes))
+        with DownloadMeter(repo, constants.ENDPOINT, progress, stop) as meter:
+            meter.expect(sum(sizes[name] for name in names))
+            return [
+                _take(repo, name, meter, cache, folder, after_first if not index else None)
+                for index, name in enumerate(names)
+            ]
 
     return _with_our_errors(repo, download)
 
 
-def fetch_all(repo: str, folder: Path, *, stop: Callable[[], bool] = lambda: False) -> None:
-    """Put the weights of `repo` into `folder`, as files; those that are there stay.
+def _list(api: Any, repo: str) -> dict[str, int]:
+    """The repository's files with their bytes, 0 where the hub does not say."""
+    tree = api.list_repo_tree(repo, recursive=True)
+    return {str(file.path): int(getattr(file, "size", 0) or 0) for file in tree
+            if hasattr(file, "size")}  # fmt: skip
 
-    Raises:
-        UnknownModelError: no such repository, or the hub does not let us have it.
-        UnreachableError: the hub does not answer; raised within seconds.
-        EngineFailedError: the disk does not take the files, or `stop` said so.
-    """
+
+def _take(
+    repo: str,
+    name: str,
+    meter: DownloadMeter,
+    cache: Path | None,
+    folder: Path | None,
+    then: Callable[[Path], None] | None,
+) -> Path:
+    """One file of `repo`, on this disk, with its checksum looked at where it came just now."""
     import huggingface_hub
 
-    check_reachable(f"the model {repo}")
-
-    def download() -> list[Path]:
-        huggingface_hub.snapshot_download(
-            repo,
-            local_dir=folder,
-            ignore_patterns=_OTHER_WEIGHTS,
-            tqdm_class=_bar(repo, None, stop),
+    before = meter.done
+    known = inspect.signature(huggingface_hub.hf_hub_download).parameters
+    # Older versions of the library draw their own bar and no other.
+    bar = {"tqdm_class": _bar(meter, before)} if "tqdm_class" in known else {}
+    found = Path(
+        huggingface_hub.hf_hub_download(
+            repo, name, cache_dir=None if folder else cache, local_dir=folder, **bar
         )
-        return []
+    )
+    if meter.done > before:
+        check_digest(found, _etag(found, name, folder))
+    meter.reach(before + found.stat().st_size)
+    if then is not None:
+        then(found)
+    return found
 
-    _with_our_errors(repo, download)
 
+def _etag(file: Path, name: str, folder: Path | None) -> str:
+    """The hub's digest of a downloaded file; empty where it is not known.
 
-def is_cached(repo: str, name: str, cache: Path | None = None) -> bool:
-    """Whether the hub's cache on this disk holds the file `name` of `repo`."""
-    folder = _snapshot(repo, cache)
-    return folder is not None and (folder / name).is_file()
+    In the cache a file is a link to one that bears it as its name; beside plain files there are
+    notes of it (https://huggingface.co/docs/huggingface_hub/guides/download).
+    """
+    if folder is None:
+        return file.resolve().name if file.is_symlink() else ""
+    note = folder / ".cache" / "huggingface" / "download" / f"{name}.metadata"
+    try:
+        return note.read_text("utf-8").splitlines()[1]
+    except (OSError, IndexError, UnicodeDecodeError):
+        return ""
 
 
 def check_reachable(wanted: str) -> None:
-    """Make sure that the hub answers, within 5 seconds.
+    """Make sure that the hub answers, within 3 seconds.
 
     Args:
         wanted: What is to be fetched, for the message.
@@ -162,8 +175,8 @@ def _probe(url: str, failure: list[str]) -> None:
         failure[0] = str(error)
 
 
-def _snapshot(repo: str, cache: Path | None) -> Path | None:
-    """The folder of the repository's newest cached state.
+def cached_folder(repo: str, cache: Path | None) -> Path | None:
+    """The folder of the newest state of `repo` in the hub's cache; None where there is none.
 
     The layout is documented: https://huggingface.co/docs/huggingface_hub/guides/manage-cache
     """
@@ -175,19 +188,6 @@ def _snapshot(repo: str, cache: Path | None) -> Path | None:
     except OSError:
         return None
     return folder / "snapshots" / commit
-
-
-def _cached(
-    repo: str, choose: Callable[[Sequence[str]], Sequence[str]], cache: Path | None
-) -> list[Path]:
-    folder = _snapshot(repo, cache)
-    if folder is None or not folder.is_dir():
-        return []
-    there = sorted(str(f.relative_to(folder)) for f in folder.rglob("*") if f.is_file())
-    try:
-        return [folder / name for name in choose(there)]
-    except UnknownModelError:
-        return []
 
 
 def _with_our_errors(repo: str, download: Callable[[], list[Path]]) -> list[Path]:
@@ -219,32 +219,23 @@ def _with_our_errors(repo: str, download: Callable[[], list[Path]]) -> list[Path
         raise EngineFailedError(f"{repo} cannot be kept on this disk: {error}") from None
 
 
-def _bar(name: str, progress: Progress | None, stop: Callable[[], bool]) -> Any:
-    """The class of progress bar that the hub library is to use."""
+def _bar(meter: DownloadMeter, before: int) -> Any:
+    """The class of progress bar that the hub library is to use: it draws nothing and counts."""
     from huggingface_hub.utils.tqdm import tqdm
 
     base: Any = tqdm
-    draws = progress is None and sys.stderr.isatty()
-    tell: Progress = progress or (_say_nothing if draws else _Teller())
 
     class Bar(base):  # type: ignore[misc]
         def __init__(self, *args: Any, **kwargs: Any) -> None:
-            if not draws:  # it counts all the same
-                kwargs |= {"file": _Nowhere(), "disable": False}
+            kwargs |= {"file": _Nowhere(), "disable": False}
             super().__init__(*args, **kwargs)
 
         def update(self, n: float | None = 1) -> Any:
-            if stop():
-                raise EngineFailedError(f"fetching {name} was given up")
             drawn = super().update(n)
-            tell(name, int(self.n), int(self.total or 0))
+            meter.reach(before + int(self.n))
             return drawn
 
     return Bar
-
-
-def _say_nothing(name: str, done: int, total: int) -> None:
-    pass
 
 
 class _Nowhere:
@@ -253,17 +244,3 @@ class _Nowhere:
 
     def flush(self) -> None:
         pass
-
-
-class _Teller:
-    """Says in the log how a download goes, every ten seconds."""
-
-    def __init__(self) -> None:
-        self._said = time.monotonic()
-
-    def __call__(self, name: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if now - self._said >= _SAY_EVERY or (total and done >= total):
-            self._said = now
-            share = f" of {total / 1e6:.0f}" if total else ""
-            _log.info("fetching %s: %.0f%s MB", name, done / 1e6, share)

@@ -1,0 +1,1 @@
+"""Models' weights: found, downloaded, checked, known by their content."""
