@@ -144,3 +144,25 @@ def _taken(pick, path):
     parts = path.split("/")
     above = ["/".join(parts[:n]) for n in range(1, len(parts))]
     return all(map(pick.enters, above)) and pick.takes(path)
+
+
+@pytest.mark.parametrize("glob", ["*a" * 30 + "b", "**/" * 12 + "*a*a*a*b", "*[ab]" * 25 + "c"])
+@pytest.mark.parametrize("path", ["a" * 250, "a/" * 200 + "a" * 250])
+def test_many_stars_take_no_longer_than_one(glob, path):
+    assert not GlobFilter((glob,)).takes(path)
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "fits"),
+    [
+        ("a*b*c", "axbxbxc", True),
+        ("a*b*c", "axbxc.", False),
+        ("*ab*ab", "abab", True),
+        ("*ab*ab", "ab", False),
+        ("*a?*c", "xaac", True),
+        ("*a?*c", "xaabc", True),
+        ("x*/y*z/a*b", "x1/yzz/acbb", True),
+    ],
+)
+def test_stars_fit_what_they_should(glob, path, fits):
+    assert GlobFilter((glob,)).takes(path) is fits

@@ -8,7 +8,9 @@ is below it.
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +18,9 @@ from dataflow.core.errors import UsageError
 
 _MAGIC = re.compile(r"[*?[]")  # what makes a path a pattern
 _TOKEN = re.compile(r"\*+|\?|\[!?\]?[^\]]*\]|.", re.DOTALL)
+
+
+_FOLDERS = "(?:[^/]+/)*"
 
 
 @dataclass(frozen=True)
@@ -74,21 +79,43 @@ def _compiled(glob: str) -> re.Pattern[str]:
     anywhere = "" if "/" in glob.rstrip("/") else "(?:.*/)?"
     below = "/.*" if glob.endswith("/") else "(?:/.*)?"
     *folders, name = body.split("/")
-    parts = ["(?:[^/]+/)*" if part == "**" else _part(part) + "/" for part in folders]
+    number = itertools.count()
+    parts: list[str] = []
+    for part in folders:
+        found = _FOLDERS if part == "**" else _part(part, number) + "/"
+        if not (found == _FOLDERS and parts[-1:] == [_FOLDERS]):  # two are no more than one
+            parts.append(found)
     try:
-        return re.compile(f"{anywhere}{''.join(parts)}{_part(name)}{below}", re.DOTALL)
+        return re.compile(f"{anywhere}{''.join(parts)}{_part(name, number)}{below}", re.DOTALL)
     except re.error as error:
         raise UsageError(f"{glob!r} is no pattern of picture names ({error})") from error
 
 
-def _part(glob: str) -> str:
-    """What stands between two slashes of a path."""
-    return "".join(map(_translated, _TOKEN.findall(glob)))
+def _part(glob: str, number: Iterator[int]) -> str:
+    """What stands between two slashes of a path; `number` counts the groups of the pattern.
+
+    What follows a star is looked for where it comes first, and that is not undone: where the rest
+    does not fit behind its first occurrence, it fits behind no later one, but for the last star. So
+    many stars take no longer than one.
+    """
+    stretches: list[list[str]] = [[]]
+    for token in _TOKEN.findall(glob):
+        if token.startswith("*"):
+            stretches.append([])
+        else:
+            stretches[-1].append(_translated(token))
+    first, *others = ["".join(stretch) for stretch in stretches]
+    if not others:
+        return first
+    found = ""
+    for stretch in others[:-1]:
+        if stretch:
+            name = f"star{next(number)}"
+            found += f"(?=(?P<{name}>[^/]*?{stretch}))(?P={name})"
+    return f"{first}{found}[^/]*{others[-1]}"
 
 
 def _translated(piece: str) -> str:
-    if piece.startswith("*"):
-        return "[^/]*"
     if piece == "?":
         return "[^/]"
     if len(piece) > 2 and piece.startswith("["):
