@@ -53,6 +53,7 @@ check: $(VENV)/.installed-dev ## style, types, the floors of the house, generate
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pyright --pythonpath $(VENV)/bin/python
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python tools/check_house.py
 	$(VENV)/bin/python tools/make_docs.py --check
