@@ -30,6 +30,7 @@ import checks_table  # noqa: E402
 import errors_table  # noqa: E402
 import presets_table  # noqa: E402
 import providers_table  # noqa: E402
+import screens  # noqa: E402
 
 from dataflow.billing.token_rules import TOKEN_RULES  # noqa: E402
 
@@ -75,6 +76,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "checks.md", filled(page, "forms", checks_table.forms_table())
     presets = filled(read(DOCS / "presets.md"), "list", presets_table.list_table())
     yield DOCS / "presets.md", filled(presets, "presets", presets_table.sections())
+    yield DOCS / "screens.md", filled(read(DOCS / "screens.md"), "screens", screens.sections())
     providers = filled(
         read(DOCS / "providers.md"), "situations", providers_table.situations_table()
     )

@@ -208,8 +208,11 @@ class HandWork:
             return
         if not self._output().exists():
             return
+        there = self.captions()
         name = str(self.chance.randrange(PICTURES))
-        text = made((self.captions().get(name) or "").strip())
+        if name not in there:
+            return
+        text = made((there[name] or "").strip())
         self.persons[name] = text.strip()
         if self.form == "csv":
             with self._output().open(newline="") as file:

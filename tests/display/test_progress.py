@@ -55,6 +55,11 @@ def test_what_holds_the_run_back_outranks_speed_and_tokens(progress, clock):
     assert "tokens/s" not in text
 
 
+def test_retries_and_429s_are_counted(progress, clock):
+    progress.retried, progress.refused = 30, 12
+    assert "30 retried (12 × 429)" in ProgressLine(progress, clock).text()
+
+
 @pytest.mark.parametrize("field", ["paused", "limited"])
 def test_a_wait_says_for_what_and_freezes_the_time_left(progress, clock, field):
     line = ProgressLine(progress, clock)

@@ -45,7 +45,7 @@ from dataflow.formats.coco.annotations import CocoCaptions, CocoCaptionsWriter
 from dataflow.formats.detect import detect_format
 from dataflow.formats.existing_captions import CaptionedDataset, is_talk, told_before
 from dataflow.formats.folder.pictures import FolderReader
-from dataflow.formats.folder.sidecar import SidecarWriter
+from dataflow.formats.folder.sidecar_writer import SidecarWriter
 from dataflow.formats.output_spec import output_format, writer_for
 from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests

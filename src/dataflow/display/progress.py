@@ -32,6 +32,9 @@ WIDE = 100
 BAR_WIDTH = 20
 """Columns of the bar."""
 
+LEAST_WAIT = 25
+"""Characters with which it is still understood when it is cut off."""
+
 WAIT_RANK = 3
 """The rank of what the run waits for."""
 
@@ -100,7 +103,7 @@ class ProgressLine:
         waits = self._waits_for()
         if not waits:
             self._measure(asked)
-        return _fitted(self._parts(waits), width)
+        return _fitted(self._parts(waits), width, self._short_wait())
 
     def _parts(self, waits: str) -> list[tuple[int, str]]:
         """Each part with its rank: what is needed most has the lowest."""
@@ -116,6 +119,9 @@ class ProgressLine:
             parts.append((8, f"{self._speed[1]:.0f} tokens/s"))
         if progress.cost:
             parts.append((4, dollars(progress.cost)))
+        if progress.retried:
+            over = f" ({progress.refused:,} × 429)" if progress.refused else ""
+            parts.append((5, f"{progress.retried:,} retried{over}"))
         if progress.asked_again:
             parts.append((6, f"{progress.asked_again:,} asked again"))
         if progress.reused:
@@ -127,6 +133,18 @@ class ProgressLine:
         if progress.hedged:
             parts.append((9, f"{progress.hedged:,} sent twice"))
         return parts
+
+    def _short_wait(self) -> str:
+        """What holds the run back, in a few characters."""
+        progress = self._progress
+        if progress.paused:
+            return "no server"
+        if progress.limited:
+            return "HTTP 429"
+        wait = progress.waits_until - self._clock()
+        if progress.in_flight == 0 and wait > 0:
+            return f"+{duration(wait)}"
+        return "" if progress.rate_limit is None else f"{progress.rate_limit:.3g}/s max"
 
     def _waits_for(self) -> str:
         """What the run waits for; empty where it does not."""
@@ -161,7 +179,7 @@ def _about(seconds: float) -> str:
     return f"{round(seconds / 60)} min" if 600 <= seconds < 3570 else duration(seconds)
 
 
-def _fitted(parts: list[tuple[int, str]], width: int | None) -> str:
+def _fitted(parts: list[tuple[int, str]], width: int | None, short_wait: str) -> str:
     """The parts in their order, without those of the highest ranks where they do not fit."""
     kept = list(parts)
     while width is not None and len(kept) > 1 and len(", ".join(text for _, text in kept)) > width:
@@ -170,4 +188,9 @@ def _fitted(parts: list[tuple[int, str]], width: int | None) -> str:
             break
         kept.remove(longest)
     line = ", ".join(text for _, text in kept)
-    return line if width is None or len(line) <= width else line[: max(1, width - 1)] + "…"
+    if width is None or len(line) <= width:
+        return line
+    before = ", ".join(text for rank, text in kept if rank != WAIT_RANK)
+    if short_wait and width - len(before) < LEAST_WAIT:
+        line = f"{before}, {short_wait}"
+    return line if len(line) <= width else line[: max(1, width - 1)] + "…"

@@ -10,8 +10,9 @@ import pytest
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.base.affixes import CaptionAffixes
-from dataflow.formats.folder.sidecar import SidecarChange, SidecarFiles, SidecarWriter
+from dataflow.formats.folder.sidecar import SidecarChange, SidecarFiles
 from dataflow.formats.folder.sidecar_backup import SidecarBackup
+from dataflow.formats.folder.sidecar_writer import SidecarWriter
 from dataflow.formats.patterns.glob_filter import GlobFilter
 from dataflow.formats.registry import open_reader
 from tests.formats.folder.test_pictures import touch

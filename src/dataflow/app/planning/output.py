@@ -34,7 +34,8 @@ from dataflow.formats.columns.column_probe import not_there
 from dataflow.formats.columns.field_filter import FieldFilter
 from dataflow.formats.columns.writer_context import WriterContext
 from dataflow.formats.detect import is_among
-from dataflow.formats.folder.sidecar import FIELD, SidecarFiles, SidecarWriter, sidecar_ending
+from dataflow.formats.folder.sidecar import FIELD, SidecarFiles, sidecar_ending
+from dataflow.formats.folder.sidecar_writer import SidecarWriter
 from dataflow.formats.known_formats import check_named, usual_ending
 from dataflow.formats.output_spec import OutputSpec, is_folder, kept_format
 from dataflow.formats.patterns.endings import is_shard

@@ -202,6 +202,8 @@ def _sidecars(choices: CaptionOptions, target: Path) -> SidecarFiles | None:
 
 def _run(choices: CaptionOptions) -> str:
     """What determines the captions and what becomes of them, as a digest."""
+    if choices.output is not None:
+        return "beside a dataset"  # which has all rows: no earlier caption of ours stands for one
     model = choices.model, choices.vllm, choices.max_tokens, choices.temperature, choices.seed
     asked = choices.prompt or choices.prompt_template, choices.system_prompt or "", choices.max_side
     ending = sidecar_ending(choices.sidecar or ".txt")

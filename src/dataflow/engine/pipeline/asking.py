@@ -14,6 +14,7 @@ from dataflow.core.errors import (
     AskTimeoutError,
     DataflowError,
     EmptyCaptionError,
+    RateLimitedError,
     ReplyReuseError,
     RowError,
     StopRunError,
@@ -207,6 +208,8 @@ class Asking:
         finally:
             self._progress.in_flight -= 1
             stages.charge(job, attempt.outcome, price, self._progress)
+            self._progress.retried += isinstance(attempt.outcome, TryAgainError)
+            self._progress.refused += isinstance(attempt.outcome, RateLimitedError)
         if isinstance(attempt.outcome, Reply):
             self._hedging.record_reply(attempt.seconds)
 

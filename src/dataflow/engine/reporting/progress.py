@@ -28,6 +28,8 @@ class Progress:
         failed: Captions that failed in this run.
         failures: Kind of error → these.
         asked_again: Asks of this run for which an answer was turned down.
+        retried: Attempts of this run that failed in a way that may pass, and were made again.
+        refused: Those of them that were over the server's rate limit (HTTP 429).
         in_flight: Requests under way.
         hedged: Requests that were sent a second time beside the first, which was out for too long.
         rate_limit: Requests per second that the server takes, by its refusals; None before any.
@@ -52,6 +54,8 @@ class Progress:
     failed: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     asked_again: int = 0
+    retried: int = 0
+    refused: int = 0
     in_flight: int = 0
     hedged: int = 0
     rate_limit: float | None = None

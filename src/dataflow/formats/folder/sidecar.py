@@ -12,19 +12,17 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
-from pathlib import Path
-from typing import Any
 
 from dataflow.core.errors import InputError, OutputError, UsageError
-from dataflow.core.row import Row
 from dataflow.core.side_files import open_new
 from dataflow.core.text import path_text
 from dataflow.formats.base.affixes import NO_AFFIXES, CaptionAffixes
 from dataflow.formats.base.reading import wrong_at
 from dataflow.formats.folder.sidecar_backup import (
+    NO_SIDECAR,
     KnownSidecar,
     SidecarBackup,
     caption_digest,
@@ -228,7 +226,7 @@ class SidecarFiles:
         if self.originals is None or known is None:
             return
         if data is None:
-            self.originals.forget(path)
+            self.originals.keep(path, NO_SIDECAR)
             return
         text = self._content.captions(path, data, known.original)
         now = KnownSidecar(
@@ -239,6 +237,16 @@ class SidecarFiles:
             is_whole=not self._content.has_old(path, data, known.original),
         )
         self.originals.keep(path, now)
+
+    def note_absent(self, picture: str) -> None:
+        """Keep that a run left the picture without a sidecar: what comes later is a person's.
+
+        Raises:
+            OutputError: that cannot be kept.
+        """
+        path = self.beside(picture)
+        if self.originals is not None and not os.path.lexists(path) and self._known(path) is None:
+            self.originals.keep(path, NO_SIDECAR)
 
     def put(self, picture: str, caption: str | Sequence[str]) -> None:
         """Write the picture's caption; whoever reads the sidecar meets the old one or the new.
@@ -313,43 +321,6 @@ class SidecarFiles:
 
 def _read_or_none(path: str) -> bytes | None:
     return read_sidecar(path) if os.path.lexists(path) else None
-
-
-class SidecarWriter:
-    """Writes each row's caption beside its picture, as soon as it is handed the row.
-
-    What it wrote stays, whatever happens after. A row without a caption leaves its sidecar alone.
-
-    Args:
-        sidecars: The sidecars.
-        picture_key: The column with the picture's path.
-        output_key: The name under which the caption comes.
-    """
-
-    def __init__(self, sidecars: SidecarFiles, picture_key: str, output_key: str) -> None:
-        self._sidecars = sidecars
-        self._picture_key = picture_key
-        self._output_key = output_key
-
-    def write(self, row: Row, added: Mapping[str, Any]) -> None:
-        """Write the row's sidecar; see `core.dataset.Writer`."""
-        caption = added[self._output_key]
-        if isinstance(caption, list):  # several of one picture; those that failed are null
-            caption = [one for one in caption if one is not None] or None
-        if caption is not None:
-            self._sidecars.put(row.fields[self._picture_key], caption)
-
-    def close(self) -> None:
-        """Wait until the disk has all of them."""
-        os.sync()
-        self._sidecars.close()
-
-    def commit(self, target: Path) -> None:
-        """Nothing is left to be moved."""
-
-    def discard(self) -> None:
-        """Let go of the originals; nothing is half done."""
-        self._sidecars.close()
 
 
 def _make_folder(folder: str) -> None:

@@ -40,7 +40,8 @@ class KnownSidecar:
 
     Attributes:
         original: What it held before; None for no file.
-        written: `digest` of what was written, or of what a person made of it since.
+        written: `digest` of what was written, or of what a person made of it since; empty where
+            there is no file.
         given: `caption_digest` of the captions that it was written for.
         text: `caption_digest` of the captions as they stand in it.
         is_whole: Whether a person replaced the original, too, so that nothing is added to it.
@@ -119,16 +120,6 @@ class SidecarBackup:
             )
             database.commit()
 
-    def forget(self, sidecar: str) -> None:
-        """Take `sidecar` for one that no run wrote.
-
-        Raises:
-            OutputError: the file cannot be written.
-        """
-        with self._opened() as database:
-            database.execute("DELETE FROM sidecars WHERE path = ?", (_key(sidecar),))
-            database.commit()
-
     def close(self) -> None:
         """Let go of the file; the next use opens it again."""
         with self._lock:
@@ -156,6 +147,10 @@ class SidecarBackup:
         # a kill loses nothing that was committed, and a commit need not wait for the disk
         database.executescript(f"PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF; {_TABLE}")
         return database
+
+
+NO_SIDECAR = KnownSidecar(None, b"", b"", b"")
+"""A sidecar that is not there: a run left it out, or a person deleted it."""
 
 
 def digest(data: bytes) -> bytes:
