@@ -11,7 +11,9 @@ from dataflow.images.decode.encode import encode
 
 
 def sent(image, *, is_from_jpeg=False, quality=90):
-    picture = encode(image, quality=quality, is_from_jpeg=is_from_jpeg)
+    picture = encode(
+        image, quality=quality, is_from_jpeg=is_from_jpeg, has_half_colours=is_from_jpeg
+    )
     return picture, Image.open(io.BytesIO(picture.data))
 
 
@@ -77,6 +79,15 @@ def test_coloured_text_with_smooth_edges_is_exact():
 def test_a_jpeg_stays_a_jpeg():
     """What is broken in it is broken already, and every server reads it."""
     assert sent(Image.new("RGB", (96, 64), "red"), is_from_jpeg=True)[0].media_type == "image/jpeg"
+
+
+@pytest.mark.parametrize(("subsampling", "is_half"), [("4:4:4", False), ("4:2:0", True)])
+def test_a_jpeg_s_colours_keep_the_resolution_they_had(load, encode, photo, subsampling, is_half):
+    exif = Image.Exif()
+    exif[0x0112] = 3  # turned, so that its scans cannot be sent as they are
+    data = encode(photo, "JPEG", quality=95, subsampling=subsampling, exif=exif)
+    with Image.open(io.BytesIO(load(data).data)) as seen:
+        assert (len({layer[1:3] for layer in seen.layer}) > 1) == is_half
 
 
 def test_metadata_of_the_source_is_not_sent():

@@ -152,6 +152,11 @@ def is_bomb(image: Image.Image, cost: int, ordinary_cost: int, encoded: int) -> 
     return pixels > encoded * (_PIXELS_PER_BYTE_LOSSLESS if is_lossless else _PIXELS_PER_BYTE)
 
 
+def has_half_colours(image: Image.Image) -> bool:
+    """Whether `image` is a JPEG whose colours have less than the full resolution (4:2:0, 4:2:2)."""
+    return len({layer[1:3] for layer in getattr(image, "layer", [])}) > 1
+
+
 def _samples_per_pixel(image: Image.Image) -> float:
     """3 for 4:4:4, 1.5 for 4:2:0 and so on, after the frame's sampling factors."""
     layers = getattr(image, "layer", [])

@@ -134,6 +134,7 @@ class _Decoder:
                 small,
                 quality=self._limits.jpeg_quality,
                 is_from_jpeg=image.format in codecs.JPEGS,
+                has_half_colours=codecs.has_half_colours(image),
             )
 
     def full_size(self, file: BinaryIO) -> Size:

@@ -17,7 +17,9 @@ takes ten times as long as a JPEG and is never smaller."""
 _WHOLE_COLOURS, _HALF_COLOURS = 0, 2  # 4:4:4 and 4:2:0, as Pillow numbers them
 
 
-def encode(image: Image.Image, *, quality: int, is_from_jpeg: bool) -> Picture:
+def encode(
+    image: Image.Image, *, quality: int, is_from_jpeg: bool, has_half_colours: bool
+) -> Picture:
     """`image` as a JPEG, or as a PNG where that is smaller.
 
     Half of the colours' resolution is left out only where a JPEG did so before: icons, pixel art
@@ -28,13 +30,14 @@ def encode(image: Image.Image, *, quality: int, is_from_jpeg: bool) -> Picture:
         image: Mode ``L`` or ``RGB``, as it is to be seen.
         quality: The JPEG's, 1-95 (Pillow's scale).
         is_from_jpeg: Whether it was a JPEG before.
+        has_half_colours: Whether that JPEG's colours had less than the full resolution.
     """
     image.info = {}  # a GIF's comment would be written otherwise
     is_small = max(image.size) <= _SMALL_SIDE
     if is_small:
         quality = max(quality, _SMALL_QUALITY)
     file = io.BytesIO()
-    subsampling = _HALF_COLOURS if is_from_jpeg and not is_small else _WHOLE_COLOURS
+    subsampling = _HALF_COLOURS if has_half_colours and not is_small else _WHOLE_COLOURS
     image.save(file, "JPEG", quality=quality, subsampling=subsampling)
     data, media_type = file.getvalue(), "image/jpeg"
     if not is_from_jpeg and (is_small or image.getcolors(_FEW_COLOURS) is not None):
