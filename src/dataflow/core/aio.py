@@ -22,9 +22,18 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
+async def in_thread(work: Callable[[], T]) -> T:
+    """Do `work` in a thread of its own; unlike `asyncio.to_thread` also when the main one ended."""
+    worker = Worker("dataflow-work")
+    try:
+        return await worker.do(work)
+    finally:
+        worker.close(wait=False)
+
+
 async def import_in_thread(*modules: str) -> None:
     """Import what is heavy in a thread, so that the event loop is not held meanwhile."""
-    await asyncio.to_thread(lambda: [importlib.import_module(name) for name in modules])
+    await in_thread(lambda: [importlib.import_module(name) for name in modules])
 
 
 class FifoWaiters(Generic[K, T]):

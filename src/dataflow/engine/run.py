@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
-from concurrent.futures import thread as pools
 from typing import Any, Generic, Protocol, TypeVar
 
 from dataflow.core.errors import RunStoppedError
@@ -228,8 +228,8 @@ class Run(Generic[T]):
             self._over.wait(_SLICE)
         except KeyboardInterrupt:
             self._interrupt()
-        if not self._stops and _is_interpreter_ending():
-            self._interrupt()  # Ctrl-C in the main thread, which this one is not
+        if not self._stops and _was_main_interrupted():
+            self._interrupt()
 
     def _interrupt(self) -> None:
         self._is_interrupted = True
@@ -302,6 +302,16 @@ def _without_interrupts(loop: asyncio.AbstractEventLoop, context: dict[str, Any]
         loop.default_exception_handler(context)
 
 
-def _is_interpreter_ending() -> bool:
-    """Whether the main thread has ended, or waits at its end for this one."""
-    return bool(getattr(pools, "_shutdown", False)) or not threading.main_thread().is_alive()
+def _was_main_interrupted() -> bool:
+    """Whether Ctrl-C came to the main thread, which now waits for this one.
+
+    It waits with the exception in hand: at the end of a ``with`` block of a pool, in `asyncio.run`,
+    which waits for its threads, or when the interpreter ends, which has kept it.
+    """
+    main = threading.main_thread()
+    if main.is_alive():
+        active = sys._current_exceptions().get(main.ident or 0)
+    else:
+        active = getattr(sys, "last_value", None)
+    found = active[1] if isinstance(active, tuple) else active  # a tuple until Python 3.12
+    return isinstance(found, KeyboardInterrupt)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
-from dataflow.core.aio import import_in_thread
+from dataflow.core.aio import import_in_thread, in_thread
 from dataflow.core.errors import UsageError
 from dataflow.core.picture import ImageRef, Picture
 from dataflow.images.base.byte_semaphore import ByteSemaphore
@@ -44,7 +43,7 @@ class Loader:
 
     async def __aenter__(self) -> Self:
         """Start the threads."""
-        await asyncio.to_thread(_prepare, self._limits.max_pixels)
+        await in_thread(lambda: _prepare(self._limits.max_pixels))
         threads = self._limits.threads or os.cpu_count() or 1
         shared = ByteSemaphore(min(SHARED_MEMORY, self._limits.max_picture_memory))
         self._pool = TimeoutPool(threads, self._limits.max_seconds, shared)

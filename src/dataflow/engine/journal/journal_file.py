@@ -7,11 +7,11 @@ import logging
 import os
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
+from dataflow.core.daemon_executor import DaemonExecutor
 from dataflow.engine.journal.database import guarded, open_database, reopen, save_again
 
 T = TypeVar("T")
@@ -37,7 +37,7 @@ class JournalFile:
         self._durable = durable
         self._db = open_database(path, fsync=durable)
         self._inode = _inode_of(path)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="dataflow-journal")
+        self._thread = DaemonExecutor("dataflow-journal")
         self._closed = False
 
     def _do(self, step: Callable[[], T]) -> T:
