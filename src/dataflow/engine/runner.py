@@ -92,7 +92,7 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
         journal = Journal(journal_path, durable=plan.fsync)
         try:
             started = time.monotonic()
-            plan.serving.prepare()
+            plan.serving.prepare(this.is_stopping)
             plan.progress.fetched = None
             if plan.options is not None:
                 journal.note_options(plan.options)

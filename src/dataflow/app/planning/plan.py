@@ -59,7 +59,6 @@ from dataflow.operators.core_vision.prompts import Prompt, check_prompts, preset
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.remote.fingerprint import path_fingerprint
 from dataflow.remote.path import AnyPath, RemotePath, is_url, server_of, to_path
-from dataflow.serving.local.local_serving import LocalServing
 
 RATE_SECONDS = 10.0
 """Over so long the rate of a download is taken."""
@@ -183,12 +182,14 @@ def _fetch_progress(progress: Progress) -> OnFetch:
 def _watch_engine(plan: Plan) -> None:
     """Have a local engine say in the run's progress what it does, and keep what it writes."""
     serving, progress = plan.serving, plan.progress
-    if isinstance(serving, LocalServing):
+    if serving.is_local:
+        from dataflow.serving.local.local_serving import LocalServing  # not where an API answers
 
         def observe(text: str) -> None:
             progress.engine = text
 
-        serving.report_to(plan.output.files.folder / ENGINE_LOG, observe)
+        if isinstance(serving, LocalServing):
+            serving.report_to(plan.output.files.folder / ENGINE_LOG, observe)
 
 
 def _stamp(

@@ -7,7 +7,7 @@ the pipeline drives: one attempt at one request, many at a time.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -122,8 +122,11 @@ class AsyncServing(VLMServingABC):
             learned: What `learned` gave then, perhaps of other models, too.
         """
 
-    def prepare(self) -> None:
+    def prepare(self, stop: Callable[[], bool] = lambda: False) -> None:
         """Have ready what `settings` is made of: a local engine's weights; called before a run.
+
+        Args:
+            stop: Asked now and then; True ends it with an error.
 
         Raises:
             StopRunError: it cannot be had.

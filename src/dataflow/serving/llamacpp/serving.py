@@ -10,7 +10,7 @@ import re
 import secrets
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -220,7 +220,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             settings["arguments"] = further
         return settings
 
-    def prepare(self) -> None:
+    def prepare(self, stop: Callable[[], bool] = lambda: False) -> None:
         """See to it that the model is on this disk; downloads it where it is not.
 
         Raises:
@@ -234,7 +234,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
                     hub=self._hub,
                     cache=self._hub_cache,
                     progress=self._progress,
-                    stop=lambda: self._child.stopping,
+                    stop=lambda: stop() or self._child.stopping,
                 )
                 self._files = check_pair(GgufPair(*found))
                 self._check_memory(self._files)

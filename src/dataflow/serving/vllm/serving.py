@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -203,7 +203,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         """End the server; a later use starts it again."""
         self._child.stop()
 
-    def prepare(self) -> None:
+    def prepare(self, stop: Callable[[], bool] = lambda: False) -> None:
         """See to it that the weights are on this disk; downloads them where they are not.
 
         Raises:
@@ -221,7 +221,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
                     cache=Path(options.hf_cache_dir) if options.hf_cache_dir else None,
                     folder=target,
                     progress=self._progress,
-                    stop=lambda: self._child.stopping,
+                    stop=lambda: stop() or self._child.stopping,
                 )
                 self._check_folder(self._folder)
 
@@ -235,9 +235,9 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
         self._key = secrets.token_urlsafe(32)
         folder, repo = _find_weights(options)
         self._folder, self._repo = folder, repo
+        self.model = options.hf_model_name_or_path or str(self._folder or "")
         if self._folder is not None:
             self._check_folder(self._folder)
-        self.model = options.hf_model_name_or_path or str(self._folder or "")
         self.timeout, self.engine_timeout = options.timeout, options.engine_timeout
         usual = _CPU_WORKERS if command.on_cpu() else _GPU_WORKERS
         self.max_workers = options.max_workers or usual * options.vllm_data_parallel_size
