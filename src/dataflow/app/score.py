@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from dataflow.app.options.commands.score import ScoreOptions
 from dataflow.core.errors import UsageError
+from dataflow.core.raw_json import parse_json
 from dataflow.core.row import Row
 from dataflow.evaluate.objects import ObjectNames, ObjectSummary, summarize_objects
 from dataflow.evaluate.reference_scores import LONG_CAPTION, bleu, cider_d, rouge_l, tokens_of
@@ -156,7 +156,7 @@ def _synonyms(path: str | None) -> dict[str, list[str]]:
     if path is None:
         return {}
     try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = parse_json(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise UsageError(f"--synonyms {path}: {error}") from error
     is_right = isinstance(found, dict) and all(
@@ -210,7 +210,7 @@ def _texts(value: Any) -> list[str]:
     if isinstance(value, str):
         if value[:1] == "[":
             try:
-                value = json.loads(value)
+                value = parse_json(value)
             except ValueError:
                 return [value]
         else:

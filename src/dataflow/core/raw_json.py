@@ -40,3 +40,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, list) and any(isinstance(item, RawJson) for item in value):
         return [plain(item) for item in value]
     return value
+
+
+def parse_json(text: str | bytes) -> Any:
+    """The value of a text of JSON that comes from outside.
+
+    Raises:
+        ValueError: it is no JSON, or is nested deeper than Python's parser can follow.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None

@@ -7,6 +7,7 @@ import re
 from hashlib import blake2b
 from typing import Any
 
+from dataflow.core.raw_json import parse_json
 from dataflow.evaluate.pairs import Choice
 
 PROMPT = """\
@@ -46,7 +47,7 @@ def judge_text(first: str, second: str, prompt: str = PROMPT) -> str:
 def read_choice(reply: str) -> tuple[Choice | None, str]:
     """What a judge chose, and its reason; None where it cannot be read."""
     try:
-        given = json.loads(reply)
+        given = parse_json(reply)
     except ValueError:
         found = _LAST_CHOICE.findall(reply)
         return (Choice(found[-1]) if len(set(found)) == 1 else None), reply.strip()

@@ -11,7 +11,6 @@ read, each with its own rule of scoring:
 
 from __future__ import annotations
 
-import json
 import random
 import re
 import string
@@ -21,6 +20,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from dataflow.core.errors import UsageError
+from dataflow.core.raw_json import parse_json
 from dataflow.evaluate.statistics import IntervalEstimate, bootstrap_ratio, wilson
 
 Scoring: TypeAlias = Literal["match", "captionqa"]
@@ -152,7 +152,7 @@ def ask_text(caption: str, questions: Sequence[Question], *, seed: int = 0) -> s
 def read_answers(reply: str, questions: Sequence[Question], *, seed: int = 0) -> list[str | None]:
     """The reader's answers in words; None for one that cannot be read."""
     try:
-        given = json.loads(reply)
+        given = parse_json(reply)
     except ValueError:
         given = None
     found: list[str | None] = []

@@ -104,3 +104,14 @@ def test_a_share_that_is_none_is_refused(share):
 def test_where_nothing_is_checked_one_text_for_all_pictures_is_no_fault():
     assert spent_until_alarm(FaultAlarm(compares_texts=False), [(SENTENCE,)] * 500) == 0
     assert spent_until_alarm(FaultAlarm(compares_texts=False), [("! !", "loop")] * 500) == LATEST
+
+
+def test_all_that_got_the_one_text_are_asked_again():
+    alarm, raised = FaultAlarm(), 0
+    for number, (text,) in enumerate([*good(10), *[(SENTENCE,)] * 50]):
+        try:
+            feed(alarm, number, text)
+        except FaultAlarmError:
+            raised += 1
+    assert raised > 1
+    assert [int.from_bytes(key, "big") for key in alarm.suspects] == list(range(10, 60))

@@ -9,6 +9,7 @@ from typing import Any
 
 from dataflow.app.options.option import OptionField, Options, option_fields
 from dataflow.core.errors import UsageError
+from dataflow.core.raw_json import parse_json
 
 RECORD_FORMAT = 1
 """The version of the layout of a run's record."""
@@ -59,7 +60,7 @@ def read_record(path: str, options: type[Options]) -> dict[str, Any]:
         UsageError: The file cannot be read, or is no record.
     """
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
+        record = parse_json(Path(path).read_text(encoding="utf-8"))
         found = record["options"]
         if record["format"] != RECORD_FORMAT or not isinstance(found, dict):
             raise ValueError("it has another layout")

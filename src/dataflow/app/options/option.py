@@ -6,7 +6,6 @@ names. To add an option, add a field to the dataclass of its group and read it w
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import MISSING, Field, dataclass, fields
@@ -14,6 +13,7 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
 
 from dataflow.core.errors import UsageError
+from dataflow.core.raw_json import parse_json
 from dataflow.core.settings import ANY_TEXT, is_finite, value_text
 
 
@@ -197,7 +197,7 @@ def _pairs(known: OptionField, given: Any) -> dict[str, Any]:
 
 def _json_or_text(text: str) -> Any:
     try:
-        return json.loads(text)
+        return parse_json(text)
     except ValueError:
         return text
 

@@ -23,6 +23,9 @@ LATEST = 32
 SHARE = 0.9
 """The share of them with one and the same fault that stops the run (`--fault-alarm`)."""
 
+REMEMBERED = 10_000
+"""Answers whose text is remembered, so that all that got the same are asked again."""
+
 FIRST_BREAKDOWNS = 3
 """So many first answers over which the same check breaks down stop the run."""
 
@@ -69,6 +72,8 @@ class FaultAlarm:
             raise UsageError(f"the fault alarm takes a share above 0 and up to 1, not {share:g}")
         self._share = share
         self._compares_texts = compares_texts
+        self._texts: deque[tuple[int, bytes]] = deque(maxlen=REMEMBERED)
+        self._one_text: int | None = None
         self._latest: deque[_Seen] = deque(maxlen=LATEST)
         self._has_passed = False
 
@@ -88,6 +93,7 @@ class FaultAlarm:
             answer.verdicts[0].reason if answer.verdicts else "",
         )
         self._latest.append(seen)
+        self._texts.append((hash(seen.text), seen.key))
         broken = {v.reason for v in answer.verdicts if v.kind == CHECK_FAILED}
         self._has_passed = self._has_passed or not broken
         if broken and not self._has_passed:
@@ -99,8 +105,9 @@ class FaultAlarm:
 
     @property
     def suspects(self) -> list[bytes]:
-        """The keys of the latest answers that have a grave fault."""
-        return [seen.key for seen in self._latest if seen.kinds]
+        """The keys of the latest answers that have a grave fault, or the one text for all."""
+        grave = [seen.key for seen in self._latest if seen.kinds]
+        return grave or [key for text, key in self._texts if text == self._one_text]
 
     def _look_for_breakdown(self, verdicts: Sequence[Verdict]) -> None:
         if len(self._latest) >= FIRST_BREAKDOWNS:
@@ -125,6 +132,7 @@ class FaultAlarm:
         same = [seen for seen in self._latest if seen.text == text]
         pictures = len({seen.pictures for seen in same})
         if len(text) >= LEAST_CHARACTERS and pictures >= (self._share or 1) * LATEST:
+            self._one_text = hash(text)
             self._sound(f"{pictures} different pictures got one and the same answer", same)
 
     def _sound(self, what: str, examples: Sequence[_Seen], kind: str = "") -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from dataflow.checks.rules.schema import fits, misfit
 from dataflow.core.column_types import ColumnType
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.check import Check, CheckContext, Verdict
-from dataflow.core.raw_json import RawJson
+from dataflow.core.raw_json import RawJson, parse_json
 from dataflow.core.request import Turn
 from dataflow.formats.base.json_rows import members
 from dataflow.operators.core_vision.column_types import holds, resolved
@@ -41,7 +40,7 @@ def read_schema(given: Any) -> dict[str, Any]:
             f"a schema is a dict, a file's path or a pydantic model, not a {type(given).__name__}"
         )
     try:
-        found = json.loads(Path(given).read_bytes())
+        found = parse_json(Path(given).read_bytes())
     except OSError as error:
         reason = error.strerror or error
         raise UsageError(f"the schema {given} cannot be read: {reason}") from None
@@ -158,7 +157,7 @@ class _Fits:
 
     def __call__(self, text: str, context: CheckContext) -> Verdict | None:
         bare = strip_json_wrapping(text)
-        return self._fits(bare, context) or _beyond_64_bits(json.loads(bare))
+        return self._fits(bare, context) or _beyond_64_bits(parse_json(bare))
 
 
 def _beyond_64_bits(value: Any) -> Verdict | None:
