@@ -87,7 +87,7 @@ def _row(one: Any, index: int, what: str) -> Mapping[str, Any]:
     if dataclasses.is_dataclass(one) and not isinstance(one, type):
         return {field.name: getattr(one, field.name) for field in dataclasses.fields(one)}
     raise UsageError(
-        f"{what} a list of dicts; item {index} is {value_text(one)}. "
+        f"{what} {_WANTED}; item {index} is {value_text(one)}. "
         '[{"image": one} for one in pictures] makes rows of pictures'
     )
 
