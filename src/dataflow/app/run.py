@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dataflow.app.reporter import Reporter, RunReport
+from dataflow.core.errors import LimitReachedError
 from dataflow.core.protocols.dataset import CaptionedFolderReader
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.progress import Summary
@@ -25,12 +26,20 @@ def run_plan(plan: Plan, reporter: Reporter, describe: Callable[[], str]) -> Sum
     try:
         with reporter.watch(plan.progress):
             summary = run(plan)
+    except LimitReachedError:
+        if plan.progress.at_limit is not None:
+            _report(plan, plan.progress.at_limit, reporter, describe)
+        raise
     finally:
         plan.serving.cleanup()
+    _report(plan, summary, reporter, describe)
+    return summary
+
+
+def _report(plan: Plan, summary: Summary, reporter: Reporter, describe: Callable[[], str]) -> None:
     for note in plan.serving.notes:
         reporter.say(note, is_warning=True)
     reader = plan.reader
     left = reader.left if isinstance(reader, CaptionedFolderReader) else 0
     passed = dict(reader.skipped.passed_over)
     reporter.finished(RunReport(summary, plan.price, describe(), left, passed))
-    return summary

@@ -15,6 +15,7 @@ _PATCH = 32
 _CLAUDE_PATCH = 28
 _GEMINI_TILE = 258
 _GEMINI_SMALL = 384
+_GEMINI_UNIT = (256, 768)
 
 
 def openai_tiles(
@@ -105,13 +106,16 @@ def claude_patches(width: int, height: int, *, max_side: int, budget: int) -> in
 def gemini_tiles(width: int, height: int) -> int:
     """Gemini 2's tiles: one up to 384 pixels a side, else as many as its rough formula says.
 
-    Google itself calls the formula rough: the unit is two thirds of the shorter side.
+    Google itself calls the formula rough: the unit is two thirds of the shorter side, but no
+    smaller than 256 pixels and no larger than 768.
 
-    Source: https://ai.google.dev/gemini-api/docs/image-understanding (token calculation).
+    Sources: https://ai.google.dev/gemini-api/docs/image-understanding (token calculation),
+    https://cloud.google.com/vertex-ai/generative-ai/docs/multimodal/image-understanding (the
+    bounds).
     """
     if max(width, height) <= _GEMINI_SMALL:
         return _GEMINI_TILE
-    unit = max(1, math.floor(min(width, height) / 1.5))
+    unit = min(max(math.floor(min(width, height) / 1.5), _GEMINI_UNIT[0]), _GEMINI_UNIT[1])
     return _GEMINI_TILE * _cells(width, height, unit)
 
 

@@ -159,7 +159,7 @@ TOKEN_RULES = (
         "Gemini 2",
         r"gemini-2\.[05]-(pro|flash|flash-lite)(-.*)?",
         gemini_tiles,
-        "258 up to 384 × 384; else 258 for each tile of two thirds of the shorter side",
+        "258 up to 384 × 384; else 258 for each tile of two thirds of the shorter side, 256 to 768",
         _GEMINI,
         (960, 540, 1548),
         error=0.5,

@@ -100,7 +100,7 @@ def _to_ask(found: Status) -> str:
 
 
 def _cost(found: Status) -> str:
-    if found.attempts and found.unpriced == found.attempts:
+    if found.unpriced and not found.cost:
         return "not known"
     if found.unpriced:
         return f"{dollars(found.cost)}, and that of {found.unpriced:,} answers is not known"

@@ -25,6 +25,8 @@ def show_summary(report: RunReport, console: Console) -> None:
         rows.append((f"flagged: {kind}", f"{count:,}"))
     for kind, count in summary.failed.items():
         rows.append((f"failed: {kind}", f"{count:,}"))
+    if summary.open:
+        rows.append(("open", f"{summary.open:,}"))
     rows += _left_out(report)
     if summary.reused:
         rows.append(("not asked again", f"{summary.reused:,}"))
@@ -32,7 +34,7 @@ def show_summary(report: RunReport, console: Console) -> None:
         rows.append(("asked again", f"{summary.asked_again:,}{_asks(summary)}"))
     rows.append(("requests", f"{summary.requests:,}"))
     rows.append(("time", duration(summary.seconds)))
-    rows.append(("tokens", tokens(summary.usage)))
+    rows.append(("tokens", _tokens(summary)))
     if summary.requests:
         rows.append(_cost(summary, report.price))
     rows.append(("output", report.output))
@@ -56,6 +58,8 @@ def _show_failures(failures: Sequence[FailureMessage], console: Console) -> None
 def _next_step(report: RunReport) -> str:
     """What most people do now."""
     summary = report.summary
+    if summary.open:
+        return ""  # the limit's own message says it
     if summary.failed and summary.errors is not None:
         return f"read {summary.errors}, mend what it names, and run the same command again"
     if summary.flagged and summary.errors is not None:
@@ -86,12 +90,25 @@ def _cost(summary: Summary, price: Price | NoPrice) -> tuple[str, str]:
     if price.is_free:
         speed = (summary.usage.completion_tokens or 0) / max(summary.seconds, 0.001)
         return "speed", f"{speed:.0f} tokens/s"
-    text = f"{dollars(summary.cost)} ({price.source})"
-    if summary.uncounted:
-        text += f", and {summary.uncounted:,} requests for which the server reported no tokens"
+    if not summary.cost and summary.uncounted:
+        text = f"not known: the server reported no tokens for {summary.uncounted:,} requests"
+    elif summary.uncounted:
+        text = (
+            f"{dollars(summary.cost)} ({price.source}), and {summary.uncounted:,} requests for "
+            "which the server reported no tokens"
+        )
+    else:
+        text = f"{dollars(summary.cost)} ({price.source})"
+    if summary.assumed:
+        text += f"; the limit counted {dollars(summary.assumed_cost)} for {summary.assumed:,}"
     if summary.unpriced:
         text += f", and {summary.unpriced:,} requests whose price is not known"
     return "cost", text
+
+
+def _tokens(summary: Summary) -> str:
+    is_unknown = summary.uncounted and not any(summary.usage.counts())
+    return "not reported by the server" if is_unknown else tokens(summary.usage)
 
 
 def _asks(summary: Summary) -> str:

@@ -7,10 +7,17 @@ import functools
 import logging
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
 
-from dataflow.core.errors import DataflowError, JournalError, StopRunError, UsageError
+from dataflow.core.errors import (
+    DataflowError,
+    JournalError,
+    LimitReachedError,
+    StopRunError,
+    UsageError,
+)
 from dataflow.core.protocols.batch import BatchServing
 from dataflow.engine.batch.pipeline import BatchPipeline
 from dataflow.engine.journal.batch_tables import unsettled
@@ -138,10 +145,20 @@ def _written_at_stop(
     """Write what is answered so far where the block stops after its first pass."""
     try:
         yield
-    except (StopRunError, KeyboardInterrupt):
+    except (StopRunError, KeyboardInterrupt) as error:
         if plan.progress.phase not in ("reading", "writing") and not this.must_end_at_once():
             write_at_stop(plan, journal, this.must_end_at_once, snapshot, check_lock)
+            if isinstance(error, LimitReachedError):
+                plan.progress.at_limit = _summary_so_far(plan, journal)
         raise
+
+
+def _summary_so_far(plan: Plan, journal: Journal) -> Summary:
+    """What came of a run that a limit ended."""
+    counts, progress = counts_of(journal), plan.progress
+    known = counts.captioned + counts.flagged.total() + counts.failed.total()
+    left = max(0, (progress.wanted or 0) - known)
+    return replace(_summary(plan, counts, progress.seconds), open=left)
 
 
 def _write(
@@ -193,6 +210,8 @@ def _summary(plan: Plan, tally: RunCounts, seconds: float) -> Summary:
         cost=progress.cost,
         uncounted=progress.uncounted,
         unpriced=progress.unpriced,
+        assumed=progress.assumed,
+        assumed_cost=progress.assumed_cost,
         failures=commonest(tally.messages),
         output=plan.output.path,
         errors=plan.output.files.errors if tally.has_errors and not plan.output.shard else None,

@@ -130,6 +130,9 @@ class Budget:
             self._settle(reservation, tokens, cost or Decimal(0))
         elif may_be_paid_for(outcome):
             # nobody says what it cost: it counts as the most that it may have cost
+            self._progress.assumed += 1
+            self._progress.assumed_cost += reservation.cost
+            self._progress.assumed_tokens += reservation.tokens
             self._settle(reservation, reservation.tokens, reservation.cost)
         else:
             self._settle(reservation, 0, Decimal(0))
@@ -170,14 +173,23 @@ class Budget:
         if limit.cost is not None and self._cost + reservation.cost > limit.cost:
             name, most = "--max-cost", dollars(limit.cost)
             spent, worst = dollars(self._cost), dollars(reservation.cost)
+            assumed = dollars(progress.assumed_cost)
             rest = _rest(progress, self._cost)
             to_finish = None if rest is None else dollars(rest)
         else:
             name, most = "--max-tokens-total", f"{limit.tokens:,} tokens"
             spent, worst = f"{self._tokens:,} tokens", f"{reservation.tokens:,}"
+            assumed = f"{progress.assumed_tokens:,} tokens"
             rest = _rest(progress, Decimal(self._tokens))
             to_finish = None if rest is None else f"{int(rest):,} tokens"
-        text = f"{name} {most} is reached: {spent} spent, and the next request may take {worst}"
+        if progress.assumed:
+            spent += (
+                f" counted ({assumed} of it assumed, as the server reported no tokens for "
+                f"{progress.assumed:,} answers)"
+            )
+        else:
+            spent += " spent"
+        text = f"{name} {most} is reached: {spent}, and the next request may take {worst}"
         failed = ", ".join(f"{kind} {count:,}" for kind, count in progress.failures.most_common(3))
         if failed:
             text += f". Failed so far: {failed}"

@@ -38,6 +38,10 @@ class Progress:
         cost: US dollars for them, as far as it is known.
         uncounted: Attempts that may be paid for, of which the server gave no token counts.
         unpriced: Attempts with token counts and no known price.
+        assumed: Attempts that a spend limit counts at their most, as the server reported nothing.
+        assumed_cost: US dollars that it counts for these.
+        assumed_tokens: Tokens that it counts for these.
+        at_limit: Where a limit ended the run, what came of it so far.
         paused: Why the run waits for the server, or None.
         answered: `time.monotonic()` at the latest answer, or None.
         limited: What the server says while its rate limit lets nothing through, or None.
@@ -64,6 +68,10 @@ class Progress:
     cost: Decimal = Decimal(0)
     uncounted: int = 0
     unpriced: int = 0
+    assumed: int = 0
+    assumed_cost: Decimal = Decimal(0)
+    assumed_tokens: int = 0
+    at_limit: Summary | None = None
     paused: str | None = None
     answered: float | None = None
     limited: str | None = None
@@ -125,6 +133,10 @@ class Summary:
         cost: US dollars for them, as far as it is known.
         uncounted: Attempts that may be paid for, of which the server gave no token counts.
         unpriced: Attempts with token counts and no known price.
+        assumed: Attempts of which the server reported nothing and which a spend limit counted at
+            their most.
+        assumed_cost: US dollars that the limit counted for these; no part of `cost`.
+        open: Captions without an outcome, where the run was ended by a limit.
         failures: The commonest message of each kind of failure, with what cures it.
         output: The output file, or None where the rows stayed in memory.
         errors: The errors file, or None where no caption failed and no row was left out.
@@ -144,6 +156,9 @@ class Summary:
     cost: Decimal = Decimal(0)
     uncounted: int = 0
     unpriced: int = 0
+    assumed: int = 0
+    assumed_cost: Decimal = Decimal(0)
+    open: int = 0
     failures: Sequence[FailureMessage] = ()
     output: Path | None = None
     errors: Path | None = None
