@@ -160,3 +160,58 @@ rows = datasets.load_dataset("json", data_files="out.json", split="train")
 print(json.dumps([row["conversations"][1]["value"] for row in rows]))
 """)
     assert found == ["é0", "é1"]
+
+
+@pytest.fixture
+def pictures_in_shards(tmp_path, monkeypatch):
+    """Shards with pictures, made by a run over a folder; name → the picture's bytes."""
+    from dataflow.functions import caption
+    from tests.servers.hostile_server import MODEL, HostileServer
+
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for number in range(9):
+        (photos / f"p{number}.jpg").write_bytes(jpeg(number))
+    monkeypatch.setenv("DF_API_KEY", "sk-test")
+    with HostileServer() as server:
+        caption(
+            photos, output=tmp_path / "train.tar", output_format="wds", with_pictures=True,
+            shard_size="8KB", api_url=[server.url], model=MODEL,
+        )  # fmt: skip
+    return {path.stem: path.read_bytes() for path in photos.iterdir()}
+
+
+HASH = "import hashlib\nmark = lambda data: hashlib.sha256(data).hexdigest()\n"
+
+
+def of_pictures(pictures):
+    """What the consumer is to find: each picture's bytes, and the caption that its bytes make."""
+    from hashlib import sha256
+
+    from tests.servers.hostile_faults import caption_of
+
+    return sorted([sha256(data).hexdigest(), caption_of(data)] for data in pictures.values())
+
+
+def test_webdataset_trains_on_shards_with_pictures(pictures_in_shards, tmp_path, tell):
+    """Pictures byte for byte, captions beside their own, in several shards."""
+    shards = sorted(tmp_path.glob("train*.tar"))
+    assert len(shards) > 1
+    found = tell(
+        HASH
+        + f"import webdataset\nnames = {[str(path) for path in shards]}\n"
+        + "shards = webdataset.WebDataset(names, shardshuffle=False)\n"
+        + "print(json.dumps(sorted([mark(s['jpg']), s['txt'].decode()] for s in shards)))"
+    )
+    assert found == of_pictures(pictures_in_shards)
+
+
+def test_datasets_trains_on_shards_with_pictures(pictures_in_shards, tell):
+    found = tell(
+        HASH
+        + "import datasets\n"
+        + "rows = datasets.load_dataset('webdataset', data_files='train*.tar', split='train')\n"
+        + "rows = rows.cast_column('jpg', datasets.Image(decode=False))\n"
+        + "print(json.dumps(sorted([mark(r['jpg']['bytes']), r['txt']] for r in rows)))"
+    )
+    assert found == of_pictures(pictures_in_shards)

@@ -48,9 +48,11 @@ ELSEWHERE = {
          "max_model_len", "min_image_tokens", "max_image_tokens", "slots", "engine_arg"), AN_API,
     ),
     "threads": {"vllm": "acme/eyes"},
+    **dict.fromkeys(("rpm", "tpm", "concurrency"), {**AN_API, "batch": True}),
 }  # fmt: skip
-"""Options of local engines, which need none other but an engine on this machine."""
+"""Options that need none other, and what they are nothing to."""
 
+ONE_BY_ONE = ("rpm", "tpm", "concurrency")
 FIELDS = {f.name: f for f in option_fields(CaptionOptions) if f.name not in ("source", "more")}
 PAIRS = list(itertools.combinations(sorted(FIELDS), 2))
 
@@ -84,6 +86,14 @@ def test_an_option_that_needs_another_names_it(name):
     message = refused(**(others | {name: another_value(FIELDS[name])}))
     assert message is not None
     assert FIELDS[name].flag in message
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
+@pytest.mark.parametrize("batch", ["batch", "detach", "batch_cancel"])
+def test_a_rate_of_requests_is_refused_where_all_go_in_batches(name, batch):
+    options = {"api_url": ["http://h/v1"], name: 5, batch: True}
+    assert "one by one" in (refused(**options) or "")
+    assert refused(**options, batch_then_live=True) is None
 
 
 @pytest.mark.parametrize("name", sorted(OF_CHECKS))

@@ -32,6 +32,11 @@ _is_vllm = _has("vllm")
 _is_batch = _has("batch", "batch_then_live", "detach", "batch_cancel")
 
 
+def _asks_live(options: Any) -> bool:
+    """Whether some requests are sent one by one: a batch alone keeps no rate."""
+    return not _is_batch(options) or bool(getattr(options, "batch_then_live", False))
+
+
 def _asks_again(options: Any) -> bool:
     return getattr(options, "on_reject", "reask").startswith("reask")
 
@@ -87,6 +92,13 @@ NEEDS: Mapping[str, tuple[Condition, str]] = {
         (_is_vllm, _VLLM),
     ),
     "threads": (_is_llamacpp, _LLAMACPP),
+    **dict.fromkeys(
+        ("rpm", "tpm", "concurrency"),
+        (
+            _asks_live,
+            "is about requests sent one by one: leave it out, or give --batch-then-live",
+        ),
+    ),
     "image_cache_max": (
         _has("image_cache"), "is about --image-cache: give that too, or leave it out"
     ),
