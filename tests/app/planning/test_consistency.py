@@ -48,7 +48,7 @@ ELSEWHERE = {
          "max_model_len", "min_image_tokens", "max_image_tokens", "slots", "engine_arg"), AN_API,
     ),
     "threads": {"vllm": "acme/eyes"},
-    **dict.fromkeys(("rpm", "tpm", "concurrency"), {**AN_API, "batch": True}),
+    **{name: {**AN_API, "batch": True} for name in ("rpm", "tpm", "concurrency")},
 }  # fmt: skip
 """Options that need none other, and what they are nothing to."""
 
