@@ -132,10 +132,15 @@ class HandWork:
         )
 
     def edit(self) -> None:
-        self._change(lambda old: f"By hand {next(self._numbers)}")
+        self._change(lambda old: self._by_hand())
 
     def spaces(self) -> None:
-        self._change(lambda old: f"{old}\n" if old else f"By hand {next(self._numbers)}")
+        self._change(
+            lambda old: old.strip().replace(" ", "  ", 1) or f"By hand {next(self._numbers)}"
+        )
+
+    def _by_hand(self) -> str:
+        return f"By hand {next(self._numbers)}"
 
     def delete(self) -> None:
         files = sorted(self.folder.glob("photos/*.txt"))
@@ -153,8 +158,7 @@ class HandWork:
         captions = self.captions()
         listed = {edit.text for edit in edits(EditsOptions(output=self._place()))}
         for name, text in self.persons.items():
-            there = " ".join((captions.get(name) or "").split())
-            is_there = " ".join(text.split()) in there
+            is_there = text in (captions.get(name) or "")
             assert is_there or text in listed, (self.log, name, text, captions, listed)
         for text in self.said:
             assert text in self._known(), (self.log, text)

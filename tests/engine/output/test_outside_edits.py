@@ -65,6 +65,22 @@ def test_an_edit_survives_whatever_else_changes(edited, width_of, change):
     assert [name for name, text in captions.items() if text == "by hand"] == ["0001.jpg"]
 
 
+@pytest.mark.parametrize("text", ["width  33", "width\n33", "width 33,"])
+def test_an_edit_of_blanks_alone_is_an_edit(dataset, width_of, text):
+    run(plan_of(dataset.add(3), width_of))
+    edit(dataset, {1: text})
+    run(plan_of(dataset, width_of, system_prompt="Be brief."))
+    assert dataset.captions()[1] == text
+
+
+@pytest.mark.parametrize("text", [" width 33", "width 33\n"])
+def test_blanks_at_the_ends_are_no_edit(dataset, width_of, text):
+    run(plan_of(dataset.add(3), width_of))
+    edit(dataset, {1: text})
+    run(plan_of(dataset, width_of))
+    assert dataset.captions()[1] == "width 33"
+
+
 def test_the_machines_answer_stays_in_the_journal(edited, width_of):
     run(plan_of(edited, width_of))
     journal = journal_of(edited)

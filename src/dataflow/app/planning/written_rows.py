@@ -29,7 +29,20 @@ def rows_written(choices: CaptionOptions, target: AnyPath) -> Iterator[Row]:
     )
     rows = itertools.chain.from_iterable(reader.rows() for reader in readers)
     for index, row in enumerate(rows):
-        yield replace(row, index=index)
+        fields = row.fields
+        if choices.output_key not in fields and isinstance(
+            talk := fields.get("conversations"), list
+        ):
+            fields = {**fields, choices.output_key: _last_answer(talk)}  # LLaVA's format
+        yield replace(row, index=index, fields=fields)
+
+
+def _last_answer(talk: list[Any]) -> str | None:
+    """What the model says last in a conversation of LLaVA's format."""
+    answers = [turn.get("value") for turn in talk if isinstance(turn, dict)]
+    roles = [turn.get("from") for turn in talk if isinstance(turn, dict)]
+    is_answered = bool(roles) and roles[-1] in ("gpt", "assistant")
+    return answers[-1] if is_answered and isinstance(answers[-1], str) else None
 
 
 def changed_sidecars(choices: CaptionOptions, source: Source) -> Iterator[ChangedRow]:

@@ -20,11 +20,22 @@ WrittenRow: TypeAlias = "tuple[int, int, bytes, bytes, bytes | None]"
 
 
 def written_digest(text: str | None) -> bytes | None:
-    """What tells one written caption from another; None for no caption.
+    """What tells the words of one caption from those of another; None for no caption.
 
-    Spaces and line breaks do not count, since formats write them in their own ways.
+    Spaces and line breaks do not count.
     """
     plain = " ".join((text or "").split())
+    if not plain:
+        return None
+    return blake2b(plain.encode("utf-8", "replace"), digest_size=DIGEST_BYTES).digest()
+
+
+def exact_digest(text: str | None) -> bytes | None:
+    """What tells one written caption from another, blanks within it included; None for none.
+
+    Blanks at the ends and the kind of line breaks do not count: some formats do not keep them.
+    """
+    plain = (text or "").replace("\r\n", "\n").replace("\r", "\n").strip()
     if not plain:
         return None
     return blake2b(plain.encode("utf-8", "replace"), digest_size=DIGEST_BYTES).digest()
@@ -36,7 +47,7 @@ class WrittenCaption:
 
     Attributes:
         key: Of its request.
-        digest: `written_digest` of its text.
+        digest: `exact_digest` of its text.
     """
 
     key: bytes

@@ -18,7 +18,7 @@ from dataflow.core.row import Row
 from dataflow.engine.job import Job
 from dataflow.engine.journal.decisions import Decision, DecisionKind, text_digest
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.written_table import written_digest
+from dataflow.engine.journal.written_table import exact_digest
 from dataflow.engine.paths import keep_former
 from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.pipeline.resume import output_files
@@ -151,7 +151,7 @@ def _look_into_output(plan: Plan, journal: Journal, compare: _Comparison, found:
                 place = written.find(row.index, number_of(plan, column, number), job.subject)
                 if place is None:
                     found.unplaced += 1
-                elif written_digest(text) != place.digest:
+                elif exact_digest(text) != place.digest:
                     found.decisions += compare.decisions(place.key, column, text, job, row)
     except (InputError, OSError, UnicodeError) as error:
         _log.warning("%s cannot be read back for edits: %s", plan.output.place, error)
@@ -210,6 +210,11 @@ def _text_at(fields: Mapping[str, Any], name: str, number: int, plan: Plan) -> s
     return text if text.strip() else None
 
 
+def _in_one_line(text: str | None) -> str | None:
+    """A machine's caption as a sidecar of one line holds it."""
+    return None if text is None else " ".join(filter(None, map(str.strip, text.splitlines())))
+
+
 class _Comparison:
     """Tells what a person did to a caption, beside what the journal holds."""
 
@@ -233,7 +238,7 @@ class _Comparison:
         caption = None if machine is None else machine.caption
         plain = None if caption is None else self._unaffixed(caption)
         kind: DecisionKind = "reject" if text is None else "edit"
-        if written_digest(text) == written_digest(plain):
+        if exact_digest(text) == exact_digest(plain) or text == _in_one_line(plain):
             kind, text = "accept", None
         former = self.journal.decisions([key]).get((key, column))
         if former is not None and (former.kind, former.text) == (kind, text):

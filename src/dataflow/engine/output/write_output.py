@@ -24,7 +24,7 @@ from dataflow.engine.columns import values_of
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import OPEN, ResultRecord
-from dataflow.engine.journal.written_table import WrittenRow, written_digest
+from dataflow.engine.journal.written_table import WrittenRow, exact_digest
 from dataflow.engine.output.decision_lookup import DecisionLookup
 from dataflow.engine.paths import keep_former
 from dataflow.engine.pipeline.intake import JobMaker, selected_rows
@@ -259,7 +259,7 @@ class _WrittenNotes:
             self.flush()
 
     def _digest(self, caption: str | None) -> bytes | None:
-        return None if caption is None else written_digest(self._unaffixed(caption))
+        return None if caption is None else exact_digest(self._unaffixed(caption))
 
     def flush(self) -> None:
         """Hand the journal what is left."""
