@@ -35,7 +35,7 @@ def reader_folder(tmp_path: Path) -> Path:
     (tmp_path / "capsbench_captions.json").write_text(rows)
     [schema] = [block.text for block in blocks("json") if block.page.name == "structured.md"]
     (tmp_path / "scene.json").write_text(schema)
-    [prompts] = [block.text for block in blocks("toml")]
+    [prompts] = [block.text for block in blocks("toml") if block.page.name == "prompts.md"]
     (tmp_path / "prompts.toml").write_text(prompts)
     lines = [json.dumps({"image": f"photos/00{n}.png", "id": n}) for n in (1, 2, 4, 6, 8)]
     (tmp_path / "data.jsonl").write_text("\n".join(lines))
