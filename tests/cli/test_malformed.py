@@ -61,7 +61,6 @@ BROKEN = {
     "column twice": ("d.csv", f"image,image\n{PICTURE},x\n".encode(), "named 'image'; rename"),
     "a parquet without its last byte": ("d.parquet", short_parquet(0.9999), "it may be cut short"),
     "an empty parquet": ("d.parquet", b"", "it may be cut short"),
-    "no column json": ("d.json", b'[{"id": 1, "pic": "x"}]', "there is: 'id', 'pic'"),
 }
 
 
@@ -74,6 +73,14 @@ def test_a_broken_dataset_stops_with_1_before_anything_is_spent(caption, server,
     assert said in done.stderr
     assert server.asked == 0
     assert not (dataflow.folder / "d.captions.jsonl").exists()
+
+
+def test_a_picture_column_that_is_not_there_is_wrong_usage(caption, server):
+    done = caption("d.json", b'[{"id": 1, "pic": "x"}]')
+    assert done.returncode == 2, done.stderr
+    assert "d.json" in done.stderr
+    assert "there is: 'id', 'pic'" in done.stderr
+    assert server.asked == 0
 
 
 ODD = {
