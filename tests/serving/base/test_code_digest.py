@@ -110,6 +110,28 @@ def test_what_it_counts_as_it_works_does_not(made):
     assert code_digest(one) == before
 
 
+@pytest.mark.parametrize("counts", ["Counting.called += 1", "type(self).called = 7", "pass"])
+def test_a_counter_of_the_class_does_not_either(counts):
+    space = {"__name__": "theirs"}
+    exec(
+        "from dataflow.core import VLMServingABC\n"
+        "class Counting(VLMServingABC):\n"
+        "    called = 0\n"
+        "    def cleanup(self): pass\n"
+        "    def generate_from_input(self, user_inputs, system_prompt=''):\n"
+        f"        {counts}\n"
+        "        return user_inputs\n",
+        space,
+    )
+    serving = space["Counting"]()
+    before = code_digest(serving)
+    serving.generate_from_input(["q"])
+    assert code_digest(serving) == before
+    if counts == "pass":  # a value that no method changes is a setting
+        space["Counting"].called = 9
+        assert code_digest(serving) != before
+
+
 def test_a_class_without_source_has_one_too():
     space: dict = {"__name__": "__main__"}
     exec(SOURCE, space)

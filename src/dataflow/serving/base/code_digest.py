@@ -7,10 +7,12 @@ and the values it was made with do: where they change, its answers may.
 from __future__ import annotations
 
 import ast
+import dis
 import inspect
 import json
 import re
 import textwrap
+from collections.abc import Iterator
 from hashlib import blake2b
 from types import FunctionType
 from typing import Any
@@ -37,14 +39,29 @@ def code_digest(serving: object, *, has_settings: bool = False) -> str:
         has_settings: Whether it says itself with which values it was made.
     """
     kinds = [kind for kind in type(serving).__mro__ if not kind.__module__.startswith(_OURS)]
-    parts = [_code_of(value) for kind in kinds for value in _functions_of(kind)]
+    stored = {name for kind in kinds for name in _stored_in(kind)}
+    parts = [_code_of(value) for kind in kinds for value in _functions_of(kind, stored)]
     text = json.dumps([parts, {} if has_settings else _made_with(serving)], sort_keys=True)
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
-def _functions_of(kind: type) -> list[Any]:
-    """The functions and plain values that stand in a class, by name."""
-    return [value for name, value in sorted(vars(kind).items()) if not _is_pythons(name)]
+def _functions_of(kind: type, stored: set[str]) -> list[Any]:
+    """The functions and plain values that stand in a class, by name, without those of `stored`."""
+    return [
+        value
+        for name, value in sorted(vars(kind).items())
+        if not _is_pythons(name) and (callable(value) or name not in stored)
+    ]
+
+
+def _stored_in(kind: type) -> Iterator[str]:
+    """The attributes that the class's methods assign to while it works: counters and the like."""
+    for name, value in vars(kind).items():
+        function = inspect.unwrap(value) if callable(value) else getattr(value, "__func__", None)
+        if name != "__init__" and isinstance(function, FunctionType):
+            for step in dis.get_instructions(function):
+                if step.opname == "STORE_ATTR":
+                    yield str(step.argval)
 
 
 def _is_pythons(name: str) -> bool:
