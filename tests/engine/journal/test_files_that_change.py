@@ -75,6 +75,15 @@ def test_a_journal_that_goes_while_it_is_open_is_written_again(tmp_path, caplog,
         assert aside.read_text() == "somebody's file"
 
 
+def test_a_journal_that_was_emptied_is_told(tmp_path, caplog):
+    path = tmp_path / "journal.sqlite"
+    Journal(path).close()
+    assert not caplog.text
+    path.write_bytes(b"")
+    Journal(path).close()
+    assert "is an empty file" in caplog.text
+
+
 @pytest.mark.parametrize("ending", ["", "-wal", "-shm", "-journal"])
 def test_a_link_in_the_journals_place_is_not_followed(tmp_path, ending):
     precious = tmp_path / "precious"

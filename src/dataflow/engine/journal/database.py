@@ -61,12 +61,24 @@ def open_database(path: Path | None, *, fsync: bool) -> sqlite3.Connection:
         reason = _damage(path) if path.exists() else None
         if reason:
             return _replaced(path, reason, fsync=fsync)
+        if _is_empty(path):
+            _log.warning(
+                "the journal %s is an empty file: it holds no answer, and what was asked before is "
+                "asked again",
+                path,
+            )
         return _prepare(sqlite.connect(str(path)), fsync=fsync, disk=disk)
     except (OSError, sqlite3.Error) as error:
         raise JournalError(
             f"cannot open the journal {path}: {error}; choose an output in a folder that can be "
             "written, on a disk with space"
         ) from error
+
+
+def _is_empty(path: Path) -> bool:
+    """Whether there is a file without a byte, and none beside it that may hold answers."""
+    log = path.with_name(path.name + "-wal")
+    return path.is_file() and not path.stat().st_size and not log.exists()
 
 
 @contextlib.contextmanager
