@@ -12,8 +12,8 @@ VENV_VLLM ?= .venv-vllm
 PIP_INSTALL := -m pip --quiet --quiet --disable-pip-version-check install
 PYTEST := -m pytest
 MINUTES ?= 30
-# most tests wait for a process of their own
-PROCESSES ?= 4
+# many tests wait for a server or a process
+PROCESSES ?= 3
 BENCH ?= short
 
 .DEFAULT_GOAL := help

@@ -8,7 +8,8 @@ import importlib
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
 
 from dataflow.core.text import error_text
@@ -20,6 +21,20 @@ K = TypeVar("K")
 def now() -> float:
     """Seconds of the running event loop's clock, which a test may replace by one of its own."""
     return asyncio.get_running_loop().time()
+
+
+def run_to_end(work: Coroutine[Any, Any, T]) -> T:
+    """Run `work` in an event loop of its own; where one runs already, as in a notebook, beside it.
+
+    Returns:
+        What `work` returns; what it raises is raised here.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with ThreadPoolExecutor(1, "dataflow-aside") as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 async def in_thread(work: Callable[[], T]) -> T:

@@ -12,6 +12,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
+from dataflow.core.aio import run_to_end
 from dataflow.core.errors import RowError
 from dataflow.core.request import Request
 from dataflow.core.row import Row
@@ -98,7 +99,7 @@ def dry_run(plan: Plan, *, sample: int = SAMPLE, most_rows: int = MOST_ROWS) -> 
         InputError: the dataset cannot be read.
         JournalError: the journal cannot be read.
     """
-    return asyncio.run(_Looker(plan, sample).look(most_rows))
+    return run_to_end(_Looker(plan, sample).look(most_rows))
 
 
 @dataclass(frozen=True, slots=True)

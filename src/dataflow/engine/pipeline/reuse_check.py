@@ -6,13 +6,13 @@ another, or lies elsewhere. The first is said; for the rest the run stops before
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 
+from dataflow.core.aio import run_to_end
 from dataflow.core.errors import RowError, UsageError
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
@@ -138,7 +138,7 @@ def _decide(
     open_jobs: list[Job],
     changes: list[str],
 ) -> None:
-    if not changes and asyncio.run(_are_copies(plan, journal, maker, open_jobs)):
+    if not changes and run_to_end(_are_copies(plan, journal, maker, open_jobs)):
         _log.warning(
             "%d answers are of pictures that lie elsewhere or have other times now; the bytes are "
             "compared, and nothing is asked again for the same ones",
