@@ -12,10 +12,14 @@ from email.utils import parsedate_to_datetime
 LONGEST_WAIT = 32 * 86_400.0
 """Seconds; no limit lifts later than after a month."""
 
-UNIT = r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d)"
+UNIT = (
+    r"(?:milliseconds?|msecs?|ms|seconds?|secs?|s|minutes?|mins?|m|hours?|hrs?|h|days?|d"
+    r"|毫秒|秒钟?|分钟?|个?小时|天)"
+)
 """A unit of time, as a regular expression."""
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_CHINESE = {"毫": "ms", "秒": "s", "分": "m", "个": "h", "小": "h", "天": "d"}
 _PART = re.compile(rf"(\d{{1,12}}(?:\.\d{{1,12}})?)\s*({UNIT})", re.IGNORECASE)
 _DURATION = re.compile(
     rf"(?:\d{{1,12}}(?:\.\d{{1,12}})?\s*{UNIT}[\s,]*(?:and\s+)?)+", re.IGNORECASE
@@ -105,4 +109,5 @@ def read_duration(text: str) -> float | None:
 
 
 def _short(unit: str) -> str:
-    return "ms" if unit.lower().startswith(("ms", "milli")) else unit[0].lower()
+    first = _CHINESE.get(unit[0], unit[0].lower())
+    return "ms" if unit.lower().startswith(("ms", "milli")) else first

@@ -25,6 +25,7 @@ from dataflow.serving.openai.rate_limit_headers import read_reset
 
 _STATUS_OF = (
     ("rate_limit", 429),
+    ("limitexceeded", 429),
     ("resource_exhausted", 429),
     ("insufficient_quota", 429),
     ("overloaded", 503),
@@ -192,6 +193,9 @@ def read_api_error(body: Any) -> ApiError | None:
     detail = body.get("detail")
     if isinstance(detail, dict) and "error" in detail:
         return read_api_error(detail)
+    for name, inner in _ENVELOPES:
+        if isinstance(envelope := body.get(name), dict) and inner in envelope:
+            return _in_envelope(envelope, inner)
     error = body.get("error") or body.get("errors")
     if isinstance(error, list) and error:
         error = error[0]
@@ -206,6 +210,22 @@ def read_api_error(body: Any) -> ApiError | None:
         found = ApiError(_words(body), _prose_in(body), _status(body), _param(body), body)
         return _unwrapped(found)
     return None
+
+
+_ENVELOPES = (("base_resp", "status_code"), ("Response", "Error"))
+"""Objects that hold an error below a name of their own: MiniMax's
+(https://platform.minimaxi.com/document/error-code) and Tencent Cloud's
+(https://cloud.tencent.com/document/api/1729/101838)."""
+
+
+def _in_envelope(envelope: Mapping[str, Any], inner: str) -> ApiError | None:
+    found = envelope[inner]
+    if isinstance(found, dict):
+        words = {"code": found.get("Code"), "message": found.get("Message")}
+        return read_api_error({"error": words})
+    if not found:
+        return None  # 0 is no error
+    return read_api_error({"error": {"message": str(envelope.get("status_msg", ""))}})
 
 
 def _unwrapped(error: ApiError, raw: str = "") -> ApiError:

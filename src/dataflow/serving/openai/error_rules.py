@@ -134,7 +134,7 @@ ERROR_RULES = (
         r"|spending limit",
         cure=_TOP_UP,
     ),
-    _rule(RateLimitedError, 429),
+    _rule(RateLimitedError, 420, 429),
     _rule(
         AccountPolicyError,
         400, 401, 403, 404, 451,
@@ -152,20 +152,22 @@ ERROR_RULES = (
         NoVisionError,
         *_BAD_REQUEST,
         words=r" image_?(input)?_?not_?supported| unsupported_modality",
-        message=r"\b(image|vision|picture|multimodal)s?[ _]?(input|content|modalit|understanding"
-        r"|url)?"
-        r"\w{0,3}( (is|are|was|were))? ?(not|n't) (currently )?(supported|enabled|allowed"
-        r"|available)"
+        message=r"\b(image|vision|picture|multi-?modal)s?[ _]?(input|content|modalit|understanding"
+        r"|url|support)?"
+        r"\w{0,3}[`'\"]?( (content )?(type|part))?( (is|are|was|were))? ?((not|n't) (currently )?"
+        r"(supported|enabled|allowed|available)|unsupported|disabled)"
+        r"|不支持(图片|图像|视觉|多模态)"
         r"|at most 0 image|not a multimodal model|multimodal.{0,30}not (supported|enabled)"
         r"|image_url is only supported by certain models|unknown variant `?image_url"
-        r"|not (accept|support|have) (any )?(image|vision|visual|multimodal|picture)"
+        r"|(not|n't) (accept|support|have) (any )?(image|vision|visual|multi-?modal|picture)"
         r"|no (endpoint|model|provider)s?.{0,40}support.{0,20}image|invalid (value|content type"
         r"|type).{0,12}image_url"
         r"|(unknown|unsupported|unexpected) (part|content|message).{0,20}(type)?.{0,12}image"
         r"|input should be 'text'|cannot unmarshal array into .{0,80} of type string"
-        r"|not compiled for multimodal|model projector"
+        r"|not compiled for multimodal|(model|multimodal) projector"
         r"|vision (add-on|adapter|model|encoder).{0,20}not"
         r"|missing (data required for image input|multimodal projector)|mmproj|text.only model"
+        r"|model is text.only"
         r"|only supports? text|no (vision|image) (support|capabilit)|cannot (see|read"
         r"|process) images"
         r"|content.{0,40}(must be|expected|should be) (of type |a |an )*(valid )?(string|str"
@@ -211,6 +213,14 @@ ERROR_RULES = (
         r" ?(key|token)\b|api key (is )?(not valid|invalid|expired|missing|required)"
         r"|(no|missing) (api key|auth|authorization|cookie auth)",
         cure=_KEY,
+    ),
+    _rule(
+        AccountPolicyError,
+        403,
+        message=r"attention required|you have been blocked|web application firewall|captcha"
+        r"|just a moment|request blocked",
+        cure="a firewall before the server turns this machine down: ask the server's owner, or go "
+        "there another way",
     ),
     _rule(WrongKeyError, 401, 403, cure=_KEY),
     _rule(TooLongError, 413),
@@ -276,5 +286,5 @@ ERROR_RULES = (
         cure="ask with another schema, or tell it in the question: --schema-as prompt "
         '(in Python schema_as="prompt")',
     ),
-    _rule(OverloadedError, 408, 409, 425),
+    _rule(OverloadedError, 408, 409, 425, 498),  # 498: Groq's flex tier is full
 )  # fmt: skip

@@ -68,7 +68,7 @@ _RESET = re.compile(r"(x-)?([\w-]*-)?ratelimit[\w-]*-reset(-[\w-]+)?|(x-)?rateli
 
 def _from_headers(headers: Mapping[str, str], now: float) -> float | None:
     """The wait until the used-up limit is filled up again; where all may be, the shortest."""
-    waits: list[tuple[bool, float]] = []
+    waits = _structured(headers.get("ratelimit", ""))
     for name, value in headers.items():
         if _RESET.fullmatch(name) and (wait := read_moment(value, now)) is not None and wait > 0:
             left = read_number(headers.get(name.replace("reset", "remaining", 1)))
@@ -77,6 +77,26 @@ def _from_headers(headers: Mapping[str, str], now: float) -> float | None:
     if used_up:
         return max(used_up)
     return min((wait for _, wait in waits), default=None)
+
+
+_FIELD = re.compile(r"(\w+)\s*=\s*(\d{1,9})")
+
+
+def _structured(value: str) -> list[tuple[bool, float]]:
+    """The waits of a ``RateLimit`` header, and whether each limit is used up.
+
+    Both forms of the IETF's drafts (draft-ietf-httpapi-ratelimit-headers): ``limit=100,
+    remaining=0, reset=50`` and ``"default";r=0;t=50``, with a comma between several limits.
+    """
+    limits = [value] if "reset" in value else value.split(",")
+    found = []
+    for limit in limits:
+        fields = dict(_FIELD.findall(limit.lower()))
+        seconds = fields.get("t") or fields.get("reset")
+        left = fields.get("r") or fields.get("remaining")
+        if seconds is not None and int(seconds) > 0:
+            found.append((left is not None and int(left) == 0, float(seconds)))
+    return found
 
 
 def _copied_headers(body: Any) -> dict[str, str]:
@@ -150,7 +170,8 @@ def _quota(text: str) -> str:
     )
 
 
-_AMOUNT = rf"\d{{1,9}}(?:\.\d{{1,9}})?\s*{UNIT}\b"
+# after a unit no letter follows; a Chinese one ("30秒后") may
+_AMOUNT = rf"\d{{1,9}}(?:\.\d{{1,9}})?\s*{UNIT}(?![A-Za-z_])"
 _SPAN = rf"{_AMOUNT}(?:[\s,]*(?:and\s+)?{_AMOUNT})*"
 _CLOSE_SPAN = r"(?:\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h|d))+"
 _STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?"

@@ -33,13 +33,22 @@ LONGEST_LINE = 4 * 2**20
 _KEPT_REASONING = 2000  # characters, for a message
 
 
+_FIELDS = (b"event", b"id", b"retry", b"")  # WHATWG HTML, section 9.2.6; a comment has no name
+_KEPT_STRAYS = 20_000
+
+
 class EventLines:
-    """Cuts bytes, in whatever pieces they come, into the data of whole events."""
+    """Cuts bytes, in whatever pieces they come, into the data of whole events.
+
+    Attributes:
+        strays: The first lines that belong to no event: a server may put a plain error there.
+    """
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
         self._rest_bytes = 0
         self._data: list[bytes] = []
+        self.strays = b""
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The data of each event that `piece` completes.
@@ -73,6 +82,8 @@ class EventLines:
             name, _, value = line.removeprefix(b"\xef\xbb\xbf").partition(b":")
             if name == b"data":
                 self._data.append(value.removeprefix(b" "))
+            elif name not in _FIELDS and len(self.strays) < _KEPT_STRAYS:
+                self.strays += line[:_KEPT_STRAYS] + b"\n"
         elif self._data:
             data, self._data = b"\n".join(self._data), []
             yield data
@@ -131,6 +142,8 @@ class StreamedReply:
         for data in self._lines.close():
             self._event(data)
         if self._finish_reason is None:
+            if not self._has_choices and self._lines.strays:
+                self._event(self._lines.strays.strip())  # an error without the form of an event
             if not self.is_done:
                 raise ConnectionLostError("the stream ended before the answer did")
             if not self._has_choices:
