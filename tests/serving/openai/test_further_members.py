@@ -102,7 +102,7 @@ CHUNK = b'data: {"choices":[{"delta":{"content":"A red "},"finish_reason":null}]
 @pytest.mark.parametrize(
     ("pieces", "kind"),
     [
-        ((b'{"error":{"message":"no money","code":"insufficient_quota"}}',), errors.OutOfMoneyError),
+        ((b'{"error":{"message":"x","code":"insufficient_quota"}}',), errors.OutOfMoneyError),
         ((b"<html>bad gateway</html>\n\n",), errors.GarbledReplyError),
         ((CHUNK, b'data: {"error":{"type":"overloaded_error","message":"x"}}\n\n'),
          errors.OverloadedError),
@@ -112,8 +112,12 @@ CHUNK = b'data: {"choices":[{"delta":{"content":"A red "},"finish_reason":null}]
     ],
 )  # fmt: skip
 def test_a_stream_that_brings_no_answer(pieces, kind):
-    reply = StreamedReply()
     with pytest.raises(kind):
-        for piece in pieces:
-            reply.feed(piece)
-        reply.finish()
+        streamed(pieces)
+
+
+def streamed(pieces):
+    reply = StreamedReply()
+    for piece in pieces:
+        reply.feed(piece)
+    return reply.finish()
