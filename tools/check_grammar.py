@@ -1,9 +1,9 @@
 """The texts that the classifier of the checks is trained with and measured on.
 
-They stand in ``tools/check_texts/LANGUAGE.txt``: one grammar a line, ``{one|two}`` for a choice, in
-sections for each form. A line that begins with ``~`` is a wording family that is held out: the
-classifier is not trained with it. Sound captions are made of ``[subject]``, ``[predicate]`` and
-``[place]`` too.
+They stand in ``tools/check_texts/``, in ``LANGUAGE.txt`` and ``more/LANGUAGE.txt``: one grammar a
+line, ``{one|two}`` for a choice, in sections for each form. What is in ``held/LANGUAGE.txt``, and a
+line that begins with ``~``, is a wording family that is held out: the classifier is not trained
+with it. Sound captions are made of ``[subject]``, ``[predicate]`` and ``[place]`` too.
 """
 
 from __future__ import annotations
@@ -46,13 +46,24 @@ class Draw:
 
 def grammars() -> Iterator[tuple[str, str, bool, str]]:
     """Language, form, whether it is held out, and grammar of each line."""
-    for path in sorted(FOLDER.glob("*.txt")):
+    for path in (*sorted(FOLDER.glob("*.txt")), *sorted(FOLDER.glob("*/*.txt"))):
         form = ""
+        is_held = path.parent.name == "held"
+        if path.parent.name == "pieces":
+            continue
         for line in path.read_text("utf-8").splitlines():
             if re.fullmatch(r"\[\w+\]", line):
                 form = line[1:-1]
             elif line.strip():
-                yield path.stem, form, line.startswith("~"), line.removeprefix("~").strip()
+                held = is_held or line.startswith("~")
+                yield path.stem, form, held, line.removeprefix("~").strip()
+
+
+def pieces() -> Iterator[tuple[str, str]]:
+    """Language and text of each piece of a sentence that no caption fault holds."""
+    for path in sorted((FOLDER / "pieces").glob("*.txt")):
+        for line in path.read_text("utf-8").splitlines():
+            yield path.stem, line
 
 
 def expanded(grammar: str, draw: Draw) -> str:
@@ -84,7 +95,7 @@ def samples(each: int, captions: int) -> list[Sample]:
             parts.setdefault(language, {}).setdefault(form, []).extend(listed)
             continue
         draw = Draw(number * 7919 + 17)
-        times = each * (3 if language == "en" else 1)
+        times = each if held else each * _often(size(grammar))
         own = dict.fromkeys(expanded(grammar, draw) for _ in range(min(times, 2 * size(grammar))))
         # each wording counts, however few texts its grammar makes
         often = 1 if held else max(1, LEAST // len(own))
@@ -95,6 +106,11 @@ def samples(each: int, captions: int) -> list[Sample]:
             text = _caption(language, listed, draw)
             found.append(Sample(language, "sound", number % 8 == 0, text))
     return found
+
+
+def _often(texts: int) -> int:
+    """How many times as many texts are made of a grammar of so many texts."""
+    return 1 if texts < 500 else 2 if texts < 3000 else 4
 
 
 def _caption(language: str, parts: dict[str, list[str]], draw: Draw) -> str:

@@ -7,12 +7,7 @@ import re
 from collections.abc import Sequence
 
 from dataflow.checks.model.findings import findings
-
-_THOUGHT_TAG = re.compile(
-    r"<(?P<end>/?)(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)>"
-    r"|◁(?P<end2>/?)think▷|\[(?P<end3>/?)THINK\]",
-    re.IGNORECASE,
-)
+from dataflow.checks.rules.thought_tags import without_tagged_thoughts
 
 _PICTURE = r"(?:image|picture|photo(?:graph)?|illustration|drawing)"
 _LEAD_IN = re.compile(
@@ -42,23 +37,7 @@ def strip_thinking(text: str) -> str:
     tag into the prompt, and without sentences at the beginning that are thoughts without tags.
     Thoughts that do not end are left, for there is no answer after them.
     """
-    kept = []
-    depth, start = 0, 0
-    for tag in _THOUGHT_TAG.finditer(text):
-        if not any(tag.group("end", "end2", "end3")):
-            if depth == 0:
-                kept.append(text[start : tag.start()])
-                start = tag.start()
-            depth += 1
-            continue
-        if depth == 0:
-            kept.clear()  # what stands before an end alone are thoughts
-        depth = max(0, depth - 1)
-        if depth == 0:
-            start = tag.end()
-    rest = "".join(kept) + text[start:] if start or kept else text
-    rest = text if rest == text else rest.strip()
-    return _without(rest, ("thoughts",), "head")
+    return _without(without_tagged_thoughts(text), ("thoughts",), "head")
 
 
 def strip_lead_in(text: str) -> str:

@@ -11,6 +11,7 @@ from dataflow.checks.forms.echo import echo
 from dataflow.checks.forms.error_text import error_text
 from dataflow.checks.forms.refusal import refusal
 from dataflow.checks.forms.thoughts import thoughts
+from dataflow.checks.model.learned import LearnedCheck
 from dataflow.checks.rules.characters import characters, control
 from dataflow.checks.rules.cut_off import cut_off
 from dataflow.checks.rules.empty import empty
@@ -63,6 +64,7 @@ class CaptionRequirements:
         max_duplicates: How many different pictures may have the same caption; None for any number.
         disabled: Kinds of checks that are not run.
         schema: The JSON Schema of captions that are JSON; such are not looked at as prose.
+        learned: Checks of one's own; see `dataflow.checks.model.learned`.
 
     Raises:
         UsageError: a value is not what its field takes.
@@ -85,6 +87,7 @@ class CaptionRequirements:
     max_duplicates: int | None = 3
     disabled: frozenset[str] = frozenset()
     schema: Mapping[str, Any] | None = None
+    learned: tuple[LearnedCheck, ...] = ()
 
     def __post_init__(self) -> None:
         given = {one.name: getattr(self, one.name) for one in fields(self)}
@@ -119,8 +122,8 @@ def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
 
     Raises:
         MissingPackageError: a check's package is not installed.
-        UsageError: what is asked cannot be checked: no such language code, no such pattern; or a
-            disabled check does not exist.
+        UsageError: what is asked cannot be checked: no such language code, no such pattern; a
+            disabled check does not exist; or a learned one has the name of another.
     """
     for first in (error_text, refusal):
         first("A cat.", CheckContext())  # their files are read while files can be opened
@@ -144,7 +147,11 @@ def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
         )
     if asked.max_duplicates is not None:
         found["repeated"] = Repeated(asked.max_duplicates)
-    if unknown := sorted(asked.disabled - set(KINDS)):
+    for own in asked.learned:
+        if own.kind in (*KINDS, *found):
+            raise UsageError(f"there is a check {own.kind!r} already: learn yours by another name")
+        found[own.kind] = own
+    if unknown := sorted(asked.disabled - {*KINDS, *found}):
         raise UsageError(f"there is no check {unknown[0]!r}; there are {', '.join(KINDS)}")
     return {
         kind: check if kind in _WHOLE else _Bounded(check)

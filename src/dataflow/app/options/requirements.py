@@ -74,6 +74,13 @@ class RequirementOptions(Options):
             default="any number for dataflow caption, 3 for dataflow check",
         ),
     ] = None
+    check: Annotated[
+        list[str] | None,
+        Option(
+            "A fault kind of your own, from a file that dataflow check --learn has written.",
+            metavar="FILE",
+        ),
+    ] = None
     no_check: Annotated[
         list[str] | None,
         Option(

@@ -10,6 +10,7 @@ from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.requirements import RequirementOptions
 from dataflow.app.planning.engine import fallback_of, is_batch
 from dataflow.app.planning.prices import fallback_price_of
+from dataflow.checks.model.learned import read_learned
 from dataflow.checks.rules.empty import empty
 from dataflow.checks.suite import CaptionRequirements, checks_for
 from dataflow.core.errors import UsageError
@@ -57,7 +58,7 @@ def wanted_of(
         max_duplicates: How many pictures may have the same caption where the arguments do not say.
         schema: The JSON Schema of captions that are JSON.
     """
-    own = {"schema", "plain", "max_duplicates", "disabled", *_LISTS}
+    own = {"schema", "plain", "max_duplicates", "disabled", "learned", *_LISTS}
     named = {field.name for field in fields(CaptionRequirements)} - own
     given: dict[str, Any] = {name: getattr(choices, name) for name in named}
     given |= {name: tuple(getattr(choices, name) or ()) for name in _LISTS}
@@ -69,6 +70,7 @@ def wanted_of(
         max_duplicates=None if "repeated" in disabled else alike,
         disabled=disabled,
         schema=schema,
+        learned=tuple(map(read_learned, choices.check or ())),
     )
 
 

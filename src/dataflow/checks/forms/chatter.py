@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from dataflow.checks.model.findings import of_form
+from dataflow.checks.model.findings import evidence, of_form
 from dataflow.checks.rules.text import clipped
 from dataflow.core.protocols.check import CheckContext, Verdict
 
@@ -28,7 +28,7 @@ def chatter(text: str, _context: CheckContext) -> Verdict | None:
     """A caption holds no talk to the person who asked for it."""
     if found := of_form(text, ("lead_in", "lead_out")):
         where = "before" if found.form == "lead_in" else "after"
-        reason = f"the model talks {where} the caption: “{clipped(found.segment.text)}”"
+        reason = f"the model talks {where} the caption: {evidence(found)}"
         return Verdict("chatter", reason, _FOLLOW_UP)
     options = _OPTIONS.findall(text)
     if len(options) >= _LEAST_OPTIONS:

@@ -6,7 +6,7 @@ import functools
 import itertools
 import re
 
-from dataflow.checks.model.findings import of_form
+from dataflow.checks.model.findings import evidence, of_form
 from dataflow.checks.rules.text import clipped, sentence_ends, without_quotations, words
 from dataflow.core.protocols.check import CheckContext, Verdict
 
@@ -40,7 +40,7 @@ def echo(text: str, context: CheckContext) -> Verdict | None:
         reason = f"it begins as a prompt does: “{clipped(found[0].strip())}”"
         return Verdict("echo", reason, _FOLLOW_UP)
     if leak := of_form(text, ("leak",)):
-        reason = f"instructions are left in it: “{clipped(leak.segment.text)}”"
+        reason = f"instructions are left in it: {evidence(leak)}"
         return Verdict("echo", reason, _FOLLOW_UP)
     if not context.prompts:
         return None

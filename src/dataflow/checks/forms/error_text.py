@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from dataflow.checks.model.findings import of_form
+from dataflow.checks.model.findings import evidence, of_form
 from dataflow.checks.rules.placeholder import placeholder
 from dataflow.checks.rules.text import clipped
 from dataflow.core.protocols.check import CheckContext, Verdict
@@ -51,7 +51,5 @@ def error_text(text: str, context: CheckContext) -> Verdict | None:
     if is_error_message(plain):
         return Verdict("error_text", f"it is an error's message: “{clipped(plain)}”")
     if found := of_form(text, ("error",)):
-        return Verdict(
-            "error_text", f"it reads as an error or a placeholder: “{clipped(found.segment.text)}”"
-        )
+        return Verdict("error_text", f"it reads as an error or a placeholder: {evidence(found)}")
     return None

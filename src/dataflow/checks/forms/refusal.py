@@ -16,7 +16,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 
-from dataflow.checks.model.findings import of_form
+from dataflow.checks.model.findings import evidence, of_form
 from dataflow.checks.rules.text import clipped, without_quotations, words
 from dataflow.core.protocols.check import CheckContext, Verdict
 
@@ -49,7 +49,7 @@ def refusal(text: str, _context: CheckContext) -> Verdict | None:
                 return Verdict("refusal", reason, _FOLLOW_UP)
     own = of_form(text, ("refusal",))
     if own is not None and not listed.is_told(own.segment.text, 0, len(own.segment.text)):
-        reason = f"the model declines: “{clipped(own.segment.text, 80)}”"
+        reason = f"the model declines: {evidence(own)}"
         return Verdict("refusal", reason, _FOLLOW_UP)
     return None
 

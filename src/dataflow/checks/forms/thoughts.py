@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataflow.checks.model.findings import of_form
-from dataflow.checks.rules.text import clipped
+from dataflow.checks.model.findings import evidence, of_form
 from dataflow.core.protocols.check import CheckContext, Verdict
 
 _FOLLOW_UP = "Answer at once with the caption alone, without thinking aloud."
@@ -14,6 +13,4 @@ def thoughts(text: str, _context: CheckContext) -> Verdict | None:
     found = of_form(text, ("thoughts",))
     if found is None:
         return None
-    return Verdict(
-        "thoughts", f"the model thinks aloud: “{clipped(found.segment.text)}”", _FOLLOW_UP
-    )
+    return Verdict("thoughts", f"the model thinks aloud: {evidence(found)}", _FOLLOW_UP)

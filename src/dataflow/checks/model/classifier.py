@@ -1,17 +1,27 @@
 """A sentence → how much it looks like each form that is no caption.
 
-The weights are one byte each and lie in `weights.bin`, which ``tools/train_checks.py`` writes. The
-weights of all forms of one feature are one whole number with 16 bits for each form, so that one
-addition adds them all.
+The weights are whole numbers of one byte each and lie in `weights.bin`, which
+``tools/train_checks.py`` writes: first those of "any form", for each feature one, and then those of
+each form. Most sentences are captions, and for them the first alone are read.
 """
 
 from __future__ import annotations
 
 import functools
+from array import array
 from pathlib import Path
-from typing import NamedTuple
 
-from dataflow.checks.model.features import BUCKETS, pair, skip, tokens, word_features
+from dataflow.checks.model.features import (
+    BUCKETS,
+    PAIR_MASK,
+    SKIPPED,
+    Word,
+    features,
+    pair,
+    skip,
+    tokens,
+    word,
+)
 from dataflow.checks.model.segments import LONGEST
 
 LANES = ("any", "lead_in", "lead_out", "thoughts", "refusal", "error", "leak")
@@ -19,22 +29,11 @@ LANES = ("any", "lead_in", "lead_out", "thoughts", "refusal", "error", "leak")
 
 WEIGHTS = Path(__file__).with_name("weights.bin")
 
-_LANE = 16
-_ZERO = 128
 _WORDS = 20_000
 """Words whose weights are kept ready."""
 
-
-class Scores(NamedTuple):
-    """The scores of a sentence: 1.0 and more is sure, -1.0 and less is surely not.
-
-    Attributes:
-        form: The likeliest form, one of `LANES` without ``any``.
-        value: How surely it is one of them.
-    """
-
-    form: str
-    value: float
+_MOST_NAMED = 3
+"""Words that are named as those that decided."""
 
 
 class Classifier:
@@ -46,38 +45,56 @@ class Classifier:
 
     def __init__(self, table: bytes) -> None:
         self._scale = int.from_bytes(table[:4], "little")
-        spread = bytearray(2 * (len(table) - 4))
-        spread[::2] = table[4:]
-        self._table = bytes(spread)
+        self._any = array("b", table[4 : 4 + BUCKETS])
+        self._forms = array("b", table[4 + BUCKETS :])
         self._words: dict[str, tuple[int, int, int]] = {}
-        self._zero = sum(_ZERO << _LANE * lane for lane in range(len(LANES)))
 
-    def __call__(self, sentence: str) -> Scores:
-        """The scores of `sentence`; only its first `LONGEST` characters are looked at."""
-        total, count = 0, 0
-        numbers = []
+    def __call__(self, sentence: str) -> float:
+        """How surely `sentence` is none of a caption: from 1.0 on surely, up to -1.0 surely not.
+
+        Only its first `LONGEST` characters are looked at.
+        """
+        known, weights = self._words, self._any
+        total = before = between = 0
+        # the shares of the two words before; the first word has none before it
         for token in tokens(sentence[:LONGEST]):
-            number, weight, pieces = self._words.get(token) or self._word(token)
-            numbers.append(number)
+            weight, first, second = known.get(token) or self._word(token)
             total += weight
-            count += pieces
-        groups = [*map(pair, numbers, numbers[1:]), *map(skip, numbers, numbers[2:])]
-        total += sum(map(self._weight, groups))
-        count += len(groups)
-        values = [(total >> _LANE * lane & 0xFFFF) - _ZERO * count for lane in range(len(LANES))]
-        best = max(range(1, len(LANES)), key=values.__getitem__)
-        return Scores(LANES[best], values[0] / self._scale)
+            if before:
+                total += weights[before - 1 + second & PAIR_MASK]
+            if between:
+                total += weights[between - 1 + second + SKIPPED & PAIR_MASK]
+            between, before = before, first + 1
+        return total / self._scale
 
-    def _weight(self, feature: int) -> int:
-        at = feature * 2 * len(LANES)
-        return int.from_bytes(self._table[at : at + 2 * len(LANES)], "little")
+    def form(self, sentence: str) -> str:
+        """The likeliest form of `sentence`, one of `LANES` without ``any``."""
+        count = len(LANES) - 1
+        values = [0] * count
+        for feature in features(sentence[:LONGEST]):
+            for lane in range(count):
+                values[lane] += self._forms[feature * count + lane]
+        return LANES[1 + max(range(count), key=values.__getitem__)]
+
+    def deciding(self, sentence: str) -> tuple[str, ...]:
+        """The words of `sentence` that speak most against a caption, in their order."""
+        listed = tokens(sentence[:LONGEST])
+        words = list(map(word, listed))
+        shares = [sum(self._any[at] for at in one.features) for one in words]
+        for near, joined in ((1, pair), (2, skip)):
+            for at, (one, other) in enumerate(zip(words, words[near:], strict=False)):
+                weight = self._any[joined(one, other)]
+                shares[at] += weight // 2
+                shares[at + near] += weight - weight // 2
+        named = [at for at, token in enumerate(listed) if token[0] > "\x02"]
+        best = sorted(named, key=lambda at: -shares[at])[:_MOST_NAMED]
+        return tuple(listed[at] for at in sorted(best) if shares[at] > 0)
 
     def _word(self, token: str) -> tuple[int, int, int]:
-        number, *pieces = word_features(token)
-        weight = self._weight(number & BUCKETS - 1) + sum(map(self._weight, pieces))
+        one: Word = word(token)
         if len(self._words) >= _WORDS:
             self._words.clear()
-        found = number, weight, 1 + len(pieces)
+        found = sum(self._any[at] for at in one.features), one.first, one.second
         self._words[token] = found
         return found
 

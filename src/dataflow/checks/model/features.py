@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from typing import NamedTuple
 from zlib import crc32
 
 from dataflow.checks.rules.text import CJK
@@ -16,7 +16,8 @@ from dataflow.checks.rules.text import CJK
 BUCKETS = 1 << 18
 """Numbers of features."""
 
-_MASK = BUCKETS - 1
+PAIR_MASK = BUCKETS - 1
+"""The bits of a sum that make a feature."""
 
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u200c\u200d" + "".join(
     sign
@@ -28,11 +29,12 @@ _ASCII_TOKEN = re.compile(r"[a-z0-9']+|[%$<>\[\]{}#]")
 _PLAIN = str.maketrans({"’": "'", "\u02bc": "'", "`": "'", "\u064b": None, "\u0640": None})
 _DIGITS = re.compile(r"\d+")
 _ELLIPSES = re.compile("…+")
-_PIECE = 30
-"""Characters of a word that are looked at as one; scripts without blanks have long ones."""
 
 _MOST_TOKENS = 60
 """Words of a sentence that are looked at."""
+
+START = "\x01"
+"""The word that stands for a sentence's start; every sentence has it."""
 
 _CLOSING = {
     ":": "\x02:",
@@ -43,76 +45,84 @@ _CLOSING = {
     "!": "\x02!",
     "！": "\x02!",
 }
+SKIPPED = 0x5BD1
+"""What sets the feature of two words with one between them apart from that of two neighbours."""
+
+
+class Word(NamedTuple):
+    """The numbers of one word.
+
+    Attributes:
+        features: The word's own feature and those of its pieces.
+        first: The word's share of the feature of a pair in which it comes first.
+        second: Its share where it comes second.
+    """
+
+    features: tuple[int, ...]
+    first: int
+    second: int
 
 
 def tokens(sentence: str) -> list[str]:
     """The words of `sentence` in lower case, between a sign for its start and one for its end."""
-    plain = sentence.lower().translate(_PLAIN)
+    plain = sentence.lower()
     if plain.isascii():
         found = _ASCII_TOKEN.findall(plain)
     else:
-        found = _TOKEN.findall(_ELLIPSES.sub("…", plain))
-    if not plain.isascii() or any(map(str.isdigit, plain)):
-        found = [piece for token in found for piece in _pieces(token)]
+        found = _TOKEN.findall(_ELLIPSES.sub("…", plain.translate(_PLAIN)))
     del found[_MOST_TOKENS:]
-    closing = next((sign for sign in reversed(plain[-3:]) if sign in _CLOSING), ".")
-    return ["\x01", *found, _CLOSING.get(closing, "\x02.")]
+    ending = "\x02."
+    for sign in plain[-1:-4:-1]:
+        if sign in _CLOSING:
+            ending = _CLOSING[sign]
+            break
+    return [START, *found, ending]
 
 
-def _pieces(token: str) -> Iterator[str]:
+def word(token: str) -> Word:
+    """The numbers of one word."""
     token = _DIGITS.sub("0", token)
-    if len(token) <= _PIECE:
-        yield token
-        return
-    for start in range(0, len(token), _PIECE):
-        yield token[start : start + _PIECE]
-
-
-def word_features(token: str) -> list[int]:
-    """The features of one word: its number first, then those of its pieces."""
     number = crc32(token.encode("utf-8", "backslashreplace"))
-    size = _size(token)
     around = f"\x03{token}\x03"
-    pieces = (
-        []
-        if len(token) <= size - 1
-        else [around[at : at + size] for at in range(len(around) - size + 1)]
+    pieces = {
+        crc32(b"\x04" + around[at : at + size].encode("utf-8", "backslashreplace")) & PAIR_MASK
+        for size in _sizes(token)
+        if len(token) >= size
+        for at in range(len(around) - size + 1)
+    }
+    return Word(
+        (number & PAIR_MASK, *sorted(pieces)),
+        number * 2654435761 >> 7 & PAIR_MASK,
+        number * 2246822519 >> 9 & PAIR_MASK,
     )
-    return [
-        number,
-        *(crc32(b"\x04" + piece.encode("utf-8", "backslashreplace")) & _MASK for piece in pieces),
-    ]
 
 
-def _size(token: str) -> int:
+def _sizes(token: str) -> tuple[int, ...]:
     """Characters of the pieces of a word: few in scripts with many signs."""
     if token.isascii():
-        return 4
+        return (4,)
     highest = max(token)
     if "\uac00" <= highest <= "\ud7af":
-        return 2
-    return 4 if highest < "\u0530" else 3
+        return (2,)
+    if "\u0e00" <= highest <= "\u109f" or "\u1780" <= highest <= "\u17ff":
+        return (4, 7)  # no blanks between words: a piece has to be as long as one
+    return (4,) if highest < "\u0530" else (3,)
 
 
-def pair(first: int, second: int) -> int:
-    """The feature of two words that follow each other, by their numbers."""
-    return (first * 2654435761 + second * 40503) >> 7 & _MASK
+def pair(first: Word, second: Word) -> int:
+    """The feature of two words that follow each other."""
+    return first.first + second.second & PAIR_MASK
 
 
-def skip(first: int, second: int) -> int:
-    """The feature of two words with one between them, by their numbers."""
-    return (first * 2246822519 + second * 3266489917) >> 9 & _MASK
+def skip(first: Word, second: Word) -> int:
+    """The feature of two words with one between them."""
+    return first.first + second.second + SKIPPED & PAIR_MASK
 
 
 def features(sentence: str) -> list[int]:
     """The numbers of all features of `sentence`; one that occurs twice is there twice."""
-    found: list[int] = []
-    numbers: list[int] = []
-    for token in tokens(sentence):
-        number, *pieces = word_features(token)
-        numbers.append(number)
-        found.append(number & _MASK)
-        found += pieces
-    found += map(pair, numbers, numbers[1:])
-    found += map(skip, numbers, numbers[2:])
+    words = list(map(word, tokens(sentence)))
+    found = [number for one in words for number in one.features]
+    found += map(pair, words, words[1:])
+    found += map(skip, words, words[2:])
     return found

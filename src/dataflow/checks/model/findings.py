@@ -8,11 +8,12 @@ are looked at. What follows a colon is what somebody says or what is written som
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from dataflow.checks.model.classifier import Scores, classifier
+from dataflow.checks.model.classifier import classifier
 from dataflow.checks.model.segments import Segment, edges
+from dataflow.checks.rules.text import clipped
 
 SURE = 1.2
 """The score from which a sentence counts."""
@@ -38,7 +39,7 @@ class Finding(NamedTuple):
         segment: The sentence.
         place: ``"head"`` where nothing but such sentences is before it, ``"tail"`` where nothing
             else is behind it, ``"inside"`` else.
-        score: How surely it is one; see `classifier.Scores`.
+        score: How surely it is one; see `classifier.Classifier`.
     """
 
     form: str
@@ -52,50 +53,63 @@ def findings(text: str) -> tuple[Finding, ...]:
     """The sentences of `text` that belong to no caption, in their order."""
     head, tail = edges(text)
     score = classifier()
-    scored = [(segment, score(segment.text)) for segment in (*head, *tail)]
-    is_one = [scores.value > SURE for _, scores in scored]
-    if len(scored) > 1 and scored[0][1].value > _SURE_OF_SHOUT:
-        is_one[0] = is_one[0] or _is_shout(scored[0][0].text)
-    if len(scored) > 1 and is_one[1] and scored[1][1].form in _OPENINGS:
-        # "Great photo! Here is …", "Jasne! Oto …": what is shouted before is talk too
-        is_one[0] = is_one[0] or _is_shout(scored[0][0].text)
+    segments = (*head, *tail)
+    scores = [score(segment.text) for segment in segments]
+    if max(scores, default=0.0) <= _SURE_OF_SHOUT:
+        return ()
+    return tuple(_found(segments, scores))
+
+
+def _found(segments: Sequence[Segment], scores: Sequence[float]) -> Iterator[Finding]:
+    count = len(segments)
+    form = classifier().form
+    is_one = [value > SURE for value in scores]
+    forms = [form(one.text) if scores[at] > 0 else "" for at, one in enumerate(segments)]
+    if count > 1 and not is_one[0] and _is_shout(segments[0].text):
+        # "Great photo! Here is …", "Jasne! Oto …": what is shouted before talk is talk too
+        is_one[0] = scores[0] > _SURE_OF_SHOUT or (is_one[1] and forms[1] in _OPENINGS)
+        forms[0] = forms[0] or forms[1]
     speaks = next(
         (
             at
-            for at, (segment, _) in enumerate(scored)
+            for at, segment in enumerate(segments)
             if not is_one[at] and segment.text.endswith(_COLONS) and " " in segment.text
         ),
-        len(scored),
+        count,
     )
-    is_one[speaks:] = [False] * (len(scored) - speaks)
-    first = next((at for at, one in enumerate(is_one) if not one), len(scored))
-    if first < len(scored):
+    is_one[speaks:] = [False] * (count - speaks)
+    first = next((at for at, one in enumerate(is_one) if not one), count)
+    if first < count and "lead_out" in forms[:first]:
         # "What a day! Children play …": nobody says goodbye at the beginning
-        forms = [scores.form for _, scores in scored[:first]]
-        first = forms.index("lead_out") if "lead_out" in forms else first
-    last = next((at for at in range(len(scored), 0, -1) if not is_one[at - 1]), 0)
-    found = []
-    for at, (segment, scores) in enumerate(scored):
+        first = forms.index("lead_out")
+    last = next((at for at in range(count, 0, -1) if not is_one[at - 1]), 0)
+    for at, segment in enumerate(segments):
         place = "head" if at < first else "tail" if at >= last else "inside"
-        if is_one[at] and (place != "inside" or scores.form in _ANYWHERE):
-            found.append(_finding(segment, scores, place, is_all=first == len(scored)))
-    return tuple(found)
+        if is_one[at] and (place != "inside" or forms[at] in _ANYWHERE):
+            own = _form(forms[at], place, is_all=first == count)
+            yield Finding(own, segment, place, scores[at])
 
 
 def _is_shout(text: str) -> bool:
     return len(text) <= _SHOUT and text[-1] in "!,.！。，"
 
 
-def _finding(segment: Segment, scores: Scores, place: str, *, is_all: bool) -> Finding:
-    form = scores.form
+def _form(form: str, place: str, *, is_all: bool) -> str:
     if form == "error" and not is_all and place != "head":
-        form = "lead_out"
+        return "lead_out"
     if form == "lead_in" and place == "tail" and not is_all:
-        form = "lead_out"
-    return Finding(form, segment, place, scores.value)
+        return "lead_out"
+    return form
 
 
 def of_form(text: str, forms: Sequence[str]) -> Finding | None:
     """The surest sentence of `text` that is one of `forms`; None where there is none."""
     found = [one for one in findings(text) if one.form in forms]
     return max(found, key=lambda one: one.score, default=None)
+
+
+def evidence(found: Finding) -> str:
+    """The sentence, shortened, and the words in it that decided."""
+    named = ", ".join(classifier().deciding(found.segment.text))
+    shown = f"“{clipped(found.segment.text)}”"
+    return f"{shown}, by the words {named}" if named else shown

@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 from dataflow.checks.rules.text import clipped
+from dataflow.checks.rules.thought_tags import THOUGHT_TAG, without_tagged_thoughts
 from dataflow.core.protocols.check import CheckContext, Verdict
 
 _UNSEEN = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"})
@@ -17,6 +18,10 @@ _PICTOGRAM = "\u2600"
 def empty(text: str, context: CheckContext) -> Verdict | None:
     """An answer in which nothing can be seen, or not one word, letter or number, is no caption."""
     reason = f" (finish reason: {context.finish_reason})" if context.finish_reason else ""
+    if THOUGHT_TAG.search(text) and not _says(THOUGHT_TAG.sub("", without_tagged_thoughts(text))):
+        return Verdict(
+            "empty", f"there are thoughts, and no caption{reason}: “{clipped(text, 30)}”"
+        )
     is_seen = False
     for character in text:
         category = unicodedata.category(character)
@@ -28,6 +33,10 @@ def empty(text: str, context: CheckContext) -> Verdict | None:
     if not is_seen:
         return Verdict("empty", f"the model answered with no text{reason}")
     return Verdict("empty", f"there is no word in it{reason}: “{clipped(text, 30)}”")
+
+
+def _says(text: str) -> bool:
+    return any(character.isalnum() for character in text)
 
 
 def _is_pictogram(character: str, category: str) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dataflow.checks.encoder_tokens import parse_limit
-from dataflow.checks.rules.text import count_sentences, words
+from dataflow.checks.rules.segmenter import ESTIMATED, count_words
+from dataflow.checks.rules.text import count_sentences
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
 
@@ -26,13 +27,14 @@ def length(
     `max_encoder_tokens` are limits such as ``"clip:75"``; see `encoder_tokens.parse_limit`.
 
     A Han or kana character counts as one word; where that is not what is meant, bound the
-    characters. Blanks at the ends are not counted.
+    characters. Words of Thai, Lao, Khmer and Burmese are counted by a dictionary, or estimated
+    where it is not installed. Blanks at the ends are not counted.
 
     Raises:
         UsageError: nothing can be within the bounds, or there is no such encoder.
     """
     bounds: list[tuple[str, Callable[[str], int], int | None, int | None]] = [
-        ("words", lambda text: len(words(text)), min_words, max_words),
+        ("words", lambda text: count_words(text)[0], min_words, max_words),
         ("sentences", count_sentences, min_sentences, max_sentences),
         ("characters", lambda text: len(text.strip()), min_characters, max_characters),
     ]
@@ -46,13 +48,14 @@ def length(
     def check(text: str, _context: CheckContext) -> Verdict | None:
         for unit, measure, least, most in asked:
             count = measure(text)
+            about = f" ({ESTIMATED})" if unit == "words" and count_words(text)[1] else ""
             if least is not None and count < least:
-                reason = f"too short: {count} {unit}, at least {least} are asked"
+                reason = f"too short: {count} {unit}{about}, at least {least} are asked"
                 return Verdict("length", reason, f"Use at least {least} {unit}.")
             if most is not None and count > most:
-                reason = f"too long: {count} {unit}, at most {most} are asked"
+                reason = f"too long: {count} {unit}{about}, at most {most} are asked"
                 if unit.endswith("tokens"):  # a model cannot count those
-                    spoken = max(1, len(words(text)) * most * 9 // (count * 10))
+                    spoken = max(1, count_words(text)[0] * most * 9 // (count * 10))
                     return Verdict("length", reason, f"Use at most {spoken} words.")
                 return Verdict("length", reason, f"Use at most {most} {unit}.")
         return None

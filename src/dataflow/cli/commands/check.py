@@ -11,6 +11,7 @@ EXAMPLES = (
     "dataflow check captions.jsonl",
     "dataflow check photos/ --sidecar .txt --language en --max-words 60",
     "dataflow check captions.jsonl --fix --api-url http://localhost:8000/v1 --model MODEL",
+    "dataflow check --learn guesses.txt sound.txt",
 )
 
 
@@ -22,6 +23,7 @@ def check(options: CheckOptions) -> int:
     """
     from dataflow.app.check import check as checked  # compiles patterns: --help need not wait
     from dataflow.app.fix import fix
+    from dataflow.app.learn import learn_kind
     from dataflow.cli.shell.reporting import reporter
     from dataflow.display.report import as_json
 
@@ -29,5 +31,8 @@ def check(options: CheckOptions) -> int:
         need_stdout("--json")
     show = (lambda report: put([as_json(report)])) if options.json else None
     shown = reporter(console, show, is_quiet=options.quiet)
+    if options.learn is not None:
+        learn_kind(options, shown)
+        return 0
     is_sound = (fix if options.fix else checked)(options, shown).is_sound
     return 0 if is_sound else FAILED_ROWS

@@ -91,6 +91,23 @@ class FixOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LearnOptions(Options):
+    """A fault kind of one's own."""
+
+    GROUP: ClassVar[str] = "A fault kind of your own"
+
+    learn: Annotated[
+        str | None,
+        Option(
+            "Learn a fault kind from examples: this file holds captions that have the fault, and "
+            "DATASET captions that do not, one per line or as a dataset; some thirty of each. The "
+            "kind is called like the file and goes to NAME.check.json beside it, for --check.",
+            metavar="FILE",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class DatasetArgument(Options):
     """The dataset that is checked."""
 
@@ -117,6 +134,7 @@ class CheckSettings(
     LocalEngineOptions,
     EngineOptions,
     ReaskOptions,
+    LearnOptions,
     FixOptions,
     RequirementOptions,
     ReportOptions,
