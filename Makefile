@@ -17,7 +17,7 @@ PROCESSES ?= 3
 BENCH ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-web coverage test-vllm soak fuzz bench check docs clean
+.PHONY: help demo test test-web coverage test-vllm soak fuzz bench check classifier docs clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ check: $(VENV)/.installed-dev ## style, types, the floors of the house, generate
 	$(VENV)/bin/lint-imports
 	$(VENV)/bin/python tools/check_house.py
 	$(VENV)/bin/python tools/make_docs.py --check
+
+classifier: $(VENV)/.installed-dev ## train the classifier of the checks anew, in minutes
+	$(VENV)/bin/python tools/train_checks.py
 
 docs: $(VENV)/.installed-dev ## write the generated parts of docs/ anew
 	$(VENV)/bin/python tools/make_docs.py

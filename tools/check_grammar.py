@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from zlib import crc32
 
 FOLDER = Path(__file__).resolve().parent / "check_texts"
 FORMS = ("lead_in", "lead_out", "thoughts", "refusal", "error", "leak")
@@ -44,12 +45,12 @@ class Draw:
         return (self._state >> 4) % most
 
 
-def grammars() -> Iterator[tuple[str, str, bool, str]]:
-    """Language, form, whether it is held out, and grammar of each line."""
+def grammars(part: str = "") -> Iterator[tuple[str, str, bool, str]]:
+    """Language, form, whether it is held out, and grammar of each line of one folder, or of all."""
     for path in (*sorted(FOLDER.glob("*.txt")), *sorted(FOLDER.glob("*/*.txt"))):
         form = ""
-        is_held = path.parent.name == "held"
-        if path.parent.name == "pieces":
+        is_held = path.parent.name in {"held", "unseen"}
+        if path.parent.name == "pieces" or part not in {"", path.parent.name}:
             continue
         for line in path.read_text("utf-8").splitlines():
             if re.fullmatch(r"\[\w+\]", line):
@@ -85,16 +86,19 @@ def size(grammar: str) -> int:
     return count
 
 
-def samples(each: int, captions: int) -> list[Sample]:
-    """Texts of all grammars: at most `each` a line, and `captions` sound ones a language."""
+def samples(each: int, captions: int, part: str = "") -> list[Sample]:
+    """Texts of all grammars, or of those of one folder: at most `each` a line.
+
+    To them come `captions` sound ones a language.
+    """
     found: list[Sample] = []
     parts: dict[str, dict[str, list[str]]] = {}
-    for number, (language, form, held, grammar) in enumerate(grammars()):
+    for language, form, held, grammar in grammars(part):
         if form in PARTS:
             listed = [part.strip() for part in grammar.split(";")]
             parts.setdefault(language, {}).setdefault(form, []).extend(listed)
             continue
-        draw = Draw(number * 7919 + 17)
+        draw = Draw(crc32(grammar.encode()) % 2147483647)
         times = each if held else each * _often(size(grammar))
         own = dict.fromkeys(expanded(grammar, draw) for _ in range(min(times, 2 * size(grammar))))
         # each wording counts, however few texts its grammar makes

@@ -29,7 +29,7 @@ WRAPPED_BY = {
     "genai_prices": ("billing/price_list.py",),
     "pydantic": (),
     "pandas": ("utils/frames.py",),
-    "icu4py": ("checks/rules/segmenter.py",),
+    "icu4py": ("checks/segmenter.py",),
     "pyarrow": ("formats/arrow/", "formats/base/compression.py", "formats/base/arrow_inference.py"),
     "ijson": (),
     "PIL": ("images/",),

@@ -73,6 +73,7 @@ def pages() -> Iterator[tuple[Path, str]]:
     yield DOCS / "estimate.md", filled(read(DOCS / "estimate.md"), "rules", rule_table())
     scores = f"{checks_table.summary()}\n\n{checks_table.table()}"
     page = filled(read(DOCS / "checks.md"), "scores", scores)
+    page = filled(page, "unseen", checks_table.forms_table("unseen"))
     yield DOCS / "checks.md", filled(page, "forms", checks_table.forms_table())
     presets = filled(read(DOCS / "presets.md"), "list", presets_table.list_table())
     yield DOCS / "presets.md", filled(presets, "presets", presets_table.sections())

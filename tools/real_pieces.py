@@ -2,7 +2,7 @@
 
 ``python tools/real_pieces.py REAL.jsonl`` reads the texts that ``tools/real_texts.py`` wrote, those
 that are not held out, and adds pieces of at most twelve words to ``tools/check_texts/pieces``. Run
-it, then ``make checks``, then both again.
+it, then ``make classifier``, then both again.
 """
 
 from __future__ import annotations

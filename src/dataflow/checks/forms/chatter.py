@@ -16,7 +16,8 @@ from dataflow.core.protocols.check import CheckContext, Verdict
 _FOLLOW_UP = "Give the caption alone: no greeting, no introduction, no offer, no question."
 
 _OPTIONS = re.compile(
-    r"^[ \t*_#>-]{0,8}(?:option|version|variant|choice|caption|alternative|variante|opción|opção"
+    r"(?:^|(?<=[.!?:。！？：] )|(?<=[。！？：]))[ \t*_#>-]{0,8}"
+    r"(?:option|version|variant|choice|caption|alternative|variante|opción|opção"
     r"|opzione|вариант|方案|选项|版本|案|キャプション|옵션|캡션)"
     r"[ \t]{0,3}(?:[1-9A-D]|一|二|三|①|②)[ \t*_]{0,4}[:：.)\]（(–-]",
     re.IGNORECASE | re.MULTILINE,

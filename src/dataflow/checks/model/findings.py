@@ -18,6 +18,9 @@ from dataflow.checks.rules.text import clipped
 SURE = 1.2
 """The score from which a sentence counts."""
 
+SURE_OF_THOUGHTS = 1.5
+"""The same for thoughts, which are likest to what captions say."""
+
 _ANYWHERE = frozenset({"refusal"})
 _COLONS = (":", "：")
 
@@ -26,7 +29,7 @@ _OPENINGS = frozenset({"lead_in", "thoughts"})
 _SHOUT = 24
 """Characters of the longest opening that is shouted: “Sure thing!”"""
 
-_SURE_OF_SHOUT = 0.3
+_SURE_OF_SHOUT = 0.9
 """The score from which it counts."""
 
 
@@ -63,8 +66,11 @@ def findings(text: str) -> tuple[Finding, ...]:
 def _found(segments: Sequence[Segment], scores: Sequence[float]) -> Iterator[Finding]:
     count = len(segments)
     form = classifier().form
-    is_one = [value > SURE for value in scores]
     forms = [form(one.text) if scores[at] > 0 else "" for at, one in enumerate(segments)]
+    is_one = [
+        value > (SURE_OF_THOUGHTS if forms[at] == "thoughts" else SURE)
+        for at, value in enumerate(scores)
+    ]
     if count > 1 and not is_one[0] and _is_shout(segments[0].text):
         # "Great photo! Here is …", "Jasne! Oto …": what is shouted before talk is talk too
         is_one[0] = scores[0] > _SURE_OF_SHOUT or (is_one[1] and forms[1] in _OPENINGS)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from dataflow.checks.encoder_tokens import parse_limit
-from dataflow.checks.rules.segmenter import ESTIMATED, count_words
-from dataflow.checks.rules.text import count_sentences
+from dataflow.checks.rules.text import count_sentences, words
+from dataflow.checks.segmenter import ESTIMATED, unspaced_words
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
 
@@ -34,7 +34,7 @@ def length(
         UsageError: nothing can be within the bounds, or there is no such encoder.
     """
     bounds: list[tuple[str, Callable[[str], int], int | None, int | None]] = [
-        ("words", lambda text: count_words(text)[0], min_words, max_words),
+        ("words", _count_words, min_words, max_words),
         ("sentences", count_sentences, min_sentences, max_sentences),
         ("characters", lambda text: len(text.strip()), min_characters, max_characters),
     ]
@@ -48,16 +48,22 @@ def length(
     def check(text: str, _context: CheckContext) -> Verdict | None:
         for unit, measure, least, most in asked:
             count = measure(text)
-            about = f" ({ESTIMATED})" if unit == "words" and count_words(text)[1] else ""
+            is_estimate = unit == "words" and unspaced_words(text).is_estimate
+            about = f" ({ESTIMATED})" if is_estimate else ""
             if least is not None and count < least:
                 reason = f"too short: {count} {unit}{about}, at least {least} are asked"
                 return Verdict("length", reason, f"Use at least {least} {unit}.")
             if most is not None and count > most:
                 reason = f"too long: {count} {unit}{about}, at most {most} are asked"
                 if unit.endswith("tokens"):  # a model cannot count those
-                    spoken = max(1, count_words(text)[0] * most * 9 // (count * 10))
+                    spoken = max(1, _count_words(text) * most * 9 // (count * 10))
                     return Verdict("length", reason, f"Use at most {spoken} words.")
                 return Verdict("length", reason, f"Use at most {most} {unit}.")
         return None
 
     return check
+
+
+def _count_words(text: str) -> int:
+    found = unspaced_words(text)
+    return found.number + len(words(found.rest))
