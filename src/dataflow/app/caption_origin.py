@@ -16,7 +16,7 @@ from dataflow.app.reporter import Reporter
 from dataflow.checks.dataset.scan import Fault
 from dataflow.core.errors import UsageError
 from dataflow.engine.edits import machine_captions
-from dataflow.engine.journal.written_table import written_digest
+from dataflow.engine.journal.written_table import exact_digest
 from dataflow.engine.paths import SideFiles
 from dataflow.formats.base.affixes import NO_AFFIXES, CaptionAffixes
 from dataflow.formats.caption_patch import CaptionPosition
@@ -44,7 +44,7 @@ class CaptionOrigin:
         """Whether a person wrote or changed a caption."""
         if self.machine is None or not text.strip():
             return False
-        given = {written_digest(text), written_digest(self.affixes.remove(text))}
+        given = {exact_digest(text), exact_digest(self.affixes.remove(text))}
         return not given & self.machine
 
     def asked_as_before(self, choices: CheckOptions) -> CheckOptions:

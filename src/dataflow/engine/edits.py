@@ -14,7 +14,7 @@ from dataflow.engine.journal.database import guarded, open_database
 from dataflow.engine.journal.decisions import Decision, DecisionKind, DecisionTable, text_digest
 from dataflow.engine.journal.read_only import open_read_only, unreadable
 from dataflow.engine.journal.result_table import sound_results
-from dataflow.engine.journal.written_table import written_digest
+from dataflow.engine.journal.written_table import exact_digest, in_one_line
 from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.remote.path import AnyPath, RemotePath
 
@@ -64,7 +64,7 @@ def edits_of(output: AnyPath) -> list[Edit]:
 
 
 def machine_captions(journal: Path) -> set[bytes]:
-    """The `written_digest` of every text that an engine gave, former ones included.
+    """The `exact_digest` of every text that an engine gave, as it came and in one line.
 
     Raises:
         JournalError: the journal cannot be read.
@@ -75,8 +75,10 @@ def machine_captions(journal: Path) -> set[bytes]:
     )
     try:
         with closing(open_read_only(journal)) as db:
-            found = (written_digest(text) for (text,) in db.execute(texts))
-            return {digest for digest in found if digest is not None}
+            found = [text for (text,) in db.execute(texts)]
+            given = {exact_digest(text) for text in found}
+            given |= {exact_digest(in_one_line(text)) for text in found}
+            return {digest for digest in given if digest is not None}
     except sqlite3.Error as error:
         raise unreadable(journal, error) from error
 

@@ -236,6 +236,14 @@ def test_another_run_takes_the_captions_of_the_one_before_for_what_is_there(fold
     assert (folder / "a.txt").read_text() == "A cat., A red cat."
 
 
+@pytest.mark.parametrize("existing", ["append", "prepend"])
+def test_a_caption_that_stands_there_already_is_not_added_again(folder, existing):
+    write(folder, "A cat.", existing=existing, run="one")
+    write(folder, "A red cat.", existing=existing, run="two")
+    write(folder, "A cat.", existing=existing, run="one")
+    assert sorted((folder / "a.txt").read_text().split(", ")) == ["A cat.", "A red cat."]
+
+
 @pytest.mark.parametrize("existing", ["append", "prepend", "overwrite", "skip"])
 def test_a_sidecar_that_was_changed_by_hand_since_stays_byte_for_byte(folder, existing):
     write(folder, "A cat.", existing=existing)

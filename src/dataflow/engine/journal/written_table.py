@@ -19,17 +19,6 @@ WrittenRow: TypeAlias = "tuple[int, int, bytes, bytes, bytes | None]"
 """A caption's row, index in the row, key, subject and digest."""
 
 
-def written_digest(text: str | None) -> bytes | None:
-    """What tells the words of one caption from those of another; None for no caption.
-
-    Spaces and line breaks do not count.
-    """
-    plain = " ".join((text or "").split())
-    if not plain:
-        return None
-    return blake2b(plain.encode("utf-8", "replace"), digest_size=DIGEST_BYTES).digest()
-
-
 def exact_digest(text: str | None) -> bytes | None:
     """What tells one written caption from another, blanks within it included; None for none.
 
@@ -39,6 +28,11 @@ def exact_digest(text: str | None) -> bytes | None:
     if not plain:
         return None
     return blake2b(plain.encode("utf-8", "replace"), digest_size=DIGEST_BYTES).digest()
+
+
+def in_one_line(text: str) -> str:
+    """A machine's caption as a sidecar of one line holds it."""
+    return " ".join(filter(None, map(str.strip, text.splitlines())))
 
 
 @dataclass(frozen=True, slots=True)

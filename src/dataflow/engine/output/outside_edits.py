@@ -18,7 +18,7 @@ from dataflow.core.row import Row
 from dataflow.engine.job import Job
 from dataflow.engine.journal.decisions import Decision, DecisionKind, text_digest
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.written_table import exact_digest
+from dataflow.engine.journal.written_table import exact_digest, in_one_line
 from dataflow.engine.paths import keep_former
 from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.pipeline.resume import output_files
@@ -210,11 +210,6 @@ def _text_at(fields: Mapping[str, Any], name: str, number: int, plan: Plan) -> s
     return text if text.strip() else None
 
 
-def _in_one_line(text: str | None) -> str | None:
-    """A machine's caption as a sidecar of one line holds it."""
-    return None if text is None else " ".join(filter(None, map(str.strip, text.splitlines())))
-
-
 class _Comparison:
     """Tells what a person did to a caption, beside what the journal holds."""
 
@@ -238,7 +233,7 @@ class _Comparison:
         caption = None if machine is None else machine.caption
         plain = None if caption is None else self._unaffixed(caption)
         kind: DecisionKind = "reject" if text is None else "edit"
-        if exact_digest(text) == exact_digest(plain) or text == _in_one_line(plain):
+        if exact_digest(text) == exact_digest(plain) or text == in_one_line(plain or ""):
             kind, text = "accept", None
         former = self.journal.decisions([key]).get((key, column))
         if former is not None and (former.kind, former.text) == (kind, text):

@@ -126,6 +126,8 @@ class SidecarContent:
         """The caption with the one that was there, without line breaks unless they stay."""
         if not self.is_json and self.newlines == "space":
             caption = " ".join(line.strip() for line in caption.splitlines() if line.strip())
+        if old and f"{_BETWEEN}{caption}{_BETWEEN}" in f"{_BETWEEN}{old}{_BETWEEN}":
+            return old  # it stands there already
         parts = [caption, old] if self.existing == "prepend" else [old, caption]
         return _BETWEEN.join(part for part in parts if part)
 
