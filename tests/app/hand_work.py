@@ -136,7 +136,7 @@ class HandWork:
 
     def spaces(self) -> None:
         self._change(
-            lambda old: old.strip().replace(" ", "  ", 1) or f"By hand {next(self._numbers)}"
+            lambda old: "  ".join(old.strip().rsplit(" ", 1)) or f"By hand {next(self._numbers)}"
         )
 
     def _by_hand(self) -> str:

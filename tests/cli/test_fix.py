@@ -23,7 +23,18 @@ SOUND = "A d\u00f6g runs along the beach."
 
 
 def engine(server: HostileServer, *more: object) -> list[object]:
-    return ["--fix", "--api-url", server.url, "--model", MODEL, "--concurrency", 1, *more]
+    """The options; the faults are put into outputs by hand, and are to be asked for all the same."""
+    return [
+        "--fix",
+        "--fix-edits",
+        "--api-url",
+        server.url,
+        "--model",
+        MODEL,
+        "--concurrency",
+        1,
+        *more,
+    ]
 
 
 def lines(path: Path) -> list[dict]:
