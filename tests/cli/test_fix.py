@@ -23,7 +23,7 @@ SOUND = "A d\u00f6g runs along the beach."
 
 
 def engine(server: HostileServer, *more: object) -> list[object]:
-    """The options; the faults are put into outputs by hand, and are to be asked for all the same."""
+    """The options; faults are put into outputs by hand, and are to be asked for all the same."""
     return [
         "--fix",
         "--fix-edits",
