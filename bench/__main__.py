@@ -11,6 +11,7 @@ NAMES = (
     "latency",
     "ratelimit",
     "endpoints",
+    "hosts",
     "level",
     "peers",
     "shrinking",
