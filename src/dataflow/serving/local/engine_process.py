@@ -185,7 +185,7 @@ class EngineProcess:
 
     def excuse(self) -> None:
         """It died of what it was asked and not of itself: the restart does not count."""
-        self.restarts_left = self._max_restarts
+        self.restarts_left, self._waits = self._max_restarts, 0
 
     def _restart(self) -> str:
         """Start a dead engine again, as long as that is allowed."""
