@@ -23,8 +23,8 @@ from dataflow.app.options.commands.check import CheckOptions, CheckSettings
 from dataflow.app.options.commands.estimate import EstimateOptions, EstimateSettings
 from dataflow.app.options.option import Options, option_fields
 from dataflow.core.errors import DataflowError, StopRunError
+from dataflow.core.errors.tracebacks import shortened
 from dataflow.core.settings import PATH
-from dataflow.core.tracebacks import shortened
 from dataflow.engine.reporting.status import Status
 
 P = ParamSpec("P")

@@ -8,8 +8,8 @@ import traceback
 import pytest
 
 from dataflow.core.errors import StopRunError
+from dataflow.core.errors.tracebacks import short_traceback
 from dataflow.core.protocols.serving import VLMServingABC
-from dataflow.core.tracebacks import short_traceback
 from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.fake import FakeServing

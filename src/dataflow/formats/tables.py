@@ -129,8 +129,7 @@ def _extend_polars(frame: Any, is_kept: Sequence[bool], added: Mapping[str, list
 
 
 def _extend_arrow(table: Any, is_kept: Sequence[bool], added: Mapping[str, list[Any]]) -> Any:
-    import pyarrow
-
+    pyarrow = sys.modules["pyarrow"]
     kept = table.slice(0, len(is_kept)).filter(pyarrow.array(is_kept, pyarrow.bool_()))
     columns = dict(zip(kept.schema.names, kept.columns, strict=True))
     made = {name: pyarrow.array(values) for name, values in added.items()}

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TypeVar
 
-from dataflow.core.daemon_executor import DaemonExecutor
+from dataflow.core.aio import DaemonExecutor
 from dataflow.engine.journal.database import guarded, open_database, reopen, save_again
 
 T = TypeVar("T")

@@ -14,6 +14,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, get_args
 
 from dataflow.core.errors import UsageError
+from dataflow.core.errors.tracebacks import short_traceback
 from dataflow.core.protocols.check import Check
 from dataflow.core.protocols.serving import LLMServingABC
 from dataflow.core.settings import (
@@ -32,7 +33,6 @@ from dataflow.core.settings import (
     take_all,
     value_text,
 )
-from dataflow.core.tracebacks import short_traceback
 from dataflow.engine.flow.retry_policy import GIVE_UP_SECONDS
 from dataflow.engine.quality.fault_alarm import SHARE
 from dataflow.engine.quality.reject_policy import MAX_ASKS, ON_REJECT

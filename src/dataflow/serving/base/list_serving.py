@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dataflow.core.errors import BadRowError, DataflowError, RowError, UsageError
+from dataflow.core.errors.tracebacks import short_traceback
 from dataflow.core.picture import ImageRef
 from dataflow.core.protocols.serving import AsyncServing, Client
 from dataflow.core.request import Reply, Request
 from dataflow.core.settings import ANY_TEXT, value_text
-from dataflow.core.tracebacks import short_traceback
 from dataflow.images.reference import parse_reference
 from dataflow.serving.base.call_errors import CallErrors
 from dataflow.serving.base.conversation import turns_of

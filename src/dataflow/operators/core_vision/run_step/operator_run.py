@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from typing import Any, Generic, Protocol, TypeVar
 
 from dataflow.core.errors import RunStoppedError
-from dataflow.core.tracebacks import shortened
+from dataflow.core.errors.tracebacks import shortened
 from dataflow.engine.reporting.progress import Progress
 from dataflow.engine.run import Run, RunInterruptedError
 
