@@ -262,10 +262,37 @@ OF_FILES = {
 
 OF_THE_TERMINAL = {"quiet", "yes", "detach", "batch_cancel"}
 
+OF_ENGINES = {
+    "check",
+    "data_parallel",
+    "dtype",
+    "engine",
+    "engine_arg",
+    "engine_timeout",
+    "gpu_memory",
+    "hub",
+    "hub_cache",
+    "images_per_request",
+    "max_image_tokens",
+    "max_model_len",
+    "max_restarts",
+    "min_image_tokens",
+    "model_folder",
+    "prices",
+    "quantization",
+    "shard",
+    "slots",
+    "start_timeout",
+    "tensor_parallel",
+    "threads",
+}
+"""About how a local engine is started, prices from a file, shards and learned checks: a serving,
+`CaptionRequirements` and `dataflow merge` have these under names of their own."""
+
 
 def test_every_option_of_the_command_line_is_there_in_python():
     elsewhere = {name for names in ELSEWHERE.values() for name in names.split()}
-    known = KEYWORDS | elsewhere | RENAMED.keys() | OF_FILES | OF_THE_TERMINAL
+    known = KEYWORDS | elsewhere | RENAMED.keys() | OF_FILES | OF_THE_TERMINAL | OF_ENGINES
     assert COMMAND - known == set()
     assert (elsewhere | RENAMED.keys() | OF_FILES | OF_THE_TERMINAL) - COMMAND == set()
 

@@ -30,6 +30,7 @@ from dataflow.core.settings import (
     TEXT,
     YES_NO,
     ValueRule,
+    an_object,
     list_of,
     take_all,
     whole_number,
@@ -112,6 +113,7 @@ _RULES = {
         ("max_encoder_tokens", "forbid", "require", "forbid_pattern", "require_pattern"), _TEXTS
     ),
     "max_duplicates": _COUNT,
+    "learned": list_of(an_object(LearnedCheck, "a LearnedCheck"), "learned checks"),
     "disabled": replace(_TEXTS, convert=frozenset),
     "schema": ValueRule("a dict", lambda value: isinstance(value, Mapping)).or_none(),
 }
