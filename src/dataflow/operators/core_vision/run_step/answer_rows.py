@@ -42,6 +42,9 @@ _log = logging.getLogger("dataflow")
 _NEVER_ASKED = frozenset({"bad_row", "changed"})
 """Kinds of errors, beside ``picture…``, of rows that no model was asked about."""
 
+_OF_THE_SERVER = frozenset({"bad_request", "refused", "too_long"})
+"""Kinds of refusals that a working server gives row by row: the rows stand as null."""
+
 _MEND_PICTURES = "mend the picture column or the folder, and run it again"
 _MEND_ENGINE = "mend what the errors say, and run it again with retry_failed=True"
 
@@ -230,10 +233,14 @@ def _tell(summary: Summary) -> None:
 def _refuse_nothing(summary: Summary, output: Path) -> None:
     """Stop where no row has an answer: a next step would work on nulls alone.
 
+    Where a server that works has refused each row by itself, the rows stand as null.
+
     Raises:
         NothingCaptionedError: no row has one; the output is set aside.
     """
     if summary.captioned or summary.flagged or not (summary.failed or summary.dropped):
+        return
+    if summary.failed and _OF_THE_SERVER.issuperset(summary.failed):
         return
     aside = output.with_name(f"{output.stem}.failed{output.suffix}")
     if output.is_file():
@@ -251,6 +258,8 @@ def _refuse_nothing_of(found: Sequence[Sequence[ResultRecord]]) -> None:
     if not entries or any(entry.caption is not None for entry in entries):
         return
     counts = Counter(entry.error_kind or "" for entry in entries)
+    if _OF_THE_SERVER.issuperset(counts):
+        return
     raise NothingCaptionedError(
         f"every row failed ({_kinds(counts)}), the first with: {entries[0].error}; nothing is "
         f"written; {_cure(counts)}"
