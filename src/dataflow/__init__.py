@@ -15,9 +15,9 @@ from dataflow.core.version import __version__
 
 if TYPE_CHECKING:
     from dataflow.app.caption import CaptionResult
-    from dataflow.app.check import CheckResult
     from dataflow.app.estimate import EstimateResult
-    from dataflow.app.fix import FixResult
+    from dataflow.app.quality.check import CheckResult
+    from dataflow.app.quality.fix import FixResult
     from dataflow.checks.suite import CaptionRequirements, checks_for
     from dataflow.compat.logger import get_logger
     from dataflow.core.errors import (
@@ -109,9 +109,9 @@ _HOMES = {
         "status",
     ),
     "dataflow.app.caption": ("CaptionResult",),
-    "dataflow.app.check": ("CheckResult",),
+    "dataflow.app.quality.check": ("CheckResult",),
     "dataflow.app.estimate": ("EstimateResult",),
-    "dataflow.app.fix": ("FixResult",),
+    "dataflow.app.quality.fix": ("FixResult",),
     "dataflow.checks.suite": (
         "CaptionRequirements",
         "checks_for",

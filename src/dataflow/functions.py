@@ -15,13 +15,13 @@ from collections.abc import Callable, Mapping
 from typing import Any, ParamSpec, Protocol, TypeVar, overload
 
 from dataflow.app.caption import CaptionResult
-from dataflow.app.check import CheckResult
 from dataflow.app.estimate import EstimateResult
-from dataflow.app.fix import FixResult
 from dataflow.app.options.commands.caption import CaptionOptions, CaptionSettings
 from dataflow.app.options.commands.check import CheckOptions, CheckSettings
 from dataflow.app.options.commands.estimate import EstimateOptions, EstimateSettings
 from dataflow.app.options.option import Options, option_fields
+from dataflow.app.quality.check import CheckResult
+from dataflow.app.quality.fix import FixResult
 from dataflow.core.errors import DataflowError, StopRunError
 from dataflow.core.errors.tracebacks import shortened
 from dataflow.core.settings import PATH
@@ -180,7 +180,7 @@ def check(source: Any, **options: Any) -> Any:
     Returns:
         A `CheckResult`.
     """
-    from dataflow.app.check import check as checked
+    from dataflow.app.quality.check import check as checked
 
     reporter = _reporter(quiet=options.get("quiet", False))
     spec = CheckOptions(**_for_check(source, options))
@@ -198,7 +198,7 @@ def fix(source: Any, **options: Any) -> Any:
     Returns:
         A `FixResult`.
     """
-    from dataflow.app.fix import fix as fixed
+    from dataflow.app.quality.fix import fix as fixed
 
     reporter = _reporter(quiet=options.get("quiet", False))
     spec = CheckOptions(**_for_check(source, {**options, "fix": True}))

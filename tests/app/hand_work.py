@@ -22,11 +22,11 @@ from PIL import Image
 
 from dataflow.app.caption import caption
 from dataflow.app.edits import edits
-from dataflow.app.fix import fix
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.options.commands.edits import EditsOptions
 from dataflow.app.options.commands.write import WriteOptions
+from dataflow.app.quality.fix import fix
 from dataflow.app.write import write
 from dataflow.core.errors import StopRunError
 from dataflow.serving.fake import FakeServing

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dataflow.app.faults import fault_value
+from dataflow.app.quality.faults import fault_value
 from dataflow.checks.dataset.near_duplicates import NEAR
 from dataflow.checks.dataset.report import (
     MOST_WORDS,

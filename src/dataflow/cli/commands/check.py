@@ -21,9 +21,11 @@ def check(options: CheckOptions) -> int:
     Nothing is changed, and exit status 3 means that a caption has a fault. With --fix, those
     captions are asked for again, and 3 means that some are left.
     """
-    from dataflow.app.check import check as checked  # compiles patterns: --help need not wait
-    from dataflow.app.fix import fix
-    from dataflow.app.learn import learn_kind
+    from dataflow.app.quality.check import (
+        check as checked,  # compiles patterns: --help need not wait
+    )
+    from dataflow.app.quality.fix import fix
+    from dataflow.app.quality.learn import learn_kind
     from dataflow.cli.shell.reporting import reporter
     from dataflow.display.report import as_json
 

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
-from dataflow.app.caption_origin import PersonsCaptions, origin_of, position_of
-from dataflow.app.check import asked_of, looked_at, opened
-from dataflow.app.faults import Note, list_faults
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.options.option import shared_values
 from dataflow.app.planning.consistency import check_consistency
 from dataflow.app.planning.plan import plan_of
+from dataflow.app.quality.caption_origin import PersonsCaptions, origin_of, position_of
+from dataflow.app.quality.check import asked_of, looked_at, opened
+from dataflow.app.quality.faults import Note, list_faults
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.run import run_plan
 from dataflow.checks.dataset.report import QualityReport
@@ -106,12 +106,7 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
         plan = fixing_plan(options, data, spots, reporter)  # what is wrong with it is said at once
     except InputError as error:  # nothing has begun yet
         raise UsageError(f"{error.message}; rows that cannot be read would be lost") from error
-    listed = Path(options.faults_file or plan.output.files.faults)
-    if options.faults_file is None:
-        make_folder(listed.parent)
-        refuse_link(listed)
-    if data.sidecar is not None and listed.exists():
-        listed.rename(free_name(listed))  # what it lists stands nowhere else any more
+    listed = _fault_list(options, data, plan)
 
     def look(note: Note) -> QualityReport:
         quality = looked_at(options, asked, data, note, reporter)
@@ -138,6 +133,17 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
         return FixResult(quality, summary, plan.output.path, listed)
     finally:
         plan.serving.cleanup()
+
+
+def _fault_list(options: CheckOptions, data: CaptionedDataset, plan: Plan) -> Path:
+    """Where the faults and the old captions are listed; a former list of sidecars is kept."""
+    listed = Path(options.faults_file or plan.output.files.faults)
+    if options.faults_file is None:
+        make_folder(listed.parent)
+        refuse_link(listed)
+    if data.sidecar is not None and listed.exists():
+        listed.rename(free_name(listed))  # what it lists stands nowhere else any more
+    return listed
 
 
 def _forget_empty(listed: Path) -> None:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dataflow.app.faults import Note, list_faults
 from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.planning.consistency import check_consistency, check_without_fix
 from dataflow.app.planning.requirements import given_of, wanted_of
+from dataflow.app.quality.faults import Note, list_faults
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.checks.dataset.near_duplicates import KEPT
 from dataflow.checks.dataset.report import (

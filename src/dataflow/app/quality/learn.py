@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dataflow.app.check import opened
 from dataflow.app.options.commands.check import CheckOptions
+from dataflow.app.quality.check import opened
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.checks.model.learned import LearnedCheck, learn
 from dataflow.checks.suite import KINDS

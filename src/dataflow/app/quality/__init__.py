@@ -1,0 +1,1 @@
+"""Captions that are there are checked, and asked again where they have a fault."""
