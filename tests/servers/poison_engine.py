@@ -32,6 +32,7 @@ class _Handler(BaseHTTPRequestHandler):
         time.sleep(0.02)
         if "POISON" in body:
             os.kill(os.getpid(), signal.SIGSEGV)
+            time.sleep(60)  # another thread may take the signal: nothing is answered before
         if "HANG" in body:
             self.is_hung.set()
         time.sleep(0.5 if "SLOW" in body else 0)
