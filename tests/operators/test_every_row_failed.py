@@ -1,4 +1,7 @@
-"""A step in which every row failed: the next step would work on nulls alone, so `run` raises."""
+"""A step in which every row failed: the next step would work on nulls alone, so `run` raises.
+
+Rows that a working server refused one by one stand as null: the errors say why.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,9 @@ import pytest
 from dataflow.core.errors import (
     BadRequestError,
     NothingCaptionedError,
+    ReasoningOnlyError,
     RefusedError,
+    ReplyTooLargeError,
     TooLongError,
 )
 from dataflow.operators.core_vision import ImageCaptionGenerator
@@ -20,6 +25,10 @@ from tests.memory_storage import Memory
 
 ROWS = [{"image": f"{number}.jpg"} for number in range(3)]
 FAILURES = {
+    "reasoning_only": lambda: ReasoningOnlyError("thoughts alone"),
+    "reply_too_large": lambda: ReplyTooLargeError("an endless answer"),
+}
+REFUSALS = {
     "refused": lambda: RefusedError("not this one"),
     "too_long": lambda: TooLongError("too many tokens"),
     "bad_request": lambda: BadRequestError("no such field"),
@@ -51,6 +60,17 @@ def test_whatever_failed_run_raises_after_the_errors_file(storage, tmp_path, kin
     assert [json.loads(line) for line in kept] == [{**row, "output": None} for row in ROWS]
 
 
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_rows_that_a_server_refused_one_by_one_stand_as_null(storage, tmp_path, kind):
+    put_pictures(tmp_path)
+    ImageCaptionGenerator(FakeServing(lambda *_: REFUSALS[kind]()), "").run(storage)
+    cache = tmp_path / "cache"
+    rows = map(json.loads, (cache / "task_step1.jsonl").read_text().splitlines())
+    assert [row["output"] for row in rows] == [None] * 3
+    lines = (cache / "task_step1.jsonl.errors.jsonl").read_text().splitlines()
+    assert [json.loads(line)["kind"] for line in lines] == [kind] * 3
+
+
 def test_pictures_that_are_not_there_name_their_own_cure(storage, tmp_path):
     operator = ImageCaptionGenerator(FakeServing("A dog."), "")
     with pytest.raises(NothingCaptionedError, match=r"picture_missing.*mend the picture column"):
@@ -72,7 +92,7 @@ def test_rows_in_memory_are_not_written(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     put_pictures(tmp_path)
     storage = Memory(ROWS)
-    serving = FakeServing(lambda *_: RefusedError("not this one"))
-    with pytest.raises(NothingCaptionedError, match="not this one"):
+    serving = FakeServing(lambda *_: ReasoningOnlyError("thoughts alone"))
+    with pytest.raises(NothingCaptionedError, match="thoughts alone"):
         ImageCaptionGenerator(serving, "").run(storage)
     assert storage.data == ROWS
