@@ -38,6 +38,7 @@ class Other:
         server: The fixture that serves it.
         columns: Each of its columns, and what a row's texts in it are called.
         leaves_out: The promises that it does not make, and why.
+        leaves_out_open: Whether a row without a caption is not in the output.
     """
 
     save: Callable[[Path, Rows, Any], str] | None = None
@@ -51,6 +52,7 @@ class Other:
         default_factory=lambda: {"id": ("id",), "note": ("note",)}
     )
     leaves_out: Mapping[str, str] = field(default_factory=dict)
+    leaves_out_open: bool = False
 
 
 def _halves(rows: Rows) -> tuple[Rows, Rows]:
@@ -247,6 +249,7 @@ OTHERS = {
         output="out.json",
         several=_save_several_talks,
         format_name="llava",
+        leaves_out_open=True,
     ),
     "img2dataset": Other(
         _save_downloads,

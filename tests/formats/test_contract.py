@@ -11,6 +11,8 @@ import pytest
 
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
+from dataflow.core.side_files import open_new
+from dataflow.formats.base import writing
 from tests.formats.conftest import without_key
 from tests.formats.promises import promise
 
@@ -227,14 +229,29 @@ def test_reading_and_writing_hold_a_few_rows_only(save, ending, caption, opened,
     assert peak < 8_000_000 + member.overhead
 
 
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Files that are created from here on, and lie on a disk that refuses every byte."""
+
+    def created(path, *args, **kwargs):
+        file = open_new(path, *args, **kwargs)
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, file.fileno())
+        os.close(full)
+        return file
+
+    monkeypatch.setattr(writing, "open_new", created)
+
+
 @promise("clear errors")
-def test_a_full_disk_is_an_output_error_that_names_the_file(
-    save, ending, tmp_path, opened, written_by
+def test_a_full_disk_is_an_output_error_that_names_the_file_and_leaves_none(
+    save, ending, tmp_path, opened, written_by, full_disk
 ):
     reader = opened(save(ending, ROWS))
+    output = tmp_path / f"out.{ending.lstrip('.')}"
     full = tmp_path / "full"
-    full.symlink_to("/dev/full")
-    writer = written_by(full.with_name(f"out.{ending.lstrip('.')}"), reader, ["caption"], at=full)
+    writer = written_by(output, reader, ["caption"], at=full)
+    assert full.is_file()
 
     def write_all():
         for row in reader.rows():
@@ -244,6 +261,8 @@ def test_a_full_disk_is_an_output_error_that_names_the_file(
     with pytest.raises(OutputError, match=r"full.*No space left"):
         write_all()
     writer.discard()
+    assert not full.exists()
+    assert not output.exists()
 
 
 @promise("clear errors")

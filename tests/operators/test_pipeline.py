@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dataflow.core.errors import WrongKeyError
+from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision import ImageCaptionGenerator, PromptedVQAGenerator
 from dataflow.serving.fake import FakeServing
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_llamacpp
@@ -82,11 +83,17 @@ def test_a_pipeline_that_stopped_in_its_second_step_goes_on_there(folder, cache_
     )
     with pytest.raises(WrongKeyError):
         script(folder, cache_type, [short, stopping, asking])
-    assert not (folder / "cache" / f"task_step2.{cache_type}").exists()
+    so_far = open_reader(folder / "cache" / f"task_step2.{cache_type}").rows()
+    found = [row.fields["detailed"] or None for row in so_far]
     servings = fakes()
     rows = script(folder, cache_type, servings).read("dict")
     assert [serving.asked for serving in servings] == [0, 2, 4]
-    assert all(row["missing"] for row in rows)
+    assert found.count(None) == 2
+    for row, text in zip(rows, found, strict=True):
+        assert text in (None, row["detailed"])
+    (folder / "unbroken").mkdir()
+    shutil.copy(folder / "data.jsonl", folder / "unbroken")
+    assert rows == script(folder / "unbroken", cache_type, fakes()).read("dict")
 
 
 @pytest.mark.parametrize("cache_type", ["json", "jsonl", "parquet"])
