@@ -34,20 +34,27 @@ _SETTINGS = settings(
 SLOW_SECONDS = 10.0
 """Of processor time; no input may take longer."""
 
+LEAST = 50
+"""Inputs that are tried of each target, also where the time is up before."""
+
 
 class _Enough(BaseException):
     """The time is up."""
 
 
 def fuzz(name: str, seconds: float, seed: int) -> tuple[int, dict[str, str]]:
-    """Try inputs for so long; the number tried, and each finding with its smallest input."""
+    """Try inputs for so long, and `LEAST` at least, on however busy a machine.
+
+    Returns:
+        The number tried, and each finding with its smallest input.
+    """
     inputs, check = TARGETS[name]
-    tried, found = 0, {}
+    tried, before, found = 0, -1, {}
     end = time.monotonic() + seconds
 
     def one(value: Any) -> None:
         nonlocal tried
-        if time.monotonic() > end:
+        if _is_enough(tried, end):
             raise _Enough
         tried += 1
         began = time.process_time()
@@ -60,7 +67,8 @@ def fuzz(name: str, seconds: float, seed: int) -> tuple[int, dict[str, str]]:
                 latest[place] = f"{value!r}"[:3000] + "\n" + traceback.format_exc()
                 raise
 
-    while time.monotonic() < end:
+    while tried > before and not _is_enough(tried, end):
+        before = tried
         latest: dict[str, str] = {}
         seed += 1
         try:
@@ -75,6 +83,10 @@ def fuzz(name: str, seconds: float, seed: int) -> tuple[int, dict[str, str]]:
             found[place] = text
             print(f"--- found in {name}, seed {seed}: {place}\n{text}", flush=True)
     return tried, found
+
+
+def _is_enough(tried: int, end: float) -> bool:
+    return tried >= LEAST and time.monotonic() > end
 
 
 def _place(error: BaseException) -> str:

@@ -94,7 +94,7 @@ def _loader() -> tuple[asyncio.AbstractEventLoop, Loader]:
 
 
 def check(given: tuple[str, object]) -> None:
-    """A value becomes references with an identity; bytes become a small JPEG; else a `RowError`."""
+    """A value becomes references with an identity; bytes a small JPEG or PNG; else a `RowError`."""
     kind, value = given
     refused = ""
     try:
@@ -117,7 +117,7 @@ def _check_bytes(data: object) -> None:
     assert isinstance(data, bytes)
     loop, loader = _loader()
     picture = loop.run_until_complete(loader.load(ImageRef("bytes", "fuzz", data=data)))
-    with Image.open(io.BytesIO(picture.data), formats=["JPEG"]) as image:
+    with Image.open(io.BytesIO(picture.data), formats=["JPEG", "PNG"]) as image:
         image.load()
         assert image.size == (picture.width, picture.height)
     assert max(image.size) <= 256

@@ -90,7 +90,7 @@ FAULTS: dict[str, tuple[Callable[[int, str], str], Callable[[Body], bool]]] = {
         lambda n, good: good + " It is a sign." * 40,
         lambda b: b.get("frequency_penalty", 0) > 0,
     ),
-    "markup": (lambda n, good: f"**Scene {n}**\n\n{good}", _has("without Markdown")),
+    "markup": (lambda n, good: f"- **{good}**", _has("without Markdown")),
     "echo": (lambda n, good: f"Please describe the image in detail. {good}", _has("repeating")),
     "cut_off": (lambda n, good: good[: len(good) // 2].rsplit(" ", 1)[0], _has_more_tokens),
     "language": (

@@ -75,12 +75,29 @@ def test_a_key_file_without_a_key_is_named(tmp_path, key, content, said):
     assert KEY not in str(caught.value)
 
 
-def test_a_key_file_that_holds_something_else_is_not_shown(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "doubt"),
+    [('{"key": "sk-secret"}', "begins like JSON"), ("DF_API_KEY='sk-secret'", "a quotation mark")],
+    ids=["JSON", "shell"],
+)
+def test_a_key_file_that_holds_something_else_is_doubted_and_not_shown(
+    hostile, tmp_path, content, doubt
+):
     file = tmp_path / "key"
-    file.write_text('{"key": "sk-secret"}')
+    file.write_text(content)
+    serving = APIVLMServing_openai(hostile(key=KEY).url, model_name="m", api_key_file=file)
+    with pytest.raises(errors.WrongKeyError, match=doubt) as caught:
+        serving.generate_from_input(["What is it?"])
+    assert "sk-secret" not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
+
+
+@pytest.mark.parametrize("content", ["sk-secret\x00", "sk-\x1bsecret"], ids=["null", "escape"])
+def test_a_key_file_whose_line_no_header_can_carry_is_refused_and_not_shown(tmp_path, content):
+    file = tmp_path / "key"
+    file.write_text(content)
     with pytest.raises(errors.UsageError) as caught:
         APIVLMServing_openai("http://localhost/v1", api_key_file=file)
-    assert "sk-secret" not in str(caught.value)
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dataflow.app.options.command_line import command_line
+from dataflow.app.options.command_line import command_line, has_secret
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.config import RECORD_FORMAT
 from dataflow.app.options.option import given_options
 from dataflow.core.secrets import redact
 from dataflow.core.side_files import open_new
+from dataflow.core.text import path_text
 from dataflow.core.version import __version__
 from dataflow.engine.journal.read_only import open_read_only
 from dataflow.engine.pipeline.reuse_check import settings_of
@@ -108,13 +109,13 @@ def _kept(options: CaptionOptions) -> dict[str, Any]:
     return {
         name: value
         for name, value in given.items()
-        if name not in left_out and redact(str(value)) == str(value)
+        if name not in left_out and not has_secret(value)
     }
 
 
 def _file(name: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"name": name}
     path = to_path(name)
+    found: dict[str, Any] = {"name": path_text(path)}  # a URL without its query
     if not isinstance(path, Path) or not path.is_file():
         return found
     size = path.stat().st_size

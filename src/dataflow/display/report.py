@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dataflow.app.quality.faults import fault_value
+from dataflow.app.quality.faults import fault_value, picture_name
 from dataflow.checks.dataset.near_duplicates import NEAR
 from dataflow.checks.dataset.report import (
     MOST_WORDS,
@@ -144,7 +144,8 @@ def _show_faults(report: DatasetReport, console: Console) -> None:
 
 def _where(fault: Fault, *, several: bool) -> str:
     caption = fault.caption
-    name = f" ({os.path.basename(caption.picture)})" if caption.picture else ""  # noqa: PTH119
+    picture = os.path.basename(picture_name(caption.picture))  # noqa: PTH119
+    name = f" ({picture})" if picture else ""
     return f"row {caption.row}{name}" + f", caption {caption.number + 1}" * several
 
 

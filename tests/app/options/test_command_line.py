@@ -7,7 +7,7 @@ from dataclasses import MISSING, replace
 
 import pytest
 
-from dataflow.app.options.command_line import command_line
+from dataflow.app.options.command_line import command_line, has_secret
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import option_fields
 from dataflow.cli.parser.command import command
@@ -51,6 +51,38 @@ def test_an_option_comes_back_as_it_was(known):
     parser.main(shlex.split(text)[2:], standalone_mode=False)
     assert known.default is MISSING or found == [options]
     assert getattr(found[0], known.name) == getattr(options, known.name)
+
+
+SIGNED = [
+    "https://host/rows.jsonl?signature=hidden",
+    "https://host/rows.jsonl?hidden",
+    "HTTPS://user:hidden@host/rows.jsonl",
+    "http://[hidden@host/rows.jsonl",
+    "http://host/v1?region=eu&code=hidden",
+    "s3://user:hidden@bucket/rows.jsonl",
+    "https://host/rows.jsonl#hidden",
+]
+PLAIN = [
+    "https://host/rows.jsonl",
+    "http://host/v1?code=$MY_CODE&api-version=2024-10-21",
+    "s3://bucket/what?/a=b#c.jsonl",
+    "what?code=3.jsonl",
+]
+
+
+@pytest.mark.parametrize("value", SIGNED)
+def test_a_url_that_holds_a_secret_is_told_from_others(value):
+    assert has_secret(value)
+    assert has_secret(["a.jsonl", value])
+    assert has_secret({"url": value})
+    assert command_line("caption", replace(BASE, source=value)) is None
+    assert command_line("caption", replace(BASE, more=["b.jpg", value])) is None
+
+
+@pytest.mark.parametrize("value", PLAIN)
+def test_a_url_without_a_secret_is_told(value):
+    assert not has_secret(value)
+    assert command_line("caption", replace(BASE, source=value)) is not None
 
 
 def test_a_command_with_a_secret_is_not_told():

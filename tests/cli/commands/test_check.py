@@ -47,7 +47,7 @@ def test_faults_are_told_by_kind_with_their_rows_and_end_with_3(dataflow: Comman
     assert "3 with one or more" in done.stderr
     for line in ("refusal         1  14.29 %  4", "empty           1  14.29 %  5", "loop"):
         assert line in done.stderr
-    assert re.search(r"refusal +row 4: the model declines", done.stderr)
+    assert re.search(r"refusal +row 4 \(4\.jpg\): the model declines", done.stderr)
 
 
 def test_json_goes_to_standard_output_alone(dataflow: Command):
@@ -182,9 +182,22 @@ def test_each_caption_of_a_list_is_looked_at(dataflow: Command):
     done = dataflow("check", dataset(dataflow.folder, captions), "--list", "faults.jsonl")
     assert done.returncode == 3
     assert "6 captions of 3 rows: 3 without a fault" in done.stderr
-    assert "row 0, caption 2: the model declines" in done.stderr
+    assert "row 0 (0.jpg), caption 2: the model declines" in done.stderr
     listed = [*map(json.loads, (dataflow.folder / "faults.jsonl").read_text().splitlines())]
     assert [(fault["row"], fault["number"]) for fault in listed] == [(0, 1), (1, 1), (2, 0)]
+
+
+def test_a_picture_is_named_without_the_signature_of_its_url(dataflow: Command):
+    url = "https://user:hidden-word@host/a/boat.jpg?X-Amz-Signature=hidden-signature&id=1"
+    name = dataset(dataflow.folder, [REFUSAL, REFUSAL])
+    text = (dataflow.folder / name).read_text().replace('"0.jpg"', json.dumps(url))
+    (dataflow.folder / name).write_text(text)
+    page = dataflow("check", name, "--list", "faults.jsonl")
+    assert "row 0 (boat.jpg?…): the model declines" in page.stderr
+    told = dataflow("check", name, "--json")
+    listed = (dataflow.folder / "faults.jsonl").read_text()
+    assert json.loads(listed.splitlines()[0])["picture"] == "https://host/a/boat.jpg?…"
+    assert "hidden" not in page.stdout + page.stderr + told.stdout + told.stderr + listed
 
 
 def test_several_columns_have_a_page_each(dataflow: Command):

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator
+from urllib.parse import parse_qsl, urlsplit
 
 from dataflow.app.options.option import OptionField, Options, given_options, option_fields
 from dataflow.core.secrets import redact
+from dataflow.remote.path import is_url
+from dataflow.serving.openai.transport.endpoint import PUBLIC_QUERY
 
 _HOW_SHOWN = ("quiet", "shard", "config")
 
@@ -31,7 +34,40 @@ def command_line(name: str, options: Options) -> str | None:
     text = shlex.join(words)
     headers = getattr(options, "header", None) or {}
     is_secret = any("$" not in str(value) for value in headers.values())  # a key, most likely
+    is_secret |= any(has_secret(getattr(options, one.name)) for one in option_fields(type(options)))
     return None if is_secret or redact(text) != text else text
+
+
+def has_secret(value: object) -> bool:
+    """Whether an option's value holds a secret, or a URL with what may be one.
+
+    In a URL that is a user's name, a password, a fragment, and a query, unless its values are
+    variables' names (``?code=$NAME``) or stand under a name of `PUBLIC_QUERY`.
+
+    Args:
+        value: What was given: a text, a number, or a list or dict of them.
+    """
+    if isinstance(value, dict):
+        return any(map(has_secret, value.values()))
+    if isinstance(value, list | tuple):
+        return any(map(has_secret, value))
+    text = str(value)
+    return redact(text) != text or (is_url(text) and _is_signed(text))
+
+
+def _is_signed(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return True
+    if parts.scheme not in ("http", "https"):  # in an object store, ? and # are part of the name
+        return "@" in parts.netloc
+    if "@" in parts.netloc or parts.fragment:
+        return True
+    values = parse_qsl(parts.query)
+    return bool(parts.query and not values) or any(
+        name.lower() not in PUBLIC_QUERY and not value.startswith("$") for name, value in values
+    )
 
 
 def _flag(known: OptionField, value: object) -> Iterator[str]:

@@ -8,15 +8,14 @@ from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 
+from dataflow.app.options.command_line import has_secret
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.options.output import OutputOptions
 from dataflow.app.options.prompt import QuestionOptions
 from dataflow.app.options.source import PictureOptions, SourceOptions
 from dataflow.core.errors import JournalError
-from dataflow.core.secrets import redact
 from dataflow.engine.journal.read_only import open_read_only, unreadable
-from dataflow.remote.pure_path import PureRemotePath, is_remote
 
 _KEPT = names_of(OutputOptions, QuestionOptions, PictureOptions, SourceOptions) | {
     "source",
@@ -35,7 +34,7 @@ def options_text(options: CaptionOptions) -> str | None:
     and without it the rows cannot be had.
     """
     kept = {name: value for name, value in asdict(options).items() if name in _KEPT}
-    return None if _has_secret(kept) else json.dumps(kept, sort_keys=True, default=str)
+    return None if has_secret(kept) else json.dumps(kept, sort_keys=True, default=str)
 
 
 def options_from(text: str) -> CaptionOptions:
@@ -49,18 +48,6 @@ def options_from(text: str) -> CaptionOptions:
         return CaptionOptions(**{k: v for k, v in json.loads(text).items() if k in known})
     except (TypeError, ValueError) as error:
         raise JournalError(f"the options in the journal cannot be read: {error}") from error
-
-
-def _has_secret(value: object) -> bool:
-    if isinstance(value, dict):
-        return any(map(_has_secret, value.values()))
-    if isinstance(value, list | tuple):
-        return any(map(_has_secret, value))
-    text = str(value)
-    if is_remote(text):
-        path = PureRemotePath(text)
-        return str(path) != path.url or redact(text) != text
-    return redact(text) != text
 
 
 def options_of_run(journal: Path) -> CaptionOptions | None:

@@ -9,6 +9,8 @@ from typing import TypeAlias
 
 from dataflow.checks.dataset.scan import Fault
 from dataflow.core.errors import OutputError
+from dataflow.core.text import shown_url
+from dataflow.remote.path import is_url
 
 Note: TypeAlias = Callable[[Iterable[Fault]], None]
 """What faults are handed to, chunk by chunk."""
@@ -37,6 +39,11 @@ def _line(fault: Fault) -> str:
     return json.dumps(fault_value(fault), ensure_ascii=False) + "\n"
 
 
+def picture_name(picture: str) -> str:
+    """What a caption's picture is called, for people: a URL's query may be a signature."""
+    return shown_url(picture) if is_url(picture) else picture
+
+
 def fault_value(fault: Fault) -> dict[str, object]:
     """A fault as a JSON object."""
     caption = fault.caption
@@ -45,7 +52,7 @@ def fault_value(fault: Fault) -> dict[str, object]:
         "column": caption.column,
         "number": caption.number,
         "place": caption.place,
-        "picture": caption.picture,
+        "picture": picture_name(caption.picture),
         "kind": fault.kind,
         "reason": fault.reason,
         "text": caption.text,

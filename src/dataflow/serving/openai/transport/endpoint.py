@@ -16,7 +16,9 @@ _ENDPOINT = "/chat/completions"
 _ELSEWHERE = "put the key into an environment variable or a file instead"
 _INSIDE = (".local", ".lan", ".internal", ".home.arpa", ".intranet", ".home", ".localdomain")
 _SHARED_SPACE = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598; Tailscale's addresses
-_PUBLIC_QUERY = frozenset({"api-version", "model", "deployment", "region"})
+PUBLIC_QUERY = frozenset({"api-version", "model", "deployment", "region"})
+"""Names in a URL's query, in lower case, whose values are no secrets."""
+
 _VARIABLE_VALUE = re.compile(r"(?<==)\$(?:\{\w+\}|\w+)(?=&|$)")
 _SECRET_NAME = re.compile(
     r"(^|[_-])(api)?(key|token|secret|password|sig|signature)$", re.IGNORECASE
@@ -144,6 +146,6 @@ def _split(base_url: str) -> SplitResult:
             )
     url = url._replace(query=_VARIABLE_VALUE.sub(_filled, url.query))
     register_secret(
-        *(value for name, value in parse_qsl(url.query) if name.lower() not in _PUBLIC_QUERY)
+        *(value for name, value in parse_qsl(url.query) if name.lower() not in PUBLIC_QUERY)
     )
     return url
