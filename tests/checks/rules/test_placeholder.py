@@ -108,3 +108,13 @@ def test_numbers_of_a_thing_that_has_them_are_no_loop(text: str):
 def test_yes_answers_a_question_that_asks_for_it():
     context = CheckContext(prompts=("Is there a dog in the picture?",))
     assert error_text("Yes.", context) is None
+
+
+@pytest.mark.parametrize("text", ["Bad Gateway", "forbidden.", "Unauthorized", "Gateway Time-out"])
+def test_a_status_in_words_alone_is_no_caption(text):
+    assert error_text(text, CheckContext()) is not None
+
+
+@pytest.mark.parametrize("text", ["A bad gateway in a wall", "Forbidden City at dusk", "Locked"])
+def test_words_of_a_status_in_a_caption_are_its_own(text):
+    assert error_text(text, CheckContext()) is None

@@ -7,6 +7,7 @@ errors are known by the classifier too (`dataflow.checks.model`).
 from __future__ import annotations
 
 import re
+from http import HTTPStatus
 
 from dataflow.checks.model.findings import evidence, of_form
 from dataflow.checks.rules.placeholder import placeholder
@@ -37,10 +38,17 @@ _ERROR = re.compile(
     re.IGNORECASE,
 )
 
+_NO_FAULTS = {"gone", "conflict", "locked", "i'm a teapot"}  # what a picture may well be called
+_STATUS_PHRASES = frozenset(
+    status.phrase.lower() for status in HTTPStatus if status >= HTTPStatus.BAD_REQUEST
+) - _NO_FAULTS | {"gateway time-out", "service temporarily unavailable"}
+"""What servers say alone for a status of 400 and above (RFC 9110, section 15; nginx's words)."""
+
 
 def is_error_message(text: str) -> bool:
-    """Whether `text` begins as errors' messages do, whatever it goes on to say."""
-    return _ERROR.match(text.strip()[:_BEGINNING]) is not None
+    """Whether `text` begins as errors' messages do, or is an HTTP status in words."""
+    plain = text.strip()[:_BEGINNING]
+    return plain.rstrip(".!").lower() in _STATUS_PHRASES or _ERROR.match(plain) is not None
 
 
 def error_text(text: str, context: CheckContext) -> Verdict | None:
