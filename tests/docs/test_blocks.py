@@ -7,16 +7,23 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from dataflow.app.planning.prices import read_prices
 from dataflow.operators.core_vision import read_prompts
 from tests.docs.blocks import ROOT, Block, blocks, commands_of, fits, run_all
 from tests.docs.stand_ins import NOT_RUN_PAGES, check_possible, is_run, with_stand_ins
 
 SECONDS, SECONDS_VLLM = 100, 900
 LANGUAGES = {"bash", "console", "python", "json", "text", "toml", "yaml"}
+READ_TOML: dict[str, Callable[[str], object]] = {
+    "prompts.md": read_prompts,
+    "billing.md": read_prices,
+}
+"""What reads the file that a page shows."""
 
 
 EXAMPLES = {
@@ -111,8 +118,8 @@ def test_a_block_has_a_known_language_and_can_be_read(block: Block, tmp_path):
     if block.language == "python":
         ast.parse(block.text)
     if block.language == "toml":
-        (tmp_path / "prompts.toml").write_text(block.text)
-        assert read_prompts(tmp_path / "prompts.toml")
+        (tmp_path / "page.toml").write_text(block.text)
+        assert READ_TOML[block.page.name](str(tmp_path / "page.toml"))
     if block.language == "bash":
         subprocess.run(["bash", "-n"], input=block.text, text=True, check=True)
     if block.language == "yaml":
