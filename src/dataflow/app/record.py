@@ -14,10 +14,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from dataflow.app.options.command_line import command_line, has_secret
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.config import RECORD_FORMAT
 from dataflow.app.options.option import given_options
+from dataflow.app.options.shell_command import command_line, has_secret
 from dataflow.core.secrets import redact
 from dataflow.core.side_files import open_new
 from dataflow.core.text import path_text

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from dataflow.app.options.budget import BudgetOptions
-from dataflow.app.options.command_line import command_line
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.options.run import RunOptions
+from dataflow.app.options.shell_command import command_line
 from dataflow.app.planning.consistency import check_consistency
 from dataflow.app.planning.engine import serving_of
 from dataflow.app.planning.local_engine import OnFetch

@@ -8,11 +8,11 @@ from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from dataflow.app.options.command_line import has_secret
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.options.output import OutputOptions
 from dataflow.app.options.prompt import QuestionOptions
+from dataflow.app.options.shell_command import has_secret
 from dataflow.app.options.source import PictureOptions, SourceOptions
 from dataflow.core.errors import JournalError
 from dataflow.engine.journal.read_only import open_read_only, unreadable

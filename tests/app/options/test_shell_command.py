@@ -7,9 +7,9 @@ from dataclasses import MISSING, replace
 
 import pytest
 
-from dataflow.app.options.command_line import command_line, has_secret
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import option_fields
+from dataflow.app.options.shell_command import command_line, has_secret
 from dataflow.cli.parser.command import command
 
 BASE = CaptionOptions(source="a folder/with 'quotes'", more=["b.jpg"])
