@@ -32,6 +32,14 @@ def test_stated_requests_a_minute_are_used_and_never_passed():
     assert 595 <= len(sent) <= 602
 
 
+@pytest.mark.parametrize("begins", [0.0, 5.0])
+def test_the_first_pause_is_a_whole_one(begins):
+    tempo = RateLimiter(per_minute=120)
+    tempo.wait(0.0)
+    tempo.sent(begins)
+    assert tempo.wait(begins) == 0.5
+
+
 @pytest.mark.parametrize("tokens", [200, 500, 5000])
 def test_stated_tokens_a_minute_are_used_and_never_passed(tokens):
     sent = times_sent(RateLimiter(tokens_per_minute=600_000), 60, tokens=tokens)

@@ -31,7 +31,7 @@ class TokenBucket:
         self._most = most
         self._told: float | None = None
         self._debt = 0.0
-        self._at = float("-inf")
+        self._at: float | None = None  # before the first use no timer can have been late
 
     @property
     def rate(self) -> float | None:
@@ -46,6 +46,7 @@ class TokenBucket:
     def use(self, amount: float, now: float) -> None:
         """So much is used; a negative amount gives back what was counted too much."""
         self._pay(now)
+        self._at = now
         self._debt += amount
 
     def observe(self, rate: float, now: float) -> None:
@@ -54,6 +55,8 @@ class TokenBucket:
         self._told = rate
 
     def _pay(self, now: float) -> None:
+        if self._at is None:
+            return
         rate = self.rate
         if rate is None:
             self._debt = 0.0
