@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from dataflow.core import secrets
 from tests.loop_guard import LoopWatch
 
 # how long an example takes says more of the machine than of the code
@@ -84,6 +85,15 @@ def pytest_terminal_summary(
 
 
 # The servers' packages are heavy, and few tests need them.
+
+
+@pytest.fixture(autouse=True)
+def own_secrets() -> Iterator[None]:
+    """Forget after each test what it registered as secret: it may be a word of the next one."""
+    before = dict(secrets._secrets)
+    yield
+    secrets._secrets.clear()
+    secrets._secrets.update(before)
 
 
 @pytest.fixture(scope="session")
