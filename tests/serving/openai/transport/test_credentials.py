@@ -98,3 +98,18 @@ def test_names_of_variables(name):
 def test_a_variable_that_is_set_may_be_called_anything_that_a_variable_is(monkeypatch):
     monkeypatch.setenv("sk_abc123def456ghi789jkl012", "the key")
     assert find_key("sk_abc123def456ghi789jkl012", None) == ("the key", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "is_secret"),
+    [
+        ("X-Team", "captions", False),
+        ("HTTP-Referer", "my.archive.org", False),
+        ("X-Title", "Picture archive", False),
+        ("X-Access-Token", "correct-horse-battery", True),
+        ("Cookie", "monster", True),
+        ("X-Gateway", "a8f5f167f44f4964", True),
+    ],
+)
+def test_a_header_of_plain_words_is_no_secret(name, value, is_secret):
+    assert (value in credentials(None, headers={name: value}).secrets) == is_secret

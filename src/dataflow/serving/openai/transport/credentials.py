@@ -18,6 +18,10 @@ _log = logging.getLogger("dataflow")
 _LONGEST_KEY = 65_536  # bytes, so that a wrong file is not read whole
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _KEY_PREFIX = re.compile(r"(sk|pk|rk|gsk|xai|hf|nvapi|r8|AIza|AKIA|ghp|key|fw|pplx|csk|ms)[-_]?")
+_PLAIN_VALUE = re.compile(r"[A-Za-z]{1,20}(?:[ ._/-][A-Za-z]{1,20}){0,7}")
+_SECRET_HEADER = re.compile(
+    r"auth|key|token|secret|password|cookie|credential|signature", re.IGNORECASE
+)
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, section 5.6.2
 _CONTROLS = frozenset({"Cc", "Zl", "Zp"})  # Unicode's categories
 _PLACEHOLDER = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -45,7 +49,8 @@ class Credentials:
     @property
     def secrets(self) -> tuple[str, ...]:
         """The texts that must not appear in a message."""
-        return tuple(value for value in (self.key, *self.headers.values()) if value)
+        own = (value for name, value in self.headers.items() if not _is_plain(name, value))
+        return tuple(value for value in (self.key, *own) if value)
 
 
 def credentials(
@@ -72,8 +77,17 @@ def credentials(
         _check_header(name, "")
         is_bearer = name.lower() == "authorization"
         found[name] = f"Bearer {key}" if is_bearer else key
-    register_secret(key, *found.values())
-    return Credentials(key, found, missing)
+    made = Credentials(key, found, missing)
+    register_secret(*made.secrets)
+    return made
+
+
+def _is_plain(name: str, value: str) -> bool:
+    """Whether a header tells nothing secret, such as a team's name: its words may be in captions.
+
+    A value of letters alone is such, unless the header's own name says that it is a secret.
+    """
+    return _PLAIN_VALUE.fullmatch(value) is not None and _SECRET_HEADER.search(name) is None
 
 
 def _filled(name: str, value: object) -> str:
