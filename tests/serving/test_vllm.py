@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from dataflow.core.errors import EngineFailedError, TryAgainError
+from dataflow.core.errors import EngineFailedError, TryAgainError, UnknownModelError
 from dataflow.serving.local_model_vlm_serving import LocalModelVLMServing_vllm
 from tests.serving.contract import ServingContract
 from tests.serving.scenes import (
@@ -164,20 +164,27 @@ def test_a_parent_that_is_killed_leaves_no_process(weights):
 
 
 @pytest.mark.parametrize(
-    ("broken", "reason"),
-    [("no config", "Invalid repository ID or local directory"), ("cut short", "SafetensorError")],
+    ("broken", "reason"), [("no config", "no config.json"), ("cut short", "100,000 of")]
 )
-def test_weights_that_do_not_load_show_vllms_own_reason(weights, tmp_path, broken, reason):
+def test_weights_that_are_not_whole_are_found_before_vllm_starts(weights, tmp_path, broken, reason):
     folder = tmp_path / "weights"
     shutil.copytree(weights, folder)
     if broken == "no config":
         (folder / "config.json").unlink()
     else:
         os.truncate(folder / "model.safetensors", 100_000)
+    with pytest.raises(UnknownModelError, match=reason):
+        ask(LocalModelVLMServing_vllm(str(folder), vllm_args=SMALL))
+
+
+def test_weights_that_do_not_load_show_vllms_own_reason(weights, tmp_path):
+    folder = tmp_path / "weights"
+    shutil.copytree(weights, folder)
+    (folder / "tokenizer.json").write_text("{}")
     serving = LocalModelVLMServing_vllm(str(folder), vllm_args=SMALL)
     with pytest.raises(EngineFailedError, match=r"vLLM does not start .exit status 1") as caught:
         ask(serving)
-    assert reason in caught.value.reason
+    assert "line 1 column 2" in caught.value.reason  # of the tokenizer's file
     assert not serving.child().running
 
 
