@@ -322,7 +322,7 @@ def test_a_saved_folder_at_a_url_is_refused_before_anything_is_asked(dataflow, s
 def test_a_file_of_a_repository_of_the_hub_is_a_dataset(dataflow, api, tmp_path):
     files = {"data/rows.jsonl": b'{"image": "images/1.jpg", "price": 1.10}\n'}
     with DatasetHub({"someone/eyes": {**files, "data/images/1.jpg": jpeg(1)}}) as hub:
-        done = dataflow(
+        done = dataflow.own_process(
             "caption", "hf://datasets/someone/eyes/data/rows.jsonl", *asked(api),
             HF_ENDPOINT=hub.url, HF_HOME=str(tmp_path / "hf"), HF_HUB_DISABLE_XET="1",
         )  # fmt: skip
