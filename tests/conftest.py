@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 from dataflow.core import secrets
+from dataflow.engine.flow import retry_policy
 from tests.loop_guard import LoopWatch
 
 # how long an example takes says more of the machine than of the code
@@ -94,6 +95,17 @@ def own_secrets() -> Iterator[None]:
     yield
     secrets._secrets.clear()
     secrets._secrets.update(before)
+
+
+@pytest.fixture
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets retries of a run in this process wait for hundredths of a second."""
+    rules = {
+        kind: retry_policy.Rule(rule.attempts, rule.seconds, base=0.01, cap=0.02)
+        for kind, rule in retry_policy.RULES.items()
+    }
+    monkeypatch.setattr(retry_policy, "RULES", rules)
+    monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.05,))
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,6 @@ from aiohttp import web
 from dataflow.app.caption import caption
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.core import errors
-from dataflow.engine.flow import retry_policy
 from tests.loop_thread import LoopThread
 from tests.servers.messages import all_parts
 from tests.serving.openai.api_error_bodies import BODIES
@@ -159,16 +158,6 @@ def folder(tmp_path_factory):
     (folder / "mine.toml").write_text(PRESET, encoding="utf-8")
     (folder / "schema.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
     return folder
-
-
-@pytest.fixture
-def short_waits(monkeypatch):
-    rules = {
-        kind: retry_policy.Rule(rule.attempts, rule.seconds, base=0.01, cap=0.02)
-        for kind, rule in retry_policy.RULES.items()
-    }
-    monkeypatch.setattr(retry_policy, "RULES", rules)
-    monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.05,))
 
 
 def met_by(number, expected):

@@ -8,7 +8,6 @@ import time
 import pytest
 
 from dataflow.core import errors
-from dataflow.engine.flow import retry_policy
 from dataflow.engine.runner import run
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from tests.faults.scene import leaks
@@ -19,16 +18,6 @@ EVERY = 5
 """Each fault is met by one request of so many."""
 
 SLOW = {"gigantic", "429_date"}
-
-
-@pytest.fixture
-def short_waits(monkeypatch):
-    rules = {
-        kind: retry_policy.Rule(rule.attempts, rule.seconds, base=0.01, cap=0.02)
-        for kind, rule in retry_policy.RULES.items()
-    }
-    monkeypatch.setattr(retry_policy, "RULES", rules)
-    monkeypatch.setattr(retry_policy, "PROBE_WAITS", (0.05,))
 
 
 STRAY = ("401", "402", "403", "404_model", "404_path", "429_no_money", "redirect")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import OutputError, UsageError
+from dataflow.core.side_files import open_new
 from dataflow.engine.paths import SideFiles, make_folder
 from dataflow.engine.pipeline.reuse_check import changes_between, settings_of
 from dataflow.engine.plan import Plan
@@ -81,7 +82,8 @@ def _first_written(path: Path, ours: Mapping[str, Any]) -> Mapping[str, Any]:
     try:
         make_folder(path.parent)
         if not path.exists():
-            part.write_text(json.dumps(ours, indent=2) + "\n", encoding="utf-8")
+            with open_new(part) as file:
+                file.write(json.dumps(ours, indent=2) + "\n")
             with contextlib.suppress(FileExistsError):
                 os.link(part, path)  # whole or not at all, and by one process alone
         found = json.loads(path.read_text(encoding="utf-8"))
