@@ -16,6 +16,7 @@ from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.run import run_plan
 from dataflow.core.errors import DataflowError
 from dataflow.core.protocols.dataset import Reader
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.engine.columns import Column
 from dataflow.engine.reporting.progress import Summary
 from dataflow.formats.folder.sidecar import FIELD
@@ -102,18 +103,26 @@ def _picture_folders(options: CaptionOptions, readers: Sequence[Reader]) -> list
     return [*(reader.folder() for reader in readers), *own, os.curdir]
 
 
-def caption(options: CaptionOptions, reporter: Reporter = SILENT) -> CaptionResult:
+def caption(
+    options: CaptionOptions,
+    reporter: Reporter = SILENT,
+    *,
+    serving: AsyncServing | None = None,
+    is_text: bool = False,
+) -> CaptionResult:
     """Caption a dataset; the same options again resume an earlier run.
 
     Args:
         options: What to caption, and how.
         reporter: Who shows the run.
+        serving: What is asked instead of the engine that the options name.
+        is_text: Whether the rows are asked about as texts, without pictures.
 
     Raises:
         UsageError: The options are wrong or contradict each other.
         StopRunError: The run stopped, and a person must act; everything done is kept.
     """
-    plan = plan_of(options, reporter)
+    plan = plan_of(options, reporter, serving=serving, is_text=is_text)
     if options.push_to_hub:
         from dataflow.formats.hub.hf_push import check
 

@@ -46,7 +46,9 @@ class EstimateResult:
         return f"<EstimateResult: {requests:,} requests to {self.model}; see found and expected>"
 
 
-def estimate(options: EstimateOptions, reporter: Reporter = SILENT) -> EstimateResult:
+def estimate(
+    options: EstimateOptions, reporter: Reporter = SILENT, *, is_text: bool = False
+) -> EstimateResult:
     """Estimate requests, tokens and cost of captioning a dataset.
 
     Nothing is sent to a model unless `options.probe` says so.
@@ -54,6 +56,7 @@ def estimate(options: EstimateOptions, reporter: Reporter = SILENT) -> EstimateR
     Args:
         options: The run, and how closely to look.
         reporter: Who shows the work.
+        is_text: Whether the rows are asked about as texts, without pictures.
 
     Raises:
         UsageError: The options are wrong or contradict each other.
@@ -61,7 +64,7 @@ def estimate(options: EstimateOptions, reporter: Reporter = SILENT) -> EstimateR
     """
     if options.probe and options.restart:
         raise UsageError("--probe keeps answers for the run, and --restart would not use them")
-    plan = plan_of(options, reporter, needs_key=options.probe > 0)
+    plan = plan_of(options, reporter, needs_key=options.probe > 0, is_text=is_text)
     family = _family(plan)
     terms = Terms(
         rule=family.rule if family else None,

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dataflow.app.score import ScoreResult
+from dataflow.app.evaluation.score import ScoreResult
 from dataflow.evaluate.statistics import IntervalEstimate
 
 _SHOWN = 10

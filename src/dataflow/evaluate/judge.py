@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
@@ -58,7 +59,31 @@ def read_choice(reply: str) -> tuple[Choice | None, str]:
     return known.get(choice) if isinstance(choice, str) else None, str(reason or "")
 
 
-def judge_digest(model: str, prompt: str = PROMPT) -> str:
-    """What tells one judge from another: results of different ones are never mixed."""
-    made_of = json.dumps([model, prompt, SCHEMA], sort_keys=True)
+def judge_template(prompt: str = PROMPT, names: tuple[str, ...] = ("first", "second")) -> str:
+    """`prompt` as a template of `str.format` in which only ``{name}`` of `names` is a field.
+
+    Other braces, as in an example of JSON, stand for themselves.
+    """
+    escaped = prompt.replace("{", "{{").replace("}", "}}")
+    for name in names:
+        escaped = escaped.replace(f"{{{{{name}}}}}", f"{{{name}}}")
+    return escaped
+
+
+def judge_digest(
+    model: str,
+    prompt: str = PROMPT,
+    *,
+    schema: Mapping[str, Any] = SCHEMA,
+    settings: Mapping[str, Any] | None = None,
+) -> str:
+    """What tells one judge from another: results of different ones are never mixed.
+
+    Args:
+        model: Its name.
+        prompt: What it is asked.
+        schema: The form of its answers.
+        settings: By what else its answers are determined, as JSON values.
+    """
+    made_of = json.dumps([model, prompt, schema, settings or {}], sort_keys=True, default=str)
     return blake2b(made_of.encode(), digest_size=8).hexdigest()

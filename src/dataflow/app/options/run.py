@@ -9,8 +9,8 @@ from dataflow.app.options.option import Option, Options
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunOptions(Options):
-    """How fast, how patiently and how safely a run works."""
+class WholeRunOptions(Options):
+    """How fast, how patiently and how safely a run of all rows works."""
 
     GROUP: ClassVar[str] = "Performance and recovery"
 
@@ -60,24 +60,6 @@ class RunOptions(Options):
             hidden=("--fresh",),
         ),
     ] = False
-    only: Annotated[
-        list[str] | None,
-        Option(
-            "Ask again only for these rows: a row's number as in the errors file, a picture's "
-            "name, a pattern of names, or @FILE with one a line; give it several times for "
-            "several. All other rows stay as they are.",
-            metavar="ROW|NAME|PATTERN|@FILE",
-        ),
-    ] = None
-    shard: Annotated[
-        str | None,
-        Option(
-            "Take only this part of the rows, such as 3/8, into a journal of its own; auto asks "
-            "Slurm, Kubernetes (auto/COUNT), or RANK and WORLD_SIZE. dataflow merge makes one "
-            "output of all parts.",
-            metavar="NUMBER/COUNT|auto",
-        ),
-    ] = None
     yes: Annotated[
         bool,
         Option(
@@ -121,5 +103,31 @@ class RunOptions(Options):
             "that were not used for the longest time are deleted first.",
             metavar="SIZE",
             default="10GB",
+        ),
+    ] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions(WholeRunOptions):
+    """The same, and which of the rows a run takes."""
+
+    GROUP: ClassVar[str] = "Performance and recovery"
+
+    only: Annotated[
+        list[str] | None,
+        Option(
+            "Ask again only for these rows: a row's number as in the errors file, a picture's "
+            "name, a pattern of names, or @FILE with one a line; give it several times for "
+            "several. All other rows stay as they are.",
+            metavar="ROW|NAME|PATTERN|@FILE",
+        ),
+    ] = None
+    shard: Annotated[
+        str | None,
+        Option(
+            "Take only this part of the rows, such as 3/8, into a journal of its own; auto asks "
+            "Slurm, Kubernetes (auto/COUNT), or RANK and WORLD_SIZE. dataflow merge makes one "
+            "output of all parts.",
+            metavar="NUMBER/COUNT|auto",
         ),
     ] = None

@@ -77,6 +77,7 @@ def plan_of(
     needs_key: bool = True,
     rows: Reader | None = None,
     serving: AsyncServing | None = None,
+    is_text: bool = False,
 ) -> Plan:
     """The plan that the arguments ask for; nothing is started, fetched or written yet.
 
@@ -86,6 +87,7 @@ def plan_of(
         needs_key: Whether an API's key must be there; it need not where nothing is asked.
         rows: The dataset, where it is in memory; no output is written then.
         serving: What is asked instead of the engine that the options name.
+        is_text: Whether the rows are asked about as texts, without pictures.
 
     Raises:
         UsageError: the arguments are wrong or contradict each other.
@@ -94,7 +96,7 @@ def plan_of(
     check_consistency(choices)
     _check_folder(choices.image_root)
     prompts: Sequence[Prompt] = prompts_of(choices)
-    target, source = _source_of(choices, rows)
+    target, source = _source_of(choices, rows, is_text=is_text)
     say_about(source, prompts, reporter)
     reader = source.reader
     progress = Progress()
@@ -123,18 +125,18 @@ def plan_of(
         questions={prompt.name: _question(prompt) for prompt in prompts},
         fingerprint=None if rows else _stamp(choices, reader, prompts, serving),
     )
-    if rows is None:
-        _watch_engine(plan)
-    return _as_run(plan, choices, reporter)
+    return _as_run(plan if rows is not None else _watch_engine(plan), choices, reporter)
 
 
-def _source_of(choices: CaptionOptions, rows: Reader | None) -> tuple[Path, Source]:
+def _source_of(
+    choices: CaptionOptions, rows: Reader | None, *, is_text: bool
+) -> tuple[Path, Source]:
     """The output's path and the dataset; for rows in memory, no output."""
     if rows is not None:
         return Path(os.devnull), source_of_rows(choices, rows)
     spec = input_of(choices)
     target = target_of(choices, spec)
-    return target, open_source(choices, spec, target)
+    return target, open_source(choices, spec, target, is_text=is_text)
 
 
 def _as_run(plan: Plan, choices: CaptionOptions, reporter: Reporter) -> Plan:
@@ -179,8 +181,8 @@ def _fetch_progress(progress: Progress) -> OnFetch:
     return report
 
 
-def _watch_engine(plan: Plan) -> None:
-    """Have a local engine say in the run's progress what it does, and keep what it writes."""
+def _watch_engine(plan: Plan) -> Plan:
+    """`plan`, whose local engine says in its progress what it does and has its words kept."""
     serving, progress = plan.serving, plan.progress
     if serving.is_local:
         from dataflow.serving.local.local_serving import LocalServing  # not where an API answers
@@ -190,6 +192,7 @@ def _watch_engine(plan: Plan) -> None:
 
         if isinstance(serving, LocalServing):
             serving.report_to(plan.output.files.folder / ENGINE_LOG, observe)
+    return plan
 
 
 def _stamp(
@@ -311,7 +314,7 @@ def _requests(choices: CaptionOptions, source: Source, prompts: Sequence[Prompt]
     return RowRequests(
         folders=[source.reader.folder(), os.curdir],
         system_prompt=choices.system_prompt or "",
-        image_key=source.columns.picture,
+        image_key=None if source.is_text else source.columns.picture,
         conversation_key=source.columns.conversation or CONVERSATIONS[0],
         prompts=prompts,
         image_root=choices.image_root,

@@ -31,12 +31,14 @@ class Source:
         columns: Where its pictures and conversations are.
         sidecars: Those of its pictures, where captions go there; else None.
         spec: What it is; None for rows in memory.
+        is_text: Whether its rows are asked about as texts, without pictures.
     """
 
     reader: Reader
     columns: InputColumns
     sidecars: SidecarFiles | None = None
     spec: InputSpec | None = None
+    is_text: bool = False
 
 
 def input_of(choices: CaptionOptions) -> InputSpec:
@@ -56,13 +58,16 @@ def input_of(choices: CaptionOptions) -> InputSpec:
         raise UsageError(error.message) from error
 
 
-def open_source(choices: CaptionOptions, spec: InputSpec, target: Path) -> Source:
+def open_source(
+    choices: CaptionOptions, spec: InputSpec, target: Path, *, is_text: bool = False
+) -> Source:
     """Open the dataset `spec`.
 
     Args:
         choices: The options.
         spec: The dataset.
         target: The output, beside which lies what stood in sidecars before.
+        is_text: Whether the rows are asked about as texts, without pictures.
 
     Raises:
         UsageError: an option does not fit the dataset, no picture in the folder fits, or it is not
@@ -72,12 +77,14 @@ def open_source(choices: CaptionOptions, spec: InputSpec, target: Path) -> Sourc
     sidecars = _sidecars(choices, target)
     try:
         reader = spec.open(read_options(choices, sidecars))
-        columns = input_columns(reader, choices.image_key)
+        columns = (
+            InputColumns(choices.image_key) if is_text else input_columns(reader, choices.image_key)
+        )
     except InputError as error:
         if not Path(choices.source).is_dir():
             raise  # the dataset is at fault, not the command
         raise UsageError(error.message) from error
-    return Source(reader, columns, sidecars, spec)
+    return Source(reader, columns, sidecars, spec, is_text)
 
 
 def source_of_rows(choices: CaptionOptions, rows: Reader) -> Source:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 
 from dataflow.app.options.commands.compare import CompareOptions
-from dataflow.cli.shell.console import console
+from dataflow.cli.shell.console import console, say
+from dataflow.cli.shell.exit_codes import FAILED_ROWS
+from dataflow.cli.shell.judging import show_judge_estimate
 from dataflow.cli.shell.streams import need_stdout, put
 
 EXAMPLES = (
     "dataflow compare a.jsonl b.jsonl --api-url https://api.openai.com/v1 --model gpt-4o",
-    "dataflow compare old.jsonl new.jsonl other.jsonl --sample 200 --max-cost 5",
+    "dataflow compare old.jsonl new.jsonl other.jsonl --sample 200 --estimate",
 )
 
 
@@ -19,16 +21,22 @@ def compare(options: CompareOptions) -> int:
 
     The judge sees each pair of captions in both orders, and a win counts only where both agree.
     """
-    from dataflow.app.compare import compare as compared
-    from dataflow.app.compare import comparison_value
+    from dataflow.app.evaluation.compare import compare as compared
+    from dataflow.app.evaluation.compare import estimate_comparison
+    from dataflow.app.evaluation.comparison_document import comparison_document
+    from dataflow.app.evaluation.comparison_result import comparison_value
     from dataflow.cli.shell.reporting import reporter
-    from dataflow.display.comparison import show_comparison
+    from dataflow.display.document import show_document
 
     if options.json:
         need_stdout("--json")
-    result = compared(options, reporter(console))
+    shown = reporter(console, is_quiet=options.quiet)
+    if options.estimate:
+        return show_judge_estimate(estimate_comparison(options, shown), is_json=options.json)
+    result = compared(options, shown)
     if options.json:
         put([json.dumps(comparison_value(result), ensure_ascii=False)])
     else:
-        show_comparison(result, console)
-    return 0
+        show_document(comparison_document(result), console)
+        say(f"Answers and results (result.json, result.md, result.html): {result.folder}")
+    return FAILED_ROWS if result.failed else 0

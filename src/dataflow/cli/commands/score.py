@@ -19,8 +19,8 @@ def score(options: ScoreOptions) -> None:
 
     No model is asked.
     """
-    from dataflow.app.score import score as scored
-    from dataflow.app.score import score_value
+    from dataflow.app.evaluation.score import score as scored
+    from dataflow.app.evaluation.score import score_value
     from dataflow.display.score import show_score
 
     if options.json:

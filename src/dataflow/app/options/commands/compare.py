@@ -5,13 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
-from dataflow.app.options.batch import BatchFlags
-from dataflow.app.options.budget import BudgetOptions
-from dataflow.app.options.engine import EngineOptions
-from dataflow.app.options.local_engine import LocalEngineOptions
+from dataflow.app.options.commands.judge import JudgeRunOptions
 from dataflow.app.options.option import Option, Options
-from dataflow.app.options.run import RunOptions
-from dataflow.app.options.source import PictureOptions
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +34,7 @@ class ComparisonOptions(Options):
     output_key: Annotated[
         str | None,
         Option(
-            "The column with the captions.",
+            "The column with the captions, in all datasets.",
             metavar="COLUMN",
             default="caption or another usual name",
         ),
@@ -61,17 +56,16 @@ class ComparisonOptions(Options):
             metavar="FILE",
         ),
     ] = None
-    json: Annotated[bool, Option("Print the result as JSON.")] = False
+    join: Annotated[
+        str | None,
+        Option(
+            "Join the datasets by this column.",
+            metavar="COLUMN",
+            default="by the pictures' files, or by their names where the folders differ",
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
-class CompareOptions(
-    BatchFlags,
-    BudgetOptions,
-    RunOptions,
-    LocalEngineOptions,
-    EngineOptions,
-    PictureOptions,
-    ComparisonOptions,
-):
+class CompareOptions(JudgeRunOptions, ComparisonOptions):
     """The options of `dataflow compare`."""

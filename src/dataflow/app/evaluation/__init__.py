@@ -1,0 +1,1 @@
+"""Which captions are better: comparisons, questions, scores and trials of several models."""
