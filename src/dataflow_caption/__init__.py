@@ -17,10 +17,11 @@ _CURE = (
     "open-dataflow dataflow-caption && pip install dataflow-caption"
 )
 
-_REINSTALL = (
+REINSTALL = (
     "files of dataflow-caption are missing or another distribution's: "
     "pip install --force-reinstall --no-deps dataflow-caption"
 )
+"""What to do where files of this distribution are gone."""
 
 
 def conflict(folders: list[str] | None = None) -> str:
@@ -50,7 +51,7 @@ def require_whole() -> None:
     package = sys.modules.get("dataflow")
     file = getattr(package, "__file__", None)
     if package is not None and (file is None or not _is_ours(Path(file))):
-        raise ImportError(conflict() or _REINSTALL)
+        raise ImportError(conflict() or REINSTALL)
 
 
 def start() -> None:
@@ -58,7 +59,7 @@ def start() -> None:
     package = Path(__file__).parents[1] / "dataflow"
     files = [package / "__init__.py", package / "cli" / "__init__.py"]
     if not all(file.is_file() for file in files) or not _is_ours(files[0]):
-        sys.stderr.write(f"dataflow-caption: {conflict() or _REINSTALL}\n")
+        sys.stderr.write(f"dataflow-caption: {conflict() or REINSTALL}\n")
         raise SystemExit(1)
     from dataflow.cli import start as start_command_line
 

@@ -212,6 +212,31 @@ def test_the_page_s_caption_operator_needs_no_system_prompt(folder, echo):
     assert captions == [f"Please describe the image in detail. [{n}]" for n in (40, 41)]
 
 
+def test_the_page_s_older_keywords_name_the_pictures_too(folder, echo):
+    from dataflow.prompts.image import CaptionGeneratorPrompt
+
+    from dataflow.operators.core_vision import ImageCaptionGenerate
+
+    stored([{"image": ["a.png"]}])
+    storage = FileStorage("in.jsonl", cache_path="c", media_key="image", media_type="image").step()
+    generator = ImageCaptionGenerate(echo)
+    assert generator.run(storage=storage, multi_modal_key="image", output_key="c") == ["c"]
+    expected = f"{CaptionGeneratorPrompt().build_prompt()} [40]"
+    assert [row["c"] for row in storage.step().read("dict")] == [expected]
+
+
+def test_the_caption_operator_of_the_page_takes_its_arguments_in_order(folder, echo):
+    from dataflow.operators.core_vision import ImageCaptionGenerate
+
+    storage = stored([{"photo": "a.png"}])
+    assert ImageCaptionGenerate(echo).run(storage, "photo", "caption") == ["caption"]
+
+
+def test_a_storage_of_videos_is_refused():
+    with pytest.raises(UsageError, match="only pictures"):
+        FileStorage("in.jsonl", media_type="video")
+
+
 def test_a_question_is_made_and_then_answered(folder, echo):
     from dataflow.operators.core_vision import PromptedVQAGenerator
 

@@ -21,6 +21,7 @@ def site(tmp_path):
     folder.mkdir()
     for name in ("dataflow", "dataflow_caption"):
         shutil.copytree(SOURCE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(SOURCE / "dataflow.py", folder)
     return folder
 
 
@@ -74,6 +75,16 @@ def test_where_uninstalling_the_other_took_the_package_no_rest_of_it_works(site,
     done = run(site, f"import dataflow.{module}")
     assert done.returncode == 1
     assert "--force-reinstall" in done.stderr
+
+
+@pytest.mark.parametrize("code", ["import dataflow", "from dataflow import caption"])
+def test_what_is_left_of_the_package_is_no_empty_package(site, code):
+    (site / "dataflow" / "__init__.py").unlink()
+    done = run(site, code)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("ImportError: files of dataflow-caption")
+    other(site)
+    assert "their files overwrite each other" in run(site, code).stderr
 
 
 def test_the_other_s_command_says_so_in_one_line(site):

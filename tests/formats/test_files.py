@@ -79,9 +79,9 @@ def test_braces_stand_for_files_that_must_all_be_there(tmp_path):
         save_lines(tmp_path / f"{number:03}.jsonl", [{"n": number}])
     assert rows_of(tmp_path / "{008..011}.jsonl") == [{"n": n} for n in range(8, 12)]
     assert rows_of(tmp_path / "{010,008}.jsonl") == [{"n": 10}, {"n": 8}]
-    with pytest.raises(InputError, match=r"012\.jsonl: no such file"):
+    with pytest.raises(UsageError, match=r"012\.jsonl: no such file"):
         open_reader(tmp_path / "{008..012}.jsonl")
-    with pytest.raises(InputError, match="no file fits"):
+    with pytest.raises(UsageError, match="no file fits"):
         open_reader(tmp_path / "x-*.jsonl")
 
 

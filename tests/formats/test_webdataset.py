@@ -313,9 +313,9 @@ def test_names_stand_for_several_shards(tmp_path, name, files):
 
 def test_a_shard_that_braces_name_must_be_there(tmp_path):
     folder = write_shards(tmp_path / "in", 2, 1)
-    with pytest.raises(InputError, match=r"00002\.tar: no such file"):
+    with pytest.raises(UsageError, match=r"00002\.tar: no such file"):
         rows_of(folder / "{00000..00002}.tar")
-    with pytest.raises(InputError, match="no file fits"):
+    with pytest.raises(UsageError, match="no file fits"):
         rows_of(folder / "x*.tar")
 
 

@@ -1,4 +1,4 @@
-"""The names of DataFlow's ``dataflow.core``."""
+"""The names of DataFlow's ``dataflow.core`` and ``dataflow.wrapper``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ from typing import Any
 
 from dataflow.core.protocols.operator import OperatorABC
 from dataflow.core.protocols.serving import LLMServingABC, VLMServingABC
+from dataflow.core.settings import FROM_1
 
-__all__ = ["LLMServingABC", "OperatorABC", "VLMServingABC", "WrapperABC", "get_operator"]
+__all__ = ["BatchWrapper", "LLMServingABC", "OperatorABC", "VLMServingABC", "WrapperABC",
+           "get_operator"]  # fmt: skip
+__path__: list[str] = []  # DataFlow has packages here
 
 
 class WrapperABC(ABC):
@@ -17,6 +20,20 @@ class WrapperABC(ABC):
     @abstractmethod
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Run the operator."""
+
+
+class BatchWrapper(WrapperABC):
+    """Runs `operator`; the rest has no effect, for rows are streamed in constant memory."""
+
+    def __init__(
+        self, operator: OperatorABC, batch_size: int = 32, batch_cache: bool = False
+    ) -> None:
+        FROM_1.take("batch_size", batch_size)
+        self._operator = operator
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the operator with these arguments; returns what it returns."""
+        return self._operator.run(*args, **kwargs)
 
 
 def get_operator(operator_name: str, args: Any) -> Any:

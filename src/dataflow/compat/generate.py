@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dataflow.compat.prompt_template import CaptionGeneratorPrompt
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.operator import OperatorABC
 from dataflow.core.protocols.serving import LLMServingABC
@@ -15,14 +16,9 @@ from dataflow.operators.core_vision import (
     PromptedVQAGenerator,
 )
 
-__all__ = [
-    "BatchVQAGenerator",
-    "FixPromptedVQAGenerator",
-    "ImageCaptionGenerate",
-    "ImageCaptionGenerator",
-    "PromptTemplatedVQAGenerator",
-    "PromptedVQAGenerator",
-]
+__all__ = ["BatchVQAGenerator", "FixPromptedVQAGenerator", "ImageCaptionGenerate",
+           "ImageCaptionGenerator", "PromptTemplatedVQAGenerator", "PromptedVQAGenerator",
+           ]  # fmt: skip
 __path__: list[str] = []  # DataFlow has a package here
 
 _SYSTEM = "You are a helpful assistant."
@@ -33,6 +29,12 @@ class ImageCaptionGenerate(ImageCaptionGenerator):
 
     def __init__(self, llm_serving: LLMServingABC, system_prompt: str = "") -> None:
         super().__init__(llm_serving, system_prompt)
+
+    def run(self, *args: Any, multi_modal_key: str = "image", **options: Any) -> list[str]:
+        """As `ImageCaptionGenerator.run`; `multi_modal_key` is `input_modal_key` of old pages."""
+        if len(args) < 2:
+            options = {"input_modal_key": multi_modal_key, **options}
+        return super().run(*args, **options)
 
 
 class FixPromptedVQAGenerator(OperatorABC):
@@ -51,7 +53,8 @@ class FixPromptedVQAGenerator(OperatorABC):
         user_prompt: str = "Please caption the media in detail.",
     ) -> None:
         self.user_prompt: str = ANY_TEXT.take("user_prompt", user_prompt)
-        self._asker = PromptedVQAGenerator(serving, system_prompt, _Fixed(self.user_prompt))
+        template = CaptionGeneratorPrompt(self.user_prompt)
+        self._asker = PromptedVQAGenerator(serving, system_prompt, template)
 
     def run(
         self,
@@ -104,14 +107,6 @@ class PromptTemplatedVQAGenerator(OperatorABC):
         template = _Mapped(self.prompt_template, input_keys)
         asker = PromptedVQAGenerator(self.serving, self.system_prompt, template)
         return [asker.run(storage, None, None, input_image_key, input_video_key, output_answer_key)]
-
-
-class _Fixed:
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def build_prompt(self) -> str:
-        return self._text
 
 
 class _Mapped:

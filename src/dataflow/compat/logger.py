@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    Adapter = logging.LoggerAdapter[logging.Logger]
-else:
-    Adapter = logging.LoggerAdapter
+from typing import Any
 
 
-class DataFlowLogger(Adapter):
+class DataFlowLogger(logging.LoggerAdapter):  # type: ignore[type-arg]
     """The logger ``dataflow`` with one more method."""
 
     def success(self, message: str, *args: Any) -> None:

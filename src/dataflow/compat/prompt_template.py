@@ -5,7 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from dataflow.serving.base.conversation import DEFAULT_QUESTION
+
 __path__: list[str] = []  # DataFlow has a package here
+
+
+class CaptionGeneratorPrompt:
+    """The same question for every picture."""
+
+    def __init__(self, question: str = DEFAULT_QUESTION) -> None:
+        self.question = question
+
+    def build_prompt(self) -> str:
+        """The question."""
+        return self.question
 
 
 class NamedPlaceholderPromptTemplate:

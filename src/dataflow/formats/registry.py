@@ -100,8 +100,8 @@ class InputSpec:
             options: How.
 
         Raises:
-            InputError: no picture fits, or the dataset cannot be read.
-            UsageError: an option is about another kind of dataset.
+            InputError: the dataset cannot be read.
+            UsageError: no picture fits, or an option is about another kind of dataset.
         """
         with as_input_errors(self.path):
             if self.format_name is None:
@@ -209,9 +209,9 @@ def open_reader(
     """The dataset at `path`; see `resolve_input` and `ReadOptions`.
 
     Raises:
-        InputError: there is nothing at `path`, nothing fits it as a pattern, or its ending is none
-            of the known ones.
-        UsageError: `format_name` is unknown, or `pick` or `sidecars` are given for a dataset file.
+        InputError: there is nothing at `path`, or its ending is none of the known ones.
+        UsageError: nothing fits it as a pattern, `format_name` is unknown, or `pick` or `sidecars`
+            are given for a dataset file.
     """
     options = ReadOptions(
         picture_key=picture_key, skip_bad_rows=skip_bad_rows, pick=pick, sidecars=sidecars
@@ -242,14 +242,14 @@ def _kind(spec: InputSpec) -> str:
     return "pictures" if spec.format_name is None else f"a dataset ({spec.format_name})"
 
 
-def _no_picture(spec: InputSpec, reader: FolderReader, *, is_filtered: bool) -> InputError:
+def _no_picture(spec: InputSpec, reader: FolderReader, *, is_filtered: bool) -> UsageError:
     passed = reader.skipped.passed_over
     found = ", ".join(f"{number:,} {reason}" for reason, number in sorted(passed.items()))
     left_out = f" (left out: {found})" if found else ""
     name = path_text(spec.path)
     if is_filtered:
-        return InputError(f"{name}: no picture fits this{left_out}; check the spelling")
-    return InputError(
+        return UsageError(f"{name}: no picture fits this{left_out}; check the spelling")
+    return UsageError(
         f"{name}: there is no picture in this folder{left_out}; check the path, or name the "
         "dataset file"
     )

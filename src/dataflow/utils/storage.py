@@ -48,6 +48,8 @@ class FileStorage(StreamingStorage):
         cache_type: The steps' ending without its first dot, such as ``"jsonl"``, ``"parquet"`` or
             ``"csv.gz"``; or ``"pickle"``, which also lets a .pkl file be the first entry. Reading
             a pickle runs the code in it, so use it only for files of your own.
+        media_key, media_type: Of older DataFlow scripts, kept and not used: the operators name
+            the column. The type can only be ``"image"``.
 
     Raises:
         UsageError: a value is not what its argument takes, an unknown `cache_type`, or a
@@ -60,7 +62,13 @@ class FileStorage(StreamingStorage):
         cache_path: str | os.PathLike[str] = "./cache",
         file_name_prefix: str = "dataflow_cache",
         cache_type: str = "jsonl",
+        *,
+        media_key: str | None = None,
+        media_type: str | None = None,
     ) -> None:
+        if media_type not in (None, "image"):
+            raise UsageError(f"media_type {value_text(media_type)}: only pictures are supported")
+        self.media_key, self.media_type = media_key, media_type
         first = PATH.take("first_entry_file_name", first_entry_file_name)
         folder = PATH.take("cache_path", cache_path)
         prefix = TEXT.take("file_name_prefix", file_name_prefix)

@@ -232,6 +232,20 @@ def test_plain_lines_and_no_colours_where_stderr_is_no_terminal(dataflow, pictur
     assert "\x1b" not in done.stderr
 
 
+@pytest.mark.parametrize(
+    "chosen",
+    [["photos/*.gif"], ["photos", "--include", "*.gif"], ["*.jsonl"], ["{00..03}.tar"], ["none"]],
+)
+def test_what_fits_nothing_is_refused_before_anything_is_written(
+    dataflow, pictures, server, chosen
+):
+    pictures(2)
+    before = sorted(dataflow.folder.rglob("*"))
+    done = dataflow("caption", *chosen, "-o", "out.jsonl", *api(server), DF_API_KEY=KEY)
+    assert done.returncode == 2, done.stderr
+    assert sorted(dataflow.folder.rglob("*")) == before
+
+
 def test_an_empty_folder_is_refused_and_an_empty_dataset_gives_an_empty_output(dataflow, server):
     (dataflow.folder / "photos").mkdir()
     done = dataflow("caption", "photos", *api(server), DF_API_KEY=KEY)

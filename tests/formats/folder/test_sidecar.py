@@ -128,7 +128,7 @@ def test_a_caption_of_megabytes_is_a_caption(folder):
 @promise("empty", "sidecars")
 def test_an_empty_folder_is_an_error_and_stays_as_it_is(tmp_path):
     (tmp_path / "in").mkdir()
-    with pytest.raises(InputError, match="there is no picture in this folder"):
+    with pytest.raises(UsageError, match="there is no picture in this folder"):
         write(tmp_path / "in")
     assert list((tmp_path / "in").iterdir()) == []
 

@@ -48,7 +48,7 @@ def test_only_what_fits_is_taken(tmp_path, include, expected):
 
 def test_a_filter_that_fits_nothing_is_an_error(tmp_path):
     touch(tmp_path, *NAMES)
-    with pytest.raises(InputError, match="no picture fits this"):
+    with pytest.raises(UsageError, match="no picture fits this"):
         taken(tmp_path, include=("nothing",))
 
 

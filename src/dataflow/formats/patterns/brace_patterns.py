@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from dataflow.core.errors import InputError
+from dataflow.core.errors import InputError, UsageError
 from dataflow.core.side_files import ERRORS_ENDING, FOLDER_ENDING
 from dataflow.core.text import path_text
 from dataflow.formats.patterns.glob_filter import split_pattern
@@ -50,7 +50,7 @@ def files_for(path: AnyPath) -> list[Any]:
     """The files that `path` stands for: braces in their order, those of ``*`` in `natural` order.
 
     Raises:
-        InputError: there are none, or one that braces name is missing.
+        UsageError: there are none, or one that braces name is missing.
     """
     files: list[Any] = []
     whole = path.url if isinstance(path, RemotePath) else str(path)  # with its signature
@@ -59,11 +59,11 @@ def files_for(path: AnyPath) -> list[Any]:
         is_plain = not split_pattern(str(one))[1] or _is_there(one)
         found = [one] if is_plain else _fitting(one)
         if not found:
-            raise InputError(f"{path_text(one)}: no file fits this; check the spelling")
+            raise UsageError(f"{path_text(one)}: no file fits this; check the spelling")
         files += found
     missing = next(iter(_missing(files)), None)
     if missing is not None:
-        raise InputError(f"{path_text(missing)}: no such file; {path_text(path)} stands for it too")
+        raise UsageError(f"{path_text(missing)}: no such file; {path_text(path)} stands for it too")
     return files
 
 
