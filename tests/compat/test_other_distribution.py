@@ -21,7 +21,7 @@ def site(tmp_path):
     folder.mkdir()
     for name in ("dataflow", "dataflow_caption"):
         shutil.copytree(SOURCE / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(SOURCE / "dataflow.py", folder)
+    shutil.copy(SOURCE / "leftover" / "dataflow.py", folder)
     return folder
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataflow.core.errors import InputError
+from dataflow.core.errors import UsageError
 from dataflow.formats.folder import ignored_files
 from dataflow.formats.folder.pictures import FolderReader, PictureFolder
 from dataflow.formats.registry import ReadOptions, open_reader, resolve_input
@@ -126,7 +126,7 @@ def test_a_pipe_without_an_ending_is_not_read(tmp_path):
 
 def test_a_folder_without_pictures_is_an_error_that_says_what_is_there(tmp_path):
     put(tmp_path, "a.mp4", ".thumbnails/1.png")
-    with pytest.raises(InputError, match=r"no picture in this folder \(left out: 1 .*\.mp4\), 1 t"):
+    with pytest.raises(UsageError, match=r"no picture in this folder \(left out: 1 .*\.mp4\), 1 t"):
         open_reader(tmp_path)
 
 
