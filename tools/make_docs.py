@@ -42,6 +42,7 @@ COMMANDS = (
     ("dataflow", "estimate", "--help"),
     ("dataflow", "status", "--help"),
     ("dataflow", "check", "--help"),
+    ("dataflow", "card", "--help"),
     ("dataflow", "compare", "--help"),
     ("dataflow", "score", "--help"),
     ("dataflow", "review", "--help"),

@@ -25,6 +25,7 @@ from dataflow.core.version import __version__
 from dataflow.engine.journal.read_only import open_read_only
 from dataflow.engine.pipeline.reuse_check import settings_of
 from dataflow.engine.plan import Plan
+from dataflow.engine.provenance import digest_of, iso_date
 from dataflow.engine.reporting.progress import Summary
 from dataflow.remote.path import to_path
 
@@ -71,8 +72,8 @@ def record_of(
         "format": RECORD_FORMAT,
         "dataflow": __version__,
         "system": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "started": _iso(started),
-        "ended": _iso(time.time()),
+        "started": iso_date(started),
+        "ended": iso_date(time.time()),
         "command": command_line("caption", options),
         "options": _kept(options),
         "input": [_file(name) for name in (options.source, *(options.more or ()))],
@@ -80,7 +81,7 @@ def record_of(
         "settings": settings_of(plan),
         "models": models,
         "prompts": {
-            column: {"text": text, "digest": _digest(text.encode("utf-8", "backslashreplace"))}
+            column: {"text": text, "digest": digest_of(text)}
             for column, text in plan.questions.items()
         },
         "presets": dict(plan.presets),
@@ -145,11 +146,3 @@ def _from_journal(path: Path) -> tuple[list[dict[str, Any]], int]:
 
 def _name_of(check: object) -> str:
     return str(getattr(check, "kind", None) or getattr(check, "__name__", type(check).__name__))
-
-
-def _digest(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _iso(moment: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))

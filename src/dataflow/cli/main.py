@@ -14,6 +14,7 @@ import sys
 import click
 
 from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.options.commands.card import CardOptions
 from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.options.commands.compare import CompareOptions
 from dataflow.app.options.commands.edits import EditsOptions
@@ -26,6 +27,7 @@ from dataflow.app.options.commands.status import StatusOptions
 from dataflow.app.options.commands.write import WriteOptions
 from dataflow.cli.commands import (
     caption,
+    card,
     check,
     compare,
     edits,
@@ -56,6 +58,7 @@ COMMANDS = (
     command(WriteOptions, write.write, examples=write.EXAMPLES),
     command(MergeOptions, merge.merge, examples=merge.EXAMPLES),
     command(EditsOptions, edits.edits, examples=edits.EXAMPLES),
+    command(CardOptions, card.card, examples=card.EXAMPLES),
     command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
     command(ScoreOptions, score.score, examples=score.EXAMPLES),
     command(ReviewOptions, review.review, examples=review.REVIEW_EXAMPLES),

@@ -10,6 +10,7 @@ from dataflow.core.column_types import ColumnType, ListType
 from dataflow.core.errors import UsageError
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.meta import META_SHAPE, meta_of
+from dataflow.engine.provenance import PROVENANCE_SHAPE, provenance_of
 
 
 class ColumnReading(Protocol):
@@ -57,20 +58,30 @@ class Column:
         """The name of the meta column beside it."""
         return f"{self.name}_meta"
 
+    @property
+    def provenance(self) -> str:
+        """The name of the provenance column beside it."""
+        return f"{self.name}_provenance"
+
     def values(self, caption: str | None) -> Mapping[str, Any]:
         """What one caption puts there."""
         return {self.name: caption} if self.reading is None else self.reading.values(caption)
 
 
-def added_columns(columns: Sequence[Column], *, has_meta: bool) -> dict[str, ColumnType]:
-    """All columns that a run adds, with what they hold; a meta column follows its captions.
+def added_columns(
+    columns: Sequence[Column], *, has_meta: bool, has_provenance: bool = False
+) -> dict[str, ColumnType]:
+    """All columns that a run adds, with what they hold; meta and provenance follow their captions.
 
     Raises:
         UsageError: two have the same name.
     """
     found: dict[str, ColumnType] = {}
     for column in columns:
-        for name, holds in [*column.holds.items(), *([(column.meta, META_SHAPE)] * has_meta)]:
+        beside: list[tuple[str, ColumnType]] = []
+        beside += [(column.meta, META_SHAPE)] * has_meta
+        beside += [(column.provenance, PROVENANCE_SHAPE)] * has_provenance
+        for name, holds in [*column.holds.items(), *beside]:
             if name in found:
                 raise UsageError(f"two of the new columns would be called {name!r}; rename one")
             found[name] = holds if column.n == 1 else ListType(holds)
@@ -78,7 +89,11 @@ def added_columns(columns: Sequence[Column], *, has_meta: bool) -> dict[str, Col
 
 
 def values_of(
-    columns: Sequence[Column], entries: Sequence[ResultRecord], *, has_meta: bool
+    columns: Sequence[Column],
+    entries: Sequence[ResultRecord],
+    *,
+    has_meta: bool,
+    has_provenance: bool = False,
 ) -> dict[str, Any]:
     """What is added to a row: in each column a caption, or a list; None for each that failed.
 
@@ -86,6 +101,7 @@ def values_of(
         columns: The columns.
         entries: What came of the row's requests, `Column.n` for each column, in their order.
         has_meta: Whether each column's meta is added, too.
+        has_provenance: Whether each column's provenance is, likewise.
     """
     found: dict[str, Any] = {}
     start = 0
@@ -98,4 +114,7 @@ def values_of(
         if has_meta:
             metas = [meta_of(entry) for entry in own]
             found[column.meta] = metas[0] if column.n == 1 else metas
+        if has_provenance:
+            origins = [provenance_of(entry) for entry in own]
+            found[column.provenance] = origins[0] if column.n == 1 else origins
     return found

@@ -54,6 +54,7 @@ class Output:
         open_writer: Given a path beside the output to write to, a writer in the output's format.
         overwrite: Whether columns that the rows have under these names already may be replaced.
         has_meta: Whether each column's meta is added, too.
+        has_provenance: Whether each column's provenance is, likewise.
         files_of: The files at a place that a former run wrote as its output.
         cell_of: Where the captions of a row stand, for the errors file, where the run's rows are
             not those of the output: row and, in this order, column and number. None where they are.
@@ -79,6 +80,7 @@ class Output:
     open_writer: Callable[[Path], Writer]
     overwrite: bool = False
     has_meta: bool = False
+    has_provenance: bool = False
     files_of: Callable[[Any], list[Any]] = files_at
     cell_of: Callable[[Row], tuple[int, str, int]] | None = None
     url: RemotePath | None = None
@@ -110,7 +112,9 @@ class Output:
     @property
     def names(self) -> list[str]:
         """The names of all columns that are added."""
-        return list(added_columns(self.columns, has_meta=self.has_meta))
+        return list(
+            added_columns(self.columns, has_meta=self.has_meta, has_provenance=self.has_provenance)
+        )
 
     @property
     def captions(self) -> int:

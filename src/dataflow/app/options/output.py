@@ -48,6 +48,13 @@ class OutputOptions(Options):
             "and cost of each caption.",
         ),
     ] = False
+    provenance: Annotated[
+        bool,
+        Option(
+            "Add a column COLUMN_provenance with the model, the prompt's SHA-256, the date and the "
+            "author, machine or person, of each caption.",
+        ),
+    ] = False
     show: Annotated[bool, Option("Print the name and caption of each picture at the end.")] = False
     sidecar: Annotated[
         str | None,

@@ -99,10 +99,11 @@ def _check_sidecars(choices: CaptionOptions) -> None:
         raise UsageError("--sidecar writes beside pictures of this machine; give -o instead")
     if choices.output is None:
         of_datasets = choices.rows_per_file, choices.keep, choices.drop, choices.output_format
-        if any(of_datasets) or choices.meta or choices.push_to_hub:
+        columns = choices.meta or choices.provenance
+        if any(of_datasets) or columns or choices.push_to_hub:
             raise UsageError(
                 "--sidecar alone writes no dataset: give -o, too, or leave out --rows-per-file, "
-                "--keep, --drop, --meta, --output-format and --push-to-hub"
+                "--keep, --drop, --meta, --provenance, --output-format and --push-to-hub"
             )
     elif not is_url(choices.output) and not (ending_of(choices.output) or choices.output_format):
         raise UsageError(

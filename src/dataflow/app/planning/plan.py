@@ -106,11 +106,10 @@ def plan_of(
     prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
     requests = _requests(choices, source, prompts)
     columns = [prompt.column for prompt in prompts]
-    output = (
-        _output(choices, target, source, columns, reporter)
-        if rows is None
-        else Output(target, columns, _no_writer, choices.overwrite_column, choices.meta)
-    )
+    if rows is None:
+        output = _output(choices, target, source, columns, reporter)
+    else:
+        output = _in_memory(choices, target, columns)
     plan = Plan(
         reader=reader,
         requests_of=requests,
@@ -290,12 +289,14 @@ def _output(
             "there, and copy the output"
         )
     is_beside = source.sidecars is not None and choices.output is None
+    added = added_columns(columns, has_meta=choices.meta, has_provenance=choices.provenance)
     return Output(
         target,
         columns,
-        writer_of(choices, place, source, added_columns(columns, has_meta=choices.meta), reporter),
+        writer_of(choices, place, source, added, reporter),
         overwrite=may_replace(choices, columns),
         has_meta=choices.meta,
+        has_provenance=choices.provenance,
         files_of=parts_of if is_split(choices) else files_at,
         url=place if isinstance(place, RemotePath) else None,
         read_back=None if is_beside else lambda: rows_written(choices, place),
@@ -303,6 +304,17 @@ def _output(
         unaffixed=affixes_of(choices).remove,
         shard=shard_of(choices.shard),
         description=described(choices, place) if is_beside else "",
+    )
+
+
+def _in_memory(choices: CaptionOptions, target: Path, columns: Sequence[Column]) -> Output:
+    return Output(
+        target,
+        columns,
+        _no_writer,
+        overwrite=choices.overwrite_column,
+        has_meta=choices.meta,
+        has_provenance=choices.provenance,
     )
 
 

@@ -57,10 +57,11 @@ def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SIL
         if given.name in _OF_FILES:
             raise UsageError(f"{given.flag} is about files; the rows given here are in memory")
     plan = plan_of(choices, reporter, rows=RowsInMemory(rows))
-    columns, has_meta = plan.output.columns, choices.meta
+    columns = plan.output.columns
+    beside = {"has_meta": choices.meta, "has_provenance": choices.provenance}
     if not plan.output.overwrite:
         for index, row in enumerate(rows):
-            forbid_columns(list(added_columns(columns, has_meta=has_meta)), row, f"row {index}")
+            forbid_columns(list(added_columns(columns, **beside)), row, f"row {index}")
     try:
         with reporter.watch(plan.progress):
             found = answer_plan(plan, _journal_path(choices))
@@ -68,11 +69,11 @@ def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SIL
         plan.serving.cleanup()
     is_kept = [not plan.reject_policy.drops(entries) for entries in found]
     added = [
-        {name: plain(value) for name, value in values_of(columns, one, has_meta=has_meta).items()}
+        {name: plain(value) for name, value in values_of(columns, one, **beside).items()}
         for one in itertools.compress(found, is_kept)
     ]
     reporter.finished(RunReport(_summary(plan, found, is_kept), plan.price, "in memory"))
-    names = list(added_columns(columns, has_meta=has_meta))
+    names = list(added_columns(columns, **beside))
     return with_columns(data, rows[: len(found)], is_kept, added, names=names)
 
 

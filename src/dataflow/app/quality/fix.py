@@ -36,6 +36,7 @@ from dataflow.engine.meta import META_SHAPE
 from dataflow.engine.paths import free_name, make_folder
 from dataflow.engine.pipeline.intake import numbered
 from dataflow.engine.plan import Plan
+from dataflow.engine.provenance import PROVENANCE_SHAPE
 from dataflow.engine.quality.reject_policy import mark_of
 from dataflow.engine.reporting.progress import Summary
 from dataflow.formats.base.compression import compression_of, ending_of
@@ -223,7 +224,10 @@ def fixing_plan(
     plan = plan_of(CaptionOptions(source=choices.output, output=str(target), **given), reporter)
     data = replace(data, reader=_whole(choices, data))
     requests = cast("RowRequests", plan.requests_of)
-    has_meta = all(f"{column}_meta" in data.names for column in data.columns)
+    has_meta, has_provenance = (
+        all(f"{column}{ending}" in data.names for column in data.columns)
+        for ending in ("_meta", "_provenance")
+    )
     return replace(
         plan,
         reader=FaultyCaptions(data.reader, spots),
@@ -231,12 +235,18 @@ def fixing_plan(
         output=replace(
             plan.output,
             columns=[Column(_CAPTION)],
-            open_writer=_opener(choices, data, target, has_meta=has_meta),
+            open_writer=_opener(
+                choices, data, target, {"_meta": has_meta, "_provenance": has_provenance}
+            ),
             overwrite=True,
             has_meta=has_meta,
+            has_provenance=has_provenance,
             cell_of=lambda row: tuple(row.raw.spot),
         ),
         needs=(),
+        questions=dict.fromkeys([_CAPTION], *plan.questions.values())
+        if len(plan.questions) == 1
+        else {},
         fingerprint=None,  # which captions are asked for depends on more than what it is made of
     )
 
@@ -324,7 +334,7 @@ class _Requests:
 
 
 def _opener(
-    choices: CheckOptions, data: CaptionedDataset, target: Path, *, has_meta: bool
+    choices: CheckOptions, data: CaptionedDataset, target: Path, extras: Mapping[str, bool]
 ) -> Callable[[Path], Writer]:
     """What opens the writer of the dataset with its new captions."""
     open_inner: Callable[[Path], Writer]
@@ -338,7 +348,7 @@ def _opener(
         open_inner = writer_for(
             target,
             data.reader,
-            _shapes(data, target, has_meta=has_meta),
+            _shapes(data, target, extras),
             format_name=output_format(choices.output, target),
         )
 
@@ -350,7 +360,7 @@ def _opener(
 
 
 def _shapes(
-    data: CaptionedDataset, target: Path, *, has_meta: bool
+    data: CaptionedDataset, target: Path, beside: Mapping[str, bool]
 ) -> dict[str, Struct | ListType | None]:
     """The columns that get new captions, with their shapes.
 
@@ -367,10 +377,14 @@ def _shapes(
             )
         is_list = isinstance(value, list)
         found[column] = ListType() if is_list else None
-        if has_meta:
-            found[f"{column}_meta"] = ListType(META_SHAPE) if is_list else META_SHAPE
+        for ending, shape in _SHAPES.items():
+            if beside[ending]:
+                found[f"{column}{ending}"] = ListType(shape) if is_list else shape
     return found
 
+
+_SHAPES: Mapping[str, Struct] = {"_meta": META_SHAPE, "_provenance": PROVENANCE_SHAPE}
+"""What stands beside a caption, by the ending of its column's name."""
 
 _TYPED = {".parquet", ".arrow", ".ipc", ".arrows", ".feather", ""}
 

@@ -17,7 +17,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -278,7 +278,9 @@ class Journal(JournalOutput):
     def find(self, key: bytes) -> ResultRecord | None:
         """The result of `key`, or None where there is none to trust."""
         with self._guarded():
-            return sound_results(self._db, [key]).get(key)
+            for result, is_sound, when in look_up(self._db, [key], "committed_at"):
+                return replace(result, written_at=when) if is_sound else None
+        return None
 
     def _report_damaged(self, result: ResultRecord) -> None:
         """Keep a damaged answer, which the next one replaces, in a file of its own."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from dataflow.core.database.sqlite import LOOKUP_KEYS
 from dataflow.engine.journal.records import RESULT_COLUMNS, ResultRecord, checksum
@@ -142,15 +142,24 @@ def outcomes(
     """What `outcome_cursor` finds, in groups; None stands where there is no result to trust."""
     while group := cursor.fetchmany(LOOKUP_KEYS):
         yield [
-            (row, index, subject, ResultRecord.of(values) if stored == checksum(values) else None)
-            for row, index, subject, stored, *values in group
+            (
+                row,
+                index,
+                subject,
+                ResultRecord.of(values, when) if stored == checksum(values) else None,
+            )
+            for row, index, subject, stored, when, *values in group
         ]
+
+
+def _sound(values: Sequence[Any], stored: int | None, when: float | None) -> ResultRecord | None:
+    return ResultRecord.of(values, when) if stored == checksum(values) else None
 
 
 def outcome_cursor(db: sqlite3.Connection) -> sqlite3.Cursor:
     """Each planned caption's row, index and result, in order."""
     columns = RESULT_COLUMNS.replace("key", "plan.key", 1)
     return db.execute(
-        f"SELECT row, caption_index, subject, results.checksum, {columns} FROM plan "  # noqa: S608
+        f"SELECT row, caption_index, subject, results.checksum, committed_at, {columns} FROM plan "  # noqa: S608
         "LEFT JOIN results ON plan.key = results.key ORDER BY row, caption_index"
     )

@@ -81,6 +81,9 @@ class ResultRecord(CallRecord):
         content_key: The key of the same question about the pictures' bytes; see `content_key`.
         copied_from: The key of the result that this one repeats: the same question about the same
             bytes, which cost nothing more. None for an answer of its own.
+        written_at: When the caption was given, in seconds since 1970; None where nobody asked.
+        author: The person who wrote the caption; empty for a machine.
+        prompt_digest: Of the prompt that it answers; empty where that is not known.
     """
 
     key: bytes
@@ -92,6 +95,10 @@ class ResultRecord(CallRecord):
     check_fingerprint: int = 0
     content_key: bytes | None = None
     copied_from: bytes | None = None
+    # looked up for the output, and no part of what the journal keeps as this record
+    written_at: float | None = field(default=None, compare=False)
+    author: str = field(default="", compare=False)
+    prompt_digest: str = field(default="", compare=False)
 
     @property
     def is_flagged(self) -> bool:
@@ -111,11 +118,11 @@ class ResultRecord(CallRecord):
         )  # fmt: skip
 
     @staticmethod
-    def of(values: Sequence[Any]) -> ResultRecord:
+    def of(values: Sequence[Any], written_at: float | None = None) -> ResultRecord:
         """The record of such values."""
         key, caption, error_kind, error, is_final, *more = values[:_OWN_RESULT_COLUMNS]
-        call = _call_of(values[_OWN_RESULT_COLUMNS:])
-        return ResultRecord(key, caption, error_kind, error, bool(is_final), *more, **call)
+        named = {**_call_of(values[_OWN_RESULT_COLUMNS:]), "written_at": written_at}
+        return ResultRecord(key, caption, error_kind, error, bool(is_final), *more, **named)
 
     def after(self, former: ResultRecord) -> ResultRecord:
         """This outcome, with what `former` attempts spent on it, too."""

@@ -62,7 +62,10 @@ class DecisionLookup:
         text = decision.caption(result.caption)
         if text is None:
             return result
-        return replace(result, caption=text, error_kind=None, error=None)
+        result = replace(result, caption=text, error_kind=None, error=None)
+        if decision.kind != "edit":
+            return result
+        return replace(result, author=decision.author, written_at=decision.decided_at)
 
     def _find(self, job: Job, column: str, result: ResultRecord) -> Decision | None:
         for key in (job.key, result.copied_from):

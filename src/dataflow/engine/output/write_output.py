@@ -13,6 +13,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, TypeVar
 
@@ -30,6 +31,7 @@ from dataflow.engine.paths import keep_former
 from dataflow.engine.pipeline.intake import JobMaker, selected_rows
 from dataflow.engine.pipeline.resume import OutputFiles, output_files
 from dataflow.engine.plan import Output, Plan
+from dataflow.engine.provenance import digest_of
 from dataflow.engine.reporting.progress import RunCounts
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.filesystem import check_writable
@@ -139,6 +141,7 @@ def outcomes(
         StalePlanError: see `write_output`.
     """
     maker, planned = JobMaker(plan), _PlannedResults(journal)
+    digests = _prompt_digests(plan)
     with contextlib.closing(selected_rows(plan)) as rows:
         for row in rows:
             jobs = maker.jobs(row)
@@ -152,6 +155,8 @@ def outcomes(
                     if recalled:
                         raise StalePlanError
                     entry = journal.find(job.key) or _missing(job, is_asked=is_asked)
+                if digests and entry.key == job.key:  # otherwise another prompt's answer stays
+                    entry = replace(entry, prompt_digest=digests[place])
                 found.append((job, entry))
             yield row, found
     if planned.has_more:
@@ -162,6 +167,17 @@ def outcomes(
             f"output is left as it was, and every answer is kept in {journal.path}: restore the "
             "input, or run the same command again for the rows that are left"
         )
+
+
+def _prompt_digests(plan: Plan) -> list[str]:
+    """The digest of the prompt of each of a row's captions; none where nobody wants them."""
+    if not plan.output.has_provenance:
+        return []
+    found = []
+    for column in plan.output.columns:
+        prompt = plan.questions.get(column.name)
+        found += [digest_of(prompt) if prompt else ""] * column.n
+    return found
 
 
 def _missing(job: Job, *, is_asked: bool) -> ResultRecord:
@@ -225,7 +241,13 @@ def _write_rows(
         else:
             notes.add(tally.rows, made)
             tally.rows += 1
-            writer.write(row, values_of(columns, entries, has_meta=plan.output.has_meta))
+            added = values_of(
+                columns,
+                entries,
+                has_meta=plan.output.has_meta,
+                has_provenance=plan.output.has_provenance,
+            )
+            writer.write(row, added)
             tally.add(entries)
         for (job, entry), cell in zip(made, cells, strict=True):
             if entry.error_kind not in (None, OPEN):
