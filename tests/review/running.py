@@ -49,6 +49,10 @@ class RunningReview:
             self._ready.set()
 
         self._loop.run_until_complete(self.session.serve(ready, until=self._until))
+        left = asyncio.all_tasks(self._loop)
+        for task in left:
+            task.cancel()
+        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
         self._loop.close()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,17 +44,55 @@ def browser() -> Iterator[Any]:
 
 
 @pytest.fixture
-def page(browser: Any, review: RunningReview) -> Iterator[Any]:
-    """The review page, opened at 1280×800; whatever it asks of another host fails the test."""
-    context = browser.new_context(viewport={"width": 1280, "height": 800})
-    opened = context.new_page()
+def open_page(browser: Any) -> Iterator[Callable[..., tuple[Any, RunningReview]]]:
+    """Opens a review page at 1280×800; whatever it asks of another host fails the test."""
+    opened: list[tuple[Any, RunningReview | None]] = []
     outside: list[str] = []
-    host = review.address.split("/?")[0]
-    opened.on(
-        "request", lambda request: request.url.startswith(host) or outside.append(request.url)
-    )
-    opened.goto(review.address)
-    opened.wait_for_selector(".card")
-    yield opened
-    context.close()
+
+    def open_one(given: Path | RunningReview, *, late: str | None = None) -> tuple[Any, Any]:
+        is_path = isinstance(given, Path)
+        review = RunningReview(ReviewSpec(path=str(given), author="ada")) if is_path else given
+        context = browser.new_context(viewport={"width": 1280, "height": 800})
+        opened.append((context, review if is_path else None))
+        page = context.new_page()
+        host = review.address.split("/?")[0]
+        page.on(
+            "request", lambda request: request.url.startswith(host) or outside.append(request.url)
+        )
+        if late is not None:
+            page.add_init_script(f"({LATE})({json.dumps(late)})")
+        page.goto(review.address)
+        page.wait_for_selector(".card")
+        return page, review
+
+    yield open_one
+    for context, review in opened:
+        context.close()
+        if review is not None:
+            review.stop()
     assert not outside
+
+
+@pytest.fixture
+def page(open_page: Callable[..., tuple[Any, RunningReview]], review: RunningReview) -> Any:
+    """The page of the review."""
+    return open_page(review)[0]
+
+
+LATE = """(pattern) => {
+    const asked = window.fetch;
+    const wait = () => new Promise((resolve) => setTimeout(resolve, 400));
+    window.fetch = async (path, options) => {
+        const response = await asked(path, options);
+        if (new RegExp(pattern).test(path)) await wait();
+        return response;
+    };
+}"""
+
+
+def answer_late(page: Any, pattern: str) -> None:
+    """Let answers to addresses of this shape come late; many keys are pressed within that time.
+
+    The page itself waits: a route of Playwright would hold the keys up as well.
+    """
+    page.evaluate(LATE, pattern)

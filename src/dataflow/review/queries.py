@@ -85,6 +85,7 @@ def shown(row: sqlite3.Row) -> dict[str, Any]:
         "model": row["model"],
         "copies": row["copies"],
         "decision": row["decision"],
+        "version": row["changed"],
         "pictures": len(reference) if isinstance(reference, list) else int(reference is not None),
     }
 

@@ -7,7 +7,6 @@ import contextlib
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import asdict
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -25,13 +24,9 @@ from dataflow.review.thumbnails import SIDES, Thumbnails
 from dataflow.review.view import View, read_view
 
 STATIC = Path(__file__).with_name("static")
-FILES = {
-    "": ("index.html", "text/html"),
-    "app.js": ("app.js", "text/javascript"),
-    "api.js": ("api.js", "text/javascript"),
-    "elements.js": ("elements.js", "text/javascript"),
-    "style.css": ("style.css", "text/css"),
-}
+TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
+MOST_IDS = 200
+"""Items that are asked for by their ids at once."""
 MOST_BYTES = 1024 * 1024
 """Of the body of a request; a caption is far shorter."""
 
@@ -88,19 +83,20 @@ class ReviewServer:
             yield
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
-        found = FILES.get(request.match_info.get("name", ""))
-        if found is None:
+        path = STATIC / request.match_info.get("name", "index.html")
+        media_type = TYPES.get(path.suffix)
+        if media_type is None or path.parent != STATIC or not path.is_file():
             raise web.HTTPNotFound
-        name, media_type = found
-        return web.Response(
-            body=(STATIC / name).read_bytes(), content_type=media_type, charset="utf-8"
-        )
+        return web.Response(body=path.read_bytes(), content_type=media_type, charset="utf-8")
 
     async def _about(self, _request: web.Request) -> web.StreamResponse:
         facets = await asyncio.to_thread(facets_of, self._index, View())
         return web.json_response({"title": self._title, "facets": facets})
 
     async def _items(self, request: web.Request) -> web.StreamResponse:
+        if "ids" in request.query:
+            found = map(self._index.item, _ids(request.query["ids"]))
+            return web.json_response({"items": [shown(row) for row in found if row is not None]})
         view = _view(request.query)
         page = Page(
             after=_whole(request.query, "after"),
@@ -180,9 +176,17 @@ class ReviewServer:
         return self._answer(await asyncio.to_thread(self._decisions.apply, changes))
 
     def _answer(self, applied: Applied) -> web.StreamResponse:
-        if applied.items:
-            self.announce({"items": list(applied.items[:200]), "count": len(applied.items)})
-        return web.json_response(asdict(applied))
+        items, conflicts = applied.items[:MOST_IDS], applied.conflicts[:MOST_IDS]
+        if items:
+            self.announce({"items": items, "count": len(applied.items)})
+        return web.json_response(
+            {
+                "action": applied.action,
+                "items": items,
+                "count": len(applied.items),
+                "conflicts": conflicts,
+            }
+        )
 
     def announce(self, news: Mapping[str, Any]) -> None:
         """Say to every open page that items changed."""
@@ -236,6 +240,13 @@ def _whole(query: Mapping[str, str], name: str) -> int | None:
     if not text.isascii() or not text.isdigit():
         raise UsageError(f"{name}={text!r}: a whole number is expected")
     return int(text)
+
+
+def _ids(text: str) -> list[int]:
+    parts = text.split(",")[:MOST_IDS]
+    if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+        raise UsageError(f"ids={text[:50]!r}: whole numbers with commas are expected")
+    return [int(part) for part in parts]
 
 
 async def _body(request: web.Request) -> dict[str, Any]:

@@ -4,7 +4,8 @@ async function call(path, options) {
   let response;
   try {
     response = await fetch(path, { credentials: "same-origin", ...options });
-  } catch {
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
     throw new Error("the server does not answer; start it again and reload this page");
   }
   const body = await response.json().catch(() => ({}));
@@ -25,7 +26,8 @@ export const about = () => call("/api/about");
 export const items = (view, after) =>
   call(`/api/items?${query(view, after === null ? {} : { after })}`);
 export const count = (view) => call(`/api/count?${query(view)}`);
-export const item = (id) => call(`/api/items/${id}`);
+export const itemsOf = (ids) => call(`/api/items?ids=${ids.join(",")}`);
+export const item = (id, signal) => call(`/api/items/${id}`, { signal });
 export const decide = (changes) => post("/api/decide", { changes });
 export const undo = (action) => post("/api/undo", { action });
 export const preview = (view, change) => post("/api/preview", { ...view, ...change });

@@ -12,8 +12,14 @@ export function element(name, attributes = {}, ...children) {
   return made;
 }
 
-export function tags(item) {
+export function say(message, failed = false) {
+  $("saved").textContent = message;
+  $("saved").classList.toggle("failed", failed);
+}
+
+export function tags(item, isUnsaved) {
   const box = element("span", { class: "tags" });
+  if (isUnsaved) box.append(element("span", { class: "bad" }, "not saved"), " ");
   if (item.decision) box.append(element("span", { class: item.decision }, item.decision), " ");
   for (const kind of item.kinds) box.append(element("span", { class: "bad" }, kind), " ");
   box.append(`${item.words} words`);
@@ -21,7 +27,7 @@ export function tags(item) {
   return box;
 }
 
-export function card(item, source, onChoose) {
+export function card(item, source, isUnsaved, onChoose) {
   const image = item.pictures
     ? element("img", { src: source, alt: "", loading: "lazy", width: 84, height: 84 })
     : element("span", { class: "none" });
@@ -29,7 +35,7 @@ export function card(item, source, onChoose) {
     "button",
     { type: "button", class: "card", "data-id": item.id, onclick: () => onChoose(item.id) },
     image,
-    element("span", {}, element("span", { class: "text" }, item.text || "(no caption)"), tags(item)),
+    element("span", {}, element("span", { class: "text" }, item.text || "(no caption)"), tags(item, isUnsaved)),
   );
 }
 
