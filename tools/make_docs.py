@@ -44,6 +44,7 @@ COMMANDS = (
     ("dataflow", "check", "--help"),
     ("dataflow", "card", "--help"),
     ("dataflow", "compare", "--help"),
+    ("dataflow", "ask", "--help"),
     ("dataflow", "score", "--help"),
     ("dataflow", "review", "--help"),
     ("dataflow", "report", "--help"),

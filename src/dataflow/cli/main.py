@@ -13,6 +13,7 @@ import sys
 
 import click
 
+from dataflow.app.options.commands.ask import AskOptions
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.commands.card import CardOptions
 from dataflow.app.options.commands.check import CheckOptions
@@ -26,6 +27,7 @@ from dataflow.app.options.commands.score import ScoreOptions
 from dataflow.app.options.commands.status import StatusOptions
 from dataflow.app.options.commands.write import WriteOptions
 from dataflow.cli.commands import (
+    ask,
     caption,
     card,
     check,
@@ -60,6 +62,7 @@ COMMANDS = (
     command(EditsOptions, edits.edits, examples=edits.EXAMPLES),
     command(CardOptions, card.card, examples=card.EXAMPLES),
     command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
+    command(AskOptions, ask.ask, examples=ask.EXAMPLES),
     command(ScoreOptions, score.score, examples=score.EXAMPLES),
     command(ReviewOptions, review.review, examples=review.REVIEW_EXAMPLES),
     command(ReportPageOptions, review.report, examples=review.REPORT_EXAMPLES),
