@@ -30,6 +30,9 @@ def test_a_later_process_asks_at_once_as_the_model_takes_it(dataflow, pictures):
         assert "does not take" not in second.stderr
         assert all("max_completion_tokens" in body for body in server.bodies[asked:])
         assert not any("temperature" in body for body in server.bodies[asked:])
+    status = dataflow("status", "out.jsonl")
+    assert "adapted" in status.stderr
+    assert "max_completion_tokens" in status.stderr
     journal = sqlite3.connect(dataflow.folder / "out.jsonl.dataflow" / "journal.sqlite")
     names = [name for (name,) in journal.execute("SELECT serving FROM adaptations")]
     assert [name.partition(" at ")[0] for name in names] == [GPT_5.model]

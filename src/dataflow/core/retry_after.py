@@ -6,8 +6,9 @@ import math
 import re
 import time
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
+
+from dataflow.core.clock_times import read_clock_time
 
 LONGEST_WAIT = 32 * 86_400.0
 """Seconds; no limit lifts later than after a month."""
@@ -24,6 +25,7 @@ _PART = re.compile(rf"(\d{{1,12}}(?:\.\d{{1,12}})?)\s*({UNIT})", re.IGNORECASE)
 _DURATION = re.compile(
     rf"(?:\d{{1,12}}(?:\.\d{{1,12}})?\s*{UNIT}[\s,]*(?:and\s+)?)+", re.IGNORECASE
 )
+_CLOCK = re.compile(r"(\d{1,3}):([0-5]\d):([0-5]\d)")
 _PLAIN = re.compile(r"\d{1,12}(?:\.\d{1,12})?")
 
 
@@ -53,8 +55,8 @@ def bounded(seconds: float) -> float:
 def read_moment(text: str | None, now: float) -> float | None:
     """A moment or a duration → seconds from `now`; may be below 0, and None for anything else.
 
-    Known are seconds, durations (`read_duration`), seconds and milliseconds since 1970, and dates
-    of HTTP and of RFC 3339.
+    Known are seconds, durations (`read_duration`), seconds and milliseconds since 1970, dates of
+    HTTP and of RFC 3339, and clock times (`read_clock_time`).
     """
     text = (text or "").strip()
     number = read_number(text)
@@ -65,9 +67,7 @@ def read_moment(text: str | None, now: float) -> float | None:
     if (duration := read_duration(text)) is not None:
         return duration
     until = read_date(text)
-    if until is None:
-        until = _iso_date(text)
-    return None if until is None else until - now
+    return read_clock_time(text, now) if until is None else until - now
 
 
 def read_number(text: str | None) -> float | None:
@@ -87,22 +87,13 @@ def read_date(text: str | None) -> float | None:
         return None
 
 
-def _iso_date(text: str) -> float | None:
-    """A date of RFC 3339 → seconds since 1970; without a zone it is taken for UTC."""
-    text = re.sub(r"\s*(Z|UTC|GMT)$", "+00:00", text, flags=re.IGNORECASE)
-    text = re.sub(r"(\.\d{6})\d+", r"\1", text)
-    try:
-        found = datetime.fromisoformat(text)
-        return (found if found.tzinfo else found.replace(tzinfo=timezone.utc)).timestamp()
-    except (ValueError, OverflowError, OSError):
-        return None
-
-
 def read_duration(text: str) -> float | None:
-    """``"6m0s"``, ``"2 minutes"`` or plain seconds → seconds; None for anything else."""
+    """``"6m0s"``, ``"2 minutes"``, ``"02:10:30"`` or plain seconds → seconds; else None."""
     text = text[:200].strip().lower()
     if _PLAIN.fullmatch(text):
         return float(text)
+    if (clock := _CLOCK.fullmatch(text)) is not None:
+        return int(clock[1]) * 3600.0 + int(clock[2]) * 60 + int(clock[3])
     if _DURATION.fullmatch(text) is None:
         return None
     return sum(float(number) * _SECONDS[_short(unit)] for number, unit in _PART.findall(text))

@@ -39,6 +39,7 @@ def show_status(found: Status, console: Console) -> None:
     if found.presets:
         asked = ", ".join(f"{column}: {preset}" for column, preset in found.presets.items())
         rows.append(("presets", asked))
+    rows += [("" if n else "adapted", note) for n, note in enumerate(found.adaptations)]
     rows.append(("rows", "being counted" if found.rows is None else f"{found.rows:,}"))
     rows.append(("captioned", _captioned(found)))
     for kind, count in found.flagged.items():

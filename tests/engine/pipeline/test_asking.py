@@ -157,6 +157,36 @@ def test_a_quota_that_lifts_in_hours_stops_the_run_with_the_time_to_go_on(
     assert serving.asked <= 20 + max(2, workers)
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("quota", ["day", "week", "month"])
+def test_a_quota_that_names_no_time_stops_the_run_after_few_requests(
+    dataset, workers, quota, monkeypatch
+):
+    monkeypatch.setattr(health, "CONFIRM_SECONDS", 0.01)
+    used_up = RateLimitedError("HTTP 429: used up", quota=quota, status=429)
+    asked = 0
+
+    def answer(request, pictures):
+        nonlocal asked
+        asked += 1
+        return used_up if asked > 20 else "fine"
+
+    serving = FakeServing(answer, max_workers=workers)
+    with pytest.raises(QuotaError, match=f"limit for the {quota} is used up"):
+        run(dataset.add(60).plan(serving))
+    assert serving.asked <= 20 + workers + 2
+
+
+def test_a_limit_of_a_minute_whose_words_name_a_day_ends_before_it_is_believed(
+    dataset, monkeypatch
+):
+    monkeypatch.setattr(health, "CONFIRM_SECONDS", 0.02)
+    misleading = [RateLimitedError("HTTP 429: 200 per day", quota="day", status=429)] * 2
+    refusals = iter(misleading)
+    serving = FakeServing(lambda r, p: next(refusals, "fine"), max_workers=1)
+    assert run(dataset.add(20).plan(serving)).captioned == 20
+
+
 def test_a_limit_that_lifts_within_what_the_run_waits_is_waited_for_without_a_request(
     dataset, monkeypatch
 ):

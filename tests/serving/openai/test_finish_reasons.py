@@ -21,12 +21,21 @@ WHOLE = [
     "eos_token",
     "stop_sequence",
     "FINISH_REASON_STOP",
+    "EndTurn",
+    "StopSequence",
+    "matched_stop",
+    "Stop.EOS",
+    "COMPLETE",
+    "<|im_end|>",
 ]
 CUT = ["length", "MAX_TOKENS", "max_tokens", "max_output_tokens", "model_length", "abort",
-       "max_new_tokens", "incomplete", "model_context_window_exceeded"]  # fmt: skip
+       "max_new_tokens", "incomplete", "model_context_window_exceeded", "MaxTokens", "ERROR_LIMIT",
+       "FinishReason.MAX_TOKENS", "hit_max_tokens", "USER_CANCEL", "deadline_exceeded"]  # fmt: skip
 FILTERED = ["content_filter", "SAFETY", "RECITATION", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT",
             "content_filter: PROHIBITED_CONTENT", "sensitive", "refusal", "guardrail_intervened",
-            "BLOCKLIST", "SPII", "image_recitation", "content-filter"]  # fmt: skip
+            "BLOCKLIST", "SPII", "image_recitation", "content-filter", "ERROR_TOXIC", "LANGUAGE",
+            "MODEL_ARMOR", "contentFiltered", "FinishReason.SAFETY",
+            "GuardrailIntervened"]  # fmt: skip
 
 
 def reply(reason, text="a cat", usage=None, **message):
@@ -56,6 +65,12 @@ def test_filtered_answers_are_refusals_and_say_the_providers_word(reason):
 def test_an_unknown_word_stays_by_its_name(reason):
     assert ending_of(reason) is Ending.UNKNOWN
     assert plain_reason(reason) == reply(reason).finish_reason == reason
+
+
+@pytest.mark.parametrize("reason", ["tool_calls", "OTHER", "NO_IMAGE"])
+def test_an_unknown_word_without_text_stands_in_the_message(reason):
+    with pytest.raises(errors.EmptyCaptionError, match=reason):
+        reply(reason, None)
 
 
 @pytest.mark.parametrize("field", ["reasoning_content", "reasoning", "thinking"])

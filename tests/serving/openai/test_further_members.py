@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,25 @@ def error_of(status, body, headers=None):
     return caught.value
 
 
+BODIES = [
+    json.loads(line)
+    for line in Path(__file__)
+    .with_name("provider_bodies.jsonl")
+    .read_text(encoding="utf-8")
+    .splitlines()
+]
+"""Name, HTTP status, body, and the errors that it may become; in the shapes that providers document
+or that their users reported."""
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kinds"), [pytest.param(*one, id=name) for name, *one in BODIES]
+)
+def test_an_error_says_who_must_act(status, body, kinds):
+    error = error_of(status, body.encode() if isinstance(body, str) else body)
+    assert type(error).__name__ in kinds, error
+
+
 @pytest.mark.parametrize(
     ("headers", "message", "seconds"),
     [
@@ -30,6 +50,9 @@ def error_of(status, body, headers=None):
         ({}, "1小时后重试", 3600),
         ({}, "Wait 90s before retrying", 90),
         ({}, "retry in 12.3 minutes", 738),
+        ({}, "Out of call volume quota. Quota will be replenished in 02:10:30.", 7830),
+        ({}, "Rate limited. Please retry after 30", 30),
+        ({"x-ratelimit-reset": "00:05:00", "x-ratelimit-remaining": "0"}, "slow", 300),
     ],
 )
 def test_a_limit_says_when_it_lifts(headers, message, seconds):

@@ -14,6 +14,7 @@ import enum
 from dataflow.core.aio import FifoWaiters, now
 from dataflow.core.errors import (
     AskTimeoutError,
+    GarbledReplyError,
     OverloadedError,
     TryAgainError,
     UnreachableError,
@@ -160,10 +161,7 @@ class CircuitBreaker:
             self._down_since = now()
         down = now() - self._down_since
         if self.is_open and down >= self._patience(error):
-            raise UnreachableError(
-                f"the engine has not answered for {down:.0f} s: {error.message}; check the address "
-                "and that the server runs, then run the same command again"
-            ) from error
+            raise UnreachableError(_silence(error, down)) from error
         was_open = self.is_open
         if was_open:
             self.open_reason = error.message
@@ -216,3 +214,16 @@ class CircuitBreaker:
         """Seconds of a clock that stands still while the breaker is open."""
         at = now() if self._opened_at is None else self._opened_at
         return at - self._paused_seconds
+
+
+def _silence(error: TryAgainError, seconds: float) -> str:
+    """What to say of a server that answered nothing for so many seconds."""
+    if isinstance(error, GarbledReplyError):
+        return (
+            f"nothing that came for {seconds:.0f} s is an answer: {error.message}; check the "
+            "address and the model's name, then run the same command again"
+        )
+    return (
+        f"the engine has not answered for {seconds:.0f} s: {error.message}; check the address and "
+        "that the server runs, then run the same command again"
+    )

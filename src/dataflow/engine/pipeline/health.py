@@ -32,6 +32,15 @@ CONFIRM_SECONDS = 1.0
 LONG_LIMITS = 2
 """So many such refusals without an answer between them are believed."""
 
+QUOTA_SECONDS = {"day": 86_400.0, "week": 7 * 86_400.0, "month": 30 * 86_400.0}
+"""Seconds of the windows of quotas; one that is used up may be so for as long."""
+
+UNKNOWN_LIMITS = 3
+"""So many refusals of such a quota are believed where the server does not say when it is back."""
+
+LOOK_SECONDS = 600.0
+"""So often such a quota is tried where the run may wait for it."""
+
 PERMANENT_STATUSES = frozenset({500, 501, 505})
 """5xx that may as well be for good; 502, 503, 504 and 529 say that they pass."""
 
@@ -102,8 +111,11 @@ class RunHealth:
             StopRunError: the server has been down too long, or its quota is used up.
         """
         self._failing.add(job.key)
-        if isinstance(error, RateLimitedError) and (error.retry_after or 0) > LONG_WAIT:
-            self._heed_long_limit(error)
+        if isinstance(error, RateLimitedError):
+            if error.retry_after is None and error.quota in QUOTA_SECONDS:
+                self._heed_unknown_limit(error, attempt)
+            elif (error.retry_after or 0) > LONG_WAIT:
+                self._heed_long_limit(error)
         self._look_for_permanent(error)
         says_something = self._record(job, error, attempt, are_left)
         self.show_pause()
@@ -141,6 +153,27 @@ class RunHealth:
             self._breaker.open_for(CONFIRM_SECONDS, error.message)
         elif self._long_limits >= LONG_LIMITS:
             self._breaker.open_for(seconds, error.message)
+
+    def _heed_unknown_limit(self, error: RateLimitedError, attempt: Attempt) -> None:
+        """Pause the run, or stop it, for the quota of a day or longer that names no end.
+
+        Of the requests that were in flight together one counts: the window in the server's words
+        need not be that of the limit which was met.
+        """
+        if self._long_limits and not attempt.is_probe:
+            return
+        self._long_limits += 1
+        if self._long_limits < UNKNOWN_LIMITS:
+            self._breaker.open_for(CONFIRM_SECONDS * 30 ** (self._long_limits - 1), error.message)
+        elif QUOTA_SECONDS[error.quota] <= self._plan.give_up_after:
+            self._breaker.open_for(LOOK_SECONDS, error.message)
+        else:
+            raise QuotaError(
+                f"the server's limit for the {error.quota} is used up, and the server does not say "
+                "when it lifts. Run the same command again then: what is answered is kept. To "
+                f"wait here instead, give --give-up-after {QUOTA_SECONDS[error.quota]:.0f}. The "
+                f"server says: {error.message}"
+            ) from error
 
     def _look_for_permanent(self, error: TryAgainError) -> None:
         """Stop where every row gets the same 500, and never was an answer."""

@@ -5,6 +5,7 @@ The journal is opened for reading only, so that a run under way is not held up.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from contextlib import closing
@@ -97,6 +98,7 @@ class Status:
         ended: When it ended; None where it did not say.
         rows: Rows that it takes; None while they are being counted.
         presets: By which presets it asks: column → name and version.
+        adaptations: How models are asked otherwise than at first, a sentence each.
         seen: Rows of them that it has got to.
         wanted: Captions that these are to get.
         captioned: Captions of these that are there and that nothing is wrong with.
@@ -123,6 +125,7 @@ class Status:
     ended: float | None
     rows: int | None
     presets: dict[str, str] = field(default_factory=dict)
+    adaptations: tuple[str, ...] = ()
     seen: int = 0
     wanted: int = 0
     captioned: int = 0
@@ -212,6 +215,7 @@ def _read(db: sqlite3.Connection, path: Path, holder: str | None) -> Status:
         ended=ended,
         rows=rows,
         presets=_presets(db, run),
+        adaptations=_adaptations(db),
         seen=seen,
         wanted=wanted,
         captioned=captioned,
@@ -252,6 +256,16 @@ def _used(db: sqlite3.Connection) -> list[Any]:
 
 def _presets(db: sqlite3.Connection, run: int) -> dict[str, str]:
     return dict(db.execute("SELECT column, preset FROM presets WHERE run = ?", (run,)))
+
+
+def _adaptations(db: sqlite3.Connection) -> tuple[str, ...]:
+    """What earlier runs learned of the models, in words; a journal of before 0.2.0 has none."""
+    known = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'adaptations'").fetchone()
+    if known is None:
+        return ()
+    learned = db.execute("SELECT learned FROM adaptations ORDER BY serving").fetchall()
+    notes = [note for (text,) in learned for note in json.loads(text).get("notes") or ()]
+    return tuple(note for note in notes if isinstance(note, str))
 
 
 def _state(holder: str | None, ended: float | None, ending: str | None) -> str:

@@ -35,6 +35,7 @@ def status_of_shards(files: SideFiles, found: Sequence[tuple[Shard, Status]]) ->
         ended=max(ended) if len(ended) == count else None,
         rows=rows,
         presets=each[0].presets,
+        adaptations=tuple(dict.fromkeys(note for one in each for note in one.adaptations)),
         seen=seen,
         wanted=sum(status.wanted for status in each),
         captioned=sum(status.captioned for status in each),

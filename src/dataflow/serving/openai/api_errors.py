@@ -21,33 +21,13 @@ from dataflow.core.errors import (
 )
 from dataflow.core.text import scrub, shown_url
 from dataflow.serving.openai.error_rules import ERROR_RULES, ApiError, ErrorRule
+from dataflow.serving.openai.provider_codes import status_meant
 from dataflow.serving.openai.rate_limit_headers import read_reset
 
-_STATUS_OF = (
-    ("rate_limit", 429),
-    ("limitexceeded", 429),
-    ("resource_exhausted", 429),
-    ("insufficient_quota", 429),
-    ("overloaded", 503),
-    ("unavailable", 503),
-    ("timeout", 503),
-    ("server_error", 500),
-    ("internal", 500),
-    ("authentication", 401),
-    ("invalid_api_key", 401),
-    ("permission", 403),
-    ("not_found", 404),
-    ("invalid_request", 400),
-    ("badrequest", 400),
-    ("bad_request", 400),
-    ("content_policy", 400),
-    ("content_filter", 400),
-    ("context_length", 400),
-    ("exceed_context", 400),
-)
 _TEXTUAL = (str, list, dict)
 _LONGEST_INNER = 20_000  # characters of an error inside an error
 _VERSION = re.compile(r"/v\d|/openai(/|$)")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CODES = ("code", "type", "status", "reason")
 _PROSE = ("message", "detail", "msg", "error_msg", "error_message", "errorMessage", "reason",
           "description", "title", "error_description")  # fmt: skip
@@ -146,18 +126,17 @@ def error_inside(
         api_error = read_api_error({"error": choice.get("error"), "choices": ()})
     if api_error is None:
         return None
-    status = api_error.status or next(
-        (status for word, status in _STATUS_OF if word in api_error.words), None
-    )
-    if status is None:
+    status = status_meant(api_error)
+    if status is None or status == 400:
         known = any(
             (rule.words or rule.message) and rule.matches(400, api_error) for rule in ERROR_RULES
         )
-        if known:
+        if known or status:
             return error_for(400, headers, api_error, secrets=secrets, path=path, shown_status=200)
         reason = scrub(api_error.message, secrets=secrets) or shown_body(parsed, secrets)
         return GarbledReplyError(f"an error instead of an answer: {reason}")
-    return error_for(status, headers, api_error, secrets=secrets, path=path)
+    shown = None if api_error.status else 200
+    return error_for(status, headers, api_error, secrets=secrets, path=path, shown_status=shown)
 
 
 def shown_body(parsed: Any, secrets: Sequence[str | None], limit: int = 160) -> str:
@@ -225,7 +204,8 @@ def _in_envelope(envelope: Mapping[str, Any], inner: str) -> ApiError | None:
         return read_api_error({"error": words})
     if not found:
         return None  # 0 is no error
-    return read_api_error({"error": {"message": str(envelope.get("status_msg", ""))}})
+    message = str(envelope.get("status_msg", ""))
+    return ApiError("  ", message, body={"base_resp": dict(envelope)})
 
 
 def _unwrapped(error: ApiError, raw: str = "") -> ApiError:
@@ -267,7 +247,10 @@ def _raw_in(error: Mapping[str, Any]) -> str:
 
 
 def _words(error: Mapping[str, Any]) -> str:
-    return f" {' '.join(_codes(error))} ".lower()
+    """Its codes, and those that are CamelCase in snake case, too, as the rules have them."""
+    codes = " ".join(_codes(error))
+    snake = _CAMEL.sub("_", codes).replace(".", " ")
+    return f" {codes} {snake if snake != codes else ''} ".lower()
 
 
 def _codes(error: Mapping[str, Any], depth: int = 3) -> Iterator[str]:

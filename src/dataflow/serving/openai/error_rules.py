@@ -110,14 +110,17 @@ _BAD_REQUEST = (400, 403, 404, 405, 415, 422, 500, 501)
 ERROR_RULES = (
     _rule(
         RefusedError,
-        400, 403, 406, 422, 451, 500,
-        words=r"content_policy|content_filter|responsibleaipolicy|data_?inspection_?failed"
+        400, 403, 406, 421, 422, 451, 500,
+        words=r"content_policy|content_filter|sensitive_content|risk_detection|censorship"
+        r"|responsibleaipolicy|data_?inspection_?failed"
         r"|content_moderation|safety_violation|sensitive_content|moderation_blocked"
         r"|image_content_policy|prohibited_content| content_blocked",
         message=r"\b(input|prompt|image|content|request) was (flagged|rejected)"
         r"|flagged as potentially violating|inappropriate content|content management policy"
         r"|(blocked|rejected) (by|due to|as a result of) (the |our |your |a )?(content|safety)"
-        r"|violat\w+ (our|the) (usage|content|safety|acceptable)|safety system|不安全或敏感",
+        r"|violat\w+ (our|the) (usage|content|safety|acceptable)|safety system|不安全或敏感"
+        r"|may contain (severe|sensitive|inappropriate|risk)|(new_sensitive|content audit)"
+        r"|content .{0,40}(is|was) blocked",
     ),
     _rule(ProxyError, 407, cure="set the proxy's user name and password in HTTPS_PROXY"),
     _rule(OutOfMoneyError, 402, cure=_TOP_UP),
@@ -127,24 +130,40 @@ ERROR_RULES = (
         OutOfMoneyError,
         400, 401, 403, 429,
         words=r" insufficient_(quota|balance|funds|credits?)| arrearage | billing_|freetieronly"
-        r"| exceeded_current_quota| credit_?(balance|limit)| payment_required",
+        r"| exceeded_current_quota| credit_?(balance|limit)| payment_required"
+        r"| insufficient_user_quota"
+        r"|account_overdue| resource_?pack_?exhausted| set_limit_exceeded",
         message=r"insufficient (balance|credits?|funds)|credit balance is too low"
-        r"|account is in good standing|(out of|no|not enough) credits?\b|(余额|额度)不足"
+        r"|account is in good standing|(out of|no|any|not enough) credits?\b|(余额|额度)不足|欠费"
+        r"|请充值"
+        r"|balance is (insufficient|too low|negative)|overdue (balance|payment)|额度失败|用尽.*购买"
+        r"|reached .{0,40}(usage|inference) limit|credits? (has |have )?(expired|run out)"
         r"|billing (hard )?limit|exceeded your monthly included credits|used all available credits"
         r"|spending limit",
         cure=_TOP_UP,
     ),
     _rule(RateLimitedError, 420, 429),
     _rule(
+        RateLimitedError,
+        400, 403, 503,
+        words=r"throttl|rate_?limit_?exceeded|request_limit_exceeded|too_many_requests"
+        r"|quota_?(reached|exceeded)",
+        message=r"quota will be (replenished|renewed|reset)|^rate exceeded$"
+        r"|quota (was |is |has been )?(reached|exceeded|exhausted)|(rate|request) limit exceeded",
+    ),
+    _rule(
         AccountPolicyError,
         400, 401, 403, 404, 451,
-        words=r" unsupported_country| account_deactivated| organization_(restricted|not_verified)"
+        words=r" unsupported_country| model_not_open| account_deactivated"
+        r"| organization_(restricted|not_verified)"
         r"| gated_| terms_required| access_terminated",
         message=r"data policy|guardrail restrictions|(country|region|territory|location).{0,40}"
         r"not (supported|available)|organization must be verified|must be verified to"
         r"|zero.data.retention|accept (the|its) (terms|license|conditions)|terms (of service )?must"
         r"|account (has been|is|was) (deactivated|suspended|disabled|restricted)"
-        r"|gated (repo|model)|agree to (the|its)|requires? (a |an )?(paid|pro|enterprise) (plan"
+        r"|gated (repo|model)|real.?name (authentication|verification)|实名|not activated the model"
+        r"|api has not been used in project|bind your .{0,30}account|agree to (the|its)"
+        r"|requires? (a |an )?(paid|pro|enterprise) (plan"
         r"|tier)",
         cure="change the account's settings or agree to the terms, then run the same command again",
     ),
@@ -157,7 +176,8 @@ ERROR_RULES = (
         r"\w{0,3}[`'\"]?( (content )?(type|part))?( (is|are|was|were))? ?((not|n't) (currently )?"
         r"(supported|enabled|allowed|available)|unsupported|disabled)"
         r"|不支持(图片|图像|视觉|多模态)"
-        r"|at most 0 image|not a multimodal model|multimodal.{0,30}not (supported|enabled)"
+        r"|at most 0 image|not a (vlm|vision.language model)|not a multimodal model"
+        r"|multimodal.{0,30}not (supported|enabled)"
         r"|image_url is only supported by certain models|unknown variant `?image_url"
         r"|(not|n't) (accept|support|have) (any )?(image|vision|visual|multi-?modal|picture)"
         r"|no (endpoint|model|provider)s?.{0,40}support.{0,20}image|invalid (value|content type"
@@ -193,7 +213,9 @@ ERROR_RULES = (
         r" (are |is )?(found|available|loaded)|no available (channel|model|deployment)"
         r"|(model|deployment)\b.{0,120}(has been (decommissioned|deprecated|retired|removed)"
         r"|is no longer|does(n't| not) exist|not found|try pulling)|deployment for this resource"
-        r"|incorrect model id|models?/\S{1,200} (is )?not found|^model: \S{1,200}$"
+        r"|incorrect model id|无可用渠道|endpoint with name .{0,200} does not exist|(no"
+        r"|n't have) access to the model with"
+        r"|models?/\S{1,200} (is )?not found|^model: \S{1,200}$"
         r"|llm provider not provided|模型不存在",
         cure="is the model's name right at this server?",
     ),
@@ -211,7 +233,8 @@ ERROR_RULES = (
         message=r"(invalid|incorrect|wrong|expired|missing) (api|authentication|subscription"
         r"|access)?"
         r" ?(key|token)\b|api key (is )?(not valid|invalid|expired|missing|required)"
-        r"|(no|missing) (api key|auth|authorization|cookie auth)",
+        r"|(no|missing) (api key|auth|authorization|cookie auth)|secret ?id is not found"
+        r"|auth failed",
         cure=_KEY,
     ),
     _rule(
@@ -232,7 +255,10 @@ ERROR_RULES = (
         message=r"maximum context length|maximum model length|model's context length"
         r"|available context size|(prompt|input|request) is too (long|large)|range of input length"
         r"|input token count .{0,40}exceeds|context (window|length|size).{0,40}(exceed|too)"
-        r"|exceed\w*.{0,40}context|too many (input )?tokens|longer than the (model|context"
+        r"|exceed\w*.{0,40}context|too many (input )?tokens|maximum prompt length|超长"
+        r"|\btoken limit\b"
+        r"|token (count|length) exceeds|prompt.{0,60}too long|max(imum)? length of current question"
+        r"|`inputs` tokens|longer than the (model|context"
         r"|maximum)",
     ),
     _rule(
@@ -248,7 +274,8 @@ ERROR_RULES = (
         r"|in)\w+ image"
         r"|image (data|format|file|size|dimensions?) .{0,20}(is |are )?(invalid|illegal|unsupported"
         r"|not|too|exceed|must)|image length and width do not meet|absolute aspect ratio"
-        r"|bytes per data-uri|(image|width|height|aspect).{0,40}(must be (at least|larger|less"
+        r"|image dimensions.{0,30}(below|above|outside)|bytes per data-uri|(image|width|height"
+        r"|aspect).{0,40}(must be (at least|larger|less"
         r"|smaller|between)|too (large|small))|cannot identify image|broken data stream"
         r"|image exceeds",
     ),

@@ -1,8 +1,9 @@
 """Why a model stopped, by the words that providers have for it.
 
 Only known good endings count as whole. OpenAI's words (https://platform.openai.com/docs/
-api-reference/chat/object) are those of most servers; Gemini, Anthropic, Mistral, Zhipu, AWS, SGLang
-and TGI pass their own through.
+api-reference/chat/object) are those of most servers; Gemini, Anthropic, Mistral, Cohere, Zhipu,
+AWS, SGLang, TGI and Ollama pass their own through. Each of them writes words in its own case
+(``MAX_TOKENS``, ``MaxTokens``, ``max-tokens``) and with its own prefix (``FinishReason.STOP``).
 """
 
 from __future__ import annotations
@@ -21,40 +22,42 @@ class Ending(Enum):
     UNKNOWN = "unknown"
 
 
-_WHOLE = frozenset({
-    "", "stop", "end_turn", "eos", "eos_token", "stop_sequence", "stop_token", "end_of_turn", "end",
-    "finish", "finished", "complete", "completed", "done", "finish_reason_stop", "null", "none",
-    "eos_token_id", "stop_str", "length_stop", "normal",
-})  # fmt: skip
-_CUT = frozenset({
-    "length", "max_tokens", "max_output_tokens", "max_completion_tokens", "model_length", "abort",
-    "max_length", "max_new_tokens", "token_limit", "context_length", "context_window_exceeded",
-    "model_context_window_exceeded", "incomplete", "limit", "timeout", "time_limit", "cancelled",
-    "canceled", "aborted", "interrupted", "truncated", "pause_turn", "insufficient_system_resource",
-})  # fmt: skip
-_FAILED = frozenset({
-    "error", "engine_error", "internal_error", "network_error", "malformed_function_call",
-    "repetition_truncation", "other_error", "failed", "server_error",
-})  # fmt: skip
-_FILTERED = re.compile(
-    r"content_?filter|content_?block|safety|prohibited|blocklist|block_reason|^blocked|spii"
-    r"|recitation|sensitive|guardrail|refus|^image_|moderat|policy|copyright|censor|risk"
-    r"|inspection|violation|unsafe|harm|jailbreak"
+_WHOLE = re.compile(
+    r"|stop|stop_(sequence|str|id|token|word|string|criteria)\w*|length_stop|matched_stop\w*"
+    r"|eos\w*|end|ended|end_(of_)?(turn|text|sequence|message)|finish|finished|complete|completed"
+    r"|completion|done|normal|null|none|success|(</s>|<\|\w{1,20}\|>|<end_of_turn>)"
 )
-_PREFIX = re.compile(r"^(finish_?reason|stop_?reason)[_.: ]*")
+_CUT = re.compile(
+    r"length|context\w*|limit|incomplete|not_finished|pause_turn|truncated|compaction"
+    r"|(model|max|token|output|hit|time|over)_\w*|\w+_(limit|limited|length|capped)"
+    r"|timeout|(deadline|window|budget|quota)\w*|\w+_(exceeded|cancel(l?ed)?)|cancel(l?ed)?"
+    r"|abort(ed)?|interrupt(ed)?|preempt(ed)?|disconnect(ed)?|insufficient_system_resource"
+)
+_FAILED = re.compile(
+    r"error|(engine|internal|network|other|server|system|gpu)_error|malformed_\w+|failed|failure"
+    r"|repetition(_\w+)?|oom|out_of_memory|load|unload"
+)
+_FILTERED = re.compile(
+    r"filter|content_?block|safety|prohibited|b?locklist|blacklist|block_reason|^blocked|spii"
+    r"|recitation|sensitive|guardrail|refus|^image_|moderat|policy|copyright|infring|censor|risk"
+    r"|inspection|violation|unsafe|harm|jailbreak|toxic|offensive|nsfw|illegal|banned|forbidden"
+    r"|disallowed|denied|model_armor|^language$"
+)
+_PREFIX = re.compile(r"^((finish|stop|done|end)_?)?reason[_.: ]*|^(finish|stop)[.:]+")
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def ending_of(finish_reason: str | None) -> Ending:
     """What a server's finish reason means; no reason at all counts as whole."""
-    word = re.sub(r"[\s-]+", "_", (finish_reason or "").strip().lower())
-    word = _PREFIX.sub("", word)
-    if word in _WHOLE:
+    word = _CAMEL.sub("_", (finish_reason or "").strip()).lower()
+    word = _PREFIX.sub("", re.sub(r"[\s-]+", "_", word))
+    if _WHOLE.fullmatch(word):
         return Ending.WHOLE
-    if word in _CUT:
-        return Ending.CUT
-    if word in _FAILED:
+    if _FILTERED.search(word):
+        return Ending.FILTERED
+    if _FAILED.fullmatch(word):
         return Ending.FAILED
-    return Ending.FILTERED if _FILTERED.search(word) else Ending.UNKNOWN
+    return Ending.CUT if _CUT.fullmatch(word) else Ending.UNKNOWN
 
 
 def plain_reason(finish_reason: str | None) -> str | None:

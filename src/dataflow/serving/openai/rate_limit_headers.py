@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from dataflow.core.clock_times import JUST_PASSED, read_clock_time
 from dataflow.core.request import RateLimitStatus
 from dataflow.core.retry_after import (
     UNIT,
@@ -50,17 +51,22 @@ def read_reset(headers: Mapping[str, str], body: Any = None, message: str = "") 
         message: The error's prose.
     """
     now = read_date(headers.get("date")) or time.time()
-    quota = _quota(f"{message} {' '.join(_quota_ids(body))}")
     seconds = read_retry_after(headers)
     if seconds is None:
         seconds = _from_headers(headers, now)
     if seconds is None:
         seconds = _from_headers(_copied_headers(body), now)
-    if seconds is None and not _is_daily_of_google(body):
+    if seconds is None and _is_daily_of_google(body):
+        seconds = read_clock_time("midnight Pacific", now)
+    if seconds is None:
         seconds = _from_fields(body, now)
     if seconds is None:
         seconds = _from_prose(message, now)
-    return LimitReset(None if seconds is None else bounded(seconds), quota)
+    # a sentence that lists all limits does not say which of them was met
+    windows = _windows(f"{message} {' '.join(_quota_ids(body))}") or [""]
+    if seconds is None:
+        return LimitReset(None, windows[-1])
+    return LimitReset(bounded(seconds), windows[0])
 
 
 _RESET = re.compile(r"(x-)?([\w-]*-)?ratelimit[\w-]*-reset(-[\w-]+)?|(x-)?ratelimit-reset[\w-]*")
@@ -151,7 +157,10 @@ def _quota_ids(body: Any, depth: int = 6) -> Iterator[str]:
 
 
 def _is_daily_of_google(body: Any) -> bool:
-    """Google names a short ``retryDelay`` where the quota of the day is used up, too."""
+    """Google names a short ``retryDelay`` where the quota of the day is used up, too.
+
+    That quota is back at midnight Pacific time (https://ai.google.dev/gemini-api/docs/rate-limits).
+    """
     return any("perday" in name.lower() for name in _quota_ids(body))
 
 
@@ -164,36 +173,46 @@ _QUOTAS = (
 )
 
 
-def _quota(text: str) -> str:
-    return next(
-        (name for name, words in _QUOTAS if re.search(words, text[:8000], re.IGNORECASE)), ""
-    )
+def _windows(text: str) -> list[str]:
+    """The windows of limits that the text names, the longest first."""
+    return [name for name, words in _QUOTAS if re.search(words, text[:8000], re.IGNORECASE)]
 
 
 # after a unit no letter follows; a Chinese one ("30秒后") may
 _AMOUNT = rf"\d{{1,9}}(?:\.\d{{1,9}})?\s*{UNIT}(?![A-Za-z_])"
 _SPAN = rf"{_AMOUNT}(?:[\s,]*(?:and\s+)?{_AMOUNT})*"
-_CLOSE_SPAN = r"(?:\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h|d))+"
-_STAMP = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?(?:\.\d{1,9})?(?:\s*(?:Z|UTC|GMT|[+-]\d\d:?\d\d))?"
+_CLOSE_SPAN = r"(?:\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h|d))+(?![A-Za-z])"
+_SECONDS = re.compile(
+    r"\bretry[-_ ]after\W{1,3}(\d{1,7}(?:\.\d{1,6})?)(?=\s*(?:[.,;)\]]|$))", re.IGNORECASE
+)
 _AGAIN = (
-    r"(?:again|retry|retries|retrying|wait|reset\w*|available|resum\w+|lifts?|lifted|refill\w*)"
+    r"(?:again|retry|retries|retrying|wait|reset\w*|available|resum\w+|lifts?|lifted|refill\w*"
+    r"|regain\w*|renew\w*|replenish\w*|restor\w+|refresh\w*|unblock\w*|until|continue)"
 )
 _IN_PROSE = re.compile(
-    rf"{_AGAIN}\b[^\d\n]{{0,40}}?(?P<span>{_CLOSE_SPAN}|{_SPAN})"
-    rf"|{_AGAIN}\b[^\d\n]{{0,40}}?(?P<stamp>{_STAMP})"
+    rf"{_AGAIN}\b[^\d\n]{{0,40}}?(?P<span>{_CLOSE_SPAN}|{_SPAN}|(?<=\bin )\d{{1,3}}:\d\d:\d\d)"
     rf"|(?P<before>{_CLOSE_SPAN}|{_SPAN})[^\d\n]{{0,20}}(?:后重试|后再试|later)",
+    re.IGNORECASE,
+)
+_MOMENT = re.compile(
+    rf"\b{_AGAIN}\b(?P<after>(?:(?!\.\s+[A-Z])[^\n]){{3,80}})"
+    r"|(?P<before>[^\n。,,]{2,40})(?:重试|再试|恢复|重置|刷新)",
     re.IGNORECASE,
 )
 
 
 def _from_prose(message: str, now: float) -> float | None:
-    """The wait that a sentence names: "try again in 7h12m", "resets at 2026-12-01 00:00 UTC"."""
-    found = _IN_PROSE.search(message[:4000])
-    if found is None:
-        return None
-    if found["stamp"]:
-        return read_moment(found["stamp"], now)
-    return read_duration(found["span"] or found["before"] or "")
+    """The wait that a sentence names: "try again in 7h12m", "resets at 14:30 UTC"."""
+    text = message[:4000]
+    if (found := _IN_PROSE.search(text)) is not None:
+        return read_duration(found["span"] or found["before"] or "")
+    if (found := _SECONDS.search(text)) is not None:
+        return float(found[1])
+    for found in _MOMENT.finditer(text):
+        wait = read_clock_time(found["after"] or found["before"], now)
+        if wait is not None and wait > -JUST_PASSED.total_seconds():
+            return wait
+    return None
 
 
 _PLAIN = re.compile(r"\d{1,12}(?:\.\d{1,12})?")

@@ -218,6 +218,8 @@ def _raise_empty(
             f"the reply ended before its text began (finish reason: {shown}): raise --max-tokens; "
             f"if the model thinks, {_THINKING_CURE}"
         )
+    if ending is Ending.UNKNOWN:
+        raise EmptyCaptionError(f"the reply has no text (finish reason: {shown})")
 
 
 def _clean(text: Any, secrets: Sequence[str | None]) -> Any:
