@@ -11,6 +11,7 @@ NAMES = (
     "latency",
     "ratelimit",
     "endpoints",
+    "members",
     "hosts",
     "level",
     "peers",

@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from dataflow.engine.paths import SideFiles
+from dataflow.engine.selection.shard import Shard
 from tests.faults.scene import Scene
 from tests.servers.hostile_server import HostileServer
 
@@ -151,16 +153,31 @@ def kill_shards(scene, server, count, kills, seed, concurrency):
     return killed
 
 
+def leave_lock(scene, shard):
+    """A lock as the shard of another machine leaves it that is gone for an hour."""
+    lock = SideFiles(scene.output, shard=shard.name).lock
+    lock.parent.mkdir(parents=True)
+    lease = {"host": "a-node-that-is-gone", "process": 7, "renewed": time.time() - 3600}
+    lock.write_text(json.dumps(lease))
+
+
 @pytest.mark.parametrize(
     ("rows", "count", "kills"),
-    [(200, 3, 3), pytest.param(20_000, 8, 30, marks=pytest.mark.slow)],
+    [
+        (200, 3, 3),
+        pytest.param(20_000, 8, 30, marks=[pytest.mark.slow, pytest.mark.timeout(900)]),
+    ],
 )
 def test_shards_that_are_killed_lose_nothing_and_pay_what_was_in_flight(
     tmp_path, dataflow, rows, count, kills
 ):
     scene, concurrency = Scene(tmp_path, rows, 20), 4
     with HostileServer(asks_too=True, delay=0.01) as server:
+        for shard in (Shard(1, count), Shard(2, count)):
+            leave_lock(scene, shard)
         killed = kill_shards(scene, server, count, kills, 7, concurrency)
+        assert killed == kills
+        assert scene.run(server, "--shard", f"{count}/{count}", "--max-side", 512) == 2
         assert merged(scene, dataflow)[0] == 0
         assert scene.judge() == scene.all_right()
         assert server.asked <= rows + killed * concurrency

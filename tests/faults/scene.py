@@ -134,9 +134,13 @@ class Scene:
 
     def run(self, server: HostileServer, *more: object, key: str = KEY) -> int:
         """The command over this dataset, in this process; returns its exit status."""
-        environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "DF_API_KEY": key}
         words = ["caption", self.data, "-o", self.output, "--api-url", server.url, "--model", MODEL]
-        done = run_command([*words, *more], self.folder, environment)
+        return self.run_words(*words, *more, key=key)
+
+    def run_words(self, *words: object, key: str = KEY) -> int:
+        """A command in this process and this folder; returns its exit status."""
+        environment = {**os.environ, "COLUMNS": "200", "TERM": "dumb", "DF_API_KEY": key}
+        done = run_command(words, self.folder, environment)
         self.log += done.stdout + done.stderr
         return done.returncode
 

@@ -49,8 +49,10 @@ class EngineOptions(Options):
         Option(
             "A file with one API endpoint per line: its URL and, optionally, the environment "
             "variable that holds its key. A .toml file has a table [[endpoint]] for each, also "
-            "with key_header, body, header, stream, detail, price_in and price_out.",
-            metavar="FILE",
+            "with key_header, body, header, stream, detail, price_in and price_out. Or the folder "
+            "in which dataflow serve --register enters its servers. Both are read again while the "
+            "run works: servers may join and leave.",
+            metavar="FILE|FOLDER",
         ),
     ] = None
     key_env: Annotated[

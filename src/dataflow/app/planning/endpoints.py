@@ -1,15 +1,20 @@
-"""The file of ``--endpoints``: several servers of one model, each with what is its own."""
+"""What ``--endpoints`` names: several servers of one model, looked at again while the run works."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from dataflow.core.errors import UsageError
+from dataflow.core.errors import DataflowError, UsageError
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.settings import TEXT, ValueRule, number
 from dataflow.operators.core_vision.toml_file import REQUEST_KEYS, read_toml, refuse_wrong
+from dataflow.remote.fingerprint import file_fingerprint
+from dataflow.serving.registration import RegisteredServers
 
 _PRICE = number(0, 1_000_000)
 _KEYS: Mapping[str, ValueRule] = {
@@ -20,6 +25,8 @@ _KEYS: Mapping[str, ValueRule] = {
     "price_out": _PRICE,
     **REQUEST_KEYS,
 }
+
+_log = logging.getLogger("dataflow")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,20 +66,20 @@ class EndpointLine:
         }
 
 
-def read_endpoints(path: str, key_env: str) -> list[EndpointLine]:
+def read_endpoints(path: str, key_env: str, *, may_be_empty: bool = False) -> list[EndpointLine]:
     """The endpoints that the file at `path` lists.
 
     A TOML file (its name ends in ``.toml``) has a table ``[[endpoint]]`` for each, with ``url`` and
     any of ``key_env``, ``key_header``, ``body``, ``header``, ``stream``, ``detail``, ``price_in``
     and ``price_out``. Any other file has one on each line: its address and, after white space, the
     environment variable that holds its key, where that is not `key_env`; empty lines and lines that
-    begin with ``#`` are left out.
+    begin with ``#`` are left out. `may_be_empty` allows a file that lists none.
 
     Raises:
         UsageError: the file cannot be read, or holds something else.
     """
     found = _from_toml(path, key_env) if path.endswith(".toml") else _from_lines(path, key_env)
-    if not found:
+    if not found and not may_be_empty:
         raise UsageError(f"--endpoints {path} lists no endpoint")
     return found
 
@@ -113,3 +120,79 @@ def _from_lines(path: str, key_env: str) -> list[EndpointLine]:
             )
         found.append(EndpointLine(url=words[0], key_env=words[1] if len(words) == 2 else key_env))
     return found
+
+
+MakeServing: TypeAlias = "Callable[[EndpointLine], AsyncServing]"
+
+
+class EndpointWatch:
+    """Says which endpoints there are each time it is called; None where that is as before.
+
+    A file that cannot be read, or holds something else, leaves them as they were: it is said once.
+    An endpoint whose line stays is the same object, with what was learned of it.
+
+    Args:
+        path: A file as `read_endpoints` takes it, or a folder of registered servers.
+        key_env: The variable that holds the key of those that name none.
+        make: An endpoint's line → its serving.
+        fixed: Those that the command line names; they stay.
+    """
+
+    def __init__(
+        self, path: str, key_env: str, make: MakeServing, fixed: Sequence[EndpointLine] = ()
+    ) -> None:
+        self._path = path
+        self._key_env = key_env
+        self._make = make
+        self._fixed = list(fixed)
+        self._servers = RegisteredServers(Path(path)) if is_folder(path) else None
+        self._former: object = None
+        self._made: dict[str, tuple[EndpointLine, AsyncServing]] = {}
+        self._trouble = ""
+
+    def first(self) -> list[AsyncServing]:
+        """Those that there are now.
+
+        Raises:
+            UsageError: the file cannot be read, or holds something else.
+        """
+        if self._servers is None:
+            self._former = file_fingerprint(self._path)
+        return self._servings(self._fixed + self._lines())
+
+    def __call__(self) -> list[AsyncServing] | None:
+        """Those that there are now; None where the file has not changed, or cannot be read."""
+        if self._servers is None:
+            stamp = file_fingerprint(self._path)
+            if stamp == self._former:
+                return None
+            self._former = stamp
+        try:
+            found = self._servings(self._fixed + self._lines())
+        except (DataflowError, OSError) as error:
+            if self._trouble != str(error):
+                _log.warning("the servers stay as they are: %s", error)
+            self._trouble = str(error)
+            return None
+        self._trouble = ""
+        return found
+
+    def _lines(self) -> list[EndpointLine]:
+        if self._servers is None:
+            return read_endpoints(self._path, self._key_env, may_be_empty=True)
+        return [EndpointLine(url=one.url, key_env=self._key_env) for one in self._servers.living()]
+
+    def _servings(self, lines: Sequence[EndpointLine]) -> list[AsyncServing]:
+        made = {}
+        for line in lines:
+            known = self._made.get(line.url)
+            made[line.url] = (
+                known if known is not None and known[0] == line else (line, self._make(line))
+            )
+        self._made = made
+        return [serving for _, serving in made.values()]
+
+
+def is_folder(path: str) -> bool:
+    """Whether ``--endpoints`` names a folder of registered servers."""
+    return path.endswith(os.sep) or Path(path).is_dir()

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 from dataflow.app.options.commands.caption import CaptionOptions
-from dataflow.app.planning.endpoints import EndpointLine, read_endpoints
+from dataflow.app.planning.endpoints import (
+    EndpointLine,
+    EndpointWatch,
+    MakeServing,
+    is_folder,
+    read_endpoints,
+)
 from dataflow.app.planning.local_engine import OnFetch, local_engine_of, sampling_choices
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.batch import BatchOptions
@@ -17,6 +25,9 @@ MOST_AT_AN_API = 256
 
 API_SECONDS = 600.0
 """For one request to an API and its whole answer."""
+
+NO_SERVER_YET = "http://127.0.0.1:9/v1"
+"""An address of nobody, for what is the same at every server while there is none."""
 
 
 def serving_of(choices: CaptionOptions, on_fetch: OnFetch, *, needs_key: bool) -> AsyncServing:
@@ -49,14 +60,31 @@ def _apis(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing:
             "each, in their order, or one for all"
         )
     lines = [EndpointLine(url=url, key_env=key) for url, key in zip(urls, keys, strict=True)]
+    make = functools.partial(_api, choices, needs_key=needs_key)
+    if choices.endpoints is not None and not is_batch(choices):
+        return _watched(choices.endpoints, default, make, lines)
     if choices.endpoints is not None:
         lines += read_endpoints(choices.endpoints, default)
-    endpoints = [_api(choices, line, needs_key=needs_key) for line in lines]
+    endpoints = [make(line) for line in lines]
     if len(endpoints) == 1:
         return endpoints[0]
     from dataflow.serving.load_balancer import LoadBalancedServing
 
     return LoadBalancedServing(endpoints)
+
+
+def _watched(
+    path: str, key_env: str, make: MakeServing, fixed: Sequence[EndpointLine]
+) -> AsyncServing:
+    """Endpoints that come and go while the run works."""
+    from dataflow.serving.load_balancer import LoadBalancedServing
+
+    watch = EndpointWatch(path, key_env, make, fixed)
+    endpoints = watch.first()
+    if not endpoints and not is_folder(path):
+        raise UsageError(f"--endpoints {path} lists no endpoint")
+    pattern = None if endpoints else make(EndpointLine(url=NO_SERVER_YET, key_env=key_env))
+    return LoadBalancedServing(endpoints, discover=watch, pattern=pattern)
 
 
 def fallback_of(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.app.options.commands.caption import CaptionOptions
-from dataflow.app.planning.endpoints import read_endpoints
+from dataflow.app.planning.endpoints import is_folder, read_endpoints
 from dataflow.billing.price import NoPrice, Price
 from dataflow.billing.price_list import price_for
 from dataflow.billing.price_table import PriceLine, PriceTable
@@ -62,7 +62,8 @@ def fallback_price_of(choices: CaptionOptions, serving: AsyncServing) -> Price |
 
 def _table_of(choices: CaptionOptions) -> PriceTable | None:
     lines = []
-    if choices.endpoints is not None and choices.model is not None:
+    is_file = choices.endpoints is not None and not is_folder(choices.endpoints)
+    if is_file and choices.endpoints is not None and choices.model is not None:
         for endpoint in read_endpoints(choices.endpoints, ""):
             if endpoint.price_in is not None and endpoint.price_out is not None:
                 prices = {"input": endpoint.price_in, "output": endpoint.price_out}

@@ -70,6 +70,11 @@ class AdmissionController:
         return self._in_flight
 
     @property
+    def limit(self) -> int:
+        """How many requests it lets be in flight at present."""
+        return self._concurrency.limit
+
+    @property
     def is_free(self) -> bool:
         """Whether `acquire` returns at once."""
         has_slot = not self._waiting and self._in_flight < self._concurrency.limit
