@@ -18,6 +18,7 @@ from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.config import RECORD_FORMAT
 from dataflow.app.options.option import given_options
 from dataflow.app.options.shell_command import command_line, has_secret
+from dataflow.core.portable.files import replace_file
 from dataflow.core.secrets import redact
 from dataflow.core.side_files import open_new
 from dataflow.core.text import path_text
@@ -57,7 +58,7 @@ def write_record(plan: Plan, options: CaptionOptions, summary: Summary, started:
     try:
         with open_new(part, "wb") as file:
             file.write((redact(text) + "\n").encode("utf-8", "backslashreplace"))
-        part.replace(path)
+        replace_file(part, path)
     finally:
         part.unlink(missing_ok=True)
     return path

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,8 @@ from pathlib import Path
 from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import OutputError
+from dataflow.core.portable.files import replace_file
+from dataflow.core.portable.signals import on_ending
 from dataflow.core.side_files import open_new
 from dataflow.images.base.limits import Limits
 from dataflow.review.report import write_report
@@ -86,7 +87,7 @@ def report(options: ReportPageOptions, reporter: Reporter = SILENT) -> Path:
         part = path.with_name(path.name + ".part")
         try:
             asyncio.run(_written(session, part, options))
-            part.replace(path)
+            replace_file(part, path)
         except OSError as error:
             part.unlink(missing_ok=True)
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
@@ -104,9 +105,7 @@ async def _written(session: ReviewSession, part: Path, options: ReportPageOption
 async def _served(session: ReviewSession, on_ready: Callable[[str], None]) -> None:
     until = asyncio.Event()
     if threading.current_thread() is threading.main_thread():
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, until.set)
+        on_ending(asyncio.get_running_loop(), until.set)
     await session.serve(on_ready, until=until)
 
 

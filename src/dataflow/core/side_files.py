@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from dataflow.core.errors import OutputError
+from dataflow.core.portable.file_flags import BYTES, NO_LINK, NOT_INHERITED
 
 ERRORS_ENDING = ".errors.jsonl"
 """Of the errors file beside an output."""
@@ -47,9 +48,11 @@ def open_new(path: str | os.PathLike[str], mode: str = "w", *, buffering: int = 
         OSError: it cannot be written.
     """
     clear_way(path)
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    encoding = None if "b" in mode else "utf-8"
-    return open(os.open(path, flags, 0o666), mode, buffering, encoding=encoding)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_LINK | NOT_INHERITED | BYTES
+    file = os.open(path, flags, 0o666)
+    if "b" in mode:
+        return open(file, mode, buffering)
+    return open(file, mode, buffering, encoding="utf-8", newline="\n")
 
 
 def open_append(path: str | os.PathLike[str]) -> IO[str]:
@@ -58,8 +61,8 @@ def open_append(path: str | os.PathLike[str]) -> IO[str]:
     Raises:
         OSError: it cannot be written, or is a link.
     """
-    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-    return open(os.open(path, flags, 0o666), "a", encoding="utf-8")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | NO_LINK | NOT_INHERITED | BYTES
+    return open(os.open(path, flags, 0o666), "a", encoding="utf-8", newline="\n")
 
 
 def clear_way(path: str | os.PathLike[str]) -> None:

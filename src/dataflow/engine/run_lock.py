@@ -1,6 +1,6 @@
 """One run per output: a second one hears who holds the lock.
 
-The lock is the operating system's (``flock``), so it ends with its process, however that ends. On a
+The lock is the operating system's, so it ends with its process, however that ends. On a
 network disk, where another host may not see it, the file also holds a lease: host, process and the
 time at which the holder last renewed it.
 """
@@ -8,7 +8,6 @@ time at which the holder last renewed it.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import socket
@@ -19,6 +18,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dataflow.core.errors import OutputError
+from dataflow.core.portable.file_flags import BYTES, NO_LINK, NOT_INHERITED
+from dataflow.core.portable.file_lock import is_locked, read_start, try_lock, write_all
+from dataflow.core.portable.files import is_windows
 from dataflow.core.side_files import FOLDER_ENDING
 from dataflow.engine.paths import make_folder
 from dataflow.remote.mounts import network_disk_of
@@ -92,7 +94,7 @@ class RunLock:
 
     def _take(self) -> int | None:
         """The locked file; None where its holder has just let it go and removed it."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        flags = os.O_RDWR | os.O_CREAT | NOT_INHERITED | NO_LINK | BYTES
         file = os.open(self._path, flags, 0o666)
         try:
             self._lock(file)
@@ -110,7 +112,7 @@ class RunLock:
 
     def _lock(self, file: int) -> None:
         for _ in range(_TRIES):
-            if _locks(file):
+            if try_lock(file):
                 return
             time.sleep(_PAUSE)
         raise self._taken(str(_read(file) or "another run"))
@@ -133,8 +135,7 @@ class RunLock:
         """Write into the file that the lock is held at this moment."""
         assert self._file is not None  # noqa: S101 (for the type checker)
         text = json.dumps(asdict(Lease(self._host, os.getpid(), self._clock())))
-        os.pwrite(self._file, text.encode() + b"\n", 0)
-        os.ftruncate(self._file, len(text) + 1)
+        write_all(self._file, text.encode() + b"\n")
 
     def _renewals(self) -> None:
         while not self._over.wait(RENEW_SECONDS):
@@ -152,6 +153,9 @@ class RunLock:
                 if os.path.samestat(os.fstat(file), self._path.stat()):
                     self._path.unlink()
             os.close(file)
+            if is_windows():  # which removes no file that is open, and none that another run opened
+                with contextlib.suppress(OSError):
+                    self._path.unlink()
         folder = self._path.parent
         if not any(one.name.endswith(FOLDER_ENDING) for one in (folder, *folder.parents[:2])):
             return
@@ -169,16 +173,13 @@ def holder_of(path: Path) -> str | None:
     host counts while it is renewed.
     """
     try:
-        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        file = os.open(path, os.O_RDONLY | NOT_INHERITED | NO_LINK | BYTES)
     except OSError:
         return None
     try:
         lease = _read(file)
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if is_locked(file):
             return str(lease or "another run")
-        fcntl.flock(file, fcntl.LOCK_UN)
         if lease is None or lease.host == socket.gethostname() or lease.is_stale(time.time()):
             return None
         return str(lease) if network_disk_of(path) else None
@@ -188,18 +189,10 @@ def holder_of(path: Path) -> str | None:
         os.close(file)
 
 
-def _locks(file: int) -> bool:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 def _read(file: int) -> Lease | None:
     """What the lock file says of its holder; None for nothing that makes sense."""
     try:
-        value = json.loads(os.pread(file, 4096, 0))
+        value = json.loads(read_start(file, 4096))
         return Lease(str(value["host"]), int(value["process"]), float(value["renewed"]))
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -29,6 +29,7 @@ _BARE = {  # schemes without "//" → what such a text is
     "urn": "is a name, not an address",
 }
 _BARE_SCHEME = re.compile(rf"\s*({'|'.join(_BARE)}):", re.IGNORECASE)
+_DRIVE = re.compile(r"/[A-Za-z]:[/\\]")  # of Windows, behind the slash that every file: URL has
 _WITHOUT_SCHEME = re.compile(
     r"(?://(?:[\w-]+\.)+[\w-]+(?::\d+)?/|//localhost(?::\d+)?/|www\.[\w-]+\.)", re.IGNORECASE
 )
@@ -47,7 +48,8 @@ def lacks_scheme(text: str) -> bool:
 def local_path(url: str) -> str | None:
     """The path that a ``file:`` URL names on this machine; None for any other URL.
 
-    Format: RFC 8089, ``file:///path``, ``file://localhost/path`` and ``file:/path``.
+    Format: RFC 8089, ``file:///path``, ``file://localhost/path`` and ``file:/path``; of Windows
+    ``file:///C:/path``.
 
     Raises:
         PictureForbiddenError: it names another machine.
@@ -60,7 +62,10 @@ def local_path(url: str) -> str | None:
         if host.lower() not in {"", "localhost"}:
             raise PictureForbiddenError(f"{shown_url(url)}: is a file of another machine")
         path = slash + path
-    return os.fsdecode(unquote(path, errors="surrogateescape").encode("utf-8", "surrogateescape"))
+    path = unquote(path, errors="surrogateescape")
+    if _DRIVE.match(path):
+        path = path[1:]
+    return os.fsdecode(path.encode("utf-8", "surrogateescape"))
 
 
 def parse_url(url: str) -> ImageRef:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from types import FrameType
 
-ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from dataflow.core.portable.signals import ENDING
 
 
 def hear() -> list[int]:

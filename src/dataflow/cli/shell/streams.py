@@ -31,6 +31,10 @@ def prepare() -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             sys.stderr.flush()
+        if not isinstance(getattr(sys.stderr.buffer, "raw", None), io.FileIO):
+            # a console of Windows, which takes characters and not bytes
+            sys.stderr.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
+            return
         sys.stderr = io.TextIOWrapper(
             io.BufferedWriter(_Deaf(2, "w", closefd=False)),
             encoding=sys.stderr.encoding,

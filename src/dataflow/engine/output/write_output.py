@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Literal, TypeAlias, TypeVar
 
 from dataflow.core.errors import InputError, OutputError, PictureChangedError
+from dataflow.core.portable.files import replace_file, sync_folder
 from dataflow.core.protocols.dataset import BadRow, Skipped, Writer
 from dataflow.core.row import Row
 from dataflow.core.side_files import clear_way, open_new
@@ -351,13 +352,9 @@ def keep_former_output(output: Output, why: str) -> None:
 def _move_in(output: Output, writer: Writer, errors_part: Path, *, has_errors: bool) -> None:
     errors = output.files.errors
     if has_errors:
-        errors_part.replace(errors)
+        replace_file(errors_part, errors)
     else:
         errors.unlink(missing_ok=True)
     writer.commit(output.place)
     # the names, too, must be on disk before we say that they are
-    folder = os.open(output.path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(output.path.parent)

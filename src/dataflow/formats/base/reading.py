@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from io import BufferedReader
 
 from dataflow.core.errors import InputError
+from dataflow.core.portable.file_flags import NO_WAIT
 from dataflow.core.protocols.dataset import Skipped
 from dataflow.core.row import Row
 from dataflow.core.text import path_text
@@ -54,7 +55,7 @@ def open_input(path: AnyPath, *, buffer: int = BUFFER) -> BufferedReader:
 
 
 def _opened(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)  # a pipe that no process writes to would never open
+    return os.open(path, flags | NO_WAIT)  # a pipe that no process writes to would never open
 
 
 def open_text(path: AnyPath) -> BufferedReader:

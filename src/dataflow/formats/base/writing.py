@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from dataflow.core.errors import OutputError
+from dataflow.core.portable.files import replace_file
 from dataflow.core.side_files import open_new
 from dataflow.core.text import path_text
 from dataflow.formats.base.compression import compressed
@@ -75,7 +76,7 @@ class AtomicFile:
                 put(self.path, target)
                 self.path.unlink()
             else:
-                self.path.replace(target)
+                replace_file(self.path, target)
         except RemoteError as error:
             raise OutputError(
                 f"{path_text(target)}: cannot be written: {error.strerror}; {error.cure}, then run "

@@ -15,6 +15,13 @@ from dataflow.core.errors import (
     StopRunError,
 )
 from dataflow.core.picture import ImageRef
+from dataflow.core.portable.file_flags import (
+    BYTES,
+    NO_LINK,
+    NO_TERMINAL,
+    NO_WAIT,
+    NOT_INHERITED,
+)
 from dataflow.core.resources import lack_of
 from dataflow.images.base.limits import MIB, Limits
 from dataflow.images.base.path_guard import confined
@@ -24,7 +31,7 @@ SMALL = 4 * MIB
 
 _MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG}
 _WAIT, _WAITS = 0.2, 15  # seconds, and how often
-_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+_FLAGS = os.O_RDONLY | NOT_INHERITED | NO_WAIT | NO_TERMINAL | BYTES
 
 
 def open_file(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
@@ -45,7 +52,7 @@ def open_file(ref: ImageRef, limits: Limits) -> bytes | BinaryIO:
     try:
         if limits.image_root is not None:
             location = confined(location, limits.image_root, ref.name)
-            flags |= os.O_NOFOLLOW
+            flags |= NO_LINK
         _check_regular(os.stat(location), ref)  # noqa: PTH116 - as open() takes it
         file = os.fdopen(_opened(location, flags), "rb")
     except OSError as error:

@@ -20,6 +20,10 @@ def confined(location: str, image_root: str, name: str) -> str:
     """
     real = os.path.realpath(location)
     root = os.path.realpath(image_root)
-    if os.path.commonpath((real, root)) != root:
+    try:
+        is_below = os.path.commonpath((real, root)) == root
+    except ValueError:  # another drive
+        is_below = False
+    if not is_below:
         raise PictureForbiddenError(f"{name}: lies outside the image root")
     return real

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import MissingPackageError, UsageError
+from dataflow.core.portable.files import is_windows
 from dataflow.core.settings import FROM_1, SAMPLING, SECONDS, TEXT, take_all, whole_number
 from dataflow.serving.command.health import look
 from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec, free_port
@@ -171,7 +172,7 @@ class LocalModelVLMServing_command(LocalServing):  # noqa: N801 - the family's w
 
 def _words(command: str) -> list[str]:
     try:
-        words = shlex.split(command)
+        words = shlex.split(command, posix=not is_windows())
     except ValueError as error:
         raise UsageError(f"the engine's command cannot be read ({error}): {command}") from None
     if not any("{port}" in word for word in words):

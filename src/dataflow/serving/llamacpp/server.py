@@ -61,7 +61,8 @@ def main(argv: list[str]) -> None:
     except (RuntimeError, OSError, ValueError, TypeError, AttributeError) as error:
         _say(str(error))
         # llama.cpp's reason is written by a thread of its own, which only an orderly end waits for.
-        signal.alarm(_ORDERLY_END_SECONDS)
+        if hasattr(signal, "alarm"):
+            signal.alarm(_ORDERLY_END_SECONDS)
         sys.exit(1)
     try:
         _ask_something(server.listening_address, key)

@@ -16,7 +16,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from dataflow.core.errors import EngineFailedError
-from dataflow.serving.local import watchdog
+from dataflow.core.portable.signals import KILL, kill_group
+from dataflow.serving.local import plain_watchdog, watchdog
 from dataflow.serving.local.engine_log import EngineLog
 from dataflow.serving.local.memory import oom_kills
 from dataflow.serving.local.process_log import ProcessLog
@@ -156,7 +157,7 @@ class EngineProcess:
         if process is not None and process.running and pid:
             process.is_ended_by_us = True
             with contextlib.suppress(OSError):  # it may have ended meanwhile
-                os.killpg(pid, signal.SIGKILL)
+                kill_group(pid)
 
     def reason(self) -> str:
         """Why the engine died, in its own words; its last line where it gave no reason."""
@@ -271,6 +272,11 @@ class EngineProcess:
             self.observe(text)
 
 
+def _watchdog() -> str:
+    """The file of the watchdog that this system can run."""
+    return watchdog.__file__ if hasattr(os, "killpg") else plain_watchdog.__file__
+
+
 class _Process:
     """One run of an engine under its guard."""
 
@@ -288,12 +294,13 @@ class _Process:
             # By its file's path, isolated: the guard is standard library only, and nothing in the
             # environment or the working directory can stand in its way.
             self._guard = subprocess.Popen(  # noqa: S603 - our own file, our own arguments
-                [sys.executable, "-I", "-S", watchdog.__file__, *guarding, "--", *launch.command],
+                [sys.executable, "-I", "-S", _watchdog(), *guarding, "--", *launch.command],
                 stdin=subprocess.PIPE,
                 stdout=writing,
                 stderr=writing,
                 env={**os.environ, **launch.environment},
                 start_new_session=True,
+                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
             )
         except BaseException:
             os.close(reading)
@@ -308,7 +315,7 @@ class _Process:
 
     @property
     def was_killed(self) -> bool:
-        return self._guard.poll() in (-signal.SIGKILL, 128 + signal.SIGKILL)
+        return self._guard.poll() in (-KILL, 128 + KILL)
 
     def end(self) -> None:
         """End engine and guard and wait for it; harmless when they have ended."""
@@ -325,7 +332,7 @@ class _Process:
             if self._guard.returncode < 0 and self.output.engine:
                 # The guard was killed: what it would have ended is ours to end.
                 with contextlib.suppress(OSError):  # there may be nothing left
-                    os.killpg(self.output.engine, signal.SIGKILL)
+                    kill_group(self.output.engine)
         self.output.finish()
 
     def how_it_ended(self) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.core.errors import MissingPackageError, UsageError
+from dataflow.core.portable.files import is_windows
 
 _CPU_KV_CACHE_BYTES = 2 * 2**30  # left alone, vLLM takes half of a machine's memory
 _HEALTH_SECONDS = 1.0
@@ -140,8 +141,13 @@ def check_installed() -> None:
     """Make sure that vLLM is there, without importing it.
 
     Raises:
-        MissingPackageError: it is not.
+        MissingPackageError: it is not, or cannot be here.
     """
+    if is_windows():
+        raise MissingPackageError(
+            "vLLM does not run on Windows: run dataflow inside WSL, start vLLM on another machine "
+            "and name it with --api-url, or take llama.cpp (--model)"
+        )
     if importlib.util.find_spec("vllm") is None:
         raise MissingPackageError(
             "the local vLLM engine needs vLLM: pip install 'dataflow-caption[vllm]'"

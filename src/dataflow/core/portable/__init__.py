@@ -1,0 +1,1 @@
+"""What Windows does otherwise than POSIX: flags, locks, signals, files that are open elsewhere."""
