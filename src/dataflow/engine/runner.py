@@ -24,19 +24,18 @@ from dataflow.engine.journal.batch_tables import unsettled
 from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.output.outside_edits import take_in_edits
+from dataflow.engine.output.snapshot import OutputSnapshot
 from dataflow.engine.output.write_output import StalePlanError, check_output, write_output
 from dataflow.engine.output.write_so_far import write_at_stop
 from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.pipeline.intake import preflight
 from dataflow.engine.pipeline.live import LivePipeline
 from dataflow.engine.pipeline.resume import (
-    OutputFiles,
     ResumeState,
     note_written,
-    output_files,
     recall,
 )
-from dataflow.engine.pipeline.reuse_check import check_reuse, settings_of
+from dataflow.engine.pipeline.reuse_check import check_loss, check_reuse, settings_of
 from dataflow.engine.pipeline.stages import RowOutcome
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.failure_messages import commonest
@@ -116,8 +115,7 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
 def _take_whole(
     plan: Plan, journal: Journal, this: Run[Summary], check_lock: Callable[[], None]
 ) -> RunCounts | None:
-    snapshot = output_files(plan.output)
-    take_in_edits(plan, journal)
+    snapshot = take_in_edits(plan, journal)
     with _written_at_stop(plan, journal, this, snapshot, check_lock):
         return take_all(
             plan,
@@ -139,7 +137,7 @@ def _written_at_stop(
     plan: Plan,
     journal: Journal,
     this: Run[Summary],
-    snapshot: OutputFiles,
+    snapshot: OutputSnapshot,
     check_lock: Callable[[], None],
 ) -> Iterator[None]:
     """Write what is answered so far where the block stops after its first pass."""
@@ -164,7 +162,7 @@ def _summary_so_far(plan: Plan, journal: Journal) -> Summary:
 def _write(
     plan: Plan,
     journal: Journal,
-    snapshot: OutputFiles,
+    snapshot: OutputSnapshot,
     check_lock: Callable[[], None],
     stop: Callable[[], bool],
     recalled: ResumeState | None,
@@ -243,15 +241,25 @@ def take_all(
         plan.progress.phase = "reading"
         recalled = recall(plan, journal, this.is_stopping)
         try:
-            if recalled is None and first is not None:
-                first()
+            if recalled is None:
+                _check_first(plan, journal, this, first)
             done = _passes(plan, journal, this, recalled, then)
         except StalePlanError:
             plan.progress.phase, plan.progress.reused = "reading", 0
+            _check_first(plan, journal, this, first)
             done = _passes(plan, journal, this, None, then)
         if done is None:
             raise KeyboardInterrupt  # for the journal's note of the end; `Run` says what it means
         return done
+
+
+def _check_first(
+    plan: Plan, journal: Journal, this: Run[Any], first: Callable[[], None] | None
+) -> None:
+    """What stops a new plan before anything is asked for it."""
+    check_loss(plan, journal, this.is_stopping)
+    if first is not None:
+        first()
 
 
 def _passes(

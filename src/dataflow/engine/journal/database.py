@@ -7,6 +7,7 @@ import logging
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,21 +59,49 @@ def open_database(path: Path | None, *, fsync: bool) -> sqlite3.Connection:
                 path,
                 disk,
             )
-        reason = _damage(path) if path.exists() else None
+        if not path.exists():
+            _make(path)
+        reason = _damage(path)
         if reason:
             return _replaced(path, reason, fsync=fsync)
-        if _is_empty(path):
-            _log.warning(
-                "the journal %s is an empty file: it holds no answer, and what was asked before is "
-                "asked again",
-                path,
-            )
-        return _prepare(sqlite.connect(str(path)), fsync=fsync, disk=disk)
+        is_empty = _is_empty(path)
+        db = _prepare(sqlite.connect(str(path)), fsync=fsync, disk=disk)
+        if is_empty:
+            _note_loss(db, "was an empty file")
+            _log.warning("the journal %s is an empty file: it holds no answer", path)
+        return db
     except (OSError, sqlite3.Error) as error:
         raise JournalError(
             f"cannot open the journal {path}: {error}; choose an output in a folder that can be "
             "written, on a disk with space"
         ) from error
+
+
+def _make(path: Path) -> None:
+    """Make a journal with its tables at once, so that an empty file is one that was emptied.
+
+    Raises:
+        OSError: the folder cannot be written.
+        sqlite3.Error: likewise.
+    """
+    if any(path.with_name(path.name + ending).exists() for ending in _SIDE_FILES):
+        return  # a file was there; SQLite knows best what can be had of the others
+    part = path.with_name(path.name + ".part")
+    for ending in ("", *_SIDE_FILES):
+        part.with_name(part.name + ending).unlink(missing_ok=True)
+    db = sqlite.connect(str(part))
+    try:
+        schema.create(db)
+    finally:
+        db.close()
+    with contextlib.suppress(FileExistsError):  # another process was faster
+        try:
+            os.link(part, path)
+        except FileExistsError:
+            raise
+        except OSError:  # a file system without hard links
+            part.rename(path)
+    part.unlink(missing_ok=True)
 
 
 def _is_empty(path: Path) -> bool:
@@ -161,8 +190,33 @@ def _replaced(path: Path, reason: str, *, fsync: bool) -> sqlite3.Connection:
     db = _prepare(sqlite.connect(str(path)), fsync=fsync, disk=network_disk_of(path))
     saved = salvage(aside, db)
     kept = f"{saved:,} answers could be read and are kept" if saved else "no answer could be read"
+    _note_loss(db, f"{reason}, and {kept}; the damaged file is {aside}")
     _log.warning("the journal %s %s: %s; the file is kept as %s", path, reason, kept, aside)
     return db
+
+
+def _note_loss(db: sqlite3.Connection, what: str) -> None:
+    """Keep that answers may be missing which were paid for, and why.
+
+    Args:
+        db: The file that took the journal's place.
+        what: A clause that has the journal as its subject.
+    """
+    db.execute("INSERT INTO losses (what, noted) VALUES (?, ?)", (what, time.time()))
+    db.commit()
+
+
+def latest_loss(db: sqlite3.Connection) -> str | None:
+    """Why answers may be missing; None where none are, or where that was accepted."""
+    found = db.execute(
+        "SELECT what FROM losses WHERE accepted IS NULL ORDER BY number DESC LIMIT 1"
+    ).fetchone()
+    return None if found is None else str(found[0])
+
+
+def accept_loss(db: sqlite3.Connection) -> None:
+    """What is missing may be asked for again from now on; the caller commits."""
+    db.execute("UPDATE losses SET accepted = ? WHERE accepted IS NULL", (time.time(),))
 
 
 def _owner(path: Path) -> str:

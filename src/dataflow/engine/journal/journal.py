@@ -24,6 +24,7 @@ from typing import TypeAlias
 from dataflow.core.database.group_commit import GroupCommit
 from dataflow.core.side_files import open_append
 from dataflow.engine.journal import plan_table
+from dataflow.engine.journal.database import accept_loss, latest_loss
 from dataflow.engine.journal.plan_table import PlannedCaption, PlanState, SeenPicture
 from dataflow.engine.journal.records import OPEN, AttemptRecord, ResultRecord, is_settled
 from dataflow.engine.journal.result_table import (
@@ -296,6 +297,18 @@ class Journal(JournalOutput):
                 "answers in the journal %s are damaged: kept in %s, and asked again",
                 self.path, aside,
             )  # fmt: skip
+
+    def loss(self) -> str | None:
+        """Why answers may be missing that were paid for, until that is accepted; None for no loss.
+
+        It is a clause that has the journal as its subject.
+        """
+        with self._guarded():
+            return latest_loss(self._db)
+
+    def accept_loss(self) -> None:
+        """What is missing may be asked for again."""
+        self._do(lambda: accept_loss(self._db))
 
     # --- the plan ------------------------------------------------------------------------------
 

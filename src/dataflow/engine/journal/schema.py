@@ -89,6 +89,11 @@ MIGRATIONS: tuple[str, ...] = (
         serving TEXT PRIMARY KEY, learned TEXT NOT NULL, run INTEGER NOT NULL
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE losses (
+        number INTEGER PRIMARY KEY, what TEXT NOT NULL, noted REAL NOT NULL, accepted REAL
+    );
+    """,
 )
 """Statements that bring version 1 to 2, 2 to 3 …; only ever appended to."""
 

@@ -71,6 +71,27 @@ class WrittenCaptions:
             self._by_subject = self._subjects()
         return self._by_subject.get((subject, caption_index))
 
+    def rows(self) -> int:
+        """How many rows were written."""
+        return int(self._db.execute("SELECT count(DISTINCT row) FROM written").fetchone()[0])
+
+    def has_digest(self, row: int, caption_index: int, digest: bytes | None) -> bool:
+        """Whether just this text was written for a caption, wherever its picture lies now."""
+        found = self._db.execute(
+            "SELECT 1 FROM written WHERE row = ? AND caption_index = ? AND digest IS ?",
+            (row, caption_index, digest),
+        )
+        return found.fetchone() is not None
+
+    def by_content(self, content_key: bytes) -> bytes | None:
+        """The key of the one request about these bytes whose caption was written; None for none."""
+        found = self._db.execute(
+            "SELECT DISTINCT written.key FROM written JOIN results ON results.key = written.key "
+            "WHERE results.content_key = ? LIMIT 2",
+            (content_key,),
+        ).fetchall()
+        return found[0][0] if len(found) == 1 else None
+
     def _subjects(self) -> dict[tuple[bytes, int], WrittenCaption | None]:
         """Each subject that stands in one row alone."""
         found: dict[tuple[bytes, int], WrittenCaption | None] = {}

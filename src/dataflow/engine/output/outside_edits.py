@@ -18,10 +18,12 @@ from dataflow.core.row import Row
 from dataflow.engine.job import Job
 from dataflow.engine.journal.decisions import Decision, DecisionKind, text_digest
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.written_table import exact_digest, in_one_line
+from dataflow.engine.journal.written_table import WrittenCaptions, exact_digest, in_one_line
+from dataflow.engine.output.copied_pictures import CopiedPictures
+from dataflow.engine.output.snapshot import ChangedRows, OutputSnapshot
 from dataflow.engine.paths import keep_former
 from dataflow.engine.pipeline.intake import JobMaker
-from dataflow.engine.pipeline.resume import output_files
+from dataflow.engine.pipeline.resume import OutputFiles, output_files
 from dataflow.engine.pipeline.reuse_check import FEWEST_ANSWERS, price_text
 from dataflow.engine.plan import ChangedRow, Plan
 from dataflow.remote.errors import RemoteError
@@ -58,7 +60,7 @@ def take_in_edits(
     *,
     asks_again: bool = True,
     clock: Callable[[], float] = time.time,
-) -> int:
+) -> OutputSnapshot:
     """Keep what somebody changed in the output since it was written, as edits.
 
     A row's own file that was deleted means that its captions are to be asked again.
@@ -70,15 +72,17 @@ def take_in_edits(
         clock: Seconds since 1970.
 
     Returns:
-        How many captions were changed.
+        What is at the output's place now.
 
     Raises:
         UsageError: a person was asked, and said that nothing is to be overwritten or asked again;
             or so many files are gone that nobody can tell whether that was meant.
     """
     compare, found = _Comparison(plan, journal, clock()), _Found()
+    snapshot = OutputSnapshot(output_files(plan.output))
     if plan.edits != "overwrite":
-        _look_into_output(plan, journal, compare, found)
+        changed = _look_into_output(plan, journal, compare, found, snapshot.files)
+        snapshot = OutputSnapshot(snapshot.files, changed)
     _look_into_files(plan, compare, found, asks_again=asks_again)
     count = len(found.decisions)
     ask = plan.confirm if plan.edits == "ask" else None
@@ -99,7 +103,8 @@ def take_in_edits(
         )  # fmt: skip
     if found.unplaced:
         _keep_file(plan, found.unplaced)
-    return count
+        return OutputSnapshot(snapshot.files)
+    return snapshot
 
 
 def _keep(journal: Journal, compare: _Comparison, found: _Found) -> None:
@@ -133,29 +138,64 @@ def _keep_file(plan: Plan, unplaced: int) -> None:
         )  # fmt: skip
 
 
-def _look_into_output(plan: Plan, journal: Journal, compare: _Comparison, found: _Found) -> None:
-    """Find the captions that were changed in the output's file."""
+def _look_into_output(
+    plan: Plan, journal: Journal, compare: _Comparison, found: _Found, files: OutputFiles
+) -> ChangedRows | None:
+    """Find the captions that were changed in the output's file; its rows where anything was."""
     if plan.output.read_back is None or not journal.has_written():
-        return
+        return None
+    was_written = journal.output_files()
     try:
-        files = output_files(plan.output)
+        is_gone = files is None and not plan.output.place.exists()
     except RemoteError:
-        return
-    if files is not None and (not files[:-1] or files == journal.output_files()):
-        return
+        return None
+    if is_gone or (files is not None and _is_as_written(files, was_written)):
+        return None
     maker, written = JobMaker(plan), journal.written()
+    copies = CopiedPictures(plan, journal, maker)
+    changed = ChangedRows(frozenset(plan.output.names), written.rows())
     try:
         for row in plan.output.read_back():
+            changed.add(row)
             for column, number, job in _cells(plan, maker.jobs(row)):
                 text = _text_at(row.fields, column, number, plan)
-                place = written.find(row.index, number_of(plan, column, number), job.subject)
-                if place is None:
+                key = _changed_key(written, copies, job, number_of(plan, column, number), text, row)
+                if key is None:
                     found.unplaced += 1
-                elif exact_digest(text) != place.digest:
-                    found.decisions += compare.decisions(place.key, column, text, job, row)
+                elif key:
+                    found.decisions += compare.decisions(key, column, text, job, row)
     except (InputError, OSError, UnicodeError) as error:
         _log.warning("%s cannot be read back for edits: %s", plan.output.place, error)
         found.unplaced += 1
+    return None if was_written is None else changed
+
+
+def _changed_key(
+    written: WrittenCaptions,
+    copies: CopiedPictures,
+    job: Job,
+    index: int,
+    text: str | None,
+    row: Row,
+) -> bytes | None:
+    """The key of a caption that was changed; empty where it was not, None where none was written.
+
+    A picture may lie elsewhere or have another time by now: then the caption, or the bytes, tell.
+    """
+    digest = exact_digest(text)
+    there = written.find(row.index, index, job.subject)
+    if there is not None:
+        return b"" if digest == there.digest else there.key
+    return b"" if written.has_digest(row.index, index, digest) else copies.key_of(job)
+
+
+def _is_as_written(files: list[list[Any]], written: OutputFiles) -> bool:
+    """Whether the output's files are those that a run wrote, wherever they lie.
+
+    The errors file, which is the last, does not count.
+    """
+    now = [fingerprint for _, *fingerprint in files[:-1]]
+    return written is not None and now == [fingerprint for _, *fingerprint in written[:-1]]
 
 
 def _look_into_files(plan: Plan, compare: _Comparison, found: _Found, *, asks_again: bool) -> None:

@@ -15,7 +15,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import IO, Any, Literal, TypeAlias, TypeVar
+from typing import IO, Any, TypeAlias, TypeVar
 
 from dataflow.core.errors import InputError, OutputError, PictureChangedError
 from dataflow.core.portable.files import replace_file, sync_folder
@@ -28,6 +28,7 @@ from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import OPEN, ResultRecord
 from dataflow.engine.journal.written_table import WrittenRow, exact_digest
 from dataflow.engine.output.decision_lookup import DecisionLookup
+from dataflow.engine.output.snapshot import OutputSnapshot
 from dataflow.engine.paths import keep_former
 from dataflow.engine.pipeline.intake import JobMaker, selected_rows
 from dataflow.engine.pipeline.resume import OutputFiles, output_files
@@ -80,7 +81,7 @@ def write_output(
     stop: Callable[[], bool],
     *,
     recalled: bool = False,
-    snapshot: OutputFiles | Literal[False] = False,
+    snapshot: OutputSnapshot | None = None,
 ) -> RunCounts:
     """Write the output, and the errors file where rows failed or were left out.
 
@@ -90,7 +91,7 @@ def write_output(
         stop: Asked at every row.
         recalled: Whether rows were not looked at, since a former run had.
         snapshot: What was at the output's place when the run began; what somebody put there since
-            is kept under a free name. False where nobody looked.
+            is kept under a free name. None where nobody looked.
 
     Raises:
         StalePlanError: they should have been; what was there before is untouched.
@@ -113,12 +114,15 @@ def write_output(
                 os.fsync(errors.fileno())
             if journal.lacks_former():
                 keep_former_output(output, "holds rows that the new one does not")
-            elif snapshot is not False and _is_anothers(output, snapshot, ours):
+            elif snapshot is not None and _is_anothers(output, snapshot.files, ours):
                 keep_former_output(output, "was written by somebody else while the run went")
+            kept = snapshot.keep(output) if snapshot is not None else []
             _move_in(output, writer, errors_part, has_errors=tally.has_errors)
         except BaseException:
             writer.discard()
             raise
+        if snapshot is not None:
+            snapshot.release(output, kept)
     except OSError as error:
         raise OutputError(
             f"cannot write {output.place}: {error.strerror or error}; every answer is kept in "

@@ -10,8 +10,9 @@ from dataflow.core.errors import DataflowError
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import OPEN
 from dataflow.engine.output.outside_edits import take_in_edits
+from dataflow.engine.output.snapshot import OutputSnapshot
 from dataflow.engine.output.write_output import keep_former_output, write_output
-from dataflow.engine.pipeline.resume import OutputFiles, output_files
+from dataflow.engine.pipeline.resume import output_files
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.progress import RunCounts
 from dataflow.engine.selection.row_selection import RowSelection
@@ -32,8 +33,7 @@ def write_so_far(plan: Plan) -> RunCounts:
     """
     journal = Journal(plan.output.files.journal, is_run=False)
     try:
-        snapshot = output_files(plan.output)
-        take_in_edits(plan, journal, asks_again=False)
+        snapshot = take_in_edits(plan, journal, asks_again=False)
         if plan.output.is_file and journal.has_other_questions():
             keep_former_output(plan.output, "holds the captions of another question or order")
         return _write(plan, journal, lambda: False, snapshot)
@@ -45,7 +45,7 @@ def write_at_stop(
     plan: Plan,
     journal: Journal,
     stop: Callable[[], bool],
-    snapshot: OutputFiles,
+    snapshot: OutputSnapshot,
     check_lock: Callable[[], None],
 ) -> None:
     """Write the output of a run that stops, unless a former one holds more than it would.
@@ -86,15 +86,17 @@ def write_at_stop(
     )  # fmt: skip
 
 
-def _holds_more(journal: Journal, snapshot: OutputFiles) -> bool:
+def _holds_more(journal: Journal, snapshot: OutputSnapshot) -> bool:
     """Whether the output that is there holds captions that the one so far would lack."""
     if not journal.had_answers:
-        return bool(snapshot and snapshot[0][1:] != [None])  # a new journal, beside an output
+        return bool(
+            snapshot.files and snapshot.files[0][1:] != [None]
+        )  # a new journal, beside an output
     return journal.lacks_former() or journal.has_other_questions()
 
 
 def _write(
-    plan: Plan, journal: Journal, stop: Callable[[], bool], snapshot: OutputFiles
+    plan: Plan, journal: Journal, stop: Callable[[], bool], snapshot: OutputSnapshot
 ) -> RunCounts:
     nothing = replace(plan, only=RowSelection([]))
     journal.note_output(None)

@@ -36,6 +36,42 @@ _KEYS = 500
 _log = logging.getLogger("dataflow")
 
 
+def check_loss(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> None:
+    """Stop, or ask, before answers are paid again that a damaged journal lost.
+
+    A few go on, and are told: they cost less than the question.
+
+    Args:
+        plan: The run.
+        journal: Of its output.
+        stop: Asked now and then; the check ends early where it says so.
+
+    Raises:
+        UsageError: requests have no answer, and nobody said yes.
+    """
+    loss = journal.loss()
+    if loss is None or plan.only is not None:
+        return
+    left, known = _count_open(plan, journal, JobMaker(plan), stop)
+    if stop():
+        return
+    if left:
+        text = (
+            f"the journal {journal.path} {loss}. {left:,} requests have no answer in it and would "
+            f"be asked and paid{price_text(journal, left)}, some of them perhaps a second time"
+        )
+        if plan.assume_yes or (left < FEWEST_ANSWERS and left <= known / 10):
+            _log.warning("%s", text)
+        elif plan.confirm is None:
+            raise UsageError(
+                f"{text}; nothing was asked. Put a whole copy of the journal back, or go on with "
+                "--yes (in a pipeline, which has no such option, remove the journal)"
+            )
+        elif not plan.confirm(f"{text}. Ask for them?"):
+            raise UsageError(f"{text}; nothing was asked, as you decided")
+    journal.accept_loss()
+
+
 def check_reuse(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> None:
     """Stop, or ask, before most of what a journal holds is paid again.
 
@@ -115,6 +151,19 @@ def _open_jobs(
     return jobs, known
 
 
+def _count_open(
+    plan: Plan, journal: Journal, maker: JobMaker, stop: Callable[[], bool]
+) -> tuple[int, int]:
+    """How many requests have no answer, and how many have one."""
+    left = known = 0
+    with closing(selected_rows(plan)) as rows:
+        for group in _groups(rows, maker, stop):
+            found = _known(journal, [key for key, job in group.items() if job.error is None])
+            known += found
+            left += sum(job.error is None for job in group.values()) - found
+    return left, known
+
+
 def _groups(
     rows: Iterator[object], maker: JobMaker, stop: Callable[[], bool]
 ) -> Iterator[dict[bytes, Job]]:
@@ -140,7 +189,7 @@ def _decide(
 ) -> None:
     if not changes and run_to_end(_are_copies(plan, journal, maker, open_jobs)):
         _log.warning(
-            "%d answers are of pictures that lie elsewhere or have other times now; the bytes are "
+            "%d answers were given when these pictures had other paths or times; the bytes are "
             "compared, and nothing is asked again for the same ones",
             answered - known,
         )
