@@ -108,7 +108,13 @@ def test_left_out_fields_are_gone_and_the_others_keep_their_digits(tmp_path, cho
 
 @promise("clear errors", "LLaVA")
 @pytest.mark.parametrize(
-    "fields", [{"image": b"x"}, {"image": {"bytes": b"x", "path": None}}, {"conversations": "Hi"}]
+    "fields",
+    [
+        {"image": b"x"},
+        {"image": {"bytes": b"x", "path": None}},
+        {"image": [b"x", b"y"]},
+        {"conversations": "Hi"},
+    ],
 )
 def test_what_has_no_place_is_told_with_its_row(tmp_path, fields):
     with pytest.raises(OutputError, match="row 0: "):
@@ -134,6 +140,19 @@ def test_each_of_several_pictures_has_its_place_in_the_question(tmp_path):
     assert one["image"] == ["a", "b"]
     assert one["conversations"][0]["value"] == "<image>\n<image>\nWhat is it?"
     assert two["conversations"][0]["value"] == "<image>\n<image> Which?"
+
+
+def test_a_picture_by_its_url_and_those_inside_the_turns_are_named(tmp_path):
+    parts = [{"type": "image_url", "image_url": {"url": "http://x/b"}}, {"text": "Why?"}]
+    rows = rows_of({"image": {"url": "http://x/a"}}, {"m": 1, "messages": [{"role": "user"}]})
+    rows[1].fields["messages"][0]["content"] = parts
+    [one] = written(tmp_path, rows[:1], ["A"])
+    assert (one["image"], one["conversations"][0]["value"]) == (
+        "http://x/a",
+        "<image>\nWhat is it?",
+    )
+    [two] = written(tmp_path, rows[1:], ["B"], picture_key="messages")
+    assert (two["image"], two["conversations"][0]["value"]) == ("http://x/b", "<image>Why?")
 
 
 def test_cocos_picture_is_named_under_image_though_fields_are_left_out(tmp_path):

@@ -1,4 +1,5 @@
 import base64
+import json
 import os
 import re
 from pathlib import Path
@@ -39,6 +40,29 @@ def test_nothing_is_no_picture(value):
 
 def test_a_null_image_of_a_dataset_is_no_picture():
     assert parse_reference({"bytes": None, "path": None}, ["/data"]) == []
+
+
+def test_the_pictures_of_a_persons_turns_in_order():
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {
+            "role": "user",
+            "content": [{"type": "image", "image": "a.jpg"}, {"type": "text", "text": "?"}],
+        },
+        {"role": "assistant", "content": [{"type": "image", "image": "no.jpg"}]},
+        {
+            "from": "Human",
+            "value": [{"type": "image_url", "image_url": {"url": "https://x.org/b"}}],
+        },
+        {
+            "role": "user",
+            "content": [{"type": "image"}, "text", {"type": "image", "path": "c.jpg"}],
+        },
+    ]
+    expected = ["/data/a.jpg", "http://x.org/b", "/data/c.jpg"]
+    for value in (turns, json.dumps(turns), tuple(turns)):
+        assert [ref.location for ref in parse_reference(value, ["/data"])] == expected
+    assert parse_reference(turns[:1], ["/data"]) == []
 
 
 def test_a_relative_path_is_found_in_the_first_folder_that_has_it(tmp_path):

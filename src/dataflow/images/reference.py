@@ -17,6 +17,7 @@ from urllib.parse import unquote, unquote_to_bytes
 from dataflow.core.errors import BadRowError, PictureForbiddenError
 from dataflow.core.picture import ImageRef
 from dataflow.core.text import short_text, shown_url
+from dataflow.core.turn_pictures import is_turn, turn_pictures
 from dataflow.images.base.path_guard import confined
 from dataflow.images.decode.sniff import PICTURES, sniff
 from dataflow.images.in_memory import encode_in_memory, is_array
@@ -45,11 +46,12 @@ def parse_reference(
         value: A path, a URL of the web or of a store (http, https, s3, gs, hf), a data URI, base64
             text of a picture, bytes, a mapping with ``bytes``, ``path`` or ``url`` (the first of
             these that it has), a Pillow image, an array of numbers, an open file, or a sequence of
-            these, which may also stand as JSON text; None, NaN and empty values stand for no
-            picture. A list may also be written as Python does, which is what pandas puts into a
-            cell. A path that leads to no file is tried once more without the blanks around it,
-            with ``~`` expanded, ``%20`` decoded, backslashes as slashes, without the ``#0`` that
-            numbers captions (Flickr8k), and with its accents in one character or in two.
+            these, which may also stand as JSON text, or a conversation whose turns hold such;
+            None, NaN and empty values stand for no picture. A list may also be written as Python
+            does, which is what pandas puts into a cell. A path that leads to no file is tried
+            once more without the blanks around it, with ``~`` expanded, ``%20`` decoded,
+            backslashes as slashes, without the ``#0`` that numbers captions (Flickr8k), and with
+            its accents in one character or in two.
         folders: Where a relative path is looked up; the first that has it wins. One at a URL is
             not asked: what is looked up there is taken to be there.
         image_root: Folder that paths may not leave, links and ``..`` resolved.
@@ -67,6 +69,8 @@ def parse_reference(
     items = _items(value)
     if items is None:
         return [parser.parse(value)]
+    if items and all(map(is_turn, items)):
+        items = turn_pictures(items)
     for number, item in enumerate(items, 1):
         if _is_nothing(item):
             raise BadRowError(f"picture {number} of {len(items)} is empty")

@@ -98,3 +98,39 @@ def test_turns_under_another_name_are_noted(tmp_path, name):
 def test_beside_a_conversation_nothing_is_noted(tmp_path):
     row = {"image": "a.png", "messages": TURNS, "prompt": "x"}
     assert input_columns(lines(tmp_path / "in.jsonl", row)) == InputColumns("image", "messages")
+
+
+def asked(*parts, role="user"):
+    return {"messages": [{"role": role, "content": list(parts)}]}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"type": "image", "image": "a.png"},
+        {"type": "image_url", "image_url": {"url": "https://x.org/a.png"}},
+        {"type": "input_image", "image_url": "https://x.org/a.png"},
+        {"type": "image", "path": "a.png", "text": None},
+    ],
+)
+def test_pictures_inside_the_turns_are_the_pictures(tmp_path, part):
+    reader = lines(tmp_path / "in.jsonl", asked({"type": "text", "text": "Why?"}, part))
+    assert input_columns(reader) == InputColumns("messages", "messages", is_guessed=True)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        asked({"type": "image"}, {"type": "text", "text": "Why?"}),
+        asked({"type": "image", "image": "a.png"}, role="assistant"),
+        asked({"type": "text", "text": "a.png"}),
+    ],
+)
+def test_turns_without_a_persons_pictures_are_no_picture_column(tmp_path, row):
+    with pytest.raises(UsageError, match="--image-key NAME"):
+        input_columns(lines(tmp_path / "in.jsonl", row))
+
+
+def test_a_picture_column_goes_before_the_pictures_of_the_turns(tmp_path):
+    row = {**asked({"type": "image", "image": "b.png"}), "images": ["a.png"]}
+    assert input_columns(lines(tmp_path / "in.jsonl", row)).picture == "images"

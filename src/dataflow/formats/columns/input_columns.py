@@ -12,6 +12,7 @@ from typing import Any
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.dataset import Reader, first_rows
 from dataflow.core.row import Row
+from dataflow.core.turn_pictures import is_turn, turn_pictures
 from dataflow.formats.columns.picture_paths import holds_picture, named_in
 from dataflow.formats.patterns.endings import PICTURE_ENDINGS
 
@@ -87,6 +88,8 @@ def input_columns(reader: Reader, asked: str = DEFAULT_PICTURE) -> InputColumns:
     for found in (held, usual):
         if len(found) == 1:
             return InputColumns(found[0], conversation, is_guessed=True, unasked=unasked)
+    if conversation is not None and any(turn_pictures(t) for t in _turns(rows, conversation)):
+        return InputColumns(conversation, conversation, is_guessed=True, unasked=unasked)
     raise _unclear(rows[0], asked, held or usual, [n for n in names if _names_picture(rows, n)])
 
 
@@ -144,16 +147,21 @@ def _names_picture(rows: Sequence[Row], name: str) -> bool:
 
 
 def _has_turns(rows: Sequence[Row], name: str) -> bool:
-    return any(is_conversation(value) for value in _values(rows, name))
+    return any(_turns(rows, name))
 
 
-def is_conversation(value: Any) -> bool:
-    """Whether `value` is a list of turns, also as JSON text, of which a person asks something."""
+def _turns(rows: Sequence[Row], name: str) -> Iterator[Sequence[Any]]:
+    """The conversations among the column's values."""
+    return (turns for value in _values(rows, name) if (turns := conversation_in(value)))
+
+
+def conversation_in(value: Any) -> Sequence[Any]:
+    """The turns that `value` is a list of, also as JSON text; empty where it is no such list."""
     if isinstance(value, str) and value.lstrip().startswith("["):
         with contextlib.suppress(ValueError, RecursionError):
             value = json.loads(value)
     if hasattr(value, "tolist"):
         value = value.tolist()
-    if not isinstance(value, (list, tuple)) or not value:
-        return False
-    return all(isinstance(turn, Mapping) and {"from", "role"} & turn.keys() for turn in value)
+    if not isinstance(value, (list, tuple)) or not all(map(is_turn, value)):
+        return ()
+    return value

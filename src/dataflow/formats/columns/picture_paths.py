@@ -8,19 +8,24 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from dataflow.core.turn_pictures import is_turn, turn_pictures
+
 
 def named_in(value: Any) -> list[str]:
     """The paths and URLs of the pictures that `value`, from the picture column, stands for.
 
     Args:
-        value: What `images.reference` takes: a path, an object with ``path``, or a list of these,
-            which may also stand as JSON text. What is no text, as bytes are, is left out.
+        value: What `images.reference` takes: a path, an object with ``path`` or ``url``, a list of
+            these, which may also stand as JSON text, or a conversation whose turns hold such. What
+            is no text, as bytes are, is left out.
     """
     if isinstance(value, str):
         value = _unpacked(value)
     if hasattr(value, "tolist"):
         value = value.tolist()
     items = value if isinstance(value, (list, tuple)) else [value]
+    if items and all(map(is_turn, items)):
+        items = turn_pictures(items)
     return [name for item in items if (name := _name(item))]
 
 
@@ -39,7 +44,7 @@ def _unpacked(text: str) -> Any:
 
 def _name(item: Any) -> str:
     if isinstance(item, Mapping):
-        item = item.get("path")
+        item = item.get("path") or item.get("url")
     if isinstance(item, os.PathLike):
         item = os.fsdecode(item)
     return item if isinstance(item, str) else ""

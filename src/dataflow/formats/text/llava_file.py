@@ -65,7 +65,10 @@ class LlavaWriter(JsonWriter):
         caption = added.get(self._name) if self._name else None
         if caption is None:
             return
-        pictures = named_in(row.fields.get(self._picture_key))
+        held = row.fields.get(self._picture_key)
+        pictures = named_in(held)
+        if isinstance(held, (list, tuple)) and held and not pictures:
+            raise OutputError(f"{row.source}: {self._picture_key!r} holds pictures without a path")
         row = self._choice.row(row)
         others = {name: value for name, value in added.items() if name != self._name}
         own = {name: _named(row, name, value) for name, value in row.fields.items()}

@@ -14,6 +14,7 @@ from dataflow.core.errors import BadRowError
 from dataflow.core.picture import ImageRef
 from dataflow.core.request import Role, Turn
 from dataflow.core.text import short_text
+from dataflow.core.turn_pictures import PICTURE_PARTS
 
 DEFAULT_QUESTION = "Please describe the image in detail."
 """What is asked where a row holds no question of its own."""
@@ -189,7 +190,7 @@ def _read_part(part: object) -> str:
     if isinstance(part, str):
         return part
     kind = part.get("type") if isinstance(part, Mapping) else None
-    if kind in ("image", "image_url", "input_image"):
+    if kind in PICTURE_PARTS:
         return MARKER
     text = part.get("text") if isinstance(part, Mapping) else None
     if isinstance(text, str):
