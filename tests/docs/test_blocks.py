@@ -27,7 +27,7 @@ READ_TOML: dict[str, Callable[[str], object]] = {
 
 
 EXAMPLES = {
-    path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "examples").glob("*.py")
+    path.stem: path.read_text(encoding="utf-8") for path in (ROOT / "examples").glob("caption_*.py")
 }
 """The scripts that the README shows; they are run as files, once each."""
 

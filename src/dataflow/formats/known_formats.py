@@ -8,6 +8,7 @@ from typing import Any
 
 from dataflow.core.errors import UsageError
 from dataflow.core.text import path_text
+from dataflow.formats.base.arrow_package import need_pyarrow
 from dataflow.formats.base.compression import COMPRESSIONS, compression_of, ending_of
 from dataflow.formats.patterns.endings import COCO_ENDINGS
 from dataflow.remote.path import AnyPath
@@ -246,6 +247,12 @@ def by_ending(ending: str) -> Format | None:
 
 
 def imported(where: str) -> Any:
-    """The class or function at ``"module:name"``, imported now."""
+    """The class or function at ``"module:name"``, imported now.
+
+    Raises:
+        MissingPackageError: it needs a package that is not installed.
+    """
     module, _, name = where.partition(":")
+    if module.startswith(f"{_HERE}.arrow."):
+        need_pyarrow("Parquet and Arrow files")
     return getattr(importlib.import_module(module), name)

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from dataflow.formats.base.arrow_package import need_pyarrow
 from dataflow.remote.path import AnyPath
 
 COMPRESSIONS = (".gz", ".zst", ".bz2", ".xz")
@@ -100,6 +101,7 @@ def _gzip_reader(file: BinaryIO) -> Any:
 
 
 def _zstd_reader(file: BinaryIO) -> Any:
+    need_pyarrow("files compressed by Zstandard")
     import pyarrow as pa
 
     return pa.CompressedInputStream(file, "zstd")
@@ -119,6 +121,7 @@ def _gzip_writer(file: BinaryIO) -> Any:
 
 
 def _zstd_writer(file: BinaryIO) -> Any:
+    need_pyarrow("files compressed by Zstandard")
     import pyarrow as pa
 
     return pa.CompressedOutputStream(_KeptOpen(file), "zstd")
