@@ -15,9 +15,8 @@ from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 from dataflow.core.errors import BadRowError, PictureForbiddenError
-from dataflow.core.picture import ImageRef
+from dataflow.core.picture import ImageRef, is_turn, turn_pictures
 from dataflow.core.text import short_text, shown_url
-from dataflow.core.turn_pictures import is_turn, turn_pictures
 from dataflow.images.base.path_guard import confined
 from dataflow.images.decode.sniff import PICTURES, sniff
 from dataflow.images.in_memory import encode_in_memory, is_array

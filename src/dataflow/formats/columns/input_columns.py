@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from dataflow.core.errors import UsageError
+from dataflow.core.picture import is_turn, turn_pictures
 from dataflow.core.protocols.dataset import Reader, first_rows
 from dataflow.core.row import Row
-from dataflow.core.turn_pictures import is_turn, turn_pictures
 from dataflow.formats.columns.picture_paths import holds_picture, named_in
 from dataflow.formats.patterns.endings import PICTURE_ENDINGS
 

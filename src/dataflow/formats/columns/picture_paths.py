@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from dataflow.core.turn_pictures import is_turn, turn_pictures
+from dataflow.core.picture import is_turn, turn_pictures
 
 
 def named_in(value: Any) -> list[str]:

@@ -11,10 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dataflow.core.errors import BadRowError
-from dataflow.core.picture import ImageRef
+from dataflow.core.picture import PICTURE_PARTS, ImageRef
 from dataflow.core.request import Role, Turn
 from dataflow.core.text import short_text
-from dataflow.core.turn_pictures import PICTURE_PARTS
 
 DEFAULT_QUESTION = "Please describe the image in detail."
 """What is asked where a row holds no question of its own."""
