@@ -59,7 +59,7 @@ def test_the_pictures_of_a_persons_turns_in_order():
             "content": [{"type": "image"}, "text", {"type": "image", "path": "c.jpg"}],
         },
     ]
-    expected = ["/data/a.jpg", "http://x.org/b", "/data/c.jpg"]
+    expected = ["/data/a.jpg", "https://x.org/b", "/data/c.jpg"]
     for value in (turns, json.dumps(turns), tuple(turns)):
         assert [ref.location for ref in parse_reference(value, ["/data"])] == expected
     assert parse_reference(turns[:1], ["/data"]) == []

@@ -1,10 +1,10 @@
-"""A picture, before it is loaded (`ImageRef`) and after (`Picture`)."""
+"""A picture, before it is loaded (`ImageRef`) and after (`Picture`), and where turns hold some."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
