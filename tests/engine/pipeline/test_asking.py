@@ -20,6 +20,7 @@ from dataflow.core.errors import (
     RateLimitedError,
     ReplyReuseError,
     StopRunError,
+    TooLongError,
     UnknownModelError,
     WrongKeyError,
 )
@@ -132,6 +133,12 @@ def test_the_same_500_for_every_row_and_never_an_answer_stops_the_run(dataset, m
         run(dataset.add(30).plan(FakeServing(lambda r, p: blind, max_workers=4)))
 
 
+def test_pictures_that_are_too_large_for_the_server_stop_the_run_with_the_cure(dataset):
+    large = TooLongError("HTTP 413: Request Entity Too Large", status=413)
+    with pytest.raises(StopRunError, match="--max-side makes the pictures smaller"):
+        run(dataset.add(30).plan(FakeServing(lambda r, p: large)))
+
+
 # --- limits that lift in hours -------------------------------------------------------------------
 
 
@@ -175,6 +182,24 @@ def test_a_quota_that_names_no_time_stops_the_run_after_few_requests(
     with pytest.raises(QuotaError, match=f"limit for the {quota} is used up"):
         run(dataset.add(60).plan(serving))
     assert serving.asked <= 20 + workers + 2
+
+
+@pytest.mark.usefixtures("short_waits")
+def test_a_limit_that_lets_nothing_through_stops_the_run_after_what_it_waits(dataset, monkeypatch):
+    monkeypatch.setattr(health, "LONG_WAIT", 0.1)
+    asked = 0
+
+    def answer(request, pictures):
+        nonlocal asked
+        asked += 1
+        return RateLimitedError("HTTP 429: slow down", status=429) if asked > 10 else "fine"
+
+    plan = replace(dataset.add(40).plan(FakeServing(answer)), give_up_after=0.5)
+    with pytest.raises(QuotaError, match=r"let nothing through for .* slow down"):
+        run(plan)
+    again = FakeServing("fine")
+    assert run(dataset.plan(again)).captioned == 40
+    assert again.asked == 30
 
 
 def test_a_limit_of_a_minute_whose_words_name_a_day_ends_before_it_is_believed(

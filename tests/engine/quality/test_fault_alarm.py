@@ -71,6 +71,14 @@ def test_the_message_names_the_fault_three_examples_and_the_way_out():
     assert len(alarm.suspects) == LATEST
 
 
+def test_answers_without_text_are_shown_by_what_the_server_said_of_them():
+    alarm = FaultAlarm()
+    for number in range(LATEST - 1):
+        feed(alarm, number, "", "empty")
+    with pytest.raises(FaultAlarmError, match=r"It answers: nothing \(it is empty\)"):
+        feed(alarm, LATEST, "", "empty")
+
+
 def test_faults_of_a_weak_model_are_borne():
     rng = random.Random(7)
     answers = [("! ! !", "loop") if rng.random() < 0.6 else good(1)[0] for _ in range(5000)]

@@ -262,8 +262,16 @@ def test_requests_that_are_under_way_learn_from_the_first(caplog):
     assert len(bodies) <= 16
 
 
-def test_a_server_that_gives_no_reason_is_asked_in_the_plainest_form_once():
-    bare = Answer(400, {"error": {"message": "Bad Request"}})
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "Bad Request"),
+        (404, "No endpoints found that can handle the requested parameters."),
+        (422, "structured_outputs is not available here"),
+    ],
+)
+def test_a_server_that_names_no_parameter_is_asked_in_the_plainest_form_once(status, words):
+    bare = Answer(status, {"error": {"message": words}})
     replies, notes, bodies = ask(
         provider(refuses={"temperature": bare}, system="none"),
         count=4, droppable=["temperature"], sampling={"temperature": 0.2},

@@ -207,7 +207,7 @@ class CircuitBreaker:
         self.state = BreakerState.OPEN
         # not past the moment at which the server is given up
         end = (now() if self._down_since is None else self._down_since) + self._patience(error)
-        self._next_probe = min(now() + wait, end)
+        self._next_probe = max(self._next_probe, min(now() + wait, end))
         self._pass_probe_on()
 
     def clock(self) -> float:

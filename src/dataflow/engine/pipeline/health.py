@@ -209,13 +209,23 @@ class RunHealth:
         return True
 
     def _show_wait(self, error: TryAgainError, wait: float) -> None:
-        """Tell the person who watches when a rate limit lets nothing through, or for long."""
+        """Tell the person who watches when a rate limit lets nothing through, or for long.
+
+        Raises:
+            QuotaError: it has let nothing through for longer than the run waits.
+        """
         at = time.monotonic()
         since = self._progress.answered or self._progress.started or at
         if isinstance(error, RateLimitedError) and at - since >= LONG_WAIT:
             if self._progress.limited is None:
                 _log.warning("the server has let nothing through for %.0f s: %s", at - since, error)
             self._progress.limited = error.message
+            if at - since > self._plan.give_up_after:
+                raise QuotaError(
+                    f"the server's limit has let nothing through for {at - since:.0f} s. Run the "
+                    "same command again later: what is answered is kept. To wait longer, give a "
+                    f"higher --give-up-after. The server says: {error.message}"
+                ) from error
         if error.retry_after is None or wait < LONG_WAIT:
             return
         if self._progress.waits_until < at:

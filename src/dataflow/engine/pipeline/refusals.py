@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from dataflow.core.errors import DataflowError, StopRunError, TryAgainError
+from dataflow.core.errors import DataflowError, StopRunError, TooLongError, TryAgainError
 from dataflow.core.request import Reply
 from dataflow.engine.flow.complaints import RefusalDecision, signature
 from dataflow.engine.job import Job
 from dataflow.engine.pipeline.health import RunHealth
+from dataflow.engine.reporting.failure_messages import cure_of
 
 MOST_TRIES = 3
 """So often a row is asked that gets a refusal which others do not get."""
@@ -138,10 +139,13 @@ def _stopping(error: DataflowError) -> StopRunError:
     """The error that ends the run because every row gets `error`."""
     if isinstance(error, StopRunError):
         return error
+    advice = cure_of(error.kind, error.message) if isinstance(error, TooLongError) else ""
+    advice = advice or (
+        "mend what it complains of (the model's name, an option, the server's settings)"
+    )
     stop = StopRunError(
         f"the server refuses every request in the same way, so nothing is asked any more: "
-        f"{error.message}. Mend what it complains of (the model's name, an option, the server's "
-        "settings), then run the same command again"
+        f"{error.message.rstrip('.')}. What to do: {advice}. Then run the same command again"
     )
     stop.__cause__ = error
     return stop

@@ -136,8 +136,11 @@ class FaultAlarm:
             self._sound(f"{pictures} different pictures got one and the same answer", same)
 
     def _sound(self, what: str, examples: Sequence[_Seen], kind: str = "") -> None:
-        shown = dict.fromkeys(_short(seen.text) for seen in examples)
-        quoted = "; ".join(f"“{text}”" for text in list(shown)[:EXAMPLES])
+        shown = dict.fromkeys(
+            f"“{_short(seen.text)}”" if seen.text else f"nothing ({scrub(seen.reason)})"
+            for seen in examples
+        )
+        quoted = "; ".join(list(shown)[:EXAMPLES])
         raise FaultAlarmError(
             f"{what}: {_CAUSES.get(kind, _CAUSES[''])}. It answers: {quoted}. Then run the same "
             "command again; these rows are asked again. If the answers are as you want them, turn "

@@ -18,7 +18,8 @@ CURES: dict[str, str] = {
     "picture_forbidden": "--allow-private-urls admits addresses of your own network",
     "picture_too_large": "--max-pixels, --max-picture-bytes and --max-picture-memory raise limits",
     "picture_too_slow": SAME_COMMAND,
-    "too_long": "--max-side makes the pictures smaller, or serve the model with a longer context",
+    "too_long": "--max-side makes the pictures smaller, --max-tokens the answer; or serve the "
+    "model with a longer context",
     "refused": "--fallback-model asks another model; --retry-failed asks the same one again",
     "bad_request": f"mend what the server complains of, then {SAME_COMMAND}",
     "changed": SAME_COMMAND,

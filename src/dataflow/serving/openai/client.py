@@ -20,6 +20,7 @@ from dataflow.core.errors import (
     BadRequestError,
     ConnectionLostError,
     DataflowError,
+    ParameterError,
     StopRunError,
     UnknownModelError,
     WrongAddressError,
@@ -159,7 +160,8 @@ class ChatClient:
             return True  # another request has learned meanwhile what this one met
         if self.adaptations.adapt(error, self._sampling, request):
             return True
-        if type(error) is BadRequestError and not self._has_answered:
+        is_unclear = type(error) in {BadRequestError, ParameterError}
+        if is_unclear and not self._has_answered:
             return await self._try_plain(request, pictures, version)
         return False
 

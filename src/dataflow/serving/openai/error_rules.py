@@ -137,7 +137,8 @@ ERROR_RULES = (
         r"|account is in good standing|(out of|no|any|not enough) credits?\b|(余额|额度)不足|欠费"
         r"|请充值"
         r"|balance is (insufficient|too low|negative)|overdue (balance|payment)|额度失败|用尽.*购买"
-        r"|reached .{0,40}(usage|inference) limit|credits? (has |have )?(expired|run out)"
+        r"|reached .{0,40}(usage|inference) limit|credits? (has |have |are "
+        r"|were )?(been )?(expired|run out|depleted|exhausted|used up)"
         r"|billing (hard )?limit|exceeded your monthly included credits|used all available credits"
         r"|spending limit",
         cure=_TOP_UP,
