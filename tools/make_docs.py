@@ -43,6 +43,7 @@ COMMANDS = (
     ("dataflow", "status", "--help"),
     ("dataflow", "check", "--help"),
     ("dataflow", "card", "--help"),
+    ("dataflow", "try", "--help"),
     ("dataflow", "compare", "--help"),
     ("dataflow", "ask", "--help"),
     ("dataflow", "score", "--help"),

@@ -100,3 +100,11 @@ def test_facets_are_counted_apart():
 def test_pairs_of_nothing_give_no_figures():
     summary = summarize([])
     assert (summary.win_rate, summary.flip_rate, summary.wanted) == (None, None, 0)
+
+
+def test_a_judge_of_one_mind_still_leaves_room_for_doubt():
+    pairs = [judged(str(n), ("a cat", "a dog"), (FIRST, SECOND)) for n in range(9)]
+    rate = summarize(pairs).win_rate
+    assert (rate.value, round(rate.low, 3), rate.high) == (1.0, 0.701, 1.0)
+    lost = [judged(str(n), ("a cat", "a dog"), (SECOND, FIRST)) for n in range(9)]
+    assert round(summarize(lost).win_rate.high, 3) == 0.299

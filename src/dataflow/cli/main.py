@@ -13,19 +13,20 @@ import sys
 
 import click
 
-from dataflow.app.options.commands.ask import AskOptions
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.commands.card import CardOptions
 from dataflow.app.options.commands.check import CheckOptions
-from dataflow.app.options.commands.compare import CompareOptions
 from dataflow.app.options.commands.edits import EditsOptions
 from dataflow.app.options.commands.estimate import EstimateOptions
 from dataflow.app.options.commands.merge import MergeOptions
 from dataflow.app.options.commands.presets import PresetsOptions
 from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
-from dataflow.app.options.commands.score import ScoreOptions
 from dataflow.app.options.commands.status import StatusOptions
 from dataflow.app.options.commands.write import WriteOptions
+from dataflow.app.options.evaluation.ask import AskOptions
+from dataflow.app.options.evaluation.compare import CompareOptions
+from dataflow.app.options.evaluation.score import ScoreOptions
+from dataflow.app.options.evaluation.trial import TrialOptions
 from dataflow.cli.commands import (
     ask,
     caption,
@@ -39,6 +40,7 @@ from dataflow.cli.commands import (
     review,
     score,
     status,
+    trial,
     write,
 )
 from dataflow.cli.parser.command import command
@@ -61,6 +63,7 @@ COMMANDS = (
     command(MergeOptions, merge.merge, examples=merge.EXAMPLES),
     command(EditsOptions, edits.edits, examples=edits.EXAMPLES),
     command(CardOptions, card.card, examples=card.EXAMPLES),
+    command(TrialOptions, trial.try_, examples=trial.EXAMPLES),
     command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
     command(AskOptions, ask.ask, examples=ask.EXAMPLES),
     command(ScoreOptions, score.score, examples=score.EXAMPLES),

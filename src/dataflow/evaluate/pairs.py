@@ -16,6 +16,7 @@ from dataflow.evaluate.statistics import (
     bootstrap_ratio,
     decisive_count,
     sign_test,
+    wilson,
 )
 
 
@@ -169,7 +170,10 @@ def _share(hits: int, count: int) -> float | None:
 def _interval(
     pairs: Iterable[JudgedPair], points: Mapping[PairResult, float], seed: int
 ) -> IntervalEstimate | None:
-    """Points of the pairs that can get some, over pictures."""
+    """Points of the pairs that can get some, over pictures.
+
+    A bootstrap interval; where all pictures have one and the same result, Wilson's.
+    """
     got: Counter[str] = Counter()
     possible: Counter[str] = Counter()
     for pair in pairs:
@@ -177,4 +181,8 @@ def _interval(
         if value is not None:
             got[pair.picture] += value  # type: ignore[assignment]  # halves add up as well
             possible[pair.picture] += 1
+    if possible and all(got[p] == n for p, n in possible.items()):
+        return wilson(len(possible), len(possible))
+    if possible and not any(got.values()):
+        return wilson(0, len(possible))  # no resample of equal results would differ
     return bootstrap_ratio(((got[p], n) for p, n in possible.items()), seed=seed)

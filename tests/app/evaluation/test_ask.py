@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.app.evaluation.ask import ask, estimate_questions
-from dataflow.app.options.commands.ask import AskOptions
+from dataflow.app.options.evaluation.ask import AskOptions
 from dataflow.core.errors import UsageError
 from tests.servers.chat_server import ChatServer, has_picture
 

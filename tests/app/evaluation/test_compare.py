@@ -12,7 +12,7 @@ from PIL import Image
 
 from dataflow.app.evaluation.compare import compare, estimate_comparison
 from dataflow.app.evaluation.comparison_result import comparison_value
-from dataflow.app.options.commands.compare import CompareOptions
+from dataflow.app.options.evaluation.compare import CompareOptions
 from dataflow.core.errors import StopRunError, UsageError
 from dataflow.evaluate.judge import PROMPT
 from dataflow.evaluate.pairs import PairResult
@@ -223,7 +223,7 @@ def test_the_result_names_judge_question_join_and_figures_in_three_files(dataset
     markdown = (result.folder / "result.md").read_text()
     page = (result.folder / "result.html").read_text()
     for text in (markdown, page):
-        assert "100.0% (95 % interval 100.0% to 100.0%)" in text
+        assert "100.0% (95 % interval 70.1% to 100.0%)" in text
         assert result.judge in text
         assert "Count what is wrong or invented" in text
     assert page.count("data:image/") == 9

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dataflow.app.evaluation.score import score, score_value
-from dataflow.app.options.commands.score import ScoreOptions
+from dataflow.app.options.evaluation.score import ScoreOptions
 from dataflow.core.errors import UsageError
 
 REFERENCES = (

@@ -33,7 +33,7 @@ from dataflow.app.evaluation.judge_run import (
 )
 from dataflow.app.evaluation.pages import write_page
 from dataflow.app.evaluation.question_join import QuestionedCaption, join_questions
-from dataflow.app.options.commands.ask import AskOptions
+from dataflow.app.options.evaluation.ask import AskOptions
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.evaluate.questions import (
     LETTERS,

@@ -33,7 +33,7 @@ from dataflow.app.evaluation.judge_run import (
 )
 from dataflow.app.evaluation.opening import PictureFiles
 from dataflow.app.evaluation.pages import write_page
-from dataflow.app.options.commands.compare import CompareOptions
+from dataflow.app.options.evaluation.compare import CompareOptions
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import UsageError
 from dataflow.evaluate.bradley_terry import DisconnectedError, Wins, rating_intervals

@@ -21,7 +21,8 @@ _METHOD = (
     "pair is won only where both orders agree; a tie is a pair in which an order sees no "
     "difference, a flip one whose orders contradict each other, and equal texts tie without being "
     "shown. Pairs without a caption or without a readable answer are failures and left out. Win "
-    "rates are of decided pairs, with 95 % percentile bootstrap intervals over pictures; the p "
+    "rates are of decided pairs, with 95 % percentile bootstrap intervals over pictures (Wilson's "
+    "where all pictures agree); the p "
     "value is that of the exact two-sided sign test."
 )
 
@@ -110,7 +111,7 @@ def _table(one: str, other: str, summary: PairSummary) -> ResultTable:
         ("failed", f"{counts[PairResult.FAILED]:,}"),
         ("win rate", shown_rate(summary.win_rate)),
         ("with ties as half", shown_rate(summary.score)),
-        ("sign test", f"p = {summary.p_value:.4f}"),
+        ("sign test", f"p {_p_value(summary.p_value)}"),
         ("flips", _share(summary.flip_rate)),
         ("first shown chosen", _share(summary.first_rate)),
         ("longer caption won", _share(summary.longer_rate)),
@@ -152,6 +153,10 @@ def shown_rate(estimate: IntervalEstimate | None) -> str:
     if estimate is None:
         return "no pair is decided"
     return f"{estimate.value:.1%} (95 % interval {estimate.low:.1%} to {estimate.high:.1%})"
+
+
+def _p_value(value: float) -> str:
+    return "< 0.0001" if value < 0.0001 else f"= {value:.4f}"
 
 
 def _share(value: float | None) -> str:

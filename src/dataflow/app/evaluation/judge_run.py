@@ -13,7 +13,7 @@ from dataflow.app.caption import caption
 from dataflow.app.estimate import EstimateResult, estimate
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.commands.estimate import EstimateOptions
-from dataflow.app.options.commands.judge import JudgeRunOptions
+from dataflow.app.options.evaluation.judge import JudgeRunOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.reporter import Reporter
 from dataflow.core.errors import OutputError

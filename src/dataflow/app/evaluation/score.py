@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataflow.app.options.commands.score import ScoreOptions
+from dataflow.app.options.evaluation.score import ScoreOptions
 from dataflow.core.errors import UsageError
 from dataflow.core.raw_json import parse_json
 from dataflow.core.row import Row

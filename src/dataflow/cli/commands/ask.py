@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from dataflow.app.options.commands.ask import AskOptions
+from dataflow.app.options.evaluation.ask import AskOptions
 from dataflow.cli.shell.console import console, say
 from dataflow.cli.shell.exit_codes import FAILED_ROWS
 from dataflow.cli.shell.judging import show_judge_estimate

@@ -15,7 +15,7 @@ LONGEST_SHOWN = 10_000
 
 EXAMPLES = (
     "dataflow caption photos/",
-    "dataflow caption photos/ --sidecar .txt --preset training",
+    "dataflow caption photos/ --sidecar .txt --preset brief",
     "dataflow caption data.jsonl -o captions.parquet --prompt 'What is the dog doing?'",
     "dataflow caption data.jsonl --api-url https://api.openai.com/v1 --model gpt-4o-mini",
     "dataflow caption data.jsonl --config captions.toml --max-cost 5",

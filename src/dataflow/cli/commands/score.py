@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from dataflow.app.options.commands.score import ScoreOptions
+from dataflow.app.options.evaluation.score import ScoreOptions
 from dataflow.cli.shell.console import console
 from dataflow.cli.shell.streams import need_stdout, put
 

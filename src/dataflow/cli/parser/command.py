@@ -40,7 +40,7 @@ def command(
     if any(known.name == "restart" for known in option_fields(options)):
         params.append(_from_option(options))
     return OptionsCommand(
-        name=function.__name__,
+        name=function.__name__.rstrip("_"),  # try_ is no keyword
         callback=run,
         params=params,
         help=inspect.cleandoc(function.__doc__ or ""),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar, Literal, TypeAlias
 
-from dataflow.app.options.commands.judge import JudgeRunOptions
+from dataflow.app.options.evaluation.judge import JudgeRunOptions
 from dataflow.app.options.option import Option, Options
 
 ScoringRule: TypeAlias = Literal["match", "captionqa"]

@@ -1,0 +1,1 @@
+"""Several models or prompts on one sample: captions, figures, drawing."""

@@ -1,0 +1,1 @@
+"""All options of the commands that evaluate captions, a command a file."""
