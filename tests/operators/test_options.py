@@ -37,6 +37,7 @@ from dataflow.serving.local_model_vlm_serving import (
     LocalModelVLMServing_llamacpp,
     LocalModelVLMServing_vllm,
 )
+from dataflow.serving.workers.serving import WorkerServing
 from dataflow.utils.storage import FileStorage
 from tests.memory_storage import Memory
 
@@ -222,6 +223,7 @@ RENAMED = {
     "vllm": (LocalModelVLMServing_vllm, "vllm_args"),
     "batch": (BatchVLMServing_openai, "batching"),
     "batch_requests": (BatchOptions, "requests"),
+    "workers": (WorkerServing, "fewest"),
     "batch_mb": (BatchOptions, "size"),
     "batch_window": (BatchOptions, "window"),
     "batch_poll": (BatchOptions, "poll"),

@@ -134,6 +134,8 @@ class Reply:
         rate_limit: What the server says is left of its rate limit, or None.
         id: The server's own name for this one answer, or empty.
         endpoint: The address of the endpoint that answered, where there are several; or empty.
+        picture_digests: Of each picture as it was sent, where the serving loaded them itself; see
+            `RequestHasher.content_key`.
     """
 
     text: str
@@ -143,3 +145,4 @@ class Reply:
     rate_limit: RateLimitStatus | None = None
     id: str = ""
     endpoint: str = ""
+    picture_digests: tuple[str, ...] = ()

@@ -60,7 +60,12 @@ class RequestHasher:
             ref: blake2b(picture.data, digest_size=KEY_BYTES).hexdigest()
             for ref, picture in zip(request.pictures, pictures, strict=True)
         }
-        return self._key(request, lambda ref: f"content:{digests[ref]}")
+        return self.content_key_of(request, [digests[ref] for ref in request.pictures])
+
+    def content_key_of(self, request: Request, digests: Sequence[str]) -> bytes:
+        """`content_key` where the digests of the pictures' bytes are known, in their order."""
+        known = dict(zip(request.pictures, digests, strict=True))
+        return self._key(request, lambda ref: f"content:{known[ref]}")
 
     def _key(self, request: Request, identify: Callable[[ImageRef], str]) -> bytes:
         digest = self._start.copy()

@@ -18,11 +18,22 @@ class WholeRunOptions(Options):
         int | None,
         Option(
             "How many requests are in flight at once.",
-            hidden=("--workers", "--max-workers", "--batch-size"),
+            hidden=("--max-workers", "--batch-size"),
             metavar="N",
             least=1,
             most=4096,
             default="found while the run works",
+        ),
+    ] = None
+    workers: Annotated[
+        int | None,
+        Option(
+            "Load pictures and ask in this many processes of this machine, where one is the limit: "
+            "many cores, large pictures, a fast engine. A local engine is started once in each.",
+            metavar="N",
+            least=1,
+            most=512,
+            default="none: this process alone",
         ),
     ] = None
     rpm: Annotated[

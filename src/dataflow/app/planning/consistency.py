@@ -149,6 +149,15 @@ EXCLUSIVE: Mapping[tuple[str, str], str] = {
     ),
     ("stream", "detach"): "--stream and --detach exclude each other; give one of them",
     **{
+        ("workers", name): f"--workers and {flag} exclude each other: {cure}"
+        for name, flag, cure in (
+            ("batch", "--batch", "a batch is worked on at the server"),
+            ("batch_then_live", "--batch-then-live", "a batch is worked on at the server"),
+            ("detach", "--detach", "a batch is worked on at the server"),
+            ("fallback_model", "--fallback-model", "workers ask one model"),
+        )
+    },
+    **{
         ("shard", name): f"--shard and {flag} exclude each other: {cure}"
         for name, flag, cure in (
             ("only", "--only", "merge the shards first"),

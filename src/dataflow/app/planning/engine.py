@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from dataflow.app.options.commands.caption import CaptionOptions
@@ -18,6 +20,7 @@ from dataflow.app.planning.local_engine import OnFetch, local_engine_of, samplin
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.batch import BatchOptions
 from dataflow.core.protocols.serving import AsyncServing
+from dataflow.images.base.limits import Limits
 
 DEFAULT_KEY_VARIABLE = "DF_API_KEY"
 MOST_AT_AN_API = 256
@@ -85,6 +88,23 @@ def _watched(
         raise UsageError(f"--endpoints {path} lists no endpoint")
     pattern = None if endpoints else make(EndpointLine(url=NO_SERVER_YET, key_env=key_env))
     return LoadBalancedServing(endpoints, discover=watch, pattern=pattern)
+
+
+def with_workers(choices: CaptionOptions, serving: AsyncServing, limits: Limits) -> AsyncServing:
+    """`serving` in as many workers as the options ask for; itself where they ask for none."""
+    if choices.workers is None:
+        return serving
+    from dataflow.serving.workers.process import ProcessLauncher
+    from dataflow.serving.workers.serving import WorkerServing
+
+    count = choices.workers
+    share = replace(
+        limits,
+        threads=max(1, (os.cpu_count() or 1) // count),
+        max_connections=max(1, limits.max_connections // count),
+        picture_connections=max(1, limits.picture_connections // count),
+    )
+    return WorkerServing(serving, ProcessLauncher(), share, fewest=count)
 
 
 def fallback_of(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing | None:

@@ -17,7 +17,7 @@ from dataflow.app.options.option import names_of
 from dataflow.app.options.run import RunOptions
 from dataflow.app.options.shell_command import command_line
 from dataflow.app.planning.consistency import check_consistency
-from dataflow.app.planning.engine import serving_of
+from dataflow.app.planning.engine import serving_of, with_workers
 from dataflow.app.planning.local_engine import OnFetch
 from dataflow.app.planning.output import (
     described,
@@ -102,6 +102,8 @@ def plan_of(
     progress = Progress()
     if serving is None:
         serving = serving_of(choices, _fetch_progress(progress), needs_key=needs_key)
+    limits = _limits(choices)
+    serving = with_workers(choices, serving, limits)
     check_prompts(prompts, serving)
     prompts, checks, rejects = judging_of(choices, prompts, needs_key=needs_key)
     requests = _requests(choices, source, prompts)
@@ -118,7 +120,7 @@ def plan_of(
         output=output,
         checks=checks,
         reject_policy=rejects,
-        limits=_limits(choices),
+        limits=limits,
         progress=progress,
         presets=presets_of(prompts),
         questions={prompt.name: _question(prompt) for prompt in prompts},

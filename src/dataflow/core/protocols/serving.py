@@ -87,6 +87,8 @@ class AsyncServing(VLMServingABC):
             each of its endpoints has its own.
         penalty: The field of its requests that makes repeated words less likely, or empty where it
             takes none: ``"repetition_penalty"``, ``"repeat_penalty"`` or ``"frequency_penalty"``.
+        loads_pictures: Whether it loads the pictures of its requests itself, where its engine is;
+            `Client.send` is then called without any.
         may_change: Whether its answers may depend on more than `settings` says, so that answers of
             an earlier run may not be those it gives today.
     """
@@ -98,6 +100,7 @@ class AsyncServing(VLMServingABC):
     adaptive_concurrency: bool = False
     self_limiting: bool = False
     penalty: str = ""
+    loads_pictures: bool = False
     may_change: bool = False
 
     @property

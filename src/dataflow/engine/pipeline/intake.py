@@ -99,6 +99,13 @@ class JobMaker:
             return None
         return self._keys.content_key(request, job.pictures)
 
+    def content_key_of(self, job: Job, digests: Sequence[str]) -> bytes | None:
+        """`content_key` where the engine loaded the pictures and says what their bytes were."""
+        request = job.request
+        if request is None or all(ref.kind == "bytes" for ref in request.pictures):
+            return None
+        return self._keys.content_key_of(request, digests)
+
     def is_unchanged(self, job: Job) -> bool:
         """Whether the job's pictures on disk are still those that its key was made of."""
         request = job.request

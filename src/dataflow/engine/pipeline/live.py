@@ -109,10 +109,15 @@ class LivePipeline:
         Raises:
             StopRunError: the run had to stop; every answer so far is in the journal.
         """
+        is_elsewhere = self._plan.serving.loads_pictures
         async with Loader(self._plan.limits) as loader:
             self._start(self._feed())
             rows = RowLoader(
-                self._bound, self._intake.maker, start=self._start, loaded=self._loaded
+                self._bound,
+                self._intake.maker,
+                start=self._start,
+                loaded=self._loaded,
+                is_elsewhere=is_elsewhere,
             )
             rows.run(self._inbox, loader)
             try:
@@ -143,7 +148,8 @@ class LivePipeline:
         self._mark_if_done()
 
     async def _loaded(self, job: Job, problem: RowError | None) -> None:
-        if problem is None and (copy := await self._reuse.find(job)) is not None:
+        is_here = not self._plan.serving.loads_pictures
+        if problem is None and is_here and (copy := await self._reuse.find(job)) is not None:
             await self._journal.put(copy)
             self._progress.reused += 1
             self._finish(job)
@@ -178,6 +184,8 @@ class LivePipeline:
 
     async def _settle(self, job: Job, outcome: Reply | DataflowError) -> bool:
         """Commit what came of a job; returns whether it is to be asked again instead."""
+        if self._plan.serving.loads_pictures:
+            outcome = stages.checked_reply(job, outcome, self._intake.maker)
         try:
             settled = await stages.settle(
                 job,

@@ -29,6 +29,7 @@ class RowLoader:
         maker: Says whether a picture is still the one that its request key stands for.
         start: Starts a task that the caller ends, and whose errors it hears of.
         loaded: Is handed each job and why it cannot be asked, or None.
+        is_elsewhere: Whether the engine loads the pictures itself; nothing is loaded here then.
     """
 
     def __init__(
@@ -38,11 +39,13 @@ class RowLoader:
         *,
         start: Callable[[Coroutine[Any, Any, None]], None],
         loaded: Callable[[Job, RowError | None], Awaitable[None]],
+        is_elsewhere: bool = False,
     ) -> None:
         self._bound = bound
         self._maker = maker
         self._start = start
         self._loaded = loaded
+        self._is_elsewhere = is_elsewhere
         self._web_rows = asyncio.Semaphore(WEB_ROWS)
 
     def run(self, inbox: asyncio.Queue[list[Job]], loader: Loader) -> None:
@@ -53,11 +56,20 @@ class RowLoader:
     async def _load_all(self, inbox: asyncio.Queue[list[Job]], loader: Loader) -> None:
         while True:
             jobs = await inbox.get()
-            if any(ref.kind == "url" for job in jobs for ref in job.references):
+            if self._is_elsewhere:
+                await self._pass_on(jobs)
+            elif any(ref.kind == "url" for job in jobs for ref in job.references):
                 await self._web_rows.acquire()
                 self._start(self._load_from_web(jobs, loader))
             else:
                 await self._load(jobs, loader)
+
+    async def _pass_on(self, jobs: list[Job]) -> None:
+        group = RowGroup(len(jobs), weight_of(jobs))
+        await self._bound.acquire(group.size, len(jobs))
+        for job in jobs:
+            job.row_group = group
+            await self._loaded(job, stages.no_request(job))
 
     async def _load_from_web(self, jobs: list[Job], loader: Loader) -> None:
         try:

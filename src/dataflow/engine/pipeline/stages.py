@@ -55,7 +55,7 @@ def _problem(
     job: Job, loaded: Mapping[ImageRef, Picture | RowError], maker: JobMaker
 ) -> RowError | None:
     if job.request is None:
-        return job.error or RowError("the row makes no request")
+        return no_request(job)
     pictures = []
     for ref in job.references:
         found = loaded[ref]
@@ -68,6 +68,29 @@ def _problem(
         return PictureChangedError()
     job.pictures = tuple(pictures)
     return None
+
+
+def no_request(job: Job) -> RowError | None:
+    """Why a job's row makes no request; None where it makes one."""
+    return None if job.request is not None else job.error or RowError("the row makes no request")
+
+
+def checked_reply(
+    job: Job, outcome: Reply | DataflowError, maker: JobMaker
+) -> Reply | DataflowError:
+    """What came of a job whose pictures the engine loaded itself.
+
+    Returns:
+        `outcome`; an error in place of a reply where a picture is no longer what the key stands
+        for. It was loaded before the reply came, so where it is unchanged now, it was then.
+    """
+    if not isinstance(outcome, Reply):
+        return outcome
+    if not maker.is_unchanged(job):
+        return PictureChangedError()
+    if outcome.picture_digests:
+        job.content_key = maker.content_key_of(job, outcome.picture_digests)
+    return outcome
 
 
 def charge(
