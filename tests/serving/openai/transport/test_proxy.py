@@ -8,6 +8,7 @@ import base64
 import pytest
 
 from dataflow.core import errors
+from dataflow.core.request import Request, Turn
 from dataflow.serving.openai.client import ChatClient, ClientOptions
 from dataflow.serving.openai.transport.proxy import find_proxy, is_exempt
 
@@ -175,3 +176,51 @@ def test_a_socks_proxy_is_used(monkeypatch):
 
     assert asyncio.run(scene()) == ["m"]
     assert wanted == ["api.example.test"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "kind", "words"),
+    [
+        (None, errors.ConnectionLostError, "the proxy cannot be reached"),
+        ((b"",), errors.ConnectionLostError, "the proxy"),
+        ((b"HTTP/1.1 400 Bad Request\r\n\r\n",), errors.ConnectionLostError, "the proxy"),
+        ((b"\x05\xff",), errors.ProxyError, "user name and password"),
+        ((b"\x05\x02", b"\x01\x01"), errors.ProxyError, "user name and password"),
+        ((b"\x05\x00", b"\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00"),
+         errors.ConnectionLostError, "the proxy could not reach the server"),
+        ((b"\x05\x00", b"\x05\x04\x00\x01\x00\x00\x00\x00\x00\x00"),
+         errors.ConnectionLostError, "the proxy could not reach the server"),
+    ],
+    ids=["not there", "hangs up", "no SOCKS", "no method", "password", "refused", "no host"],
+)  # fmt: skip
+def test_what_fails_at_a_socks_proxy_is_an_error_of_ours(monkeypatch, answers, kind, words):
+    pytest.importorskip("aiohttp_socks")
+
+    async def serve(reader, writer):
+        for answer in answers or ():
+            await reader.read(1000)
+            writer.write(answer)
+            await writer.drain()
+        writer.close()
+
+    async def scene():
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        if answers is None:
+            server.close()
+            await server.wait_closed()
+        monkeypatch.setenv("ALL_PROXY", f"socks5h://someone:hidden-word@127.0.0.1:{port}")
+        for name in ("http_proxy", "HTTP_PROXY", "no_proxy", "NO_PROXY"):
+            monkeypatch.delenv(name, raising=False)
+        async with ChatClient(
+            "http://api.example.test/v1", model="m", options=ClientOptions(timeout=5)
+        ) as client:
+            try:
+                await client.send(Request((Turn("user", ("What?",)),)), ())
+            finally:
+                server.close()
+
+    with pytest.raises(kind, match=words) as caught:
+        asyncio.run(scene())
+    assert "hidden-word" not in str(caught.value)
+    assert "Error" not in str(caught.value)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 import sys
 from typing import TYPE_CHECKING, Any
 
-from dataflow.core.errors import MissingPackageError
+from dataflow.core.errors import (
+    ConnectionLostError,
+    DataflowError,
+    MissingPackageError,
+    ProxyError,
+)
 from dataflow.serving.openai.transport.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -47,7 +54,26 @@ def socks_connector(proxy: Proxy, **options: Any) -> aiohttp.TCPConnector:
 
 def socks_errors() -> tuple[type[BaseException], ...]:
     """What a SOCKS proxy's library raises, once it is in use."""
-    library = sys.modules.get("python_socks")
+    library = sys.modules.get("aiohttp_socks")
     if library is None:
         return ()
-    return (library.ProxyError, library.ProxyConnectionError, library.ProxyTimeoutError)
+    return (
+        library.ProxyError, library.ProxyConnectionError, library.ProxyTimeoutError,
+        asyncio.IncompleteReadError,
+    )  # fmt: skip
+
+
+def map_socks_error(error: BaseException, reason: str) -> DataflowError:
+    """Our error for one of `socks_errors()`; `reason` is its text, without secrets."""
+    library = sys.modules["aiohttp_socks"]
+    if isinstance(error, asyncio.IncompleteReadError):
+        reason = "it closed the connection"
+    reason = re.sub(r"\s*\[[^\]]*\]\s*", " ", reason).strip()
+    if not isinstance(error, library.ProxyError):
+        return ConnectionLostError(f"the proxy cannot be reached: {reason}", was_made=False)
+    if re.search(r"auth|username|password|credential", reason, re.IGNORECASE):
+        return ProxyError(
+            f"the proxy does not accept the user name and password: {reason}. Set them in "
+            "ALL_PROXY=socks5h://USER:PASSWORD@HOST:PORT"
+        )
+    return ConnectionLostError(f"the proxy could not reach the server: {reason}", was_made=False)

@@ -21,7 +21,7 @@ from dataflow.core.errors import (
 )
 from dataflow.core.resources import lack_of
 from dataflow.core.text import scrub
-from dataflow.serving.openai.transport.socks_connector import socks_errors
+from dataflow.serving.openai.transport.socks_connector import map_socks_error, socks_errors
 
 _NOT_TLS = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|HTTP_REQUEST|UNKNOWN_PROTOCOL")
 _CLASS_NAME = re.compile(r"\b[A-Z]\w*(?:Error|Exception)\b:?\s*")
@@ -55,7 +55,9 @@ def map_transport_error(
         return lack
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return proxy_refusal(error.status)
-    if isinstance(error, (aiohttp.ClientProxyConnectionError, *socks_errors())):
+    if isinstance(error, socks_errors()):
+        return map_socks_error(error, scrub(describe(error), secrets=secrets))
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
         reason = scrub(describe(error), secrets=secrets)
         return ConnectionLostError(f"the proxy cannot be reached: {reason}", was_made=False)
     if (tls := _tls_error(error, host)) is not None:
