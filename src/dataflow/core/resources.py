@@ -7,6 +7,12 @@ import errno
 from dataflow.core.errors import StopRunError
 
 _NO_FILES = {errno.EMFILE, errno.ENFILE}
+_SOME_MEMORY = 32 * 1024 * 1024
+_LIBRARIES = {"ssl", "sqlite3", "zlib"}  # by name: none is imported for want of memory
+_NO_MEMORY = (
+    "failed to map", "cannot allocate memory", "cannot create shared object",  # the loader
+    "malloc failure", "out of memory", "not enough memory",  # OpenSSL, SQLite, zlib
+)  # fmt: skip
 
 
 def lack_of(error: BaseException) -> StopRunError | None:
@@ -24,7 +30,7 @@ def lack_of(error: BaseException) -> StopRunError | None:
             "no more files and connections can be opened on this machine: raise the limit "
             "(ulimit -n 4096), or have fewer requests in flight (--concurrency)"
         )
-    if number == errno.ENOMEM or isinstance(error, MemoryError) or _is_unmapped(error):
+    if number == errno.ENOMEM or isinstance(error, MemoryError) or _is_out_of_memory(error):
         return StopRunError(
             "this machine has no memory left: have fewer requests in flight (--concurrency), or "
             "end other programs"
@@ -37,7 +43,19 @@ def lack_of(error: BaseException) -> StopRunError | None:
     return None
 
 
-def _is_unmapped(error: BaseException) -> bool:
-    """Whether a library could not be loaded for want of memory."""
-    words = ("failed to map", "cannot allocate memory", "cannot create shared object")
-    return isinstance(error, ImportError) and any(word in str(error).lower() for word in words)
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Whether a library says in words of its own that it got no memory."""
+    library = type(error).__module__
+    if library not in _LIBRARIES and not isinstance(error, ImportError):
+        return False
+    if any(word in str(error).lower() for word in _NO_MEMORY):
+        return True
+    return library == "ssl" and not getattr(error, "reason", None) and not _has_memory()
+
+
+def _has_memory() -> bool:
+    """Whether some memory can be had now: OpenSSL calls the lack of it an unknown error, too."""
+    try:
+        return bool(bytearray(_SOME_MEMORY))
+    except MemoryError:
+        return False
