@@ -49,11 +49,16 @@ class RunningReview:
             self._ready.set()
 
         self._loop.run_until_complete(self.session.serve(ready, until=self._until))
-        left = asyncio.all_tasks(self._loop)
-        for task in left:
-            task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+        self._loop.run_until_complete(_cancel_all())
         self._loop.close()
+
+
+async def _cancel_all() -> None:
+    """End what open pages left behind."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
 
 
 def make_dataset(folder: Path, texts: tuple[str, ...] = TEXTS) -> Path:

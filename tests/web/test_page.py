@@ -120,7 +120,7 @@ def test_a_lost_server_is_said_and_nothing_seems_saved(page, review):
 def test_the_help_lists_every_key(page):
     page.keyboard.press("?")
     page.wait_for_selector("dialog[open]")
-    assert page.locator("#keys tr").count() == 11
+    assert page.locator("#keys tr").count() == 12
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -9,11 +9,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
+from dataflow.app.options.commands.write import WriteOptions
 from dataflow.app.reporter import SILENT, Reporter
+from dataflow.app.review_asks import PipelineAsker
+from dataflow.app.write import write
 from dataflow.core.errors import OutputError
 from dataflow.core.portable.files import replace_file
 from dataflow.core.portable.signals import on_ending
 from dataflow.core.side_files import open_new
+from dataflow.engine.paths import SideFiles
 from dataflow.images.base.limits import Limits
 from dataflow.review.report import write_report
 from dataflow.review.session import LOOPBACK, ReviewSession, ReviewSpec
@@ -37,6 +41,7 @@ def review(
         UsageError: The dataset has no captions, or the port is taken.
         InputError: There is no such dataset.
     """
+    _write_running(options.dataset, reporter)
     spec = ReviewSpec(
         path=options.dataset,
         columns=tuple(options.output_key or ()),
@@ -46,6 +51,7 @@ def review(
         host=options.host,
         port=options.port,
         limits=_limits(options),
+        asker=_asker(options),
     )
     if spec.host != LOOPBACK:
         reporter.say(
@@ -92,6 +98,20 @@ def report(options: ReportPageOptions, reporter: Reporter = SILENT) -> Path:
             part.unlink(missing_ok=True)
             raise OutputError(f"{path} cannot be written: {error.strerror}") from error
     return path
+
+
+def _asker(options: ReviewOptions) -> PipelineAsker | None:
+    if not PipelineAsker.can_ask(options):
+        return None
+    return PipelineAsker(options, SideFiles(Path(options.dataset)).journal)
+
+
+def _write_running(dataset: str, reporter: Reporter) -> None:
+    """An output whose run goes, or was killed, is written as it is so far."""
+    path = Path(dataset)
+    if "://" not in dataset and not path.exists() and SideFiles(path).journal.exists():
+        reporter.say(f"{dataset} is not written yet: it is written as it is so far")
+        write(WriteOptions(output=dataset), reporter)
 
 
 async def _written(session: ReviewSession, part: Path, options: ReportPageOptions) -> None:

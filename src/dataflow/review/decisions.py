@@ -24,6 +24,7 @@ from dataflow.engine.journal.decisions import (
     in_force,
     text_digest,
 )
+from dataflow.engine.journal.read_only import EarlierAnswer, JournalView
 from dataflow.remote.path import is_url
 from dataflow.review.changes import Applied, Change
 from dataflow.review.index import ReviewIndex
@@ -46,6 +47,7 @@ class DecisionStore:
     def __init__(self, journal: Path, index: ReviewIndex, *, author: str) -> None:
         self._db = open_database(journal, fsync=True)
         self._table = DecisionTable(self._db)
+        self._view = JournalView(journal)
         self._index = index
         self._author = author
         self._lock = threading.Lock()
@@ -120,6 +122,10 @@ class DecisionStore:
             return []
         with self._lock:
             return self._table.of(row["key"], row["column"])
+
+    def earlier_answers(self, key: bytes) -> list[EarlierAnswer]:
+        """The answers to a request that were turned down or replaced, the oldest first."""
+        return self._view.earlier_answers(key)
 
     def _decision(self, row: sqlite3.Row, change: Change, now: float, action: str) -> Decision:
         return Decision(

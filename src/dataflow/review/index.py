@@ -17,7 +17,7 @@ from typing import Any
 from dataflow.checks.rules.repeated import key_of
 from dataflow.checks.rules.text import words
 from dataflow.core.errors import OutputError
-from dataflow.review.items import Item
+from dataflow.review.items import Item, severity_of
 
 VERSION = 1
 CHUNK = 5_000
@@ -148,10 +148,7 @@ class ReviewIndex:
             with self.transaction():
                 for item in chunk:
                     cursor = db.execute(_INSERT, _values(item))
-                    db.executemany(
-                        "INSERT OR IGNORE INTO item_kinds VALUES (?, ?)",
-                        [(kind, cursor.lastrowid) for kind, _ in item.verdicts],
-                    )
+                    _add_kinds(db, cursor.lastrowid, item.verdicts)
             count += len(chunk)
             on_progress(count)
         with self.transaction():
@@ -183,6 +180,29 @@ class ReviewIndex:
                 raise
             db.execute("COMMIT")
 
+    def take_answer(
+        self, key: bytes, text: str, model: str, verdicts: Sequence[tuple[str, str]]
+    ) -> list[int]:
+        """Show what a model answered for a request by now; an edited text stays.
+
+        Returns:
+            The items that are another now.
+        """
+        with self.transaction() as db:
+            found = db.execute(
+                "SELECT id, decision FROM items WHERE key = ? AND machine <> ?", (key, text)
+            ).fetchall()
+            for row in found:
+                db.execute(
+                    "UPDATE items SET machine = ?1, model = ?2, changed = changed + 1,"
+                    " text = iif(decision = 'edited', text, ?1),"
+                    " kinds = ?3, reasons = ?4, severity = ?5, words = ?6 WHERE id = ?7",
+                    (text, model, *_verdict_values(verdicts), len(words(text)), row["id"]),
+                )
+                db.execute("DELETE FROM item_kinds WHERE id = ?", (row["id"],))
+                _add_kinds(db, row["id"], verdicts)
+        return [int(row["id"]) for row in found]
+
     def item(self, number: int) -> sqlite3.Row | None:
         """One item by its id."""
         row: sqlite3.Row | None = self.db.execute(
@@ -203,11 +223,24 @@ def _values(item: Item) -> tuple[Any, ...]:
         text,
         text,
         key_of(text) if text.strip() else None,
-        ",".join(kind for kind, _ in item.verdicts),
-        json.dumps([reason for _, reason in item.verdicts], ensure_ascii=False),
-        item.severity,
+        *_verdict_values(item.verdicts),
         len(words(text)),
         item.model,
+    )
+
+
+def _verdict_values(verdicts: Sequence[tuple[str, str]]) -> tuple[str, str, int]:
+    """Kinds, reasons and severity as they stand in the index."""
+    kinds = ",".join(kind for kind, _ in verdicts)
+    reasons = json.dumps([reason for _, reason in verdicts], ensure_ascii=False)
+    return kinds, reasons, severity_of(verdicts)
+
+
+def _add_kinds(
+    db: sqlite3.Connection, number: int | None, verdicts: Sequence[tuple[str, str]]
+) -> None:
+    db.executemany(
+        "INSERT OR IGNORE INTO item_kinds VALUES (?, ?)", [(kind, number) for kind, _ in verdicts]
     )
 
 

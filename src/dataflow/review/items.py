@@ -43,7 +43,12 @@ class Item:
     @property
     def severity(self) -> int:
         """How much it needs a person: 0 for sound, more for the surer and worse verdicts."""
-        return max((len(KINDS) - KINDS.index(kind) for kind, _ in self.verdicts), default=0)
+        return severity_of(self.verdicts)
+
+
+def severity_of(verdicts: Iterable[tuple[str, str]]) -> int:
+    """How much a caption with these verdicts needs a person: 0 for sound."""
+    return max((len(KINDS) - KINDS.index(kind) for kind, _ in verdicts), default=0)
 
 
 class PlannedKeys:
@@ -101,7 +106,7 @@ def items_of(
                     source=row.source,
                     picture=picture,
                     text=found.text,
-                    verdicts=tuple(_verdicts(found.text, context, checks.values())),
+                    verdicts=tuple(verdicts_of(found.text, context, checks.values())),
                     model=_model_of(row, column),
                 )
 
@@ -115,9 +120,10 @@ def item_key(row: Row, column: str, number: int, picture: Any) -> bytes:
     return blake2b(made_of.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def _verdicts(
+def verdicts_of(
     text: str, context: CheckContext, checks: Iterable[Check]
 ) -> Iterator[tuple[str, str]]:
+    """Kind and reason of what each check finds in a caption."""
     for check in checks:
         verdict = check(text, context)
         if verdict is not None:

@@ -53,6 +53,16 @@ def count_of(index: ReviewIndex, view: View) -> int:
     return int(count)
 
 
+def ids_of(index: ReviewIndex, view: View, most: int) -> list[int]:
+    """The ids of a view's items, and one more than `most` where there are more."""
+    condition, values = _narrowed(index, view)
+    rows = index.db.execute(
+        f"SELECT id FROM items WHERE {condition} ORDER BY id LIMIT ?",  # noqa: S608
+        (*values, most + 1),
+    )
+    return [int(row["id"]) for row in rows]
+
+
 def facets_of(index: ReviewIndex, view: View) -> dict[str, dict[str, int]]:
     """Field → value → items of the view that have it, the commonest first; in one pass."""
     condition, values = _narrowed(index, view)

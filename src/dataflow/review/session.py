@@ -17,7 +17,9 @@ from dataflow.core.errors import UsageError
 from dataflow.engine.paths import SideFiles
 from dataflow.formats.existing_captions import CaptionedDataset, open_captions
 from dataflow.images.base.limits import Limits
+from dataflow.review.asks import Asker, Asks
 from dataflow.review.decisions import DecisionStore
+from dataflow.review.follow import RunFollower
 from dataflow.review.index import ReviewIndex
 from dataflow.review.items import PlannedKeys, items_of
 from dataflow.review.thumbnails import Thumbnails
@@ -42,6 +44,7 @@ class ReviewSpec:
         port: The port; 0 for any that is free.
         requirements: What captions have to be.
         limits: For pictures.
+        asker: What captions are asked of again; None where no model is named.
     """
 
     path: str
@@ -53,6 +56,7 @@ class ReviewSpec:
     port: int = 0
     requirements: CaptionRequirements = field(default_factory=CaptionRequirements)
     limits: Limits = field(default_factory=Limits)
+    asker: Asker | None = None
 
 
 class ReviewSession:
@@ -79,7 +83,7 @@ class ReviewSession:
             sidecar=spec.sidecar,
             has_files=True,
         )
-        files = SideFiles(path)
+        self.files = files = SideFiles(path)
         self.index = ReviewIndex(files.folder / "review.sqlite")
         fingerprint = self._fingerprint()
         self.decisions = DecisionStore(
@@ -128,17 +132,21 @@ class ReviewSession:
         """
         from aiohttp import web
 
-        from dataflow.review.access import Access
-        from dataflow.review.server import ReviewServer
+        from dataflow.review.server.access import Access
+        from dataflow.review.server.server import ReviewServer, Sources
 
         listening = _listen(self.spec.host, self.spec.port)
         port = listening.getsockname()[1]
         names = {self.spec.host, "localhost"} if self.spec.host == LOOPBACK else {self.spec.host}
         access = Access(frozenset(f"{name}:{port}" for name in names))
-        thumbnails = Thumbnails(self.folders, self.spec.limits)
-        server = ReviewServer(
-            self.index, self.decisions, thumbnails, access, title=Path(self.spec.path).name
+        sources = Sources(
+            self.index,
+            self.decisions,
+            Thumbnails(self.folders, self.spec.limits),
+            RunFollower(self.files.journal, self.index, self.spec.requirements),
+            self._asks(),
         )
+        server = ReviewServer(sources, access, title=Path(self.spec.path).name)
         runner = web.AppRunner(server.application(), access_log=None, shutdown_timeout=1)
         await runner.setup()
         try:
@@ -147,6 +155,12 @@ class ReviewSession:
             await until.wait()
         finally:
             await runner.cleanup()
+
+    def _asks(self) -> Asks | None:
+        asker = self.spec.asker
+        if asker is None:
+            return None
+        return Asks(self.files.folder / "asks", self.index, self.folders, asker)
 
     def _fingerprint(self) -> str:
         """What tells that the dataset or what is asked of captions is another by now."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from dataflow.core.database.sqlite import connect, select_in
 from dataflow.core.errors import JournalError
@@ -33,6 +34,46 @@ class AnsweredRequest:
     prompt_tokens: int | None
     completion_tokens: int | None
     asks: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierAnswer:
+    """A text that a model gave for a request, whatever became of it.
+
+    Attributes:
+        text: The text as it came.
+        model: The model's name; empty where it is not known.
+        answered_at: In seconds since 1970.
+        kind: What a check found; empty for nothing.
+        reason: Why, in words; empty for nothing.
+    """
+
+    text: str
+    model: str
+    answered_at: float
+    kind: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewResult:
+    """A result that the journal has had for a short time.
+
+    Attributes:
+        key: The request's key.
+        caption: The caption; None where there is only an error.
+        error_kind: The kind of the error, or of what a check found; empty for none.
+        error: The error in words; empty for none.
+        model: The model's name.
+        committed_at: In seconds since 1970.
+    """
+
+    key: bytes
+    caption: str | None
+    error_kind: str
+    error: str
+    model: str
+    committed_at: float
 
 
 class JournalView:
@@ -67,6 +108,59 @@ class JournalView:
                     key: AnsweredRequest(bool(has), *rest)
                     for key, has, *rest in select_in(db, sql, keys)
                 }
+        except sqlite3.Error as error:
+            raise unreadable(self._path, error) from error
+
+    def new_results(self, since: float) -> list[NewResult]:
+        """The results that were committed at `since`, in seconds since 1970, or later.
+
+        Raises:
+            JournalError: the file cannot be read, or is no journal.
+        """
+        sql = (
+            "SELECT key, caption, ifnull(error_kind, ''), ifnull(error, ''), model, committed_at"
+            " FROM results WHERE committed_at >= ? ORDER BY committed_at"
+        )
+        return [NewResult(*values) for values in self._rows(sql, (since,))]
+
+    def planned_rows(self) -> list[tuple[bytes, int]]:
+        """The request key and the row of each caption of the latest run.
+
+        Raises:
+            JournalError: the file cannot be read, or is no journal.
+        """
+        return self._rows("SELECT key, row FROM plan", ())
+
+    def is_running(self) -> bool:
+        """Whether the latest run has not noted its end: it goes, or was killed.
+
+        Raises:
+            JournalError: the file cannot be read, or is no journal.
+        """
+        found = self._rows("SELECT ended IS NULL FROM runs ORDER BY run DESC LIMIT 1", ())
+        return bool(found and found[0][0])
+
+    def earlier_answers(self, key: bytes) -> list[EarlierAnswer]:
+        """The answers to a request that were turned down or replaced, the oldest first.
+
+        Raises:
+            JournalError: the file cannot be read, or is no journal.
+        """
+        sql = (
+            "SELECT text, model, committed_at, ifnull(kind, ''), ifnull(reason, '') FROM attempts"
+            " WHERE key = ?1 UNION ALL SELECT caption, model, committed_at, '', ''"
+            " FROM former_results WHERE key = ?1 ORDER BY committed_at"
+        )
+        return [EarlierAnswer(*values) for values in self._rows(sql, (key,))]
+
+    def _rows(self, sql: str, values: Sequence[object]) -> list[Any]:
+        if not self._path.exists():
+            return []
+        try:
+            with closing(open_read_only(self._path)) as db:
+                if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                    return []  # it is being made
+                return db.execute(sql, values).fetchall()
         except sqlite3.Error as error:
             raise unreadable(self._path, error) from error
 

@@ -32,6 +32,9 @@ export const decide = (changes) => post("/api/decide", { changes });
 export const undo = (action) => post("/api/undo", { action });
 export const preview = (view, change) => post("/api/preview", { ...view, ...change });
 export const bulk = (view, change) => post("/api/bulk", { ...view, ...change });
+export const askState = () => call("/api/ask");
+export const price = (question) => post("/api/ask/price", question);
+export const ask = (question) => post("/api/ask", question);
 export const picture = (id, size) => `/picture/${id}/${size}`;
 
 export function news(onNews, onLost) {

@@ -1,6 +1,7 @@
 // The page: a list of captions, the chosen one beside its picture, and keys for everything.
 
 import * as api from "./api.js";
+import * as ask from "./ask.js";
 import * as bulk from "./bulk.js";
 import * as detail from "./detail.js";
 import { $, element, facet, say } from "./elements.js";
@@ -19,6 +20,7 @@ const KEYS = {
   u: ["undo", () => undo()],
   z: ["zoom", () => document.body.classList.toggle("zoomed")],
   "/": ["filter", () => $("filter").focus()],
+  q: ["ask a model again", ask.open],
   b: ["change all that are filtered", bulk.open],
   "?": ["this help", () => $("help").showModal()],
 };
@@ -65,6 +67,15 @@ function decide(decision) {
   list.move(1);
 }
 
+/** An earlier text becomes the caption; what was typed meanwhile is kept before it. */
+function take(id, text) {
+  const item = detail.shownItem();
+  if (!item || item.id !== id) return;
+  const typed = detail.typedText();
+  const now = typed === null ? item : send(item, "edit", typed);
+  detail.show({ ...send(now, "edit", text) });
+}
+
 /** After the changes before it; the keys that follow wait for the caption that it leads to. */
 function undo() {
   list.leave();
@@ -86,7 +97,10 @@ function onUnsaved(id) {
 
 function hear(event) {
   const typing = isTyping(event.target);
-  if (event.key === "Escape" && typing) return event.target.blur();
+  if (event.key === "Escape" && typing) {
+    event.preventDefault(); // a search field would be emptied, and the list would show another view
+    return event.target.blur();
+  }
   if (event.target === $("text") && event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     $("text").blur();
@@ -128,6 +142,10 @@ function connect() {
   $("undo").addEventListener("click", undo);
   $("zoom").addEventListener("click", KEYS.z[1]);
   $("help-button").addEventListener("click", KEYS["?"][1]);
+  $("ask-form").addEventListener("submit", ask.price);
+  $("ask-form").addEventListener("input", ask.forget);
+  $("ask-go").addEventListener("click", ask.go);
+  $("ask-take").addEventListener("click", ask.takeAll);
   $("bulk-form").addEventListener("submit", bulk.preview);
   $("bulk-form").addEventListener("input", bulk.forget);
   $("bulk-apply").addEventListener("click", () => bulk.apply(load));
@@ -154,13 +172,17 @@ function start() {
       element("tr", {}, element("td", {}, element("kbd", {}, key)), element("td", {}, words)),
     ),
   );
+  detail.hooks.onTake = take;
   Object.assign(hooks, { put: list.put, refresh: list.refresh, onUnsaved });
   connect();
   load();
-  showTitle().catch((error) => say(error.message, true));
+  for (const begin of [showTitle, ask.begin]) begin().catch((error) => say(error.message, true));
   let isLost = false;
   api.news(
-    (change) => list.refresh(change.items),
+    (change) => {
+      list.refresh(change.items);
+      if (change.ask) ask.look().catch((error) => say(error.message, true));
+    },
     (lost) => {
       if (lost) say("the server is gone; nothing is saved until it is back", true);
       else if (isLost) say("the server is back");

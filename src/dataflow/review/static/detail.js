@@ -67,6 +67,38 @@ export function update(item) {
   }
 }
 
+/** Set by the page: what taking an earlier answer does. */
+export const hooks = { onTake: () => {} };
+
+/** Every text that the caption had or was offered: decisions, answers turned down, answers to asks. */
+function histories(item) {
+  const decisions = item.history.map((one) => ({
+    time: one.time,
+    text: one.text,
+    words: `${one.author}: ${one.decision} `,
+  }));
+  const answers = item.answers.map((one) => ({
+    time: one.answered_at,
+    text: one.text,
+    words: `${one.model || "a model"}${one.kind ? `, turned down (${one.reason || one.kind})` : ""}: `,
+  }));
+  const all = [...decisions, ...answers].sort((a, b) => a.time - b.time);
+  const machine = { time: null, text: item.machine, words: "the caption as it came: " };
+  return [machine, ...all].map(({ time, text, words }) =>
+    element(
+      "li",
+      {},
+      time === null ? words : `${new Date(time * 1000).toLocaleString()} ${words}`,
+      ...(text === null ? [] : [element("q", {}, text), " ", taking(item, text)]),
+    ),
+  );
+}
+
+const taking = (item, text) =>
+  text === item.text || text === ""
+    ? ""
+    : element("button", { type: "button", onclick: () => hooks.onTake(item.id, text) }, "Take");
+
 /** Ask for the history; an answer for a caption that is no longer shown is dropped. */
 export async function fillHistory() {
   if (!shown) return;
@@ -82,14 +114,5 @@ export async function fillHistory() {
     throw error;
   }
   if (signal.aborted || !shown || shown.item.id !== id) return;
-  const lines = item.history.map((one) =>
-    element(
-      "li",
-      {},
-      `${new Date(one.time * 1000).toLocaleString()} ${one.author}: ${one.decision} `,
-      one.text === null ? null : element("q", {}, one.text),
-    ),
-  );
-  const machine = element("li", {}, "the caption as it came: ", element("q", {}, item.machine));
-  $("history").replaceChildren(machine, ...lines);
+  $("history").replaceChildren(...histories(item));
 }

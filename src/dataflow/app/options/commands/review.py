@@ -5,7 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, ClassVar
 
+from dataflow.app.options.budget import BudgetOptions
+from dataflow.app.options.engine import EngineOptions
+from dataflow.app.options.local_engine import LocalEngineOptions
 from dataflow.app.options.option import Option, Options
+from dataflow.app.options.prompt import QuestionOptions
+from dataflow.app.options.request import RequestOptions
 from dataflow.app.options.source import PictureOptions
 
 
@@ -62,7 +67,16 @@ class ServerOptions(Options):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReviewOptions(ServerOptions, PictureOptions, ReviewedOptions):
+class ReviewOptions(
+    BudgetOptions,
+    RequestOptions,
+    QuestionOptions,
+    LocalEngineOptions,
+    EngineOptions,
+    ServerOptions,
+    PictureOptions,
+    ReviewedOptions,
+):
     """The options of `dataflow review`."""
 
 

@@ -5,58 +5,84 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import sqlite3
 import time
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
-from dataflow.core.errors import DataflowError, RowError, UsageError
-from dataflow.review.access import Access
+from dataflow.core.errors import DataflowError, JournalError, RowError, UsageError
+from dataflow.engine.journal.decisions import Decision
+from dataflow.engine.journal.read_only import EarlierAnswer
+from dataflow.review.asks import Asks
 from dataflow.review.bulk import SHOWN, Bulk, changes_of, word_difference
 from dataflow.review.changes import Applied, Change
 from dataflow.review.decisions import DecisionStore
+from dataflow.review.follow import RunFollower
 from dataflow.review.index import ReviewIndex
 from dataflow.review.queries import Page, facets_of, page_of, shown
+from dataflow.review.server.access import Access
+from dataflow.review.server.ask_routes import AskRoutes
+from dataflow.review.server.requests import (
+    MOST_IDS,
+    body_of,
+    bulk_of,
+    change_of,
+    ids_in,
+    view_of,
+    whole_number,
+)
 from dataflow.review.thumbnails import SIDES, Thumbnails
-from dataflow.review.view import View, read_view
+from dataflow.review.view import View
 
-STATIC = Path(__file__).with_name("static")
+STATIC = Path(__file__).parent.with_name("static")
 TYPES = {".html": "text/html", ".js": "text/javascript", ".css": "text/css"}
-MOST_IDS = 200
-"""Items that are asked for by their ids at once."""
 MOST_BYTES = 1024 * 1024
 """Of the body of a request; a caption is far shorter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the page shows.
+
+    Attributes:
+        index: The items.
+        decisions: Where decisions are kept.
+        thumbnails: The pictures; entered while the server runs.
+        follower: Brings captions in from a run that goes.
+        asks: Captions that are asked for again; None where no model is named.
+    """
+
+    index: ReviewIndex
+    decisions: DecisionStore
+    thumbnails: Thumbnails
+    follower: RunFollower
+    asks: Asks | None = None
 
 
 class ReviewServer:
     """The page's server.
 
     Args:
-        index: The items.
-        decisions: Where decisions are kept.
-        thumbnails: The pictures; entered while the server runs.
+        sources: What it shows.
         access: Who may speak to it.
         title: What is reviewed, for the page's head.
     """
 
-    def __init__(
-        self,
-        index: ReviewIndex,
-        decisions: DecisionStore,
-        thumbnails: Thumbnails,
-        access: Access,
-        *,
-        title: str,
-    ) -> None:
-        self._index = index
-        self._decisions = decisions
-        self._thumbnails = thumbnails
+    def __init__(self, sources: Sources, access: Access, *, title: str) -> None:
+        self._index = sources.index
+        self._decisions = sources.decisions
+        self._thumbnails = sources.thumbnails
+        self._follower = sources.follower
+        self._asks = sources.asks
         self._access = access
         self._title = title
         self._listeners: set[asyncio.Queue[str]] = set()
+        self._ask_routes = AskRoutes(sources.asks, sources.index)
 
     def application(self) -> web.Application:
         """The application that a runner serves."""
@@ -75,12 +101,31 @@ class ReviewServer:
         app.router.add_post("/api/preview", self._preview)
         app.router.add_post("/api/bulk", self._bulk)
         app.router.add_get("/api/news", self._news)
+        self._ask_routes.add_to(app)
         app.cleanup_ctx.append(self._lifetime)
         return app
 
     async def _lifetime(self, _app: web.Application) -> AsyncIterator[None]:
         async with self._thumbnails:
+            following = asyncio.create_task(self._follow())
             yield
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+
+    async def _follow(self) -> None:
+        """Show what a run and an ask have answered, as it comes."""
+        due = 0.0
+        while True:
+            await asyncio.sleep(0.3)
+            with contextlib.suppress(JournalError):  # the next look may read it
+                await self._ask_routes.look(self.announce)
+            if time.monotonic() >= due:
+                with contextlib.suppress(JournalError):
+                    changed = await asyncio.to_thread(self._follower.step)
+                    if changed:
+                        self.announce({"items": changed[:MOST_IDS], "count": len(changed)})
+                due = time.monotonic() + self._follower.pause
 
     async def _file(self, request: web.Request) -> web.StreamResponse:
         path = STATIC / request.match_info.get("name", "index.html")
@@ -95,18 +140,18 @@ class ReviewServer:
 
     async def _items(self, request: web.Request) -> web.StreamResponse:
         if "ids" in request.query:
-            found = map(self._index.item, _ids(request.query["ids"]))
+            found = map(self._index.item, ids_in(request.query["ids"]))
             return web.json_response({"items": [shown(row) for row in found if row is not None]})
-        view = _view(request.query)
+        view = view_of(request.query)
         page = Page(
-            after=_whole(request.query, "after"),
-            limit=min(200, _whole(request.query, "limit") or 50),
+            after=whole_number(request.query, "after"),
+            limit=min(200, whole_number(request.query, "limit") or 50),
         )
         rows = await asyncio.to_thread(page_of, self._index, view, page)
         return web.json_response({"items": rows})
 
     async def _count(self, request: web.Request) -> web.StreamResponse:
-        view = _view(request.query)
+        view = view_of(request.query)
         facets = await asyncio.to_thread(facets_of, self._index, view)
         count = sum(facets["column"].values())
         return web.json_response({"count": count, "facets": facets})
@@ -115,8 +160,8 @@ class ReviewServer:
         row = self._index.item(int(request.match_info["id"]))
         if row is None:
             raise web.HTTPNotFound
-        history = await asyncio.to_thread(self._decisions.history, row["id"])
-        told = [
+        history, answers = await asyncio.to_thread(self._history, row)
+        decisions = [
             {
                 "decision": one.kind,
                 "text": one.text,
@@ -125,14 +170,27 @@ class ReviewServer:
             }
             for one in history
         ]
-        return web.json_response({**shown(row), "machine": row["machine"], "history": told})
+        return web.json_response(
+            {
+                **shown(row),
+                "machine": row["machine"],
+                "history": decisions,
+                "answers": [asdict(answer) for answer in answers],
+            }
+        )
+
+    def _history(self, row: sqlite3.Row) -> tuple[list[Decision], list[EarlierAnswer]]:
+        answers = self._decisions.earlier_answers(row["key"])
+        if self._asks is not None:
+            answers += self._asks.answers(row["key"], row["column"])
+        return self._decisions.history(row["id"]), answers
 
     async def _picture(self, request: web.Request) -> web.StreamResponse:
         row = self._index.item(int(request.match_info["id"]))
         size = request.match_info["size"]
         if row is None or size not in SIDES:
             raise web.HTTPNotFound
-        which = _whole(request.query, "which") or 0
+        which = whole_number(request.query, "which") or 0
         picture = await self._thumbnails.load(row["picture"], size, which=which)
         return web.Response(
             body=picture.data,
@@ -141,19 +199,19 @@ class ReviewServer:
         )
 
     async def _decide(self, request: web.Request) -> web.StreamResponse:
-        body = await _body(request)
-        changes = [_change(one) for one in body.get("changes", [])]
+        body = await body_of(request)
+        changes = [change_of(one) for one in body.get("changes", [])]
         return await self._applied(changes)
 
     async def _undo(self, request: web.Request) -> web.StreamResponse:
-        action = (await _body(request)).get("action")
+        action = (await body_of(request)).get("action")
         if not isinstance(action, str) or not action:
             raise UsageError("undo needs the name of an action")
         applied = await asyncio.to_thread(self._decisions.undo, action)
         return self._answer(applied)
 
     async def _preview(self, request: web.Request) -> web.StreamResponse:
-        view, bulk = _bulk(await _body(request))
+        view, bulk = bulk_of(await body_of(request))
         return web.json_response(await asyncio.to_thread(self._previewed, view, bulk))
 
     def _previewed(self, view: View, bulk: Bulk) -> dict[str, Any]:
@@ -168,7 +226,7 @@ class ReviewServer:
         return {"count": count, "examples": examples}
 
     async def _bulk(self, request: web.Request) -> web.StreamResponse:
-        view, bulk = _bulk(await _body(request))
+        view, bulk = bulk_of(await body_of(request))
         changes = await asyncio.to_thread(lambda: list(changes_of(self._index, view, bulk)))
         return await self._applied(changes)
 
@@ -227,54 +285,3 @@ async def _errors(request: web.Request, handler: Any) -> web.StreamResponse:
     except DataflowError as error:
         return web.json_response({"error": str(error)}, status=HTTPStatus.INSUFFICIENT_STORAGE)
     return response
-
-
-def _view(query: Mapping[str, str]) -> View:
-    return read_view(query.get("filter", ""), query.get("sort", "queue"))
-
-
-def _whole(query: Mapping[str, str], name: str) -> int | None:
-    text = query.get(name)
-    if text is None:
-        return None
-    if not text.isascii() or not text.isdigit():
-        raise UsageError(f"{name}={text!r}: a whole number is expected")
-    return int(text)
-
-
-def _ids(text: str) -> list[int]:
-    parts = text.split(",")[:MOST_IDS]
-    if not all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
-        raise UsageError(f"ids={text[:50]!r}: whole numbers with commas are expected")
-    return [int(part) for part in parts]
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    try:
-        body = await request.json()
-    except ValueError as error:
-        raise UsageError("the request's body is no JSON") from error
-    if not isinstance(body, dict):
-        raise UsageError("the request's body is no JSON object")
-    return body
-
-
-def _change(given: Any) -> Change:
-    if not isinstance(given, dict) or not isinstance(given.get("id"), int):
-        raise UsageError("a change needs the id of an item")
-    decision, text, seen = given.get("decision"), given.get("text"), given.get("seen")
-    if decision not in ("edit", "accept", "reject"):
-        raise UsageError(f"there is no decision {decision!r}")
-    if (decision == "edit") != isinstance(text, str):
-        raise UsageError("an edit needs a text, and nothing else has one")
-    return Change(given["id"], decision, text, seen if isinstance(seen, str) else None)
-
-
-def _bulk(body: Mapping[str, Any]) -> tuple[View, Bulk]:
-    kind = body.get("kind")
-    texts = {name: body.get(name, "") for name in ("find", "text", "filter", "sort")}
-    if kind not in ("replace", "regex", "prepend", "append", "accept", "reject"):
-        raise UsageError(f"there is no change {kind!r} for many")
-    if not all(isinstance(text, str) for text in texts.values()):
-        raise UsageError("find, text and filter are texts")
-    return read_view(texts["filter"]), Bulk(kind, texts["find"], texts["text"])
