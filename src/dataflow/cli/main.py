@@ -52,6 +52,7 @@ from dataflow.cli.shell.log import PlainHandler
 from dataflow.core.errors import StopRunError, UnderWayError
 from dataflow.core.resources import lack_of
 from dataflow.core.version import __version__
+from dataflow.display.language import explained, sentence
 from dataflow.remote.errors import RemoteError
 
 COMMANDS = (
@@ -94,7 +95,7 @@ def main() -> None:
         if code is None:
             raise
     if ended_by and code and code >= 128:  # click's own code is always that of Ctrl-C
-        say(f"Stopped; every answer is kept. To resume, {go_on()}.")
+        say(sentence(f"Stopped; every answer is kept. To resume, {go_on()}."))
         code = 128 + ended_by[0]
     if len(ended_by) > 1:
         streams.end(code or 0)
@@ -109,8 +110,10 @@ def _stopped(error: StopRunError) -> int:
         say(error.message)
         return code_of(error)
     say(f"error: {error.message}", style="red")
+    if words := explained(error):
+        say(words)
     if has_answers():
-        say(f"What is done is kept. To resume, {go_on()}.")
+        say(sentence(f"What is done is kept. To resume, {go_on()}."))
     return code_of(error)
 
 

@@ -8,6 +8,7 @@ from rich.console import Console
 
 from dataflow.app.reporter import RunReport
 from dataflow.billing.price import NoPrice, Price, dollars
+from dataflow.display.language import explained_kind, rows_in_language, sentence
 from dataflow.display.plain import say, say_rows
 from dataflow.display.units import duration, tokens
 from dataflow.engine.reporting.failure_messages import FailureMessage
@@ -40,10 +41,10 @@ def show_summary(report: RunReport, console: Console) -> None:
     rows.append(("output", report.output))
     if summary.errors is not None:
         rows.append(("errors", str(summary.errors)))
-    say_rows(console, rows)
+    say_rows(console, rows_in_language(rows))
     _show_failures(summary.failures, console)
     if step := _next_step(report):
-        say(console, f"Next: {step}.")
+        say(console, sentence(f"Next: {step}."))
 
 
 def _show_failures(failures: Sequence[FailureMessage], console: Console) -> None:
@@ -51,7 +52,9 @@ def _show_failures(failures: Sequence[FailureMessage], console: Console) -> None
     for failure in failures:
         share = "" if failure.share == failure.count else f", {failure.share:,} of them like this"
         say(console, f"{failure.count:,} {failure.kind}{share}: {failure.message}")
-        if failure.cure:
+        if words := explained_kind(failure.kind):
+            say(console, f"  {words}")
+        elif failure.cure:
             say(console, f"  cure: {failure.cure}")
 
 

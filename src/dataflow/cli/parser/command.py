@@ -12,6 +12,7 @@ import click
 from dataflow.app.options.config import read_config, read_record
 from dataflow.app.options.option import OptionField, Options, option_fields
 from dataflow.cli.parser.suggestions import suggestion_for
+from dataflow.display.language import LANGUAGES, choose
 
 T = TypeVar("T", bound=Options)
 
@@ -39,6 +40,7 @@ def command(
         params.append(_config_option(options))
     if any(known.name == "restart" for known in option_fields(options)):
         params.append(_from_option(options))
+    params.append(_language_option())
     return OptionsCommand(
         name=function.__name__.rstrip("_"),  # try_ is no keyword
         callback=run,
@@ -234,6 +236,17 @@ def _from_option(options: type[Options]) -> click.Parameter:
         callback=load, group="Options",
         help="Take the settings of an earlier run from its record, OUTPUT.run.json; --config and "
         "the command line win over it.",
+    )  # fmt: skip
+
+
+def _language_option() -> click.Parameter:
+    def use(_ctx: click.Context, _param: click.Parameter, language: str | None) -> None:
+        choose(language)
+
+    return OptionParameter(
+        ["--lang"], type=click.Choice(LANGUAGES), is_eager=True, expose_value=False,
+        callback=use, group="Options", default_text="that of the locale",
+        help="The language of the summary and of the commonest errors.",
     )  # fmt: skip
 
 
