@@ -102,6 +102,8 @@ class _Hosts:
     async def close(self) -> None:
         for server in self._servers:
             server.close()
+        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+            task.cancel()
 
     def url(self, kind: str, number: int) -> str:
         scheme = "https" if kind == "certificate" else "http"

@@ -103,7 +103,10 @@ def _cost(summary: Summary, price: Price | NoPrice) -> tuple[str, str]:
     else:
         text = f"{dollars(summary.cost)} ({price.source})"
     if summary.assumed:
-        text += f"; the limit counted {dollars(summary.assumed_cost)} for {summary.assumed:,}"
+        text += (
+            f"; of {summary.assumed:,} that the server may have charged for, the limit assumed "
+            f"{dollars(summary.assumed_cost)}"
+        )
     if summary.unpriced:
         text += f", and {summary.unpriced:,} requests whose price is not known"
     return "cost", text
