@@ -17,8 +17,8 @@ from PIL import Image
 from dataflow.core.errors import PictureTooLargeError, RowError
 from dataflow.core.picture import Picture
 from dataflow.images.base.limits import MIB, SHARED_MEMORY, Limits
-from dataflow.images.decode import codecs, color, faults, jpeg_passthrough, pixels, png_text
-from dataflow.images.decode.encode import encode, with_margins
+from dataflow.images.decode import codecs, color, faults, jpeg_passthrough, pages, pixels, png_text
+from dataflow.images.decode.encode import HIGH_QUALITY, encode, with_margins
 from dataflow.images.decode.target_size import Size, padded, shrunk
 
 T = TypeVar("T")
@@ -115,6 +115,7 @@ class _Decoder:
 
     def picture(self, file: BinaryIO) -> Picture:
         with Image.open(file, formats=codecs.known()) as image:
+            pages.seek_picture(image, file)
             full, encoded = image.size, _size_of(file)
             target = shrunk(full, self._limits.max_side)
             drafted = self._draft(image, target)
@@ -129,16 +130,19 @@ class _Decoder:
             if not drafted and image.size != full:  # TIFF turns upright as it loads
                 self._check_pixels(image.size)
                 target = shrunk(image.size, self._limits.max_side)
-            small = with_margins(self._upright(image, target, _orientation(image), file))
+            small = self._upright(image, target, _orientation(image))
+            seen = color.to_srgb(small, image, file)
+            quality = self._limits.jpeg_quality
             return encode(
-                small,
-                quality=self._limits.jpeg_quality,
+                with_margins(seen),
+                quality=quality if seen is small else max(quality, HIGH_QUALITY),
                 is_from_jpeg=image.format in codecs.JPEGS,
                 has_half_colours=codecs.has_half_colours(image),
             )
 
     def full_size(self, file: BinaryIO) -> Size:
         with Image.open(file, formats=codecs.known()) as image:
+            pages.seek_picture(image, file)
             full = image.size
             turned = _may_be_turned(image) and _orientation(image) in _TURNED
             self._draft(image, shrunk(full, self._limits.max_side))
@@ -166,15 +170,13 @@ class _Decoder:
             seen.load()
         return Picture(plain.data, "image/jpeg", width, height)
 
-    def _upright(
-        self, image: Image.Image, target: Size, orientation: int, file: BinaryIO
-    ) -> Image.Image:
+    def _upright(self, image: Image.Image, target: Size, orientation: int) -> Image.Image:
         small = pixels.shrink(image, target)
         if image.format in _ANIMATED and pixels.is_blank(small):
             small = self._later_frame(image) or small
         if orientation in _TRANSPOSE:
             small = small.transpose(_TRANSPOSE[orientation])
-        return color.to_srgb(small, image, file)
+        return small
 
     def _later_frame(self, image: Image.Image) -> Image.Image | None:
         """The first frame after a blank one that shows something, among the first few."""
