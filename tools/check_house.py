@@ -24,6 +24,7 @@ FOLDER_MODULES = 14
 
 WRAPPED_BY = {
     "vllm": (),  # only ever run as a program of its own
+    "ray": ("serving/workers/ray_actors.py",),
     "xllamacpp": ("serving/llamacpp/server.py",),
     "huggingface_hub": ("serving/weights/hf_hub.py", "formats/hub/hf_push.py"),
     "genai_prices": ("billing/price_list.py",),
@@ -42,7 +43,6 @@ WRAPPED_BY = {
     "click": ("cli/",),
     "rich": ("display/", "cli/shell/"),
     "torch": (),
-    "ray": (),
     "modelscope": ("formats/hub/modelscope_dataset.py",),
     "datasets": ("formats/hub/hf_dataset.py",),
     "starlette": (),

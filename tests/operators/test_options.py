@@ -224,6 +224,8 @@ RENAMED = {
     "batch": (BatchVLMServing_openai, "batching"),
     "batch_requests": (BatchOptions, "requests"),
     "workers": (WorkerServing, "fewest"),
+    "replicas": (WorkerServing, "most"),
+    "ray": (WorkerServing, "launcher"),
     "batch_mb": (BatchOptions, "size"),
     "batch_window": (BatchOptions, "window"),
     "batch_poll": (BatchOptions, "poll"),

@@ -66,6 +66,9 @@ class FakeLauncher:
         self.workers = []
         self.open = []
 
+    def prepare(self):
+        pass
+
     def launch(self, number, setup):
         self.workers.append(FakeWorker(number, self))
         return self.workers[-1]

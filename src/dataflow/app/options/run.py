@@ -36,6 +36,22 @@ class WholeRunOptions(Options):
             default="none: this process alone",
         ),
     ] = None
+    ray: Annotated[
+        bool | str,
+        Option(
+            "Load pictures and ask in actors of a Ray cluster: at this address, or the one that "
+            "RAY_ADDRESS names. A local engine is started once in each.",
+            metavar="ADDRESS",
+        ),
+    ] = False
+    replicas: Annotated[
+        str,
+        Option(
+            "With --ray, how many actors: a number, or LEAST..MOST, between which it follows what "
+            "waits.",
+            metavar="N|LEAST..MOST",
+        ),
+    ] = "1"
     rpm: Annotated[
         float | None,
         Option("The most requests per minute.", metavar="N", least=0.001, default="no limit"),

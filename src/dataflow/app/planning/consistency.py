@@ -73,6 +73,7 @@ NEEDS: Mapping[str, tuple[Condition, str]] = {
         ("batch_requests", "batch_mb", "batch_window", "batch_poll"),
         (_is_batch, "is about batches: give --batch, or leave it out"),
     ),
+    "replicas": (_has("ray"), "says how many actors --ray has: give --ray, or leave it out"),
     **dict.fromkeys(
         ("flatten", "schema_as"),
         (_has("schema"), "is about captions with a schema: give --schema, or leave it out"),
@@ -148,8 +149,11 @@ EXCLUSIVE: Mapping[tuple[str, str], str] = {
         "--stream and --batch-then-live exclude each other; give one of them"
     ),
     ("stream", "detach"): "--stream and --detach exclude each other; give one of them",
+    ("workers", "ray"): "--workers and --ray exclude each other; --replicas says how many actors",
+    ("shard", "ray"): "--shard and --ray exclude each other: Ray spreads the rows itself",
     **{
-        ("workers", name): f"--workers and {flag} exclude each other: {cure}"
+        (own[2:], name): f"{own} and {flag} exclude each other: {cure}"
+        for own in ("--workers", "--ray")
         for name, flag, cure in (
             ("batch", "--batch", "a batch is worked on at the server"),
             ("batch_then_live", "--batch-then-live", "a batch is worked on at the server"),

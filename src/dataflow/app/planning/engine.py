@@ -29,6 +29,8 @@ MOST_AT_AN_API = 256
 API_SECONDS = 600.0
 """For one request to an API and its whole answer."""
 
+MOST_REPLICAS = 4096
+
 NO_SERVER_YET = "http://127.0.0.1:9/v1"
 """An address of nobody, for what is the same at every server while there is none."""
 
@@ -92,6 +94,8 @@ def _watched(
 
 def with_workers(choices: CaptionOptions, serving: AsyncServing, limits: Limits) -> AsyncServing:
     """`serving` in as many workers as the options ask for; itself where they ask for none."""
+    if choices.ray is not False:
+        return _on_ray(choices, serving, limits)
     if choices.workers is None:
         return serving
     from dataflow.serving.workers.process import ProcessLauncher
@@ -105,6 +109,39 @@ def with_workers(choices: CaptionOptions, serving: AsyncServing, limits: Limits)
         picture_connections=max(1, limits.picture_connections // count),
     )
     return WorkerServing(serving, ProcessLauncher(), share, fewest=count)
+
+
+def _on_ray(choices: CaptionOptions, serving: AsyncServing, limits: Limits) -> AsyncServing:
+    from dataflow.serving.workers.ray_actors import RayLauncher
+    from dataflow.serving.workers.serving import WorkerServing
+
+    fewest, most = _replicas(choices.replicas)
+    gpus = 0
+    if choices.vllm is not None:
+        gpus = (choices.tensor_parallel or 1) * (choices.data_parallel or 1)
+    cpus = 1 if choices.threads is None else choices.threads
+    address = choices.ray if isinstance(choices.ray, str) else None
+    return WorkerServing(
+        serving, RayLauncher(address, cpus=cpus, gpus=gpus), limits, fewest=fewest, most=most
+    )
+
+
+def _replicas(text: str) -> tuple[int, int]:
+    """How many actors there are at least and at most.
+
+    Raises:
+        UsageError: the text says neither a number nor two.
+    """
+    fewest, dots, most = text.strip().partition("..")
+    if not dots:
+        most = fewest
+    is_number = fewest.isdecimal() and most.isdecimal()
+    if not is_number or not 1 <= int(fewest) <= int(most) <= MOST_REPLICAS:
+        raise UsageError(
+            f"--replicas takes a number, or LEAST..MOST such as 1..8 (at most {MOST_REPLICAS:,}), "
+            f"not {text!r}"
+        )
+    return int(fewest), int(most)
 
 
 def fallback_of(choices: CaptionOptions, *, needs_key: bool) -> AsyncServing | None:

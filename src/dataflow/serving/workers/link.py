@@ -51,15 +51,20 @@ class WorkerLink(Protocol):
 class WorkerLauncher(Protocol):
     """Starts workers of one kind; it can be pickled."""
 
+    def prepare(self) -> None:
+        """Have ready what `launch` needs; may block, and is called in a thread of its own.
+
+        Raises:
+            StopRunError: there can be no worker.
+        """
+        ...
+
     def launch(self, number: int, setup: WorkerSetup) -> WorkerLink:
         """A new worker, which is not waited for.
 
         Args:
             number: The worker's, from 1; every one that is started has its own.
             setup: What it works with.
-
-        Raises:
-            StopRunError: there can be none.
         """
         ...
 

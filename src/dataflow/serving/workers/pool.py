@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dataflow.core.aio import now
+from dataflow.core.aio import in_thread, now
 from dataflow.core.errors import EngineDiedError, EngineFailedError
 from dataflow.core.request import Reply, Request
 from dataflow.serving.workers.link import WorkerLauncher, WorkerLink, WorkerLostError
@@ -129,6 +129,7 @@ class WorkerPool:
         Raises:
             StopRunError: there can be none.
         """
+        await in_thread(self._launcher.prepare)
         for _ in range(self._fewest):
             self._launch()
         await self._first_ready.wait()

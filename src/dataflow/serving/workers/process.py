@@ -37,6 +37,9 @@ _LENGTH = struct.Struct("!I")
 class ProcessLauncher:
     """Starts workers as processes of this machine."""
 
+    def prepare(self) -> None:
+        """Nothing is needed."""
+
     def launch(self, number: int, setup: WorkerSetup) -> ProcessLink:
         """See `link.WorkerLauncher`."""
         return ProcessLink(setup)

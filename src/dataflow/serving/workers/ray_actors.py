@@ -1,0 +1,197 @@
+"""Workers as actors of a Ray cluster (https://docs.ray.io/en/latest/ray-core/actors.html).
+
+Ray decides on which machine an actor runs and starts it there; all else is done as with any worker.
+An actor is never restarted by Ray and none of its calls repeated, so that nothing is asked twice
+behind the run's back: a lost actor's requests are given out again, and counted, by the pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+from dataflow.core.errors import MissingPackageError, UnreachableError
+from dataflow.serving.workers.link import WorkerLostError
+from dataflow.serving.workers.messages import LeasedRequest, WorkerAnswers, WorkerSetup
+from dataflow.serving.workers.worker import LeaseWorker
+
+SILENT_SECONDS = 60.0
+"""An actor that says nothing for so long is taken for lost: its machine is cut off."""
+
+CONNECT_SECONDS = 10.0
+"""Until a cluster's address must listen."""
+
+END_SECONDS = 20.0
+"""An actor that is to end has so long to end its engine."""
+
+_CALLS = 8
+"""Calls of one actor under way at once: one that waits for answers, the others hand over."""
+
+
+class RayWorker:
+    """The class of the actors.
+
+    Args:
+        setup: What it works with.
+    """
+
+    def __init__(self, setup: WorkerSetup) -> None:
+        self._worker = LeaseWorker(setup)
+
+    async def start(self) -> WorkerAnswers:
+        """See `LeaseWorker.start`."""
+        return await self._worker.start()
+
+    async def take(self, lease: Sequence[LeasedRequest]) -> None:
+        """See `LeaseWorker.take`."""
+        self._worker.take(lease)
+
+    async def collect(self) -> WorkerAnswers:
+        """See `LeaseWorker.collect`."""
+        return await self._worker.collect()
+
+    async def close(self) -> None:
+        """See `LeaseWorker.close`."""
+        await self._worker.close()
+
+
+class RayLauncher:
+    """Starts workers as actors.
+
+    Args:
+        address: The cluster's address; None for the one that ``RAY_ADDRESS`` or this machine names,
+            and where there is none, for a cluster of this machine alone.
+        cpus: That Ray sets aside for each actor.
+        gpus: Likewise.
+    """
+
+    def __init__(self, address: str | None = None, *, cpus: float = 1, gpus: float = 0) -> None:
+        self._address = address
+        self._cpus, self._gpus = cpus, gpus
+        self._is_ours = False
+
+    def launch(self, number: int, setup: WorkerSetup) -> RayLink:
+        """See `link.WorkerLauncher`."""
+        import ray
+
+        actor = ray.remote(RayWorker).options(
+            name=None,
+            num_cpus=self._cpus,
+            num_gpus=self._gpus,
+            max_restarts=0,
+            max_task_retries=0,
+            max_concurrency=_CALLS,
+            scheduling_strategy="SPREAD",
+        )
+        return RayLink(actor.remote(setup))
+
+    def close(self) -> None:
+        """Leave the cluster, where this one joined it."""
+        if self._is_ours:
+            import ray
+
+            self._is_ours = False
+            ray.shutdown()
+
+    def prepare(self) -> None:
+        """Join the cluster.
+
+        Raises:
+            MissingPackageError: Ray is not installed.
+            UnreachableError: there is no cluster at the address.
+        """
+        try:
+            import ray
+        except ImportError:
+            raise MissingPackageError(
+                "--ray needs Ray: pip install 'dataflow-caption[ray]'"
+            ) from None
+        if ray.is_initialized():
+            return
+        _check_reachable(self._address)
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        try:
+            ray.init(
+                address=self._address,
+                log_to_driver=False,
+                logging_level=logging.WARNING,
+                include_dashboard=False if self._address is None else None,
+            )
+        except (ConnectionError, RuntimeError, ValueError) as error:
+            raise UnreachableError(
+                f"there is no Ray cluster at {self._address or 'RAY_ADDRESS'}: {error}"
+            ) from error
+        self._is_ours = True
+
+
+def _check_reachable(address: str | None) -> None:
+    """Make sure that something listens at ``HOST:PORT``; Ray itself waits for it for minutes.
+
+    Raises:
+        UnreachableError: nothing does.
+    """
+    host, _, port = (address or "").rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        return  # a word such as "auto", or a URL, which Ray reads
+    try:
+        socket.create_connection((host, int(port)), CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UnreachableError(
+            f"there is no Ray cluster at {address}: {getattr(error, 'strerror', None) or error}"
+        ) from error
+
+
+class RayLink:
+    """One actor; see `link.WorkerLink`.
+
+    Args:
+        actor: Its handle.
+    """
+
+    def __init__(self, actor: Any) -> None:
+        self._actor = actor
+
+    async def start(self) -> WorkerAnswers:
+        """Wait until Ray has found a machine for it and its engine is up, however long that is."""
+        said: WorkerAnswers = await _result(self._actor.start.remote(), None)
+        return said
+
+    async def give(self, lease: Sequence[LeasedRequest]) -> None:
+        """See `link.WorkerLink`."""
+        await _result(self._actor.take.remote(list(lease)), SILENT_SECONDS)
+
+    async def collect(self) -> WorkerAnswers:
+        """See `link.WorkerLink`."""
+        said: WorkerAnswers = await _result(self._actor.collect.remote(), SILENT_SECONDS)
+        return said
+
+    async def close(self) -> None:
+        """See `link.WorkerLink`."""
+        import ray
+
+        with contextlib.suppress(WorkerLostError):
+            await _result(self._actor.close.remote(), END_SECONDS)
+        ray.kill(self._actor)
+
+
+async def _result(reference: Any, seconds: float | None) -> Any:
+    """What a call of an actor returns.
+
+    Raises:
+        WorkerLostError: the actor is gone, or did not answer in time.
+    """
+    import ray.exceptions
+
+    try:
+        return await asyncio.wait_for(asyncio.wrap_future(reference.future()), seconds)
+    except asyncio.TimeoutError:
+        raise WorkerLostError(f"it said nothing for {seconds:.0f} s") from None
+    except ray.exceptions.RayTaskError:
+        raise  # a fault of this program in the actor
+    except ray.exceptions.RayError as error:
+        raise WorkerLostError(str(error).strip().partition("\n")[0]) from error
