@@ -21,6 +21,7 @@ NAMES = (
     "startup",
     "checking",
     "formats",
+    "review",
 )
 SHORT = ("road", "shrinking", "memory", "startup")
 

@@ -7,8 +7,10 @@ fault. Memory is that of the main process; each further process takes about 70 M
 from __future__ import annotations
 
 import argparse
+import itertools
 import random
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.process import fresh, measured
@@ -59,15 +61,21 @@ def _captions(rows: int) -> Path:
     import pyarrow.parquet as pq
 
     path = fresh(f"captions-{rows}.parquet")
-    rng = random.Random(1)
+    texts_made = captions(rows)
     schema = pa.schema([("image", pa.string()), ("caption", pa.string())])
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, rows, 10_000):
             numbers = range(start, min(rows, start + 10_000))
-            texts = [_caption(number, rng) for number in numbers]
+            texts = list(itertools.islice(texts_made, len(numbers)))
             names = [f"photos/{number}.jpg" for number in numbers]
             writer.write_table(pa.table({"image": names, "caption": texts}, schema=schema))
     return path
+
+
+def captions(rows: int) -> Iterator[str]:
+    """So many captions, the same ones each time."""
+    rng = random.Random(1)
+    return (_caption(number, rng) for number in range(rows))
 
 
 def _caption(number: int, rng: random.Random) -> str:

@@ -63,6 +63,19 @@ def edits_of(output: AnyPath) -> list[Edit]:
         raise unreadable(path, error) from error
 
 
+def in_force_of(journal: Path) -> dict[tuple[bytes, str], Decision]:
+    """Request key and column → the decision in force.
+
+    Raises:
+        JournalError: the journal cannot be read.
+    """
+    try:
+        with closing(open_read_only(journal)) as db:
+            return dict(DecisionTable(db).latest())
+    except sqlite3.Error as error:
+        raise unreadable(journal, error) from error
+
+
 def machine_captions(journal: Path) -> set[bytes]:
     """The `exact_digest` of every text that an engine gave, as it came and in one line.
 

@@ -17,6 +17,9 @@ from dataflow.core.protocols.dataset import Reader, Skipped, Writer
 from dataflow.core.row import Row
 from dataflow.formats.existing_captions import CaptionedDataset, with_caption
 
+CAPTION_KEY = "caption"
+"""The name under which new captions come, whatever the dataset's columns are called."""
+
 
 class CaptionPosition(NamedTuple):
     """Where a caption stands.

@@ -17,44 +17,33 @@ from dataflow.app.planning.plan import plan_of
 from dataflow.app.quality.caption_origin import PersonsCaptions, origin_of, position_of
 from dataflow.app.quality.check import asked_of, looked_at, opened
 from dataflow.app.quality.faults import Note, list_faults
+from dataflow.app.quality.patch_writer import patch_writer, target_of, whole_dataset
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.run import run_plan
 from dataflow.checks.dataset.report import QualityReport
 from dataflow.checks.dataset.scan import Fault
 from dataflow.checks.rules.text import clipped
 from dataflow.checks.suite import CaptionRequirements, checks_for
-from dataflow.core.column_types import ListType, Struct
 from dataflow.core.errors import InputError, RowError, UsageError
 from dataflow.core.protocols.check import Check
-from dataflow.core.protocols.dataset import Reader, Writer
 from dataflow.core.protocols.serving import sampling_of
 from dataflow.core.request import Request
 from dataflow.core.row import Row
 from dataflow.core.side_files import refuse_link
 from dataflow.engine.columns import Column
-from dataflow.engine.meta import META_SHAPE
 from dataflow.engine.paths import free_name, make_folder
 from dataflow.engine.pipeline.intake import numbered
 from dataflow.engine.plan import Plan
-from dataflow.engine.provenance import PROVENANCE_SHAPE
 from dataflow.engine.quality.reject_policy import mark_of
 from dataflow.engine.reporting.progress import Summary
-from dataflow.formats.base.compression import compression_of, ending_of
-from dataflow.formats.base.writing import AtomicFile
-from dataflow.formats.caption_patch import CaptionPatchWriter, CaptionPosition, FaultyCaptions
-from dataflow.formats.coco.annotations import CocoCaptions, CocoCaptionsWriter
-from dataflow.formats.detect import detect_format
+from dataflow.formats.caption_patch import (
+    CAPTION_KEY,
+    CaptionPosition,
+    FaultyCaptions,
+)
 from dataflow.formats.existing_captions import CaptionedDataset, is_talk, told_before
-from dataflow.formats.folder.pictures import FolderReader
-from dataflow.formats.folder.sidecar_writer import SidecarWriter
-from dataflow.formats.output_spec import output_format, writer_for
-from dataflow.formats.registry import open_reader
 from dataflow.operators.core_vision.request_builder import RowRequests
-from dataflow.remote.path import is_remote
 from dataflow.serving.base.conversation import DEFAULT_QUESTION
-
-_CAPTION = "caption"
-"""The one column of the run, whatever the dataset's are called."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -222,7 +211,7 @@ def fixing_plan(
     shared = shared_values(choices, CaptionOptions)
     given = {k: v for k, v in shared.items() if k not in {"output", "output_key", "sidecar"}}
     plan = plan_of(CaptionOptions(source=choices.output, output=str(target), **given), reporter)
-    data = replace(data, reader=_whole(choices, data))
+    data = replace(data, reader=whole_dataset(choices, data))
     requests = cast("RowRequests", plan.requests_of)
     has_meta, has_provenance = (
         all(f"{column}{ending}" in data.names for column in data.columns)
@@ -234,8 +223,8 @@ def fixing_plan(
         requests_of=_Requests(data, _by_column(requests, data), sampling_of(plan.serving)),
         output=replace(
             plan.output,
-            columns=[Column(_CAPTION)],
-            open_writer=_opener(
+            columns=[Column(CAPTION_KEY)],
+            open_writer=patch_writer(
                 choices, data, target, {"_meta": has_meta, "_provenance": has_provenance}
             ),
             overwrite=True,
@@ -244,50 +233,11 @@ def fixing_plan(
             cell_of=lambda row: tuple(row.raw.spot),
         ),
         needs=(),
-        questions=dict.fromkeys([_CAPTION], *plan.questions.values())
+        questions=dict.fromkeys([CAPTION_KEY], *plan.questions.values())
         if len(plan.questions) == 1
         else {},
         fingerprint=None,  # which captions are asked for depends on more than what it is made of
     )
-
-
-def target_of(choices: CheckOptions, data: CaptionedDataset) -> Path:
-    """Where the dataset with its new captions goes, beside which the run's journal lies.
-
-    Of sidecars nothing goes there; they are written where they are.
-
-    Raises:
-        UsageError: it has another format, or cannot be told.
-    """
-    if is_remote(choices.output) or is_remote(choices.fixed or ""):
-        raise UsageError("--fix takes and writes datasets of this machine; fetch this one first")
-    source, kind = Path(choices.output), detect_format(choices.output)
-    if data.sidecar is not None:
-        if choices.fixed is not None:
-            raise UsageError("the files beside the pictures are fixed where they are: leave -o")
-        return source.with_name(f"{source.resolve().name}.fixed.jsonl")
-    if kind == "files" or (kind not in {"hf", "ms"} and not source.exists()):
-        raise UsageError(f"{source} stands for several files; fix them one by one")
-    ending = {"parquets": ".parquet", "hf": ".parquet", "ms": ".parquet"}.get(kind or "")
-    if ending is None:
-        ending = "" if source.is_dir() else ending_of(source)
-    if choices.fixed is not None:
-        if ending_of(choices.fixed) != ending:
-            raise UsageError(f"-o {choices.fixed}: the fixed dataset stays {ending or 'a folder'}")
-        return Path(choices.fixed)
-    if kind in {"hf", "ms"}:
-        source = Path(choices.output.split(":")[1].rpartition("/")[2])
-    stem = source.resolve().name.removesuffix("" if source.is_dir() else ending)
-    return source.with_name(f"{stem}.fixed{ending}" if ending else f"{stem}-fixed")
-
-
-def _whole(choices: CheckOptions, data: CaptionedDataset) -> Reader:
-    """The dataset once more, with all its columns; a row that cannot be read is an error."""
-    if isinstance(data.reader, CocoCaptions):
-        path = Path(choices.output)
-        return CocoCaptions(path, picture_key=choices.image_key, has_files=True)
-    sidecars = data.reader.sidecars if isinstance(data.reader, FolderReader) else None
-    return open_reader(choices.output, picture_key=choices.image_key, sidecars=sidecars)
 
 
 def _by_column(requests: RowRequests, data: CaptionedDataset) -> dict[str, RowRequests]:
@@ -331,63 +281,3 @@ class _Requests:
             # what was found faulty is judged by the very checks that found it so
             made = replace(numbered(made, number, self.sampling.get("seed")), checks=None)
         return [made]
-
-
-def _opener(
-    choices: CheckOptions, data: CaptionedDataset, target: Path, extras: Mapping[str, bool]
-) -> Callable[[Path], Writer]:
-    """What opens the writer of the dataset with its new captions."""
-    open_inner: Callable[[Path], Writer]
-    if isinstance(data.reader, CocoCaptions):
-        coco, packed = data.reader, compression_of(target)
-        open_inner = lambda path: CocoCaptionsWriter(AtomicFile(path, packed), coco)  # noqa: E731
-    elif isinstance(data.reader, FolderReader) and data.reader.sidecars is not None:
-        beside = SidecarWriter(data.reader.sidecars, choices.image_key, data.columns[0])
-        open_inner = lambda _: beside  # noqa: E731 (nothing is opened)
-    else:
-        open_inner = writer_for(
-            target,
-            data.reader,
-            _shapes(data, target, extras),
-            format_name=output_format(choices.output, target),
-        )
-
-    def open_writer(path: Path) -> Writer:
-        writer = open_inner(path)
-        return CaptionPatchWriter(writer, data, key=_CAPTION, writes_all=data.sidecar is None)
-
-    return open_writer
-
-
-def _shapes(
-    data: CaptionedDataset, target: Path, beside: Mapping[str, bool]
-) -> dict[str, Struct | ListType | None]:
-    """The columns that get new captions, with their shapes.
-
-    Raises:
-        UsageError: one holds what Arrow's formats cannot be given anew.
-    """
-    found: dict[str, Struct | ListType | None] = {}
-    for column in data.columns:
-        value = data.first_value(column)
-        if ending_of(target) in _TYPED and isinstance(value, (list, dict)) and not _is_texts(value):
-            raise UsageError(
-                f"{target}: column {column!r} holds objects, and only texts and lists of texts can "
-                "be fixed in this format; write the dataset as .jsonl first"
-            )
-        is_list = isinstance(value, list)
-        found[column] = ListType() if is_list else None
-        for ending, shape in _SHAPES.items():
-            if beside[ending]:
-                found[f"{column}{ending}"] = ListType(shape) if is_list else shape
-    return found
-
-
-_SHAPES: Mapping[str, Struct] = {"_meta": META_SHAPE, "_provenance": PROVENANCE_SHAPE}
-"""What stands beside a caption, by the ending of its column's name."""
-
-_TYPED = {".parquet", ".arrow", ".ipc", ".arrows", ".feather", ""}
-
-
-def _is_texts(value: object) -> bool:
-    return isinstance(value, list) and all(item is None or isinstance(item, str) for item in value)

@@ -13,6 +13,8 @@ EXAMPLES = (
     "dataflow edits captions.jsonl",
     "dataflow edits captions.jsonl --restore 3",
     "dataflow edits captions.jsonl --export edits.jsonl",
+    "dataflow edits others.parquet --write edited.parquet",
+    "dataflow edits photos/ --in-place",
 )
 
 
@@ -20,10 +22,17 @@ def edits(options: EditsOptions) -> None:
     """List the captions of OUTPUT that people edited, accepted or rejected.
 
     A line each: number, time, who, what, picture, column, the person's words, and where the
-    machine's caption is another one by now, that caption.
+    machine's caption is another one by now, that caption. With --write or --in-place, the dataset
+    is written with the edits instead; a rejected caption is empty there.
     """
     from dataflow.app.edits import edits as found_edits
 
+    if options.write is not None or options.in_place:
+        from dataflow.app.quality.write_edits import write_edits
+
+        written = write_edits(options)
+        say(f"{written.count:,} captions with people's words are written: {written.place}")
+        return
     found = found_edits(options)
     if options.restore is not None:
         say(f"Edit {options.restore} is taken back; the next run of the same command writes it.")

@@ -24,6 +24,7 @@ def review(options: ReviewOptions) -> None:
     def ready(address: str) -> None:
         say(f"Open {address}")
         say("Every decision is kept at once; Ctrl-C ends the page.")
+        say(f"dataflow edits {options.dataset} lists them and writes them.")
 
     reviewed(options, reporter(console), on_ready=ready)
 

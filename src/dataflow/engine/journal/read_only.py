@@ -131,6 +131,16 @@ class JournalView:
         """
         return self._rows("SELECT key, row FROM plan", ())
 
+    def planned_captions(self) -> list[tuple[int, int, bytes]]:
+        """Row, index in the row, and request key of each caption of the latest run, in order.
+
+        Raises:
+            JournalError: the file cannot be read, or is no journal.
+        """
+        return self._rows(
+            "SELECT row, caption_index, key FROM plan ORDER BY row, caption_index", ()
+        )
+
     def is_running(self) -> bool:
         """Whether the latest run has not noted its end: it goes, or was killed.
 
