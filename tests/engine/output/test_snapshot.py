@@ -9,6 +9,8 @@ from dataclasses import replace
 
 import pytest
 
+from dataflow.core.errors import UsageError
+from dataflow.engine.journal.journal import Journal
 from dataflow.engine.paths import SideFiles
 from dataflow.engine.runner import run
 from dataflow.formats.registry import open_reader
@@ -130,3 +132,35 @@ def test_rows_that_came_into_the_dataset_are_no_change_by_others(dataset, width_
     run(plan_of(dataset.add(2), width_of))
     assert dataset.captions()[0] == "by hand"
     assert not list(dataset.folder.glob("out.jsonl.2*"))
+
+
+@pytest.mark.parametrize("damage", ["emptied", "header"])
+def test_an_edit_survives_a_journal_that_was_damaged(dataset, width_of, damage):
+    run(plan_of(dataset.add(5), width_of))
+    rewrite(dataset, lambda rows: [rows[0] | {"caption": "by hand"}, *rows[1:]])
+    path = SideFiles(dataset.output).journal
+    data = bytearray(path.read_bytes())
+    data[18:20] = b"\xff\xff"
+    path.write_bytes(b"" if damage == "emptied" else data)
+    if damage == "emptied":
+        with pytest.raises(UsageError):
+            run(plan_of(dataset, width_of))
+        assert not list(dataset.folder.glob("out.jsonl.2*")), "nothing was replaced yet"
+    for _ in range(2):
+        run(replace(plan_of(dataset, width_of), assume_yes=True))
+        kept = [file.read_text() for file in dataset.folder.glob("out.jsonl.2*")]
+        if damage == "emptied":  # whose words they are nobody knows any more
+            assert len(kept) == 1
+            assert "by hand" in kept[0]
+        else:
+            assert not kept
+            assert dataset.captions()[0] == "by hand"
+
+
+def test_a_file_that_somebody_put_there_before_the_first_output_is_kept(dataset, width_of):
+    dataset.add(3)
+    Journal(SideFiles(dataset.output).journal).close()  # of a run that was killed early
+    dataset.output.write_text('{"id": "0", "image": ["0000.jpg"], "caption": "theirs"}\n')
+    run(plan_of(dataset, width_of))
+    (kept,) = dataset.folder.glob("out.jsonl.2*")
+    assert "theirs" in kept.read_text()

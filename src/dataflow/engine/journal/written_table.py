@@ -159,6 +159,11 @@ class JournalOutput(JournalDecisions):
         """Note the files of the output, which is whole now."""
         self._do(lambda: set_files(self._db, files))
 
+    def began_writing(self) -> bool:
+        """Whether a run ever began to write the output."""
+        with self._guarded():
+            return self._db.execute("SELECT 1 FROM output_state").fetchone() is not None
+
     def has_written(self) -> bool:
         """Whether an output was ever written."""
         with self._guarded():

@@ -101,6 +101,8 @@ def take_in_edits(
             "(dataflow edits %s lists them; --edits overwrite drops them)",
             count, plan.output.shown, plan.output.place,
         )  # fmt: skip
+    if found.unplaced and compare.is_unknown:
+        return OutputSnapshot(snapshot.files, unknown=found.unplaced)
     if found.unplaced:
         _keep_file(plan, found.unplaced)
         return OutputSnapshot(snapshot.files)
@@ -142,14 +144,7 @@ def _look_into_output(
     plan: Plan, journal: Journal, compare: _Comparison, found: _Found, files: OutputFiles
 ) -> ChangedRows | None:
     """Find the captions that were changed in the output's file; its rows where anything was."""
-    if plan.output.read_back is None or not journal.has_written():
-        return None
-    was_written = journal.output_files()
-    try:
-        is_gone = files is None and not plan.output.place.exists()
-    except RemoteError:
-        return None
-    if is_gone or (files is not None and _is_as_written(files, was_written)):
+    if plan.output.read_back is None or not _may_be_changed(plan, compare, files):
         return None
     maker, written = JobMaker(plan), journal.written()
     copies = CopiedPictures(plan, journal, maker)
@@ -159,7 +154,11 @@ def _look_into_output(
             changed.add(row)
             for column, number, job in _cells(plan, maker.jobs(row)):
                 text = _text_at(row.fields, column, number, plan)
-                key = _changed_key(written, copies, job, number_of(plan, column, number), text, row)
+                if compare.is_unknown:
+                    key = compare.key_of_unknown(job, exact_digest(text))
+                else:
+                    index = number_of(plan, column, number)
+                    key = _changed_key(written, copies, job, index, text, row)
                 if key is None:
                     found.unplaced += 1
                 elif key:
@@ -167,7 +166,19 @@ def _look_into_output(
     except (InputError, OSError, UnicodeError) as error:
         _log.warning("%s cannot be read back for edits: %s", plan.output.place, error)
         found.unplaced += 1
-    return None if was_written is None else changed
+    return None if journal.output_files() is None else changed
+
+
+def _may_be_changed(plan: Plan, compare: _Comparison, files: OutputFiles) -> bool:
+    """Whether the output has to be read to know that nobody changed it."""
+    journal = compare.journal
+    if plan.restart or not (journal.has_written() or compare.is_unknown):
+        return False  # a run ended while it wrote, and had taken in what there was before
+    try:
+        is_gone = files is None and not plan.output.place.exists()
+    except RemoteError:
+        return False
+    return not is_gone and not (files is not None and _is_as_written(files, journal.output_files()))
 
 
 def _changed_key(
@@ -251,14 +262,32 @@ def _text_at(fields: Mapping[str, Any], name: str, number: int, plan: Plan) -> s
 
 
 class _Comparison:
-    """Tells what a person did to a caption, beside what the journal holds."""
+    """Tells what a person did to a caption, beside what the journal holds.
+
+    Attributes:
+        journal: Of the output.
+        subjects: Key and subject of the captions that decisions are about.
+        is_unknown: Whether no run of this journal began to write the output: it took a damaged
+            one's place, or somebody put a file there.
+    """
 
     def __init__(self, plan: Plan, journal: Journal, now: float) -> None:
         self.journal = journal
         self._unaffixed = plan.output.unaffixed
         self._now = now
         self.subjects: dict[bytes, bytes] = {}
+        self.is_unknown = not journal.began_writing()
         self._was_written_whole = journal.output_files() is not None
+
+    def key_of_unknown(self, job: Job, digest: bytes | None) -> bytes | None:
+        """As `_changed_key`, where the journal does not know what stands in the output."""
+        if digest is None:
+            return b""
+        machine = self.journal.find(job.key)
+        if machine is None or machine.caption is None:
+            return None  # the answer was lost, or these are somebody's words: nobody can tell
+        is_ours = digest == exact_digest(self._unaffixed(machine.caption))
+        return b"" if is_ours else job.key
 
     def decisions(
         self, key: bytes, column: str, text: str | None, job: Job, row: Row

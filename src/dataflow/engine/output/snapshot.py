@@ -66,18 +66,20 @@ class OutputSnapshot:
     Attributes:
         files: Its files.
         changed: Its rows, where somebody changed them since they were written.
+        unknown: Captions in it of which the journal knows nothing, as no run of it wrote them.
     """
 
     files: OutputFiles
     changed: ChangedRows | None = None
+    unknown: int = 0
 
     def keep(self, output: Output) -> list[AnyPath]:
-        """Keep what somebody changed under free names; nothing where nobody did.
+        """Keep the files under free names where the new output may lack something of them.
 
         Raises:
             OSError: the folder cannot be written.
         """
-        if self.changed is None:
+        if self.changed is None and not self.unknown:
             return []
         return [keep_former(file) for file in output.files_of(output.place)]
 
@@ -87,6 +89,11 @@ class OutputSnapshot:
         Raises:
             OSError: the folder cannot be written.
         """
+        for file in kept if self.unknown else ():
+            _log.warning(
+                "%s held %d captions that the journal does not know: kept as %s",
+                output.place, self.unknown, file.name,
+            )  # fmt: skip
         if self.changed is None or not kept or output.read_back is None:
             return
         try:

@@ -14,6 +14,7 @@ from contextlib import closing
 
 from dataflow.core.aio import run_to_end
 from dataflow.core.errors import RowError, UsageError
+from dataflow.core.row import Row
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.pipeline import stages
@@ -144,7 +145,7 @@ def _open_jobs(
     """Every job without an answer, without its pictures, and how many have one."""
     known, jobs = 0, []
     with closing(selected_rows(plan)) as rows:
-        for group in _groups(rows, maker, stop):
+        for group in _groups(plan, rows, maker, stop):
             keys = journal.known(list(group), check_fingerprint=0)
             known += len(keys)
             jobs += [job for key, job in group.items() if key not in keys]
@@ -157,7 +158,7 @@ def _count_open(
     """How many requests have no answer, and how many have one."""
     left = known = 0
     with closing(selected_rows(plan)) as rows:
-        for group in _groups(rows, maker, stop):
+        for group in _groups(plan, rows, maker, stop):
             found = _known(journal, [key for key, job in group.items() if job.error is None])
             known += found
             left += sum(job.error is None for job in group.values()) - found
@@ -165,13 +166,17 @@ def _count_open(
 
 
 def _groups(
-    rows: Iterator[object], maker: JobMaker, stop: Callable[[], bool]
+    plan: Plan, rows: Iterator[Row], maker: JobMaker, stop: Callable[[], bool]
 ) -> Iterator[dict[bytes, Job]]:
+    """The jobs of the rows that the run takes, by key, many at a time."""
     group: dict[bytes, Job] = {}
+    shard = plan.output.shard
     for row in rows:
         if stop():
             return
-        group |= {job.key: job for job in maker.jobs(row)}  # type: ignore[arg-type]
+        jobs = maker.jobs(row)
+        if shard is None or shard.takes(jobs):
+            group |= {job.key: job for job in jobs}
         if len(group) >= _KEYS:
             yield group
             group = {}

@@ -128,6 +128,10 @@ def _unite(db: sqlite3.Connection, run: int) -> None:
         f"SELECT {DECISION_COLUMNS}, checksum FROM shard.decisions ORDER BY number"
     )
     db.execute(
+        "INSERT INTO main.losses (what, noted) SELECT what, noted FROM shard.losses "
+        "WHERE accepted IS NULL"
+    )
+    db.execute(
         "INSERT OR REPLACE INTO main.plan (row, caption_index, key, subject) "
         "SELECT row, caption_index, key, subject FROM shard.plan"
     )
