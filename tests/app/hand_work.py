@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import itertools
 import json
 import os
@@ -28,7 +29,7 @@ from dataflow.app.options.commands.edits import EditsOptions
 from dataflow.app.options.commands.write import WriteOptions
 from dataflow.app.quality.fix import fix
 from dataflow.app.write import write
-from dataflow.core.errors import StopRunError
+from dataflow.core.errors import StopRunError, UsageError
 from dataflow.serving.fake import FakeServing
 
 PICTURES = 6
@@ -93,8 +94,9 @@ class HandWork:
     def step(self) -> None:
         """One thing that a person or a machine does."""
         does = self.chance.choice(
-            [self.again, self.again, self.other, self.edit, self.edit, self.spaces, self.only,
-             self.stop, self.kill, self.look, self.fix, self.delete]
+            [self.again, self.again, self.other, self.edit, self.edit, self.blank, self.only,
+             self.stop, self.kill, self.look, self.fix, self.delete, self.copy, self.resave,
+             self.empty, self.sort, self.restore]
         )  # fmt: skip
         self.log.append(does.__name__)
         does()
@@ -134,13 +136,58 @@ class HandWork:
     def edit(self) -> None:
         self._change(lambda old: self._by_hand())
 
-    def spaces(self) -> None:
-        self._change(
-            lambda old: "  ".join(old.strip().rsplit(" ", 1)) or f"By hand {next(self._numbers)}"
-        )
+    def blank(self) -> None:
+        """One blank more, anywhere between two words."""
+        self._change(self._with_blank)
+
+    def copy(self) -> None:
+        """The caption of one picture put over that of another."""
+        texts = [text.strip() for text in self.captions().values() if text and text.strip()]
+        self._change(lambda old: self.chance.choice(texts) if texts else self._by_hand())
+
+    def empty(self) -> None:
+        """A caption that a person does not want."""
+        self._change(lambda old: "")
+
+    def resave(self) -> None:
+        """Another program saves what it opened: same captions, other bytes."""
+        if self._is_sidecars():
+            for file in self.folder.glob("photos/*.txt"):
+                _write(file, "\ufeff" + file.read_text("utf-8-sig").strip() + "\r\n")
+        elif self._output().exists():
+            self._save(self._rows(), is_foreign=True)
+
+    def sort(self) -> None:
+        """Rows in another order, or one less: not a word of it is about captions."""
+        if self._is_sidecars() or not self._output().exists():
+            return
+        rows = self._rows()
+        self.chance.shuffle(rows)
+        gone = rows.pop() if len(rows) > 1 and self.chance.random() < 0.5 else None
+        if gone is not None:
+            self.persons.pop(Path(gone["image"]).stem, None)
+        self._save(rows)
+
+    def restore(self) -> None:
+        """A person takes an edit back."""
+        try:
+            found = edits(EditsOptions(output=self._place()))
+        except UsageError:
+            return
+        if found:
+            one = self.chance.choice(found)
+            edits(EditsOptions(output=self._place(), restore=one.number, author="somebody"))
+            self.persons.pop(Path(one.picture).stem, None)
 
     def _by_hand(self) -> str:
         return f"By hand {next(self._numbers)}"
+
+    def _with_blank(self, old: str) -> str:
+        words = old.split(" ")
+        if len(words) < 2:
+            return self._by_hand()
+        at = self.chance.randrange(1, len(words))
+        return " ".join(words[:at]) + "  " + " ".join(words[at:])
 
     def delete(self) -> None:
         files = sorted(self.folder.glob("photos/*.txt"))
@@ -165,13 +212,10 @@ class HandWork:
 
     def captions(self) -> dict[str, str | None]:
         """Each picture's caption as it stands."""
-        if self.form in ("skip", "overwrite", "append"):
-            return {file.stem: file.read_text() for file in self.folder.glob("photos/*.txt")}
-        if self.form == "csv":
-            with self._output().open(newline="") as file:
-                return {Path(row["image"]).stem: row["caption"] for row in csv.DictReader(file)}
-        rows = map(json.loads, self._output().read_text().splitlines())
-        return {Path(row["image"]).stem: row["caption"] for row in rows}
+        if self._is_sidecars():
+            files = self.folder.glob("photos/*.txt")
+            return {file.stem: file.read_text("utf-8-sig") for file in files}
+        return {Path(row["image"]).stem: row["caption"] for row in self._rows()}
 
     # --- how -----------------------------------------------------------------------------------
 
@@ -202,37 +246,47 @@ class HandWork:
             go(serving)
 
     def _change(self, made) -> None:
-        if self.form in ("skip", "overwrite", "append"):
+        if self._is_sidecars():
             files = sorted(self.folder.glob("photos/*.txt"))
             if files:
                 file = self.chance.choice(files)
-                text = made(file.read_text())
+                self._note(file.stem, text := made(file.read_text("utf-8-sig").strip()))
                 file.write_text(text)
-                self.persons[file.stem] = text.strip()
             return
-        if not self._output().exists():
-            return
-        there = self.captions()
-        name = str(self.chance.randrange(PICTURES))
-        if name not in there:
-            return
-        text = made((there[name] or "").strip())
-        self.persons[name] = text.strip()
+        rows = self._rows() if self._output().exists() else []
+        if rows:
+            row = self.chance.choice(rows)
+            row["caption"] = made((row["caption"] or "").strip())
+            self._note(Path(row["image"]).stem, row["caption"])
+            self._save(rows)
+
+    def _note(self, name: str, text: str) -> None:
+        if text.strip():
+            self.persons[name] = text.strip()
+        else:
+            self.persons.pop(name, None)
+
+    def _rows(self) -> list[dict]:
         if self.form == "csv":
-            with self._output().open(newline="") as file:
-                rows = list(csv.DictReader(file))
-            with self._output().open("w", newline="") as file:
-                writer = csv.DictWriter(file, rows[0])
-                writer.writeheader()
-                for row in rows:
-                    is_it = Path(row["image"]).stem == name
-                    writer.writerow({**row, "caption": text} if is_it else row)
-            return
-        rows = [json.loads(line) for line in self._output().read_text().splitlines()]
-        for row in rows:
-            if Path(row["image"]).stem == name:
-                row["caption"] = text
-        self._output().write_text("".join(json.dumps(row) + "\n" for row in rows))
+            with self._output().open(newline="", encoding="utf-8-sig") as file:
+                return list(csv.DictReader(file))
+        return [json.loads(line) for line in self._output().read_text("utf-8-sig").splitlines()]
+
+    def _save(self, rows: list[dict], *, is_foreign: bool = False) -> None:
+        """Write the rows as an editor does, or as a spreadsheet or another program does."""
+        file = io.StringIO()
+        if self.form == "csv":
+            quoting = csv.QUOTE_ALL if is_foreign else csv.QUOTE_MINIMAL
+            writer = csv.DictWriter(file, rows[0], quoting=quoting, lineterminator="\r\n")
+            writer.writeheader()
+            writer.writerows(rows)
+        else:
+            end, more = ("\r\n", {"separators": (",", ":")}) if is_foreign else ("\n", {})
+            file.writelines(json.dumps(row, **more) + end for row in rows)
+        _write(self._output(), ("\ufeff" if is_foreign else "") + file.getvalue())
+
+    def _is_sidecars(self) -> bool:
+        return self.form in ("skip", "overwrite", "append")
 
     def _known(self) -> str:
         found: list[str] = []
@@ -256,6 +310,10 @@ class HandWork:
 
     def _tag(self) -> str:
         return f"t{next(self._numbers)}"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_bytes(text.encode())
 
 
 def _main(folder: str, text: str) -> None:

@@ -49,6 +49,11 @@ def error_text(error: BaseException) -> str:
     return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
+def trimmed(text: str) -> str:
+    """`text` without blanks at its ends, and with a line feed for each line break of any system."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").strip()
+
+
 def _escape(char: str) -> str:
     return " " if char.isspace() else char.encode("unicode_escape").decode("ascii")
 

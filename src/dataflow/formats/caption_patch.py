@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from dataflow.core.errors import InputError
 from dataflow.core.protocols.dataset import Reader, Skipped, Writer
 from dataflow.core.row import Row
+from dataflow.formats.base.affixes import NO_AFFIXES, CaptionAffixes
 from dataflow.formats.existing_captions import CaptionedDataset, with_caption
 
 CAPTION_KEY = "caption"
@@ -110,15 +111,23 @@ class CaptionPatchWriter:
         data: The dataset.
         key: The name under which the captions come.
         writes_all: Whether rows without a new caption are written, too; sidecars need not be.
+        affixes: What stands around each new caption that is a text.
     """
 
     def __init__(
-        self, writer: Writer, data: CaptionedDataset, *, key: str, writes_all: bool = True
+        self,
+        writer: Writer,
+        data: CaptionedDataset,
+        *,
+        key: str,
+        writes_all: bool = True,
+        affixes: CaptionAffixes = NO_AFFIXES,
     ) -> None:
         self._writer = writer
         self._data = data
         self._key = key
         self._writes_all = writes_all
+        self._affixes = affixes
         self._rows = data.reader.rows()
         self._row: Row | None = None
         self._new: dict[str, Any] = {}
@@ -138,7 +147,8 @@ class CaptionPatchWriter:
             if name == self._key and self._holds_json(column):
                 value = json.loads(value)
             elif name == self._key:
-                value = with_caption(self._new.get(column, old), spot.number, value)
+                text = self._affixes.add(value)
+                value = with_caption(self._new.get(column, old), spot.number, text)
             elif isinstance(old, list):
                 metas = list(self._new.get(column, self._row.fields.get(column)) or [])
                 metas += [None] * (spot.number + 1 - len(metas))

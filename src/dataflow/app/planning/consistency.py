@@ -263,7 +263,7 @@ FOR_FIX = names_of(
     EngineOptions, LocalEngineOptions, RequestOptions, BatchFlags, BudgetOptions, RunOptions,
     ReaskOptions, PictureOptions,
 ) - {"image_key", "quiet", "yes", "strip_lead_in", "strip_thinking"} | {
-    "fixed", "fix_edits", "max_tokens", "temperature", "seed", "schema_as",
+    "fixed", "fix_edits", "prefix", "suffix", "max_tokens", "temperature", "seed", "schema_as",
 }  # fmt: skip
 """Options of `dataflow check` that say how a model is asked: without --fix, none is."""
 

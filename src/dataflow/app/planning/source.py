@@ -9,6 +9,7 @@ from hashlib import blake2b
 from pathlib import Path
 
 from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.reporter import Reporter
 from dataflow.core.errors import InputError, UsageError
 from dataflow.core.protocols.dataset import Reader, notices_of
@@ -115,7 +116,7 @@ def columns_named(given: list[str] | None) -> tuple[str, ...]:
     return tuple(name.strip() for part in given or () for name in part.split(","))
 
 
-def affixes_of(choices: CaptionOptions) -> CaptionAffixes:
+def affixes_of(choices: CaptionOptions | CheckOptions) -> CaptionAffixes:
     """What stands around every caption."""
     return CaptionAffixes(choices.trigger or "", choices.prefix or "", choices.suffix or "")
 

@@ -23,6 +23,7 @@ from dataflow.formats.caption_patch import CaptionPosition
 from dataflow.remote.path import is_remote
 
 _QUESTION = names_of(QuestionOptions)
+_AFFIXES = ("trigger", "prefix", "suffix")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,9 @@ class CaptionOrigin:
         return not given & self.machine
 
     def asked_as_before(self, choices: CheckOptions) -> CheckOptions:
-        """The options with the question, and at an API the model, that made the captions.
+        """The options with the question and affixes, and at an API the model, of the captions' run.
 
-        Only where the options say nothing of a question themselves.
+        Each only where the options say nothing of it themselves.
         """
         default, former = CaptionOptions(source=""), self.options
         if former is None:
@@ -58,6 +59,8 @@ class CaptionOrigin:
         changes: dict[str, object] = {}
         if all(getattr(choices, name) == getattr(default, name) for name in _QUESTION):
             changes = {name: getattr(former, name) for name in _QUESTION}
+        if not affixes_of(choices):
+            changes |= {name: getattr(former, name) for name in _AFFIXES}
         if (choices.api_url or choices.endpoints) and choices.model is None:
             changes["model"] = former.model
         return replace(choices, **changes)  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from dataflow.app.planning.plan import plan_of
 from dataflow.app.quality.caption_origin import PersonsCaptions, origin_of, position_of
 from dataflow.app.quality.check import asked_of, looked_at, opened
 from dataflow.app.quality.faults import Note, list_faults
+from dataflow.app.quality.fixed_output import read_back_of
 from dataflow.app.quality.patch_writer import patch_writer, target_of, whole_dataset
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.run import run_plan
@@ -88,7 +89,7 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
         StopRunError: The dataset cannot be read, or the run had to stop.
     """
     check_consistency(options)
-    asked, data = asked_of(options), opened(options)
+    asked, data, trigger = asked_of(options), opened(options), options.trigger
     origin = origin_of(options.output, target_of(options, data))
     options = origin.asked_as_before(options)
     spots: list[CaptionPosition] = []
@@ -99,7 +100,7 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
     listed = _fault_list(options, data, plan)
 
     def look(note: Note) -> QualityReport:
-        quality = looked_at(options, asked, data, note, reporter)
+        quality = looked_at(replace(options, trigger=trigger), asked, data, note, reporter)
         reporter.quality(quality)
         return quality
 
@@ -227,6 +228,7 @@ def fixing_plan(
             open_writer=patch_writer(
                 choices, data, target, {"_meta": has_meta, "_provenance": has_provenance}
             ),
+            read_back=read_back_of(choices, data, target, spots),
             overwrite=True,
             has_meta=has_meta,
             has_provenance=has_provenance,

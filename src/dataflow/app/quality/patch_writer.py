@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dataflow.app.options.commands.check import CheckOptions
+from dataflow.app.planning.source import affixes_of
 from dataflow.core.column_types import ListType, Struct
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.dataset import Reader, Writer
@@ -73,7 +74,7 @@ def patch_writer(
     target: Path,
     extras: Mapping[str, bool] = MappingProxyType({"_meta": False, "_provenance": False}),
 ) -> Callable[[Path], Writer]:
-    """What opens the writer of the dataset with its new captions.
+    """What opens the writer of the dataset with its new captions, their affixes around them.
 
     Args:
         choices: The arguments.
@@ -101,7 +102,13 @@ def patch_writer(
 
     def open_writer(path: Path) -> Writer:
         writer = open_inner(path)
-        return CaptionPatchWriter(writer, data, key=CAPTION_KEY, writes_all=data.sidecar is None)
+        return CaptionPatchWriter(
+            writer,
+            data,
+            key=CAPTION_KEY,
+            writes_all=data.sidecar is None,
+            affixes=affixes_of(choices),
+        )
 
     return open_writer
 

@@ -50,6 +50,11 @@ class JournalDecisions(JournalFile):
                 moved[where] = decision
         return by_key, moved
 
+    def moved_subjects(self) -> list[tuple[bytes, bytes]]:
+        """Key and subject of decisions about answers to other questions than the plan's."""
+        with self._guarded():
+            return plan_table.moved_subjects(self._db)
+
     def decisions_not_undone(self) -> list[Decision]:
         """Every decision that no undo took back."""
         with self._guarded():

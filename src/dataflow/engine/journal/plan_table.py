@@ -77,15 +77,16 @@ def add_subjects(db: sqlite3.Connection, subjects: Iterable[tuple[bytes, bytes]]
 
 
 def moved_subjects(db: sqlite3.Connection) -> list[tuple[bytes, bytes]]:
-    """Key and subject of decisions whose key the plan no longer holds, but whose subject it does.
+    """Key and subject of decisions whose key the plan does not hold.
 
-    Only where one row alone has the subject: otherwise nobody can tell which one was meant.
+    Not where several rows have the subject: then nobody can tell which one was meant. No row need
+    have it: of a run that was killed, the plan may hold a part alone.
     """
     return db.execute(
         "WITH moved AS (SELECT key, subject FROM decision_subjects "
         "WHERE key NOT IN (SELECT key FROM plan)) "
         "SELECT key, subject FROM moved WHERE (SELECT count(DISTINCT row) FROM plan "
-        "WHERE plan.subject = moved.subject) = 1"
+        "WHERE plan.subject = moved.subject) <= 1"
     ).fetchall()
 
 

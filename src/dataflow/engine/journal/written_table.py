@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, TypeAlias
 
+from dataflow.core.text import trimmed
 from dataflow.engine.journal.decisions import DIGEST_BYTES
 from dataflow.engine.journal.journal_decisions import JournalDecisions
 
@@ -24,7 +25,7 @@ def exact_digest(text: str | None) -> bytes | None:
 
     Blanks at the ends and the kind of line breaks do not count: some formats do not keep them.
     """
-    plain = (text or "").replace("\r\n", "\n").replace("\r", "\n").strip()
+    plain = trimmed(text or "")
     if not plain:
         return None
     return blake2b(plain.encode("utf-8", "replace"), digest_size=DIGEST_BYTES).digest()

@@ -68,10 +68,18 @@ class DecisionLookup:
         return replace(result, author=decision.author, written_at=decision.decided_at)
 
     def _find(self, job: Job, column: str, result: ResultRecord) -> Decision | None:
-        for key in (job.key, result.copied_from):
-            if key is not None and (found := self._by_key.get((key, column))) is not None:
-                return found
-        return self._by_subject.get((job.subject, column))
+        """The latest decision about the caption, whichever question it was the answer to.
+
+        That the machine's caption is right says nothing about its answer to another question.
+        """
+        # a row that this run does not ask keeps the answer to another question, and its decision
+        keys = (job.key, result.key, result.copied_from)
+        found = [self._by_key.get((key, column)) for key in keys if key is not None]
+        moved = self._by_subject.get((job.subject, column))
+        if moved is not None and (moved.kind != "accept" or not any(found)):
+            found.append(moved)
+        latest = [decision for decision in found if decision is not None]
+        return max(latest, key=lambda decision: decision.decided_at, default=None)
 
     def report(self, output: object) -> None:
         """Say once what did not go smoothly."""

@@ -44,13 +44,13 @@ class _Found:
     Attributes:
         decisions: What people decided by it.
         unplaced: Rows of an output that no run wrote.
-        again: Keys of captions whose file was deleted: they are asked again.
+        again: Captions whose file was deleted: they are asked again.
         files: The rows' own files, each with the captions that it is to be taken for.
     """
 
     decisions: list[Decision] = field(default_factory=list)
     unplaced: int = 0
-    again: list[bytes] = field(default_factory=list)
+    again: list[Job] = field(default_factory=list)
     files: list[tuple[ChangedRow, dict[str, Any]]] = field(default_factory=list)
 
 
@@ -111,7 +111,7 @@ def take_in_edits(
 
 def _keep(journal: Journal, compare: _Comparison, found: _Found) -> None:
     journal.decide([*found.decisions, *compare.undone(found.again)], compare.subjects.items())
-    journal.reopen(found.again)
+    journal.reopen([job.key for job in found.again])
     for changed, captions in found.files:
         changed.take_in(captions)
 
@@ -135,7 +135,7 @@ def _confirm_again(plan: Plan, journal: Journal, count: int) -> None:
 def _keep_file(plan: Plan, unplaced: int) -> None:
     for file in plan.output.files_of(plan.output.place):
         _log.warning(
-            "%s was changed, and %d of its rows are none that the run wrote: kept as %s",
+            "%s was changed, and %d of its captions are none that the run made: kept as %s",
             file, unplaced, keep_former(file).name,
         )  # fmt: skip
 
@@ -218,7 +218,7 @@ def _look_into_files(plan: Plan, compare: _Comparison, found: _Found, *, asks_ag
         row, captions = changed.row, changed.captions
         if captions is None:
             if asks_again:
-                found.again += [job.key for job in maker.jobs(row)]
+                found.again += maker.jobs(row)
                 found.files.append((changed, {}))
             continue
         if plan.edits == "overwrite":
@@ -315,13 +315,14 @@ class _Comparison:
         )  # fmt: skip
         return [decision]
 
-    def undone(self, keys: Sequence[bytes]) -> list[Decision]:
-        """What takes every decision about the captions of `keys` back."""
-        wanted = set(keys)
-        if not wanted or not self.journal.decision_count():
+    def undone(self, jobs: Sequence[Job]) -> list[Decision]:
+        """What takes every decision about the captions of `jobs` back, under any question."""
+        if not jobs or not self.journal.decision_count():
             return []
+        keys, subjects = {job.key for job in jobs}, {job.subject for job in jobs}
+        keys |= {key for key, subject in self.journal.moved_subjects() if subject in subjects}
         return [
             replace(one, kind="undo", text=None, author=DELETER, decided_at=self._now)
             for one in self.journal.decisions_not_undone()
-            if one.key in wanted
+            if one.key in keys
         ]

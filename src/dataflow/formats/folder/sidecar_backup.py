@@ -24,7 +24,7 @@ from pathlib import Path
 
 from dataflow.core.errors import OutputError
 from dataflow.core.side_files import refuse_link
-from dataflow.core.text import path_text
+from dataflow.core.text import path_text, trimmed
 
 _TABLE = """
     CREATE TABLE IF NOT EXISTS sidecars (
@@ -159,9 +159,12 @@ def digest(data: bytes) -> bytes:
 
 
 def caption_digest(caption: str | Sequence[str]) -> bytes:
-    """What tells one caption, or one list of captions, from another."""
+    """What tells one caption, or one list of captions, from another.
+
+    Blanks at the ends and the kind of line breaks do not count: editors change both.
+    """
     texts = [caption] if isinstance(caption, str) else caption
-    return digest("\0".join(texts).encode("utf-8", "surrogatepass"))
+    return digest("\0".join(map(trimmed, texts)).encode("utf-8", "surrogatepass"))
 
 
 def _key(sidecar: str) -> bytes:

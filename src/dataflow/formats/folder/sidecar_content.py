@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dataflow.core.row import Row
-from dataflow.core.text import path_text
+from dataflow.core.text import path_text, trimmed
 from dataflow.formats.base.affixes import NO_AFFIXES, CaptionAffixes
 from dataflow.formats.base.json_values import utf8_safe
 from dataflow.formats.base.reading import UTF8_MARK, not_utf8, open_input, unreadable, wrong_at
@@ -141,7 +141,7 @@ class SidecarContent:
 
     def _lines(self, path: str, data: bytes) -> list[str]:
         if not self.is_json:
-            return decoded(path, data).strip().split("\n")
+            return trimmed(decoded(path, data)).split("\n")
         found = json_object(path, data)[1].get(self.key)
         texts = found if isinstance(found, list) else [found]
         return [one for one in texts if isinstance(one, str)]

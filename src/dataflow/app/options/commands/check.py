@@ -44,7 +44,8 @@ class ReportOptions(Options):
     trigger: Annotated[
         str | None,
         Option(
-            "A trainer's trigger: captions in which it is missing or misspelt have a fault.",
+            "A trainer's trigger: captions in which it is missing or misspelt have a fault. --fix "
+            "puts it before each new caption.",
             metavar="WORD",
         ),
     ] = None
@@ -80,6 +81,22 @@ class FixOptions(Options):
         bool,
         Option("With --fix, ask again also for captions that a person wrote or changed."),
     ] = False
+    prefix: Annotated[
+        str | None,
+        Option(
+            "With --fix, a text put before each new caption, once.",
+            metavar="TEXT",
+            default="as the run that made the captions",
+        ),
+    ] = None
+    suffix: Annotated[
+        str | None,
+        Option(
+            "With --fix, a text put behind each new caption, once.",
+            metavar="TEXT",
+            default="as the run that made the captions",
+        ),
+    ] = None
     fixed: Annotated[
         str | None,
         Option(
