@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -35,6 +34,7 @@ from dataflow.engine.pipeline.resume import OutputFiles, output_files
 from dataflow.engine.plan import Output, Plan
 from dataflow.engine.provenance import digest_of
 from dataflow.engine.reporting.progress import RunCounts
+from dataflow.formats.base.json_values import dumps, utf8_safe
 from dataflow.remote.errors import RemoteError
 from dataflow.remote.filesystem import check_writable
 
@@ -258,12 +258,12 @@ def _write_rows(
             if entry.error_kind not in (None, OPEN):
                 where = cell_of(row) if cell_of else (row.index, *cell)
                 line = _error_line(where, row.source, job, entry)
-                errors.write(json.dumps({**line, "dropped": is_dropped}) + "\n")
+                errors.write(_in_json({**line, "dropped": is_dropped}))
     writer.close()
     notes.flush()
     decisions.report(plan.output.place)
     skipped = plan.reader.skipped
-    errors.writelines(json.dumps(line) + "\n" for line in _skipped_lines(skipped))
+    errors.writelines(map(_in_json, _skipped_lines(skipped)))
     tally.skipped = skipped.count
     return tally
 
@@ -311,6 +311,11 @@ def _error_line(
         "asks": entry.asks,
         "kept": entry.is_flagged,
     }
+
+
+def _in_json(line: dict[str, Any]) -> str:
+    """A line of the errors file: in UTF-8 as the output is, so that words in it can be found."""
+    return utf8_safe(dumps(line)) + "\n"
 
 
 def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
