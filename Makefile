@@ -17,7 +17,7 @@ PROCESSES ?= 3
 BENCH ?= short
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-web coverage test-vllm soak fuzz bench check classifier docs dist clean
+.PHONY: help demo test test-web coverage test-vllm soak fuzz bench check classifier docs dist site clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
@@ -64,13 +64,16 @@ classifier: $(VENV)/.installed-dev ## train the classifier of the checks anew, i
 docs: $(VENV)/.installed-dev ## write the generated parts of docs/ anew
 	$(VENV)/bin/python tools/make_docs.py
 
+site: $(VENV)/.installed-site ## build the site into dist-site/; a dead link is an error
+	$(VENV)/bin/python tools/make_site.py dist-site
+
 dist: $(VENV)/.installed-dist ## build the wheel and the source archive into dist/ and check them
 	rm -rf dist
 	$(VENV)/bin/python -m build --outdir dist
 	$(VENV)/bin/python tools/check_dist.py dist
 
 clean: ## remove all that these targets made
-	rm -rf .venv .venv-* $(VENV) $(VENV_VLLM) demo-output dist .bench
+	rm -rf .venv .venv-* $(VENV) $(VENV_VLLM) demo-output dist dist-site dist-site.src .bench
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -90,6 +93,10 @@ $(VENV)/.made:
 $(VENV)/.installed-demo: $(VENV)/.made pyproject.toml
 	@echo "Installing dataflow and llama.cpp into $(VENV) …"
 	@$(VENV)/bin/python $(PIP_INSTALL) -e '.[llamacpp]'
+	@touch $@
+
+$(VENV)/.installed-site: $(VENV)/.made pyproject.toml
+	@$(VENV)/bin/python $(PIP_INSTALL) -e . --group site
 	@touch $@
 
 $(VENV)/.installed-dist: $(VENV)/.made pyproject.toml
