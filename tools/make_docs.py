@@ -42,6 +42,8 @@ COMMANDS = (
     ("dataflow", "estimate", "--help"),
     ("dataflow", "status", "--help"),
     ("dataflow", "check", "--help"),
+    ("dataflow", "merge", "--help"),
+    ("dataflow", "serve", "--help"),
     ("dataflow", "card", "--help"),
     ("dataflow", "try", "--help"),
     ("dataflow", "compare", "--help"),

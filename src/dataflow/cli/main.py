@@ -21,6 +21,7 @@ from dataflow.app.options.commands.estimate import EstimateOptions
 from dataflow.app.options.commands.merge import MergeOptions
 from dataflow.app.options.commands.presets import PresetsOptions
 from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
+from dataflow.app.options.commands.serve import ServeOptions
 from dataflow.app.options.commands.status import StatusOptions
 from dataflow.app.options.commands.write import WriteOptions
 from dataflow.app.options.evaluation.ask import AskOptions
@@ -32,10 +33,10 @@ from dataflow.cli.commands import (
     caption,
     card,
     check,
+    cluster,
     compare,
     edits,
     estimate,
-    merge,
     presets,
     review,
     score,
@@ -61,13 +62,14 @@ COMMANDS = (
     command(StatusOptions, status.status, examples=status.EXAMPLES),
     command(CheckOptions, check.check, examples=check.EXAMPLES),
     command(WriteOptions, write.write, examples=write.EXAMPLES),
-    command(MergeOptions, merge.merge, examples=merge.EXAMPLES),
+    command(MergeOptions, cluster.merge, examples=cluster.MERGE_EXAMPLES),
     command(EditsOptions, edits.edits, examples=edits.EXAMPLES),
     command(CardOptions, card.card, examples=card.EXAMPLES),
     command(TrialOptions, trial.try_, examples=trial.EXAMPLES),
     command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
     command(AskOptions, ask.ask, examples=ask.EXAMPLES),
     command(ScoreOptions, score.score, examples=score.EXAMPLES),
+    command(ServeOptions, cluster.serve, examples=cluster.SERVE_EXAMPLES),
     command(ReviewOptions, review.review, examples=review.REVIEW_EXAMPLES),
     command(ReportPageOptions, review.report, examples=review.REPORT_EXAMPLES),
     command(PresetsOptions, presets.presets, examples=presets.EXAMPLES),

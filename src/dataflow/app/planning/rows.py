@@ -13,6 +13,7 @@ from dataflow.app.options.option import given_options
 from dataflow.app.planning.plan import plan_of
 from dataflow.app.reporter import SILENT, Reporter, RunReport
 from dataflow.core.errors import UsageError
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.raw_json import plain
 from dataflow.engine.columns import added_columns, values_of
 from dataflow.engine.in_memory import answer_plan
@@ -35,7 +36,13 @@ _OF_FILES = frozenset(
 """Options that say nothing about rows in memory."""
 
 
-def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SILENT) -> Any:
+def caption_rows(
+    data: Any,
+    options: Mapping[str, Any],
+    reporter: Reporter = SILENT,
+    *,
+    serving: AsyncServing | None = None,
+) -> Any:
     """Caption rows in memory.
 
     Args:
@@ -43,6 +50,7 @@ def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SIL
         options: The options of `caption`, without those about files. With ``journal=FOLDER``, the
             answers are kept there, and the same call resumes after a failure.
         reporter: Who shows the run.
+        serving: Who is asked instead of the engine that the options name; it is left open.
 
     Returns:
         What `data` was, with the new columns; None for a caption that failed.
@@ -56,7 +64,7 @@ def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SIL
     for given in given_options(choices):
         if given.name in _OF_FILES:
             raise UsageError(f"{given.flag} is about files; the rows given here are in memory")
-    plan = plan_of(choices, reporter, rows=RowsInMemory(rows))
+    plan = plan_of(choices, reporter, rows=RowsInMemory(rows), serving=serving)
     columns = plan.output.columns
     beside = {"has_meta": choices.meta, "has_provenance": choices.provenance}
     if not plan.output.overwrite:
@@ -66,7 +74,8 @@ def caption_rows(data: Any, options: Mapping[str, Any], reporter: Reporter = SIL
         with reporter.watch(plan.progress):
             found = answer_plan(plan, _journal_path(choices))
     finally:
-        plan.serving.cleanup()
+        if serving is None:
+            plan.serving.cleanup()
     is_kept = [not plan.reject_policy.drops(entries) for entries in found]
     added = [
         {name: plain(value) for name, value in values_of(columns, one, **beside).items()}

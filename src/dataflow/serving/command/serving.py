@@ -143,7 +143,7 @@ class LocalModelVLMServing_command(LocalServing):  # noqa: N801 - the family's w
         values = {
             "{model}": self.model,
             "{port}": str(port),
-            "{host}": "127.0.0.1",
+            "{host}": self.host,
             "{key}": self._key,
         }
 

@@ -43,7 +43,7 @@ from dataflow.serving.llamacpp.model_files import (
 from dataflow.serving.llamacpp.server import KEY_VARIABLE, SAYS, LlamaCppSettings
 from dataflow.serving.local import memory
 from dataflow.serving.local.engine_process import EngineProcess, LaunchSpec
-from dataflow.serving.local.local_serving import LocalServing
+from dataflow.serving.local.local_serving import LOOPBACK, LocalServing
 from dataflow.serving.local.process_log import ProcessLog
 from dataflow.serving.weights import model_hub
 from dataflow.serving.weights.downloads import PROGRESS, Progress
@@ -274,6 +274,9 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
         """End the engine; a later use starts it again."""
         self._child.stop()
 
+    def _listening(self) -> dict[str, list[str]]:
+        return {} if self.host == LOOPBACK else {"hostnames": [self.host]}
+
     def launch(self) -> LaunchSpec:
         """The command of one run of the engine; fetches the model if it is not here."""
         self.prepare()
@@ -287,7 +290,7 @@ class LocalModelVLMServing_llamacpp(LocalServing):  # noqa: N801 - the family's 
             threads=self._threads,
             image_min_tokens=self._image_tokens[0],
             image_max_tokens=self._image_tokens[1],
-            further=self._further,
+            further={**self._further, **self._listening()},
         )
         _log.info(
             "llama.cpp is started with %s: a context of %d tokens, %d slots, %d threads",

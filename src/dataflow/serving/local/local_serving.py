@@ -18,6 +18,8 @@ from dataflow.serving.local.local_client import LocalClient
 from dataflow.serving.openai.client import ChatClient, ClientOptions
 from dataflow.serving.openai.transport.credentials import credentials
 
+LOOPBACK = "127.0.0.1"
+
 
 class LocalServing(ListServing):
     """A serving whose engine is a child process of ours.
@@ -27,6 +29,9 @@ class LocalServing(ListServing):
     """
 
     is_local = True
+    host: str = LOOPBACK
+    """The address that the engine listens on."""
+    _key: str
     timeout: float = 1800.0
     """Seconds for one attempt at one request."""
     engine_timeout: float | None = None
@@ -44,6 +49,15 @@ class LocalServing(ListServing):
     @abstractmethod
     def launch(self) -> LaunchSpec:
         """The command of one run of the engine."""
+
+    def listen(self, host: str, key: str) -> None:
+        """Let an engine that is not started yet serve other machines, too.
+
+        Args:
+            host: The address that it listens on: ``"0.0.0.0"`` for all of this machine.
+            key: What it asks of its clients.
+        """
+        self.host, self._key = host, key
 
     def report_to(self, log: Path | None, observe: Callable[[str], None] | None) -> None:
         """Say where people follow the engine.

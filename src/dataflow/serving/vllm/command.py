@@ -43,6 +43,7 @@ class VllmServer:
         max_num_seqs: Requests that the engine works on at once; None takes vLLM's own number.
         pixels: Pixels that a picture is shown with at least and at most; None for the model's own.
         arguments: Further arguments; the last word is theirs.
+        host: The address that it listens on.
     """
 
     weights: str
@@ -58,12 +59,13 @@ class VllmServer:
     max_num_seqs: int | None = None
     pixels: tuple[int | None, int | None] = (None, None)
     arguments: tuple[str, ...] = ()
+    host: str = "127.0.0.1"
 
     def command(self, port: int) -> list[str]:
-        """Program and arguments for a server on the loopback address."""
+        """Program and arguments for a server on `port`."""
         options: dict[str, str | None] = {
             "--served-model-name": self.name,
-            "--host": "127.0.0.1",
+            "--host": self.host,
             "--port": str(port),
             "--tensor-parallel-size": str(self.tensor_parallel_size),
             "--gpu-memory-utilization": str(self.gpu_memory_utilization),

@@ -270,6 +270,7 @@ class LocalModelVLMServing_vllm(LocalServing):  # noqa: N801 - users' scripts ho
             max_num_seqs=options.vllm_max_num_seqs,
             pixels=self._pixels(),
             arguments=self._words,
+            host=self.host,
         )
         _log.info("vLLM is started with %s", self._choices())
 
