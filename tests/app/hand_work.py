@@ -80,6 +80,7 @@ class HandWork:
         self.folder, self.form, self.chance = folder, form, random.Random(seed)
         self.said: list[str] = []
         self.persons: dict[str, str] = {}
+        self._former: set[str] = set()
         self.log: list[str] = []
         self._numbers = itertools.count()
         (folder / "photos").mkdir()
@@ -143,7 +144,9 @@ class HandWork:
     def copy(self) -> None:
         """The caption of one picture put over that of another."""
         texts = [text.strip() for text in self.captions().values() if text and text.strip()]
-        self._change(lambda old: self.chance.choice(texts) if texts else self._by_hand())
+        text = self.chance.choice(texts) if texts else ""
+        # a picture's own caption put back is no word of a person
+        self._change(lambda old: self._by_hand() if text in ("", old, *self._former) else text)
 
     def empty(self) -> None:
         """A caption that a person does not want."""
@@ -250,17 +253,20 @@ class HandWork:
             files = sorted(self.folder.glob("photos/*.txt"))
             if files:
                 file = self.chance.choice(files)
-                self._note(file.stem, text := made(file.read_text("utf-8-sig").strip()))
-                file.write_text(text)
+                old = file.read_text("utf-8-sig").strip()
+                file.write_text(text := made(old))
+                self._note(file.stem, old, text)
             return
         rows = self._rows() if self._output().exists() else []
         if rows:
             row = self.chance.choice(rows)
-            row["caption"] = made((row["caption"] or "").strip())
-            self._note(Path(row["image"]).stem, row["caption"])
+            old = (row["caption"] or "").strip()
+            row["caption"] = made(old)
+            self._note(Path(row["image"]).stem, old, row["caption"])
             self._save(rows)
 
-    def _note(self, name: str, text: str) -> None:
+    def _note(self, name: str, old: str, text: str) -> None:
+        self._former.add(old)
         if text.strip():
             self.persons[name] = text.strip()
         else:

@@ -10,6 +10,7 @@ from dataflow.checks.encoder_tokens import ClipTokenizer, counter_of, parse_limi
 from dataflow.checks.rules.length import length
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.check import CheckContext
+from tests.checks.test_unigram import model_file
 
 MERGES = ["c a", "ca t</w>", "d o", "do g</w>"]
 
@@ -47,8 +48,10 @@ def test_an_installed_vocabulary_is_used_and_its_package_not_imported(vocabulary
     assert counter.count("cat dog") == 2
 
 
+@pytest.mark.usefixtures("_fresh")
 @pytest.mark.parametrize("name", ["t5", "siglip"])
-def test_others_are_estimated_and_say_so(name):
+def test_others_are_estimated_and_say_so(name, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
     counter = counter_of(name)
     assert not counter.is_exact
     assert 8 <= counter.count("A brown dog lies on a wooden floor in the sun.") <= 16
@@ -79,3 +82,33 @@ def test_a_caption_over_the_limit_is_asked_again_in_words_that_a_model_can_count
     assert verdict is not None
     assert "clip tokens, at most 10 are asked" in verdict.reason
     assert verdict.follow_up.endswith("words.")
+
+
+@pytest.mark.usefixtures("_fresh")
+@pytest.mark.parametrize(
+    ("name", "folder"),
+    [
+        ("t5", "models--google-t5--t5-small/snapshots/1"),
+        ("t5", "models--black-forest-labs--FLUX.1-dev/snapshots/1/tokenizer_2"),
+        ("siglip", "models--google--siglip-base-patch16-224/snapshots/1"),
+    ],
+)
+@pytest.mark.parametrize("file", ["tokenizer.json", "spiece.model"])
+def test_a_tokenizer_in_the_cache_counts_exactly(tmp_path, monkeypatch, name, folder, file):
+    (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / folder / file).write_bytes(model_file(file, {"\u2581a": -1.0, "\u2581dog": -2.0}))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    counter = counter_of(name)
+    assert counter.is_exact
+    assert counter.count("a dog a dog") == 4
+
+
+@pytest.mark.usefixtures("_fresh")
+def test_siglip_reads_lower_case_without_punctuation(tmp_path, monkeypatch):
+    folder = tmp_path / "models--google--siglip-base/snapshots/1"
+    folder.mkdir(parents=True)
+    (folder / "spiece.model").write_bytes(
+        model_file("spiece.model", {"\u2581a": -1.0, "\u2581dog": -2.0})
+    )
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    assert counter_of("siglip").count("A dog!") == 2

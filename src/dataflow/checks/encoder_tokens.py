@@ -5,23 +5,27 @@ sets, 256 or 512, one of which is its end mark; SigLIP after 64, its end mark am
 
 CLIP's byte-pair encoding is counted exactly where its vocabulary is on the machine: the packages
 `open_clip_torch` and `clip` bring it (https://github.com/openai/CLIP, `simple_tokenizer.py`; no
-package is imported). Everything else is an estimate. That of CLIP was measured beside the
-vocabulary; `docs/checks.md` tells the error. T5 and SigLIP cut words by SentencePiece models of
-32,000 pieces: their estimate is not measured.
+package is imported). T5 and SigLIP cut words by SentencePiece models of 32,000 pieces, which are
+counted exactly where the Hugging Face cache holds the tokenizer of a model with them (`unigram`).
+Everything else is an estimate; `docs/checks.md` tells its error beside the vocabularies.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import gzip
 import html
 import importlib.util
 import itertools
+import os
 import re
+import string
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from dataflow.checks.unigram import UnigramTokenizer, read_unigram
 from dataflow.core.errors import UsageError
 
 ENCODERS = {"clip": 75, "t5": 511, "siglip": 63}
@@ -30,6 +34,9 @@ ENCODERS = {"clip": 75, "t5": 511, "siglip": 63}
 _VOCABULARY = "bpe_simple_vocab_16e6.txt.gz"
 _MERGES = 48_894  # of the file's lines; the rest CLIP does not use
 _FIRST_IDEOGRAPH = "\u2e80"  # Unicode: CJK Radicals Supplement and what follows
+_FIRST_GREEK, _FIRST_ARMENIAN = "\u0370", "\u0530"  # between them: Greek and Cyrillic
+_CJK_SIGNS = ("\u3000", "\u303f")  # unknown to T5, unlike the wide forms of ASCII
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _PARTS = re.compile(r"'s|'t|'re|'ve|'m|'ll|'d|[^\W\d_]+|\d|(?:[^\s\w]|_)+")
 
 
@@ -57,12 +64,16 @@ def counter_of(name: str) -> TokenCounter:
     """
     if name not in ENCODERS:
         raise UsageError(f"there is no text encoder {name!r}; there are {', '.join(ENCODERS)}")
-    if name != "clip":
-        return TokenCounter(name, _estimated_pieces)
-    path = _vocabulary()
-    if path is None:
-        return TokenCounter(name, estimated_clip)
-    return TokenCounter(name, ClipTokenizer(path).count, is_exact=True)
+    if name == "clip":
+        path = _vocabulary()
+        if path is None:
+            return TokenCounter(name, estimated_clip)
+        return TokenCounter(name, ClipTokenizer(path).count, is_exact=True)
+    pieces = cached_pieces(name)
+    count = estimated_pieces if pieces is None else pieces.count
+    if name == "siglip":
+        return TokenCounter(name, lambda text: count(siglip_text(text)), pieces is not None)
+    return TokenCounter(name, count, pieces is not None)
 
 
 def parse_limit(text: str) -> tuple[TokenCounter, int]:
@@ -161,10 +172,57 @@ def estimated_clip(text: str) -> int:
     return round(total)
 
 
-def _estimated_pieces(text: str) -> int:
-    """About how many pieces SentencePiece makes of `text`: 1.25 a word of usual length."""
+def estimated_pieces(text: str) -> int:
+    """About how many pieces T5's SentencePiece model makes of `text`.
+
+    It knows words of English, German, French and Romanian; Cyrillic letters stand alone, and what
+    it does not know, such as Han characters, is one piece up to the next sign, after the blank.
+    """
     total = 0.0
-    for part in _PARTS.findall(text):
-        is_word = part.isascii() and part.isalpha()
-        total += 1 + max(0, len(part) - 4) * 0.12 if is_word else max(1, len(part) * 0.8)
+    for match in _PARTS.finditer(text):
+        part, start = match[0], match.start()
+        if part.isascii() and part.isalpha():
+            total += 1.1 + max(0, len(part) - 6) * 0.08
+        elif not part.isalpha():
+            total += sum(not _CJK_SIGNS[0] <= sign <= _CJK_SIGNS[1] for sign in part)
+        elif part < _FIRST_GREEK:
+            total += 1.5 + max(0, len(part) - 4) * 0.3
+        elif part < _FIRST_ARMENIAN:
+            total += len(part) * 0.85
+        else:
+            total += 2 if start == 0 or text[start - 1].isspace() else 1
     return round(total)
+
+
+def siglip_text(text: str) -> str:
+    """`text` as SigLIP's tokenizer cuts it: in lower case, without ASCII's punctuation.
+
+    As `canonicalize_text` of `SiglipTokenizer` (https://github.com/huggingface/transformers).
+    """
+    return " ".join(text.lower().translate(_NO_PUNCTUATION).split())
+
+
+def cached_pieces(name: str) -> UnigramTokenizer | None:
+    """The SentencePiece model of the encoder `name` in the Hugging Face cache; None for none."""
+    home = os.environ.get("HF_HOME") or Path("~/.cache/huggingface").expanduser()
+    cache = Path(os.environ.get("HF_HUB_CACHE") or Path(home, "hub"))
+    for pattern in _CACHED[name]:
+        for ending in ("spiece.model", "tokenizer.json"):
+            for path in sorted(cache.glob(f"{pattern}/{ending}")):
+                with contextlib.suppress(OSError):
+                    found = read_unigram(path)
+                    if found is not None:
+                        return found
+    return None
+
+
+_CACHED = {
+    "t5": (
+        "models--*t5-*/snapshots/*",
+        "models--*FLUX.1-*/snapshots/*/tokenizer_2",
+        "models--stabilityai--stable-diffusion-3*/snapshots/*/tokenizer_3",
+        "models--PixArt-*/snapshots/*/tokenizer",
+    ),
+    "siglip": ("models--google--siglip-*/snapshots/*", "models--timm--*-SigLIP-*/snapshots/*"),
+}
+"""Where models keep the tokenizer of an encoder, by the layout of the Hugging Face cache."""

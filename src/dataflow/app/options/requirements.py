@@ -45,8 +45,8 @@ class RequirementOptions(Options):
     max_encoder_tokens: Annotated[
         list[str] | None,
         Option(
-            "The most tokens of a text encoder: clip:75, t5:256 or siglip:63. Counted exactly for "
-            "CLIP where open_clip_torch is installed, else estimated.",
+            "The most tokens of a text encoder: clip:75, t5:255 or siglip:63. Counted exactly "
+            "where its vocabulary is on this machine, else estimated.",
             metavar="ENCODER:N",
         ),
     ] = None
