@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Callable
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Answer = Callable[[str, dict[str, Any]], str]
+Charge = Callable[[dict[str, Any], str], tuple[int, int]]
 
 
 class ChatServer:
@@ -20,6 +22,7 @@ class ChatServer:
     Args:
         answer: The question's text and the request's body → the answer.
         models: The models that it lists.
+        charge: A request's body and its answer → tokens read and written.
 
     Attributes:
         asked: The text of each question, in the order in which they came.
@@ -27,8 +30,15 @@ class ChatServer:
         url: The base URL of its API.
     """
 
-    def __init__(self, answer: Answer, *, models: tuple[str, ...] = ("judge",)) -> None:
+    def __init__(
+        self,
+        answer: Answer,
+        *,
+        models: tuple[str, ...] = ("judge",),
+        charge: Charge | None = None,
+    ) -> None:
         self._answer = answer
+        self._charge = charge or usual_charge
         self.asked: list[str] = []
         self.bodies: list[dict[str, Any]] = []
         self._lock = threading.Lock()
@@ -73,26 +83,30 @@ class ChatServer:
         with self._lock:
             self.asked.append(text)
             self.bodies.append(body)
-            number = len(self.asked)
-        answer = self._answer(text, body)
-        prompt, written = 85 * has_picture(body) + len(text) // 4, len(answer) // 4 + 1
-        return {
-            "id": f"chat-{number}",
-            "object": "chat.completion",
-            "model": body["model"],
-            "choices": [
-                {
-                    "index": 0,
-                    "finish_reason": "stop",
-                    "message": {"role": "assistant", "content": answer},
-                }
-            ],
-            "usage": {
-                "prompt_tokens": prompt,
-                "completion_tokens": written,
-                "total_tokens": prompt + written,
-            },
-        }
+        return completion(body, answer := self._answer(text, body), self._charge(body, answer))
+
+
+def usual_charge(body: dict[str, Any], answer: str) -> tuple[int, int]:
+    """Tokens of a request and its answer, roughly."""
+    return 85 * has_picture(body) + len(text_of(body)) // 4, len(answer) // 4 + 1
+
+
+def completion(body: dict[str, Any], answer: str, tokens: tuple[int, int]) -> dict[str, Any]:
+    """The reply with `answer`, in the shape of the OpenAI API."""
+    digest = hashlib.blake2b(json.dumps([body["messages"], answer]).encode(), digest_size=8)
+    message = {"role": "assistant", "content": answer}
+    prompt, written = tokens
+    return {
+        "id": f"chat-{digest.hexdigest()}",
+        "object": "chat.completion",
+        "model": body["model"],
+        "choices": [{"index": 0, "finish_reason": "stop", "message": message}],
+        "usage": {
+            "prompt_tokens": prompt,
+            "completion_tokens": written,
+            "total_tokens": prompt + written,
+        },
+    }
 
 
 def text_of(body: dict[str, Any]) -> str:

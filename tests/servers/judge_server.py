@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tests.servers.chat_server import ChatServer
+from tests.servers.chat_server import Charge, ChatServer
 
 Decide = Callable[[str, str], str]
 _CAPTIONS = re.compile(r"Description 1:\n(.*)\n\nDescription 2:\n(.*)\n\nSay in", re.DOTALL)
@@ -25,9 +25,9 @@ class JudgeServer(ChatServer):
             text, which is sent as it is.
     """
 
-    def __init__(self, decide: Decide) -> None:
+    def __init__(self, decide: Decide, *, charge: Charge | None = None) -> None:
         self.decide = decide
-        super().__init__(self._judge)
+        super().__init__(self._judge, charge=charge)
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -5,11 +5,13 @@ Standard library only, so that every machine gives the same figures for the same
 
 from __future__ import annotations
 
+import bisect
 import contextlib
+import itertools
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import TypeVar
@@ -155,7 +157,8 @@ def bootstrap_ratio(
     """Points of points possible, with a percentile bootstrap interval over clusters.
 
     As `bootstrap`, but the time does not grow with the clusters: it counts those that are alike and
-    draws how often each kind comes.
+    draws how often each kind comes. Where each gets all its points or nothing, nothing is drawn:
+    the percentiles are those of the binomial law.
 
     Args:
         clusters: The points that each got, and those that it could get.
@@ -170,12 +173,15 @@ def bootstrap_ratio(
     possible = sum(most * count for (_, most), count in kinds.items())
     if not possible:
         return None
+    if (exact := _binary_interval(kinds, confidence)) is not None:
+        return exact
     value = sum(got * count for (got, _), count in kinds.items()) / possible
     rng = random.Random(seed)
     ordered = sorted(kinds.items())
+    law = _Multinomial([count for _, count in ordered])
     drawn: list[float] = []
     for _ in range(resamples):
-        counts = _multinomial(rng, [count for _, count in ordered])
+        counts = law.draw(rng)
         most = sum(kind[1] * n for (kind, _), n in zip(ordered, counts, strict=True))
         if most:
             got = sum(kind[0] * n for (kind, _), n in zip(ordered, counts, strict=True))
@@ -183,33 +189,83 @@ def bootstrap_ratio(
     return IntervalEstimate(value, *percentiles(sorted(drawn) or [value], confidence))
 
 
-def _multinomial(rng: random.Random, weights: Sequence[int]) -> list[int]:
-    """As many draws as `weights` sum to: how often each of them comes."""
-    left = total = sum(weights)
-    counts = []
-    for weight in weights:
-        count = _binomial(rng, left, weight / total) if total else 0
-        counts.append(count)
-        left, total = left - count, total - weight
-    return counts
+def _binary_interval(
+    kinds: Mapping[tuple[float, float], int], confidence: float
+) -> IntervalEstimate | None:
+    """The bootstrap of clusters that get all of one and the same number of points, or nothing.
+
+    What resamples get is then binomial, so that its percentiles are known without drawing any.
+    None where the clusters are others.
+    """
+    most = {possible for _, possible in kinds}
+    if len(most) != 1 or any(got not in (0.0, *most) for got, _ in kinds):
+        return None
+    [points] = most
+    count, hits = sum(kinds.values()), kinds.get((points, points), 0)
+    law = _Binomial(count, hits / count)
+    tail = (1 - confidence) / 2
+    return IntervalEstimate(
+        hits / count, law.quantile(tail) / count, law.quantile(1 - tail) / count
+    )
 
 
-def _binomial(rng: random.Random, count: int, share: float) -> int:
-    """How many of `count` draws hit; by waiting times, or by the normal law where hits are many."""
-    if share > 0.5:
-        return count - _binomial(rng, count, 1 - share)
-    if share <= 0:
-        return 0
-    mean = count * share
-    if mean > _MANY:
-        hits = rng.gauss(mean, math.sqrt(mean * (1 - share)))
-        return min(count, max(0, round(hits)))
-    found, position, scale = 0, 0, math.log1p(-share)
-    while True:
-        position += math.floor(math.log(1.0 - rng.random()) / scale) + 1
-        if position > count:
-            return found
-        found += 1
+class _Binomial:
+    """The binomial law: so many draws, each a hit with the same chance.
+
+    Args:
+        count: Draws.
+        share: The chance of a hit.
+    """
+
+    def __init__(self, count: int, share: float) -> None:
+        self._first, self._sums = 0, [1.0]
+        if share >= 1:
+            self._first = count
+        elif share > 0 and count > 0:
+            mean, spread = count * share, math.sqrt(count * share * (1 - share))
+            self._first = max(0, math.floor(mean - 10 * spread - 10))
+            last = min(count, math.ceil(mean + 10 * spread + 10))  # beyond lies less than 1e-20
+            whole = math.lgamma(count + 1)
+            hit, miss = math.log(share), math.log1p(-share)
+            self._sums = list(itertools.accumulate(
+                math.exp(whole - math.lgamma(k + 1) - math.lgamma(count - k + 1)
+                         + k * hit + (count - k) * miss)
+                for k in range(self._first, last + 1)
+            ))  # fmt: skip
+
+    def quantile(self, level: float) -> int:
+        """The least number of hits that so large a share of the draws does not exceed."""
+        at = bisect.bisect_left(self._sums, level * self._sums[-1])
+        return self._first + min(at, len(self._sums) - 1)
+
+
+class _Multinomial:
+    """How often each of several kinds comes in as many draws as there are clusters."""
+
+    def __init__(self, weights: Sequence[int]) -> None:
+        self._weights = weights
+        self._known: dict[tuple[int, int, int], _Binomial] = {}
+
+    def draw(self, rng: random.Random) -> list[int]:
+        """One resample."""
+        left = total = sum(self._weights)
+        counts = []
+        for weight in self._weights:
+            count = self._hits(rng, left, weight, total) if total else 0
+            counts.append(count)
+            left, total = left - count, total - weight
+        return counts
+
+    def _hits(self, rng: random.Random, count: int, weight: int, total: int) -> int:
+        """How many of `count` draws hit; by the normal law where both sides are many."""
+        mean = count * weight / total
+        if min(mean, count - mean) > _MANY:
+            hits = rng.gauss(mean, math.sqrt(mean * (1 - weight / total)))
+            return min(count, max(0, round(hits)))
+        key = (count, weight, total)
+        if key not in self._known:
+            self._known[key] = _Binomial(count, weight / total)
+        return self._known[key].quantile(rng.random())
 
 
 def percentiles(ordered: Sequence[float], confidence: float = CONFIDENCE) -> tuple[float, float]:

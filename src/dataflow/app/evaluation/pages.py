@@ -38,7 +38,7 @@ table {{ border-collapse: collapse; margin: .4rem 0 1.2rem; }}
 th, td {{ padding: .25rem .9rem .25rem 0; text-align: left; vertical-align: top;
  border-bottom: 1px solid color-mix(in srgb, currentColor 15%, transparent);
  font-variant-numeric: tabular-nums; overflow-wrap: anywhere; min-width: 3.5rem; }}
-thead th {{ border-bottom-width: 2px; }}
+thead th {{ border-bottom-width: 2px; overflow-wrap: normal; }}
 article {{ display: grid; grid-template-columns: 200px 1fr; gap: 1.2rem; padding: .8rem 0;
  border-top: 1px solid color-mix(in srgb, currentColor 20%, transparent); }}
 article img {{ max-width: 200px; max-height: 200px; }}
@@ -47,7 +47,7 @@ article dl {{ margin: 0; display: grid; gap: .6rem;
 article dt {{ font-weight: 600; }} article dd {{ margin: 0; overflow-wrap: anywhere; }}
 .soft {{ opacity: .75; font-size: .92em; }}
 pre {{ white-space: pre-wrap; overflow-wrap: anywhere; }}
-svg {{ max-width: 100%; height: auto; }}
+svg {{ width: 100%; max-width: 52rem; height: auto; }}
 @media (max-width: 40rem) {{ article {{ grid-template-columns: 1fr; }} }}
 </style></head><body><main>
 """
