@@ -31,7 +31,19 @@ def run(options: argparse.Namespace) -> Report:
         seconds = spread([way() for _ in range(options.runs)])
         report.rows.append((what, seconds))
         report.goals.append(Goal(f"seconds: {what}", wanted, seconds.median, at_least=False))
+    ratio = spread([_imports() for _ in range(options.runs)])
+    report.rows.append(("import of the operators, in imports of asyncio", ratio))
+    report.goals.append(Goal("imports of asyncio", 3.5, ratio.median, at_least=False))
     return report
+
+
+def _imports() -> float:
+    """How many times as long as asyncio's the import of the operators takes."""
+    operators = "from dataflow.operators.core_vision import ImageCaptionGenerator"
+    return (
+        measured([sys.executable, "-c", operators]).seconds
+        / measured([sys.executable, "-c", "import asyncio"]).seconds
+    )
 
 
 def _first_request() -> float:

@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Sequence
 
-from dataflow.checks.model.findings import findings
 from dataflow.checks.rules.thought_tags import without_tagged_thoughts
 
 _PICTURE = r"(?:image|picture|photo(?:graph)?|illustration|drawing)"
@@ -98,6 +97,8 @@ def _is_json(text: str) -> bool:
 
 def _without(text: str, forms: Sequence[str], place: str) -> str:
     """`text` without the sentences at one end that are one of `forms`; all of it where all are."""
+    from dataflow.checks.model.findings import findings  # the classifier loads its weights
+
     found = [one for one in findings(text) if one.place == place]
     if place == "head":
         cut = 0

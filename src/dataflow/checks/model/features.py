@@ -6,11 +6,11 @@ Each feature is hashed to one of `BUCKETS` numbers ("the hashing trick": Weinber
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import NamedTuple
 from zlib import crc32
 
+from dataflow.checks.rules.lazy_pattern import lazy_pattern
 from dataflow.checks.rules.text import CJK
 
 BUCKETS = 1 << 18
@@ -24,11 +24,11 @@ _MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u200c\u200d
     for sign in map(chr, (*range(0x900, 0x1100), *range(0x1780, 0x1800)))
     if unicodedata.category(sign)[0] == "M"
 )
-_TOKEN = re.compile(rf"[{CJK}…]|(?:[^\W_{CJK}]|[{_MARKS}'])+|[%$<>\[\]{{}}#]")
-_ASCII_TOKEN = re.compile(r"[a-z0-9']+|[%$<>\[\]{}#]")
+_TOKEN = lazy_pattern(rf"[{CJK}…]|(?:[^\W_{CJK}]|[{_MARKS}'])+|[%$<>\[\]{{}}#]")
+_ASCII_TOKEN = lazy_pattern(r"[a-z0-9']+|[%$<>\[\]{}#]")
 _PLAIN = str.maketrans({"’": "'", "\u02bc": "'", "`": "'", "\u064b": None, "\u0640": None})
-_DIGITS = re.compile(r"\d+")
-_ELLIPSES = re.compile("…+")
+_DIGITS = lazy_pattern(r"\d+")
+_ELLIPSES = lazy_pattern("…+")
 
 _MOST_TOKENS = 60
 """Words of a sentence that are looked at."""

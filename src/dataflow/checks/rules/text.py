@@ -6,27 +6,29 @@ import functools
 import re
 import unicodedata
 
+from dataflow.checks.rules.lazy_pattern import lazy_pattern
+
 CJK = (
     "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
     "\U00020000-\U0003ffff"
 )
 """Han and kana, as a range for a regular expression: scripts that put no space between words."""
 
-_WORD = re.compile(rf"[{CJK}]|[^\W_{CJK}]+(?:['’.,\-][^\W_{CJK}]+)*")
+_WORD = lazy_pattern(rf"[{CJK}]|[^\W_{CJK}]+(?:['’.,\-][^\W_{CJK}]+)*")
 
 _MARKS = "\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u200c\u200d" + "".join(
     sign for sign in map(chr, range(0x900, 0xE00)) if unicodedata.category(sign)[0] == "M"
 )
 """Signs that belong to the letter before them: vowels of India's scripts, accents, vowel points."""
 
-_MARK = re.compile(f"[{_MARKS}]")
+_MARK = lazy_pattern(f"[{_MARKS}]")
 _MARKED = rf"(?:[^\W_{CJK}][{_MARKS}]*)+"
-_MARKED_WORD = re.compile(rf"[{CJK}]|{_MARKED}(?:['’.,\-]{_MARKED})*")
+_MARKED_WORD = lazy_pattern(rf"[{CJK}]|{_MARKED}(?:['’.,\-]{_MARKED})*")
 
-_ASCII_WORD = re.compile(r"[A-Za-z0-9]+(?:['.,\-][A-Za-z0-9]+)*")
+_ASCII_WORD = lazy_pattern(r"[A-Za-z0-9]+(?:['.,\-][A-Za-z0-9]+)*")
 """The same where all letters are ASCII's, in half the time."""
 
-QUOTATION = re.compile(
+QUOTATION = lazy_pattern(
     r"“[^“”]{0,500}”|„[^„“”]{0,500}[“”]|«[^«»]{0,500}»|»[^«»]{0,500}«|「[^「」]{0,500}」"
     r"|『[^『』]{0,500}』|‘[^‘’]{0,500}’(?!\w)|\"[^\"]{0,500}\""
     r"|(?<![^\W_])'(?=\S)[^']{0,200}(?:'(?=\w)[^']{0,200}){0,4}(?<=\S)'(?!\w)"
@@ -35,11 +37,11 @@ QUOTATION = re.compile(
 
 _OPENING_QUOTES, _CLOSING_QUOTES = "“„«»「『‘\"'", "”“»«」』’\"'"
 
-_SENTENCE_END = re.compile(
+_SENTENCE_END = lazy_pattern(
     rf"(?<![.!?…])[.!?…]+[)\]\"'”’»]*(?=\s+[^\sa-zà-ÿ]|\s*$|[{CJK}])|[。！？।॥۔؟]+[」』”’]*",
     re.MULTILINE,
 )
-_ABBREVIATION = re.compile(
+_ABBREVIATION = lazy_pattern(
     r"(?:\b(?:[^\W\d_]|\d{1,2}|[Mm]rs?|Ms|Dr|Drs|Prof|St|Sr|Jr|Hr|Fr|Nr|No|[Nn]úm|Mme|Mlle|Sra?|"
     r"vs|approx|ca|bzw|usw|etc|Abb|Bd|Str|Ave|Blvd|Inc|Ltd|Co|[ap]\.m|[A-Za-z](?:\.[A-Za-z])+))$"
 )

@@ -32,9 +32,7 @@ from dataflow.engine.quality.reject_policy import Refine
 from dataflow.operators.core_vision.preset import is_path, preset_of
 from dataflow.operators.core_vision.structured import SchemaAs, StructuredOutput, read_schema
 from dataflow.operators.core_vision.toml_file import REQUEST_KEYS, read_toml, refuse_wrong
-from dataflow.serving.adapter import ServingAdapter
 from dataflow.serving.openai.request_body import DETAILS, merge_sampling
-from dataflow.serving.openai.transport.credentials import credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +151,8 @@ class Prompt:
         Raises:
             UsageError: a header is none, or names a variable that is not set.
         """
+        from dataflow.serving.openai.transport.credentials import credentials
+
         preset = self.preset
         stream = self.stream if self.stream is not None or preset is None else preset.stream
         header = {**(preset.header if preset else {}), **self.header}
@@ -177,6 +177,8 @@ def check_prompts(prompts: Sequence[Prompt], serving: AsyncServing) -> None:
     Raises:
         UsageError: several captions of a row would be the same, or a sampling cannot be sent.
     """
+    from dataflow.serving.adapter import ServingAdapter
+
     for prompt in prompts:
         is_foreign = isinstance(serving, ServingAdapter)
         if is_foreign and prompt.sent_sampling.keys() == {"response_format"}:
@@ -200,6 +202,8 @@ def check_prompts(prompts: Sequence[Prompt], serving: AsyncServing) -> None:
 
 
 def _check_sending(prompt: Prompt, serving: AsyncServing) -> None:
+    from dataflow.serving.adapter import ServingAdapter
+
     options = prompt.sent_options
     if isinstance(serving, ServingAdapter) and options != SendOptions():
         raise UsageError(

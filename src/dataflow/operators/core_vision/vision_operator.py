@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.operator import OperatorABC
@@ -12,12 +12,12 @@ from dataflow.core.protocols.storage import DataFlowStorage
 from dataflow.core.settings import ANY_TEXT, NAME, SERVING, value_text
 from dataflow.operators.core_vision.options import OperatorOptions, OperatorRunOptions
 from dataflow.operators.core_vision.prompts import Prompt
-from dataflow.operators.core_vision.quality import quality_policy, with_own_quality
 from dataflow.operators.core_vision.request_builder import RowRequests
-from dataflow.operators.core_vision.run_step.answer_rows import answer_rows
-from dataflow.operators.core_vision.run_step.operator_run import OperatorRun, handle_of, stop_all
 
 DEFAULT_SYSTEM = "You are a helpful assistant."
+
+if TYPE_CHECKING:
+    from dataflow.operators.core_vision.run_step.operator_run import OperatorRun
 
 
 class VisionOperator(OperatorABC):
@@ -38,6 +38,8 @@ class VisionOperator(OperatorABC):
         self.serving = check_serving(serving)
         self.system_prompt: str = ANY_TEXT.take("system_prompt", system_prompt)
         self.options = options
+        from dataflow.operators.core_vision.quality import quality_policy
+
         quality_policy(options)
 
     def __repr__(self) -> str:
@@ -49,6 +51,8 @@ class VisionOperator(OperatorABC):
         Returns:
             The run: ``result()``, ``stop()``, ``progress``; it can be awaited.
         """
+        from dataflow.operators.core_vision.run_step.operator_run import OperatorRun
+
         return OperatorRun(lambda: self.run(*args, **kwargs))
 
     async def arun(self, *args: Any, **kwargs: Any) -> Any:
@@ -66,6 +70,8 @@ class VisionOperator(OperatorABC):
         Args:
             at_once: Whether what is in flight is given up too.
         """
+        from dataflow.operators.core_vision.run_step.operator_run import stop_all
+
         stop_all(self, at_once=at_once)
 
     def _prompt(self, name: str, **more: Any) -> Prompt:
@@ -94,6 +100,11 @@ class VisionOperator(OperatorABC):
         `columns` says where the rows have what: fields of `RowRequests`.
         """
         check_storage(storage)
+        # the engine, for which an import need not wait
+        from dataflow.operators.core_vision.quality import quality_policy, with_own_quality
+        from dataflow.operators.core_vision.run_step.answer_rows import answer_rows
+        from dataflow.operators.core_vision.run_step.operator_run import handle_of
+
         asked = with_own_quality(prompts, self.options)
         requests = RowRequests(
             system_prompt=ANY_TEXT.take("system_prompt", self.system_prompt),
