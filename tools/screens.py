@@ -66,7 +66,9 @@ def _situations() -> dict[str, Progress]:
             retried=340, refused=340, in_flight=0,
             limited="HTTP 429: Rate limit reached for gpt-4o: 500 requests per day",
         ),
-        "One of three endpoints dead": _progress(retried=16, captioned=30_000),
+        "One of three endpoints dead": _progress(
+            retried=16, captioned=30_000, endpoints=(2, 3)
+        ),
         "The server is gone": _progress(
             in_flight=0, retried=8, paused="cannot connect to 10.0.0.7:8000: connection refused"
         ),

@@ -55,6 +55,14 @@ def test_what_holds_the_run_back_outranks_speed_and_tokens(progress, clock):
     assert "tokens/s" not in text
 
 
+@pytest.mark.parametrize(("width", "shown"), [(60, "2 of 3 up"), (80, "2 of 3 endpoints answer")])
+def test_a_dead_endpoint_stays_on_the_line_while_it_is_dead(progress, clock, width, shown):
+    progress.endpoints = 2, 3
+    assert shown in ProgressLine(progress, clock).text(width)
+    progress.endpoints = 3, 3
+    assert "of 3" not in ProgressLine(progress, clock).text(width)
+
+
 def test_retries_and_429s_are_counted(progress, clock):
     progress.retried, progress.refused = 30, 12
     assert "30 retried (12 × 429)" in ProgressLine(progress, clock).text()

@@ -221,6 +221,14 @@ def test_a_dead_endpoint_is_named_once(question, caplog):
     assert "nothing listens" in serving.notes[0]
 
 
+def test_the_endpoints_that_answer_are_counted(question):
+    dead = FakeServing(lambda r, p: ConnectionLostError("nothing listens"))
+    serving = LoadBalancedServing([FakeServing("a"), FakeServing("b"), dead])
+    assert serving.endpoint_counts() == (1, 1), "before it is connected"
+    ask(serving, question(1), 100)
+    assert serving.endpoint_counts() == (2, 3)
+
+
 def watched(*stages, first=()):
     """A serving whose endpoints are those of one stage after another, by calls to move on."""
     now = [list(first)]

@@ -127,9 +127,12 @@ class ProgressLine:
         if progress.reused:
             parts.append((7, f"{progress.reused:,} answered before"))
         if waits:
-            parts.append((3, waits))
+            parts.append((WAIT_RANK, waits))
+        elif progress.endpoints[0] < progress.endpoints[1]:
+            up, known = progress.endpoints
+            parts.append((WAIT_RANK, f"{up:,} of {known:,} endpoints answer"))
         elif progress.rate_limit is not None:
-            parts.append((3, f"held to {progress.rate_limit:.3g}/s by the server"))
+            parts.append((WAIT_RANK, f"held to {progress.rate_limit:.3g}/s by the server"))
         if progress.hedged:
             parts.append((9, f"{progress.hedged:,} sent twice"))
         return parts
@@ -144,6 +147,9 @@ class ProgressLine:
         wait = progress.waits_until - self._clock()
         if progress.in_flight == 0 and wait > 0:
             return f"+{duration(wait)}"
+        up, known = progress.endpoints
+        if up < known:
+            return f"{up:,} of {known:,} up"
         return "" if progress.rate_limit is None else f"{progress.rate_limit:.3g}/s max"
 
     def _waits_for(self) -> str:

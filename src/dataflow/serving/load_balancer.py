@@ -91,6 +91,10 @@ class LoadBalancedServing(ListServing):
         own = self._client.notes if self._client is not None else []
         return tuple(dict.fromkeys([*own, *(n for e in self._endpoints for n in e.notes)]))
 
+    def endpoint_counts(self) -> tuple[int, int]:
+        """How many endpoints answer, and how many there are."""
+        return (1, 1) if self._client is None else self._client.counts
+
     def learned(self) -> Mapping[str, Mapping[str, Any]]:
         """What was learned at all endpoints."""
         return {name: one for e in self._endpoints for name, one in e.learned().items()}

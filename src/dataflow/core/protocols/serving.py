@@ -111,6 +111,10 @@ class AsyncServing(VLMServingABC):
         """
         return ()
 
+    def endpoint_counts(self) -> tuple[int, int]:
+        """How many of its endpoints answer now, and how many it has."""
+        return 1, 1
+
     def learned(self) -> Mapping[str, Mapping[str, Any]]:
         """What was learned of each model while asking it, by model and address; plain JSON.
 

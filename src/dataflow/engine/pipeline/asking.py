@@ -229,6 +229,7 @@ class Asking:
             while True:
                 await asyncio.sleep(LOOK_SECONDS)
                 self._progress.rate_limit = self._admission.learned_rate
+                self._progress.endpoints = self._plan.serving.endpoint_counts()
                 if self.ready.empty():
                     self._look_for_hung()
                     await self._look_for_last()

@@ -44,6 +44,7 @@ class Progress:
         at_limit: Where a limit ended the run, what came of it so far.
         paused: Why the run waits for the server, or None.
         answered: `time.monotonic()` at the latest answer, or None.
+        endpoints: How many endpoints of the serving answer, and how many it has.
         limited: What the server says while its rate limit lets nothing through, or None.
         waits_until: `time.monotonic()` at the end of the longest wait that the server asked for.
         started: `time.monotonic()` at the first request, or None before it.
@@ -74,6 +75,7 @@ class Progress:
     at_limit: Summary | None = None
     paused: str | None = None
     answered: float | None = None
+    endpoints: tuple[int, int] = (1, 1)
     limited: str | None = None
     waits_until: float = 0.0
     started: float | None = None

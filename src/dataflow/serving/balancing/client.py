@@ -69,6 +69,12 @@ class BalancedClient:
         return [endpoint.name for endpoint in self._endpoints if not endpoint.has_left]
 
     @property
+    def counts(self) -> tuple[int, int]:
+        """How many endpoints answer, and how many there are; those that left are none."""
+        there = [endpoint for endpoint in self._endpoints if not endpoint.has_left]
+        return sum(not endpoint.is_failing for endpoint in there), len(there)
+
+    @property
     def usual_level(self) -> int:
         """The most requests in flight that an endpoint was found to take, with which others begin.
 
