@@ -126,16 +126,19 @@ class ProgressLine:
             parts.append((6, f"{progress.asked_again:,} asked again"))
         if progress.reused:
             parts.append((7, f"{progress.reused:,} answered before"))
-        if waits:
-            parts.append((WAIT_RANK, waits))
-        elif progress.endpoints[0] < progress.endpoints[1]:
-            up, known = progress.endpoints
-            parts.append((WAIT_RANK, f"{up:,} of {known:,} endpoints answer"))
-        elif progress.rate_limit is not None:
-            parts.append((WAIT_RANK, f"held to {progress.rate_limit:.3g}/s by the server"))
+        if held := waits or self._held_by():
+            parts.append((WAIT_RANK, held))
         if progress.hedged:
             parts.append((9, f"{progress.hedged:,} sent twice"))
         return parts
+
+    def _held_by(self) -> str:
+        """What makes the run slower than it could be; empty for nothing."""
+        progress, (up, known) = self._progress, self._progress.endpoints
+        if up < known:
+            return f"{up:,} of {known:,} endpoints answer"
+        rate = progress.rate_limit
+        return "" if rate is None else f"held to {rate:.3g}/s by the server"
 
     def _short_wait(self) -> str:
         """What holds the run back, in a few characters."""
