@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from dataflow.core.errors import InputError, OutputError
 from dataflow.core.row import Row
 from dataflow.formats.output_spec import writer_for
-from dataflow.formats.registry import open_reader
+from dataflow.formats.registry import ReadOptions, open_reader, resolve_input
 
 TEXT = st.text(
     st.characters(exclude_categories=["Cs"], exclude_characters="\0")
@@ -129,3 +129,15 @@ def test_a_field_may_be_larger_than_the_csv_modules_own_limit(tmp_path):
         [sys.executable, "-c", code, str(source)], capture_output=True, text=True, check=True
     )
     assert done.stdout == "1000000\n"
+
+
+@pytest.mark.parametrize("name", ["Flickr8k.token.txt", "captions.lst", "captions"])
+def test_a_text_of_any_ending_is_a_table_where_its_columns_are_named(tmp_path, name):
+    (tmp_path / name).write_text("a.jpg#0\tA child, a dog\n")
+    spec = resolve_input(str(tmp_path / name), is_table=True)
+    options = ReadOptions(columns=("image", "text"), delimiter="tab")
+    assert [row.fields for row in spec.open(options).rows()] == [
+        {"image": "a.jpg#0", "text": "A child, a dog"}
+    ]
+    with pytest.raises(InputError, match="no known format"):
+        resolve_input(str(tmp_path / name))

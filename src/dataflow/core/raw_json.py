@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 _line_break = re.compile(r"[\r\n][ \t\r\n]*")
+_half = re.compile(r"[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +53,37 @@ def parse_json(text: str | bytes) -> Any:
         return json.loads(text)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
+
+
+def parse_strict(text: str) -> Any:
+    """The value of a text of JSON that any reader takes (RFC 8259 and RFC 7493, I-JSON).
+
+    Raises:
+        ValueError: it is no JSON, holds NaN or an infinity, a key twice in one object, or half of a
+            surrogate pair, or is nested deeper than Python's parser can follow.
+    """
+    try:
+        value = json.loads(
+            text, parse_constant=_refuse_constant, object_pairs_hook=_without_duplicates
+        )
+        has_half = _half.search(text) or (
+            "\\ud" in text.lower() and _half.search(json.dumps(value, ensure_ascii=False))
+        )
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if has_half:
+        raise ValueError("it holds half of a surrogate pair, which is no character")
+    return value
+
+
+def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {twice!r} stands twice in one object")
+    return found
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON (RFC 8259)")

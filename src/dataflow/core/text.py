@@ -14,6 +14,8 @@ _DATA_URI = re.compile(r"data:[\w/+.-]{0,100};base64,[A-Za-z0-9+/=_\\-]*")
 _BASE64 = re.compile(r"[A-Za-z0-9+/=_-]{60,}")
 _ALPHABET = string.ascii_letters + string.digits + "+/=_-"
 _LOOK_AT = 16_384
+_JOINING = frozenset({"\u200c", "\u200d", *map(chr, range(0xE0020, 0xE0080))})
+"""Zero-width joiners, and the tag characters of flags (Unicode 15, sections 23.2 and 23.9)."""
 
 
 def scrub(text: str, *, secrets: Sequence[str | None] = (), limit: int = 300) -> str:
@@ -35,7 +37,7 @@ def scrub(text: str, *, secrets: Sequence[str | None] = (), limit: int = 300) ->
     if is_cut:
         text = text.rstrip(_ALPHABET)
     text = _BASE64.sub("[data]", _DATA_URI.sub("[data]", text))
-    text = "".join(c if c.isprintable() else _escape(c) for c in text)
+    text = "".join(c if is_shown(c) else _escape(c) for c in text)
     text = " ".join(text.split())
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
@@ -95,11 +97,22 @@ def shown_url(url: str) -> str:
         host = parts.netloc.rpartition("@")[2]
     except ValueError:
         return short_text(url.partition("?")[0].rpartition("@")[2])
-    return short_text(f"{parts.scheme}://{host}{parts.path}" + ("?…" if parts.query else ""))
+    has_host = url[len(parts.scheme) + 1 :].lstrip().startswith("//")  # mailto:, blob: have none
+    start = f"{parts.scheme}://{host}" if has_host else f"{parts.scheme}:"
+    return short_text(f"{start}{parts.path}" + ("?…" if parts.query else ""))
+
+
+def is_shown(character: str) -> bool:
+    """Whether a character may stand in what people read as it is.
+
+    Those that print may, and those that only join or mark others: Persian, Hindi and emoji are
+    not whole without them. Whatever moves the cursor or turns the direction around may not.
+    """
+    return character.isprintable() or character in _JOINING
 
 
 def _printable(character: str) -> str:
-    if character.isprintable():
+    if is_shown(character):
         return character
     return character.encode("unicode_escape").decode("ascii")
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.text import Text
 
+from dataflow.core.text import is_shown
+
 
 def say(console: Console, text: str, style: str | None = None) -> None:
     """Print `text` and let the terminal break its lines."""
@@ -36,6 +38,5 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii")
-        for c in text
+        c if is_shown(c) or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text
     )

@@ -24,6 +24,7 @@ from dataflow.checks.dataset.report import (
 from dataflow.checks.dataset.scan import Fault
 from dataflow.checks.encoder_tokens import ENCODERS, counter_of
 from dataflow.checks.rules.text import clipped
+from dataflow.core.text import is_shown
 
 _BINS = 12
 _WIDTHS = [unit * ten for ten in (1, 10, 100, 1000, 10_000) for unit in (1, 2, 5)]
@@ -260,4 +261,4 @@ def _show_list(console: Console, items: Iterable[tuple[str, str]]) -> None:
 
 def _plain(text: str) -> str:
     """`text` without what could draw on a terminal."""
-    return "".join(c if c.isprintable() or c == "\n" else "�" for c in text)
+    return "".join(c if is_shown(c) or c == "\n" else "�" for c in text)

@@ -55,7 +55,8 @@ def open_listed(paths: Sequence[AnyPath], name: str, options: ReadOptions) -> Ma
     Raises:
         InputError: they are not of one format.
     """
-    files = [resolve_input(path).open(options) for path in paths]
+    is_table = bool(options.columns or options.delimiter)
+    files = [resolve_input(path, is_table=is_table).open(options) for path in paths]
     first = files[0]
     other = next((file for file in files if type(file) is not type(first)), None)
     if isinstance(first, CocoReader) or not isinstance(first, FileReader):

@@ -138,7 +138,11 @@ class InputSpec:
 
 
 def resolve_input(
-    name: str | AnyPath, *, format_name: str | None = None, of_pictures: bool = False
+    name: str | AnyPath,
+    *,
+    format_name: str | None = None,
+    of_pictures: bool = False,
+    is_table: bool = False,
 ) -> InputSpec:
     """Look at what is called `name`.
 
@@ -148,6 +152,8 @@ def resolve_input(
         format_name: A name in `FORMATS`, where the ending does not tell the format; the only way
             to read a pickle.
         of_pictures: Whether it must be a folder of pictures, whatever else lies in it.
+        is_table: Whether a file of an unknown ending is a text with columns, such as Flickr8k's
+            ``.token.txt``.
 
     Raises:
         InputError: there is nothing, or its ending is none of the known ones.
@@ -169,24 +175,29 @@ def resolve_input(
         if ending in PICTURE_ENDINGS or is_folder_at(to_path(root)):
             return InputSpec(text, path, None, root, below)
         chosen = by_ending(ending)
+        if chosen is None and is_table and path.is_file():
+            chosen = FORMATS["csv"]
         if chosen is None:
             raise _unknown(path_text(path), ending)
         known = next(name for name, one in FORMATS.items() if one is chosen)
         return InputSpec(text, path, known, root)
 
 
-def resolve_inputs(names: Sequence[str], *, of_pictures: bool = False) -> InputSpec:
+def resolve_inputs(
+    names: Sequence[str], *, of_pictures: bool = False, is_table: bool = False
+) -> InputSpec:
     """Look at several inputs, which are one dataset: pictures and folders, or files of one format.
 
     Args:
         names: As in `resolve_input`; at least one.
         of_pictures: As in `resolve_input`.
+        is_table: As in `resolve_input`.
 
     Raises:
         InputError: as `resolve_input`.
         UsageError: they are not of one kind.
     """
-    specs = [resolve_input(name, of_pictures=of_pictures) for name in names]
+    specs = [resolve_input(name, of_pictures=of_pictures, is_table=is_table) for name in names]
     first, *others = specs
     other = next((spec for spec in others if spec.format_name != first.format_name), None)
     if other is not None:

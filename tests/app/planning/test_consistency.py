@@ -139,3 +139,12 @@ def test_a_check_that_asks_no_model_takes_no_option_about_asking(name):
     spec = CheckOptions(output="a.jsonl", **{name: another_value(known)})
     with pytest.raises(UsageError, match="needs --fix"):
         check_without_fix(spec)
+
+
+@pytest.mark.parametrize("network", ["10.0.0.0/8", "192.168.1.7", "fd00::/8"])
+def test_a_network_after_a_blank_is_refused_with_the_equals_sign(network, tmp_path, monkeypatch):
+    with pytest.raises(UsageError, match=f"--allow-private-urls={network}"):
+        check_consistency(CaptionOptions(source="pics", more=[network], allow_private_urls=True))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "192.168.1.7").mkdir()
+    check_consistency(CaptionOptions(source="192.168.1.7", allow_private_urls=True))

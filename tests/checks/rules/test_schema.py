@@ -97,3 +97,16 @@ def test_a_format_is_checked():
     check = fits({"type": "string", "format": "ipv4"})
     assert check('"1.2.3.4"', CheckContext()) is None
     assert check('"here"', CheckContext()) is not None
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$dynamicAnchor": "n", "$dynamicRef": "#n"},
+        {"$anchor": "n", "allOf": [{"$ref": "#n"}]},
+        {"$recursiveRef": "#"},
+    ],
+)
+def test_a_circle_by_an_anchor_is_refused_too(schema: dict[str, object]):
+    with pytest.raises(UsageError, match="circle"):
+        fits(schema)

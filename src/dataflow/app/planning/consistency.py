@@ -6,7 +6,9 @@ all pairs of options with these tables in hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from ipaddress import ip_network
+from pathlib import Path
 from typing import Any, TypeAlias
 
 from dataflow.app.options.batch import BatchFlags
@@ -222,6 +224,24 @@ def check_consistency(options: Options) -> None:
             "--prompt-template with a field of the rows"
         )
     _refuse_language(getattr(options, "language", None))
+    if getattr(options, "allow_private_urls", None) is True:
+        _refuse_network_as_input(
+            [getattr(options, "source", ""), *(getattr(options, "more", None) or ())]
+        )
+
+
+def _refuse_network_as_input(inputs: Sequence[object]) -> None:
+    """A network that stands after a blank is no value of its option: it would be an input."""
+    for given in map(str, inputs):
+        try:
+            ip_network(given, strict=False)
+        except ValueError:
+            continue
+        if not Path(given).exists():
+            raise UsageError(
+                "--allow-private-urls takes its networks behind an equals sign: "
+                f"--allow-private-urls={given}"
+            )
 
 
 def _refuse_blank(given: Mapping[str, OptionField], options: Options) -> None:

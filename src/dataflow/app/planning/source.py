@@ -54,7 +54,11 @@ def input_of(choices: CaptionOptions) -> InputSpec:
         choices.sidecar or choices.include or choices.exclude or choices.all_pictures
     )
     try:
-        return resolve_inputs([choices.source, *(choices.more or ())], of_pictures=of_pictures)
+        return resolve_inputs(
+            [choices.source, *(choices.more or ())],
+            of_pictures=of_pictures,
+            is_table=bool(choices.columns or choices.delimiter),
+        )
     except InputError as error:  # nothing has begun yet
         raise UsageError(error.message) from error
 

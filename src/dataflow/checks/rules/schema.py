@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +9,7 @@ from dataflow.checks.rules.pattern import compiled
 from dataflow.checks.rules.text import clipped
 from dataflow.core.errors import MissingPackageError, UsageError
 from dataflow.core.protocols.check import Check, CheckContext, Verdict, makes_check
+from dataflow.core.raw_json import parse_strict
 
 
 @makes_check
@@ -64,18 +63,11 @@ def fits(schema: Mapping[str, Any]) -> Check:
 def _parsed(text: str, context: CheckContext) -> Any:
     """The value of the JSON `text`, or the verdict that it is none."""
     try:
-        value = json.loads(
-            text.removeprefix("\ufeff"),
-            parse_constant=_no_constant,
-            object_pairs_hook=_without_duplicates,
-        )
-    except (ValueError, RecursionError) as error:
+        return parse_strict(text.removeprefix("\ufeff"))
+    except ValueError as error:
         if context.finish_reason == "length":
             return Verdict("cut_off", "the JSON ends at the token limit (`--max-tokens`)")
         return misfit(f"it is no JSON: {error}")
-    if _SURROGATE.search(text) or ("\\ud" in text.lower() and _has_surrogate(value)):
-        return misfit("it holds half of a surrogate pair, which is no character")
-    return value
 
 
 def misfit(reason: str) -> Verdict:
@@ -84,7 +76,7 @@ def misfit(reason: str) -> Verdict:
     return Verdict("schema", reason, follow_up)
 
 
-_SURROGATE = re.compile(r"[\ud800-\udfff]")
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 _DEEPEST = 200
 """Levels of a schema, so that checking it stays below Python's own limit of calls."""
 
@@ -137,23 +129,42 @@ def _refuse_circle(schema: Mapping[str, Any], part: Mapping[str, Any]) -> None:
             value = one.get(name)
             listed = value if isinstance(value, list) else [value]
             waiting += [found for found in listed if isinstance(found, dict)]
-        target = _target(schema, one.get("$ref"))
-        if target is part:
-            raise UsageError(f"the schema refers to itself in a circle at {one['$ref']!r}")
-        if target is not None:
-            waiting.append(target)
+        for name in _REFERENCES:
+            target = _target(schema, one.get(name))
+            if target is part:
+                raise UsageError(f"the schema refers to itself in a circle at {one[name]!r}")
+            if target is not None:
+                waiting.append(target)
 
 
 def _target(schema: Mapping[str, Any], reference: object) -> Mapping[str, Any] | None:
     if not isinstance(reference, str) or not reference.startswith("#"):
         return None
     found: Any = schema
+    if not reference.startswith("#/") and len(reference) > 1:
+        return next((one for one in _parts(schema) if reference[1:] in _anchors(one)), None)
     for name in filter(None, reference[1:].split("/")):
         key = name.replace("~1", "/").replace("~0", "~")
         if not isinstance(found, dict) or key not in found:
             return None
         found = found[key]
     return found if isinstance(found, dict) else None
+
+
+def _parts(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Every object in a schema, itself first."""
+    waiting: list[Any] = [schema]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            yield one
+            waiting += one.values()
+        elif isinstance(one, list):
+            waiting += one
+
+
+def _anchors(part: Mapping[str, Any]) -> tuple[Any, Any]:
+    return part.get("$anchor"), part.get("$dynamicAnchor")
 
 
 def _pattern(_validator: Any, pattern: str, value: Any, _schema: Any) -> Iterator[Any]:
@@ -172,20 +183,3 @@ def _pattern_properties(validator: Any, found: Any, value: Any, _schema: Any) ->
         for key, one in value.items():
             if compiled(pattern).search(key):
                 yield from validator.descend(one, part, path=key, schema_path=pattern)
-
-
-def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        keys = [key for key, _ in pairs]
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice!r} stands twice in one object")
-    return found
-
-
-def _has_surrogate(value: Any) -> bool:
-    return _SURROGATE.search(json.dumps(value, ensure_ascii=False)) is not None
-
-
-def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON (RFC 8259)")

@@ -15,7 +15,7 @@ from dataflow.checks.rules.schema import fits, misfit
 from dataflow.core.column_types import ColumnType
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.check import Check, CheckContext, Verdict
-from dataflow.core.raw_json import RawJson, parse_json
+from dataflow.core.raw_json import RawJson, parse_json, parse_strict
 from dataflow.core.request import Turn
 from dataflow.formats.base.json_rows import members
 from dataflow.operators.core_vision.column_types import holds, resolved
@@ -128,8 +128,8 @@ class AnswerReading:
         if answer is not None:
             try:
                 whole = RawJson.of(strip_json_wrapping(answer))
-                found = self._found(whole, whole.value)
-            except (ValueError, RecursionError):
+                found = self._found(whole, parse_strict(whole.text))
+            except ValueError:
                 found = {}
         return {name: self._value(name, found.get(name)) for name in self.holds}
 
