@@ -9,14 +9,16 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dataflow.app.estimate import EstimateResult
+from dataflow.app.evaluation.blind import QUESTION, as_both_orders, ask_person
 from dataflow.app.evaluation.comparison_document import comparison_document
 from dataflow.app.evaluation.comparison_result import (
+    BLIND,
     Comparison,
     JudgedCaptions,
     comparison_value,
@@ -48,6 +50,8 @@ from dataflow.evaluate.pairs import (
 )
 from dataflow.evaluate.statistics import IntervalEstimate
 
+PERSON = "a person, blind"
+"""The judge's name where a person decides."""
 EXAMPLES = 60
 """Judged pictures that the page shows."""
 
@@ -81,12 +85,18 @@ class _Task:
         )
 
 
-def compare(options: CompareOptions, reporter: Reporter = SILENT) -> Comparison:
+def compare(
+    options: CompareOptions,
+    reporter: Reporter = SILENT,
+    *,
+    on_ready: Callable[[str], None] | None = None,
+) -> Comparison:
     """Compare the captions of two or more datasets.
 
     Args:
         options: What is compared, and by which judge.
         reporter: Who shows the run.
+        on_ready: Called with the page's address where a person is the judge.
 
     Raises:
         UsageError: There are fewer than two datasets, no picture is in all of them, or the judge's
@@ -95,16 +105,38 @@ def compare(options: CompareOptions, reporter: Reporter = SILENT) -> Comparison:
     """
     task = _task(options, reporter)
     answers = _Answers()
+    if options.blind:
+        return _by_person(options, task, answers, on_ready or reporter.say)
     for row, [answer] in ask_judge(options, reporter, task.run):
         key = row["name"], row["a"], row["b"]
         choice, reason = (None, "") if answer is None else read_choice(answer)
         answers.choices[key], answers.reasons[key] = choice, reason
-    result = _result(options, task, answers)
+    return _written(_result(options, task, answers))
+
+
+def _by_person(
+    options: CompareOptions, task: _Task, answers: _Answers, on_ready: Callable[[str], None]
+) -> Comparison:
+    """The comparison by a person's decisions; pairs that are not decided are left out."""
+    decisions = ask_person(
+        task.rows,
+        task.folder / "decisions.jsonl",
+        seed=options.seed,
+        on_ready=on_ready,
+        port=options.port,
+    )
+    answers.choices.update(as_both_orders(decisions))
+    return _written(_result(options, task, answers, is_person=True))
+
+
+def _written(result: Comparison) -> Comparison:
+    """`result`, of which the files are written."""
+    result.folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(comparison_value(result), ensure_ascii=False, indent=2)
     document = comparison_document(result)
-    write_file(task.folder / "result.json", f"{text}\n")
-    write_file(task.folder / "result.md", markdown_of(document))
-    write_page(task.folder / "result.html", document)
+    write_file(result.folder / "result.json", f"{text}\n")
+    write_file(result.folder / "result.md", markdown_of(document))
+    write_page(result.folder / "result.html", document)
     return result
 
 
@@ -123,7 +155,7 @@ def _task(options: CompareOptions, reporter: Reporter) -> _Task:
     names = tuple(options.datasets)
     if len(names) < 2 or len(set(names)) < len(names):
         raise UsageError("compare needs two or more different datasets")
-    prompt = _prompt(options.judge_prompt)
+    prompt = QUESTION if options.blind else _prompt(options.judge_prompt)
     join = join_captions(
         names,
         output_key=options.output_key,
@@ -145,7 +177,7 @@ def _task(options: CompareOptions, reporter: Reporter) -> _Task:
         by=join.by,
         pictures=PictureFiles(folder / "pictures"),
     )
-    judge = judge_of(options, prompt, SCHEMA)
+    judge = BLIND if options.blind else judge_of(options, prompt, SCHEMA)
     return _Task(names, join, rows, prompt, judge, folder / judge)
 
 
@@ -168,8 +200,10 @@ def _say_join(join: Join, reporter: Reporter) -> None:
             )
 
 
-def _result(options: CompareOptions, task: _Task, answers: _Answers) -> Comparison:
-    pairs = _pairs(task, answers)
+def _result(
+    options: CompareOptions, task: _Task, answers: _Answers, *, is_person: bool = False
+) -> Comparison:
+    pairs = _pairs(task, answers, is_person=is_person)
     return Comparison(
         names=task.names,
         pictures=len(task.rows),
@@ -178,7 +212,7 @@ def _result(options: CompareOptions, task: _Task, answers: _Answers) -> Comparis
         missing=task.join.missing,
         left_out={name: task.join.nameless[name] + task.join.repeated[name] for name in task.names},
         judge=task.judge,
-        model=judge_model(options),
+        model=PERSON if is_person else judge_model(options),
         prompt=task.prompt,
         seed=options.seed,
         summaries={key: summarize(found, seed=options.seed) for key, found in pairs.items()},
@@ -192,11 +226,14 @@ def _examples(
     task: _Task, pairs: Mapping[tuple[str, str], Sequence[JudgedPair]], answers: _Answers
 ) -> Iterator[JudgedCaptions]:
     """Pictures of which a judge said something, with its reasons."""
-    for number, row in enumerate(task.rows):
+    by_name = {key: {pair.picture: pair for pair in found} for key, found in pairs.items()}
+    for row in task.rows:
         results, reasons = {}, []
         for a, b in itertools.combinations(range(len(task.names)), 2):
-            pair = pairs[task.names[a], task.names[b]][number]
-            results[task.names[a], task.names[b]] = pair.result
+            key = task.names[a], task.names[b]
+            if row.name not in by_name[key]:
+                continue
+            results[key] = by_name[key][row.name].result
             for first, second in ((a, b), (b, a)):
                 if reason := answers.reasons.get((row.name, first, second)):
                     reasons.append(reason)
@@ -232,8 +269,16 @@ def _questions(rows: Sequence[JoinedRow]) -> Iterator[dict[str, Any]]:
                 }
 
 
-def _pairs(task: _Task, answers: _Answers) -> dict[tuple[str, str], list[JudgedPair]]:
+def _pairs(
+    task: _Task, answers: _Answers, *, is_person: bool
+) -> dict[tuple[str, str], list[JudgedPair]]:
+    """Every two datasets → their pairs; without those that a person has not decided yet."""
     found = answers.choices
+
+    def is_open(row: JoinedRow, a: int, b: int) -> bool:
+        is_asked = needs_judge((row.texts[a] or None, row.texts[b] or None))
+        return is_person and is_asked and (row.name, a, b) not in found
+
     return {
         (task.names[a], task.names[b]): [
             judged(
@@ -243,6 +288,7 @@ def _pairs(task: _Task, answers: _Answers) -> dict[tuple[str, str], list[JudgedP
                 facet=one.facet,
             )
             for one in task.rows
+            if not is_open(one, a, b)
         ]
         for a, b in itertools.combinations(range(len(task.names)), 2)
     }

@@ -27,6 +27,14 @@ _METHOD = (
 )
 
 
+_BLIND = (
+    "A person saw each picture with two captions, in a drawn order and with drawn sides, and not "
+    "whose they were, and chose one of them or neither. Pairs that were not decided yet are left "
+    "out. Win rates are of decided pairs, with 95 % percentile bootstrap intervals over pictures; "
+    "the p value is that of the exact two-sided sign test."
+)
+
+
 def comparison_document(result: Comparison) -> ResultDocument:
     """The result for people: what was found, then how."""
     blocks: list[Block] = [
@@ -52,7 +60,7 @@ def comparison_document(result: Comparison) -> ResultDocument:
 
 
 def _method(result: Comparison) -> Iterator[Block]:
-    yield _METHOD
+    yield _BLIND if result.is_by_person else _METHOD
     rows = [
         ("judge", result.model),
         ("judge and question", result.judge),

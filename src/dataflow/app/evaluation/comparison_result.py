@@ -13,6 +13,9 @@ from dataflow.evaluate.arena import arena_scores
 from dataflow.evaluate.pairs import PairResult, PairSummary
 from dataflow.evaluate.statistics import IntervalEstimate, interval_value
 
+BLIND = "blind"
+"""What stands for the judge where a person decides."""
+
 
 @dataclass(frozen=True, slots=True)
 class JudgedCaptions:
@@ -66,6 +69,11 @@ class Comparison:
     ratings: Mapping[str, IntervalEstimate]
     examples: Sequence[JudgedCaptions] = field(repr=False)
     folder: Path
+
+    @property
+    def is_by_person(self) -> bool:
+        """Whether a person was the judge, blind."""
+        return self.judge == BLIND
 
     @property
     def arena(self) -> dict[str, float]:

@@ -33,7 +33,13 @@ def compare(options: CompareOptions) -> int:
     shown = reporter(console, is_quiet=options.quiet)
     if options.estimate:
         return show_judge_estimate(estimate_comparison(options, shown), is_json=options.json)
-    result = compared(options, shown)
+    result = compared(
+        options,
+        shown,
+        on_ready=lambda address: say(
+            f"Open {address}\nEvery decision is kept at once; Ctrl-C ends the page."
+        ),
+    )
     if options.json:
         put([json.dumps(comparison_value(result), ensure_ascii=False)])
     else:

@@ -56,6 +56,20 @@ class ComparisonOptions(Options):
             metavar="FILE",
         ),
     ] = None
+    blind: Annotated[
+        bool,
+        Option(
+            "Be the judge yourself: a local page shows each picture with two captions in a drawn "
+            "order, and not whose they are. No model is asked; Ctrl-C ends it, and the same "
+            "command goes on.",
+        ),
+    ] = False
+    port: Annotated[
+        int,
+        Option(
+            "The port of that page.", metavar="N", least=0, most=65535, default="any that is free"
+        ),
+    ] = 0
     join: Annotated[
         str | None,
         Option(
