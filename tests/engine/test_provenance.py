@@ -101,3 +101,22 @@ def test_rows_in_memory_get_it_too(server, picture_folder):
 )
 def test_a_models_folder_on_this_machine_is_not_published(model, shown):
     assert model_name(model) == shown
+
+
+def operator_provenance(folder, pictures, system):
+    rows = [{"image": str(one)} for one in pictures]
+    folder.mkdir()
+    (folder / "in.json").write_text(json.dumps(rows))
+    storage = dataflow.FileStorage(str(folder / "in.json"), cache_path=str(folder / "cache"))
+    operator = dataflow.ImageCaptionGenerator(dataflow.FakeServing("A square."), system)
+    operator.run(storage.step(), output_key="caption", provenance=True)
+    [row] = storage.step().read("dict")
+    return row["caption_provenance"]
+
+
+def test_an_operator_notes_it_too(tmp_path, picture_folder):
+    pictures = list(picture_folder(1).glob("*.png"))
+    short = operator_provenance(tmp_path / "a", pictures, "Be short.")
+    long = operator_provenance(tmp_path / "b", pictures, "Be long.")
+    assert (short["author"], len(short["prompt_sha256"])) == ("machine", 64)
+    assert short["prompt_sha256"] != long["prompt_sha256"]

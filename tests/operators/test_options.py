@@ -51,7 +51,10 @@ TAKEN = {
     "preset": {"3"},
     **{
         name: {True}
-        for name in ("flatten", "overwrite_column", "meta", "restart", "retry_failed", "fsync")
+        for name in (
+            *("flatten", "overwrite_column", "meta", "provenance"),
+            *("restart", "retry_failed", "fsync"),
+        )
     },
     "journal": {"3"},
     **{name: {True} for name in ("strip_lead_in", "strip_lead_out", "strip_thinking", "repair")},

@@ -123,7 +123,7 @@ def plan_of(
         limits=limits,
         progress=progress,
         presets=presets_of(prompts),
-        questions={prompt.name: _question(prompt) for prompt in prompts},
+        questions={prompt.name: prompt.wording for prompt in prompts},
         fingerprint=None if rows else _stamp(choices, reader, prompts, serving),
     )
     return _as_run(plan if rows is not None else _watch_engine(plan), choices, reporter)
@@ -220,12 +220,6 @@ def _stamp(
 def _version(source: AnyPath) -> tuple[object, ...] | None:
     """What tells that a file has changed; None where nothing does, or it is no file."""
     return (path_fingerprint(source) or None) if source.is_file() else None
-
-
-def _question(prompt: Prompt) -> str:
-    """What a prompt asks, for people."""
-    parts = (prompt.sent_system, prompt.sent_question, prompt.template)
-    return " ".join(str(part) for part in parts if part)
 
 
 def _only(choices: CaptionOptions) -> RowSelection | None:

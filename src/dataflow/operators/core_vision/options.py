@@ -121,6 +121,8 @@ class OperatorRunOptions:
             an error.
         meta: Whether a column ``<output>_meta`` is added, too, with status, finish reason,
             attempts, seconds, model, tokens and cost (US dollars) of each row.
+        provenance: Whether a column ``<output>_provenance`` is, with the model, the prompt's
+            SHA-256, the date and the author of each caption.
         limit: Take only this many rows from the start; None for all.
         restart: Set the journal aside and ask everything again.
         retry_failed: Ask again for rows that failed in an earlier run.
@@ -151,6 +153,7 @@ class OperatorRunOptions:
 
     overwrite_column: bool = False
     meta: bool = False
+    provenance: bool = False
     limit: int | None = None
     restart: bool = False
     retry_failed: bool = False
@@ -199,6 +202,7 @@ class RunKeywords(TypedDict, total=False):
 
     overwrite_column: bool
     meta: bool
+    provenance: bool
     limit: int | None
     restart: bool
     retry_failed: bool
@@ -240,6 +244,7 @@ _OPERATOR_RULES: Mapping[str, ValueRule] = {
 _RUN_RULES: Mapping[str, ValueRule] = {
     "overwrite_column": YES_NO,
     "meta": YES_NO,
+    "provenance": YES_NO,
     "limit": FROM_1.or_none(),
     "restart": YES_NO,
     "retry_failed": YES_NO,

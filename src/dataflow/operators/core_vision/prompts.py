@@ -125,6 +125,12 @@ class Prompt:
         return Column(self.name, self.n, reading)
 
     @property
+    def wording(self) -> str:
+        """All that it asks, in one text for people and for digests."""
+        parts = (self.sent_system, self.sent_question, self.template)
+        return " ".join(str(part) for part in parts if part)
+
+    @property
     def sent_system(self) -> str | None:
         """The system message, its own or its preset's."""
         return self.preset.system if self.system is None and self.preset else self.system

@@ -97,6 +97,11 @@ def answer_rows(
         raise
 
 
+def _beside(options: OperatorRunOptions) -> dict[str, bool]:
+    """What stands beside each column of captions."""
+    return {"has_meta": options.meta, "has_provenance": options.provenance}
+
+
 @dataclass(frozen=True, slots=True)
 class _StepRun:
     """One step: who is asked what, and how."""
@@ -112,13 +117,18 @@ class _StepRun:
         options, columns = self.options, self._columns()
         step = storage.open_step(
             picture_key=self.requests.image_key or "image",
-            columns=added_columns(columns, has_meta=options.meta),
+            columns=added_columns(columns, **_beside(options)),
             skip_bad_rows=options.on_bad_row == "skip",
         )
         self._warn_of_unsent(first_rows(step.reader))
         trusted = next(filter(None, map(server_of, step.folders)), None)
         output = Output(
-            step.output, columns, step.open_writer, options.overwrite_column, options.meta
+            step.output,
+            columns,
+            step.open_writer,
+            overwrite=options.overwrite_column,
+            has_meta=options.meta,
+            has_provenance=options.provenance,
         )
         run = start(
             self._plan(
@@ -153,7 +163,12 @@ class _StepRun:
         self._warn_of_unsent(reader.rows())
         journal = None if options.journal is None else Path(options.journal).expanduser()
         output = Output(
-            journal or Path(os.devnull), columns, _no_writer, options.overwrite_column, options.meta
+            journal or Path(os.devnull),
+            columns,
+            _no_writer,
+            overwrite=options.overwrite_column,
+            has_meta=options.meta,
+            has_provenance=options.provenance,
         )
         found = answer_plan(
             self._plan(
@@ -170,7 +185,7 @@ class _StepRun:
         _refuse_nothing_of(found)
         is_kept = [not self.judging.reject_policy.drops(entries) for entries in found]
         added = [
-            values_of(columns, entries, has_meta=options.meta)
+            values_of(columns, entries, **_beside(options))
             for entries in itertools.compress(found, is_kept)
         ]
         write_or_save(storage, data, rows, is_kept, added, names=output.names)
@@ -191,6 +206,7 @@ class _StepRun:
             checks=self.judging.checks,
             reject_policy=self.judging.reject_policy,
             presets=presets_of(self.requests.prompts),
+            questions=self._questions() if options.provenance else {},
             concurrency=options.concurrency,
             requests_per_minute=options.rpm,
             tokens_per_minute=options.tpm,
@@ -206,6 +222,15 @@ class _StepRun:
             spend_limit=SpendLimit(cost, options.max_tokens_total),
             **own,
         )
+
+    def _questions(self) -> dict[str, str]:
+        system = self.requests.system_prompt
+        return {
+            one.name: one.wording
+            if one.sent_system is not None
+            else f"{system} {one.wording}".strip()
+            for one in self.requests.prompts
+        }
 
     def _warn_of_unsent(self, rows: Any) -> None:
         if self.requests.image_key is None:
