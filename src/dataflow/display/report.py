@@ -25,6 +25,7 @@ from dataflow.checks.dataset.scan import Fault
 from dataflow.checks.encoder_tokens import ENCODERS, counter_of
 from dataflow.checks.rules.text import clipped
 from dataflow.core.text import is_shown
+from dataflow.display.changes import changes_value, show_changes
 
 _BINS = 12
 _WIDTHS = [unit * ten for ten in (1, 10, 100, 1000, 10_000) for unit in (1, 2, 5)]
@@ -42,11 +43,13 @@ _SHORT_WORD = 3
 
 def as_json(quality: QualityReport) -> str:
     """One JSON object."""
-    value = {
+    value: dict[str, object] = {
         "rows": quality.rows,
         "unreadable": quality.unreadable,
         "columns": {name: _column(report) for name, report in quality.columns.items()},
     }
+    if quality.changes is not None:
+        value["changes"] = changes_value(quality.changes)
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -91,6 +94,8 @@ def show_report(quality: QualityReport, console: Console) -> None:
         if len(quality.columns) > 1:
             console.print(Text(f"\n{_plain(name)}", style="bold"))
         _show_column(report, quality.rows, console)
+    if quality.changes is not None:
+        show_changes(quality, quality.changes, console)
     if quality.unreadable:
         _say(console, f"\nrows that cannot be read, and are left out: {quality.unreadable:,}")
         _show_list(console, (("", example) for example in quality.examples))

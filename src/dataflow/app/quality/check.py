@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.planning.consistency import check_consistency, check_without_fix
 from dataflow.app.planning.requirements import given_of, wanted_of
 from dataflow.app.quality.faults import Note, list_faults
 from dataflow.app.reporter import SILENT, Reporter
+from dataflow.checks.dataset.changes import CaptionChanges, ChangedCaption, changes_between
 from dataflow.checks.dataset.near_duplicates import KEPT
 from dataflow.checks.dataset.report import (
     MOST_EXAMPLES,
@@ -65,10 +66,53 @@ def check(options: CheckOptions, reporter: Reporter = SILENT) -> CheckResult:
     check_without_fix(options)
     check_consistency(options)
     asked, data = asked_of(options), opened(options)
+    former = None if options.before is None else _former(options, data)
     with list_faults(options.faults_file) as note:
         quality = looked_at(options, asked, data, note, reporter)
+    if former is not None:
+        quality.changes = _changes(former, options, data, asked, reporter)
     reporter.quality(quality)
     return CheckResult(quality)
+
+
+def _former(options: CheckOptions, data: CaptionedDataset) -> CheckOptions:
+    """The options for the former state of the dataset.
+
+    Raises:
+        UsageError: It is the dataset itself.
+    """
+    if os.path.abspath(options.before or "") == os.path.abspath(options.output):  # noqa: PTH100
+        raise UsageError(f"--before {options.before} is the dataset itself; name its former state")
+    return replace(options, output=options.before, output_key=list(data.columns), before=None)
+
+
+def _changes(
+    former: CheckOptions,
+    options: CheckOptions,
+    data: CaptionedDataset,
+    asked: CaptionRequirements,
+    reporter: Reporter,
+) -> CaptionChanges:
+    """What changed since the former state, with the first captions that did.
+
+    Raises:
+        StopRunError: As `check`.
+    """
+    was = opened(former)
+    report = looked_at(former, asked, was, lambda _: None, reporter)
+
+    def captions(data: CaptionedDataset, options: CheckOptions) -> Iterator[Caption]:
+        folder = os.path.join(options.output, "")  # noqa: PTH118 (names may be odd)
+        for caption in captions_of(data, options, QualityReport("", {})):
+            yield caption._replace(picture=caption.picture.removeprefix(folder))
+
+    changes, examples = changes_between(captions(was, former), captions(data, options), report)
+    for number, caption in enumerate(captions(was, former)):
+        if len(changes.examples) == len(examples):
+            break
+        if number in examples:
+            changes.examples.append(ChangedCaption(caption, examples[number]))
+    return changes
 
 
 def asked_of(choices: CheckOptions) -> CaptionRequirements:

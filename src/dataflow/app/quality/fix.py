@@ -88,6 +88,8 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
         UsageError: The options contradict each other, or the dataset cannot be written.
         StopRunError: The dataset cannot be read, or the run had to stop.
     """
+    if options.before is not None:
+        raise UsageError("--before compares, and --fix asks; give them one after the other")
     check_consistency(options)
     asked, data, trigger = asked_of(options), opened(options), options.trigger
     origin = origin_of(options.output, target_of(options, data))

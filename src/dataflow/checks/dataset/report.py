@@ -9,12 +9,16 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
+from typing import TYPE_CHECKING
 
 from dataflow.checks.dataset.common_words import CommonWords
 from dataflow.checks.dataset.near_duplicates import KEPT, NearDuplicates
 from dataflow.checks.dataset.scan import Caption, ChunkStats, Fault
 from dataflow.checks.rules.repeated import Repeated
 from dataflow.core.errors import MissingPackageError
+
+if TYPE_CHECKING:
+    from dataflow.checks.dataset.changes import CaptionChanges
 
 MOST_ROWS = 1000
 """Rows of each kind that are named."""
@@ -169,6 +173,7 @@ class QualityReport:
         rows: Rows looked at.
         unreadable: Rows that cannot be read.
         examples: The first of them: what is wrong, and where.
+        changes: What changed since a former state of the dataset; None where none was named.
     """
 
     name: str
@@ -176,6 +181,7 @@ class QualityReport:
     rows: int = 0
     unreadable: int = 0
     examples: list[str] = field(default_factory=list)
+    changes: CaptionChanges | None = None
 
     @property
     def is_sound(self) -> bool:

@@ -40,6 +40,14 @@ class ReportOptions(Options):
             default="the one that is there",
         ),
     ] = None
+    before: Annotated[
+        str | None,
+        Option(
+            "A former state of the dataset, such as the input of --fix: what changed since is "
+            "reported.",
+            metavar="DATASET",
+        ),
+    ] = None
     near: Annotated[bool, Option("Look for near-duplicate captions.", negatable=True)] = True
     trigger: Annotated[
         str | None,
