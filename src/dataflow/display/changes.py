@@ -49,9 +49,9 @@ def show_changes(quality: QualityReport, changes: CaptionChanges, console: Conso
         for figure, was, here in _figures(changes.before.columns[name], now):
             table.add_row(Text(f"{column}{figure}"), f"{was:,}", f"{here:,}")
     console.print(table, highlight=False)
-    for was, after in changes.examples:
+    for former, after in changes.examples:
         where = f"row {after.row}" + (f" ({after.picture})" if after.picture else "")
-        lines = f"{where}\n  was “{clipped(was.text, 110)}”\n  now “{clipped(after.text, 110)}”"
+        lines = f"{where}\n  was “{clipped(former.text, 110)}”\n  now “{clipped(after.text, 110)}”"
         console.print(Text("\n".join(map(printable, lines.split("\n")))), highlight=False)
 
 

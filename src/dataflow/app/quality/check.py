@@ -66,7 +66,7 @@ def check(options: CheckOptions, reporter: Reporter = SILENT) -> CheckResult:
     check_without_fix(options)
     check_consistency(options)
     asked, data = asked_of(options), opened(options)
-    former = None if options.before is None else _former(options, data)
+    former = None if options.before is None else _former(options, options.before, data)
     with list_faults(options.faults_file) as note:
         quality = looked_at(options, asked, data, note, reporter)
     if former is not None:
@@ -75,15 +75,15 @@ def check(options: CheckOptions, reporter: Reporter = SILENT) -> CheckResult:
     return CheckResult(quality)
 
 
-def _former(options: CheckOptions, data: CaptionedDataset) -> CheckOptions:
+def _former(options: CheckOptions, before: str, data: CaptionedDataset) -> CheckOptions:
     """The options for the former state of the dataset.
 
     Raises:
         UsageError: It is the dataset itself.
     """
-    if os.path.abspath(options.before or "") == os.path.abspath(options.output):  # noqa: PTH100
-        raise UsageError(f"--before {options.before} is the dataset itself; name its former state")
-    return replace(options, output=options.before, output_key=list(data.columns), before=None)
+    if os.path.abspath(before) == os.path.abspath(options.output):  # noqa: PTH100
+        raise UsageError(f"--before {before} is the dataset itself; name its former state")
+    return replace(options, output=before, output_key=list(data.columns), before=None)
 
 
 def _changes(
