@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
 from typing import Any, Literal
+
+DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +36,20 @@ class Picture:
         media_type: ``"image/jpeg"`` or ``"image/png"``.
         width: Pixels.
         height: Pixels.
+        digest: BLAKE2b of `data`, in `DIGEST_BYTES`; the loader adds it.
     """
 
     data: bytes = field(repr=False)
     media_type: str
     width: int
     height: int
+    digest: bytes = field(default=b"", repr=False, compare=False)
+
+    def digested(self) -> Picture:
+        """This picture with its digest."""
+        if self.digest:
+            return self
+        return replace(self, digest=blake2b(self.data, digest_size=DIGEST_BYTES).digest())
 
 
 # OpenAI's fine-tuning files and Qwen's hold no column of pictures: a turn's content is a list of

@@ -6,6 +6,7 @@ every line of the log passes `redact`, and so does what a server's good reply ho
 
 from __future__ import annotations
 
+import functools
 import logging
 import traceback
 from collections.abc import Iterable
@@ -38,7 +39,8 @@ def register_secret(*secrets: str | None) -> None:
             logging.getLogger(name).addFilter(_filter)
 
 
-def forms_of(secret: str | None) -> Iterable[str]:
+@functools.lru_cache(maxsize=_MOST)  # asked for each text of each reply
+def forms_of(secret: str | None) -> tuple[str, ...]:
     """The secret itself, as it stands in URLs, and its single words (``Basic dXNlcg==``)."""
     if not secret:
         return ()
@@ -51,7 +53,7 @@ def forms_of(secret: str | None) -> Iterable[str]:
         quote_plus(secret),
         unquote(secret),
     ]
-    return dict.fromkeys(form for form in forms if form)
+    return tuple(dict.fromkeys(form for form in forms if form))
 
 
 def redact(text: str, secrets: Iterable[str | None] = ()) -> str:

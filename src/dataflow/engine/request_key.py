@@ -49,6 +49,10 @@ class RequestHasher:
         identify = functools.cache(self._identify)
         return [(self._key(one, identify), _subject(one, identify)) for one in requests]
 
+    def subject(self, request: Request) -> bytes:
+        """Which pictures it is about, as `identified` gives it."""
+        return _subject(request, self._identify)
+
     def content_key(self, request: Request, pictures: Sequence[Picture]) -> bytes:
         """The key of the same question about the bytes that are sent, wherever they come from.
 
@@ -57,7 +61,7 @@ class RequestHasher:
             pictures: Its pictures as they are sent, in their order.
         """
         digests = {
-            ref: blake2b(picture.data, digest_size=KEY_BYTES).hexdigest()
+            ref: picture.digested().digest.hex()
             for ref, picture in zip(request.pictures, pictures, strict=True)
         }
         return self.content_key_of(request, [digests[ref] for ref in request.pictures])

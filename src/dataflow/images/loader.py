@@ -82,7 +82,8 @@ class Loader:
         from dataflow.images.decode.decode import to_picture  # Pillow, at first use
 
         def decode(source: bytes | BinaryIO, job: PoolTask[Picture]) -> Picture:
-            return to_picture(source, name=ref.name, limits=self._limits, reserve=job.reserve)
+            made = to_picture(source, name=ref.name, limits=self._limits, reserve=job.reserve)
+            return made.digested()  # here, as the event loop has no time for it
 
         return await self._work_on(ref, decode, reservation or Unlimited())
 

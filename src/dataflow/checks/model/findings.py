@@ -110,7 +110,10 @@ def _form(form: str, place: str, *, is_all: bool) -> str:
 
 def of_form(text: str, forms: Sequence[str]) -> Finding | None:
     """The surest sentence of `text` that is one of `forms`; None where there is none."""
-    found = [one for one in findings(text) if one.form in forms]
+    there = findings(text)
+    if not there:
+        return None
+    found = [one for one in there if one.form in forms]
     return max(found, key=lambda one: one.score, default=None)
 
 

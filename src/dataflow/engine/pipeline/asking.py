@@ -82,6 +82,7 @@ class Asking:
         self._hedging = HedgePolicy()
         self._reuse = ReplyReuseDetector()
         self._is_stopping = False
+        self._is_admitting = False
         self._refusals = RefusalHandler(
             health,
             stops_where_all_fail=plan.stops_where_all_fail,
@@ -129,30 +130,40 @@ class Asking:
     # --- sending -------------------------------------------------------------------------------
 
     async def _dispatch(self) -> None:
-        """Admit one job after another, each as a task of its own."""
+        """Admit one job after another, each as a task of its own.
+
+        Where nothing has to be waited for, the event loop is not gone through between two jobs.
+        """
         while True:
             await self._refusals.settled.wait()
-            job = await self.ready.get()
-            admitted = asyncio.Event()
-            task = asyncio.create_task(self._run(job, admitted))
+            call = HedgedCall(await self.ready.get())
+            self._is_admitting = True
+            try:
+                attempt = await call.admission.enter_async_context(self._admission(call.job))
+                client = await call.slot.enter_async_context(self._slot(call.job))
+            except (asyncio.CancelledError, KeyboardInterrupt):
+                await call.leave()
+                raise
+            except BaseException as error:  # noqa: BLE001 - it ends the run and is raised there
+                await call.leave()
+                self._stop(as_ordinary(error))
+                return
+            finally:
+                self._is_admitting = False
+            task = asyncio.create_task(self._run(call, attempt, client))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            try:
-                await admitted.wait()
-            except asyncio.CancelledError:
-                if not admitted.is_set():
-                    task.cancel()
-                raise
 
-    async def _run(self, job: Job, admitted: asyncio.Event) -> None:
+    async def _run(self, call: HedgedCall, attempt: Attempt, client: Client) -> None:
         """One attempt at a job, or two where it hangs, and what follows from it."""
-        call = HedgedCall(job)
         try:
-            call.start(self._first(call, admitted))
+            if self._is_stopping:
+                return  # the run ended while this one waited
+            call.start(self._first(call, attempt, client))
             attempt = await call.result()
             self._calls.pop(call, None)
             # still admitted: nothing else is sent in its place before it is known what this means
-            await self._conclude(job, attempt)
+            await self._conclude(call.job, attempt)
         except asyncio.CancelledError as error:
             if not self._is_stopping:  # the serving raised it: nobody else cancels this task
                 self._stop(as_ordinary(error))
@@ -163,19 +174,16 @@ class Asking:
             self._stop(as_ordinary(error))
         finally:
             self._calls.pop(call, None)
-            admitted.set()
-            await call.admission.aclose()
+            await call.leave()
 
-    async def _first(self, call: HedgedCall, admitted: asyncio.Event) -> Attempt:
-        attempt = await call.admission.enter_async_context(self._admission(call.job))
-        async with self._slot(call.job) as client:
-            if self._is_stopping:
-                raise asyncio.CancelledError  # the run ended while this one waited
+    async def _first(self, call: HedgedCall, attempt: Attempt, client: Client) -> Attempt:
+        try:
             attempt.sent_at = now()
             call.first = attempt
             self._calls[call] = None
-            admitted.set()
             await self._send(call.job, attempt, client)
+        finally:
+            await call.slot.aclose()
         return attempt
 
     async def _second(self, call: HedgedCall) -> Attempt:
@@ -307,7 +315,7 @@ class Asking:
 
     async def _look_for_last(self) -> None:
         """Decide about rows that wait for others, where there are no others."""
-        if not self._calls and not self._tasks:
+        if not self._calls and not self._tasks and not self._is_admitting:
             await self._refusals.decide_last(self._are_left)
 
 

@@ -24,6 +24,7 @@ class HedgedCall:
         second: The second one, likewise.
         is_hedged: Whether there is a second one, be it not sent yet.
         admission: Holds what the first attempt was admitted to, until the call is concluded.
+        slot: Holds its slot of the serving, until it is answered.
     """
 
     def __init__(self, job: Job) -> None:
@@ -32,6 +33,7 @@ class HedgedCall:
         self.second: Attempt | None = None
         self.is_hedged = False
         self.admission = contextlib.AsyncExitStack()
+        self.slot = contextlib.AsyncExitStack()
         self._tasks: set[asyncio.Task[Attempt]] = set()
         self._ended: asyncio.Queue[asyncio.Task[Attempt] | None] = asyncio.Queue()
 
@@ -44,6 +46,11 @@ class HedgedCall:
     def give_up(self) -> None:
         """No attempt is waited for any longer."""
         self._ended.put_nowait(None)
+
+    async def leave(self) -> None:
+        """Give back what it was admitted to."""
+        await self.slot.aclose()
+        await self.admission.aclose()
 
     async def result(self) -> Attempt:
         """The attempt that was answered first; where none was, the one that failed last.

@@ -111,7 +111,7 @@ class JobMaker:
         request = job.request
         if request is None or all(ref.kind != "path" for ref in request.pictures):
             return True
-        return self._keys.key(request) == job.key
+        return self._keys.subject(request) == job.subject
 
 
 def judge_for(plan: Plan) -> Judge:

@@ -210,7 +210,10 @@ class Judge:
         with self._lock:
             for check in checks:
                 try:
-                    verdict = _awaited(check(text, context))
+                    verdict = check(text, context)
+                    if verdict is None:
+                        continue
+                    verdict = _awaited(verdict)
                     if not _is_one(verdict):
                         raise TypeError(f"it is to return a Verdict or None, not {verdict!r:.80}")
                 except KeyboardInterrupt:
