@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -533,3 +534,21 @@ def test_all_pairs_that_would_share_a_sidecar_are_left_out_where_bad_rows_are(fo
     reader = open_reader(folder, sidecars=SidecarFiles(), skip_bad_rows=True)
     assert [Path(row.fields["image"]).name for row in reader.rows()] == ["b.png"]
     assert reader.skipped.count == 4
+
+
+@pytest.mark.parametrize("how", ["moved", "copied without times"])
+def test_sidecars_are_known_where_the_folder_was_moved_or_copied(folder, how):
+    write(folder)
+    there = folder.parent / "elsewhere"
+    if how == "moved":
+        there.mkdir()
+        folder.rename(there / "in")
+        (folder.parent / "in.originals").rename(there / "in.originals")
+    else:
+        shutil.copytree(folder.parent, there, copy_function=shutil.copyfile)
+    (there / "in" / "a.txt").write_text("A lynx.")
+    (there / "in" / "b.txt").unlink()
+    sidecars = changed(there / "in")
+    assert sidecars.change(str(there / "in" / "a.jpg")) == SidecarChange("A lynx.")
+    assert sidecars.change(str(there / "in" / "b.png")) == SidecarChange("", is_deleted=True)
+    assert sidecars.change(str(there / "in" / "deep" / "c.jpg")) is None

@@ -5,10 +5,11 @@ that were there: it would add to them twice, or ask about them. So each original
 sidecar is written, beside a digest of what is written: whoever changes or deletes a sidecar
 afterwards is noticed.
 
-Format: SQLite 3. Table `sidecars`: a sidecar's path, the run that wrote it (`SidecarBackup`), what
-it held before (null: there was none), the BLAKE2 digests of what was written, of the captions that
-the writer was given and of those that stand in it, whether the original counts no more, and while
-it is being written the digest of what it holds until then (empty: nothing).
+Format: SQLite 3. Table `sidecars`: a sidecar's path as seen from the file, the run that wrote it
+(`SidecarBackup`), what it held before (null: there was none), the BLAKE2 digests of what was
+written, of the captions that the writer was given and of those that stand in it, whether the
+original counts no more, and while it is being written the digest of what it holds until then
+(empty: nothing).
 """
 
 from __future__ import annotations
@@ -74,9 +75,15 @@ class SidecarBackup:
 
     def __init__(self, path: Path, run: str) -> None:
         self._path = path
+        self._folder = os.path.abspath(path.parent)  # noqa: PTH100 (names may be odd)
         self._run = run
         self._lock = threading.Lock()
         self._database: sqlite3.Connection | None = None
+
+    def _key(self, sidecar: str) -> bytes:
+        """The sidecar's path as seen from the file: both may be moved or copied together."""
+        place = os.path.abspath(sidecar)  # noqa: PTH100 (names may be odd)
+        return os.fsencode(os.path.relpath(place, self._folder))
 
     def is_empty(self) -> bool:
         """Whether no sidecar was ever written."""
@@ -94,7 +101,7 @@ class SidecarBackup:
             found = database.execute(
                 "SELECT original, written, given, text, is_whole, pending, run FROM sidecars "
                 "WHERE path = ?",
-                (_key(sidecar),),
+                (self._key(sidecar),),
             ).fetchone()
         if found is None:
             return None
@@ -116,7 +123,7 @@ class SidecarBackup:
                 "INSERT OR REPLACE INTO sidecars "
                 "(path, run, original, written, given, text, is_whole, pending) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (_key(sidecar), self._run, *values),
+                (self._key(sidecar), self._run, *values),
             )
             database.commit()
 
@@ -165,7 +172,3 @@ def caption_digest(caption: str | Sequence[str]) -> bytes:
     """
     texts = [caption] if isinstance(caption, str) else caption
     return digest("\0".join(map(trimmed, texts)).encode("utf-8", "surrogatepass"))
-
-
-def _key(sidecar: str) -> bytes:
-    return os.fsencode(os.path.abspath(sidecar))  # noqa: PTH100 (names may be odd)
