@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from dataflow.core.errors import DataflowError, TryAgainError
 from dataflow.core.request import Reply
-from dataflow.core.retry_after import LONGEST_WAIT
+from dataflow.core.times.retry_after import LONGEST_WAIT
 from dataflow.serving.openai.replies import read_answer
 from dataflow.serving.openai.streaming import StreamedReply
 from tests.fuzz.mutate import mutated

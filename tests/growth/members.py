@@ -16,8 +16,8 @@ from dataflow.checks.dataset.near_duplicates import sketches_of
 from dataflow.checks.suite import KINDS, CaptionRequirements, checks_for
 from dataflow.core.errors import DataflowError
 from dataflow.core.protocols.check import CheckContext
-from dataflow.core.retry_after import read_date, read_duration
 from dataflow.core.text import scrub, shown_url
+from dataflow.core.times.retry_after import read_date, read_duration
 from dataflow.evaluate.reference_scores import tokens_of
 from dataflow.formats.base.json_values import dumps
 from dataflow.formats.existing_captions import found_in

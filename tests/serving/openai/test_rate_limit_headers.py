@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dataflow.core.request import RateLimitStatus
-from dataflow.core.retry_after import LONGEST_WAIT, read_duration
+from dataflow.core.times.retry_after import LONGEST_WAIT, read_duration
 from dataflow.serving.openai.rate_limit_headers import read_rate_limit, read_reset
 
 TOLD = {

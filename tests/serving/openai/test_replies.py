@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from dataflow.core import errors
 from dataflow.core.request import Reply, Usage
-from dataflow.core.retry_after import LONGEST_WAIT
 from dataflow.core.text import scrub
+from dataflow.core.times.retry_after import LONGEST_WAIT
 from dataflow.serving.openai.replies import read_answer
 from dataflow.serving.openai.streaming import EventLines, StreamedReply
 from dataflow.serving.openai.usage import usage_of

@@ -25,7 +25,7 @@ from dataflow.core.errors import (
     PictureTooSlowError,
 )
 from dataflow.core.picture import ImageRef
-from dataflow.core.retry_after import read_retry_after
+from dataflow.core.times.retry_after import read_retry_after
 from dataflow.images.base.limits import Limits
 from dataflow.images.base.reservation import Reservation, Unlimited
 from dataflow.images.fetch.host import Failure, Host, HostGivenUpError, HostPolicy

@@ -16,9 +16,9 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from dataflow.core.clock_times import JUST_PASSED, read_clock_time
 from dataflow.core.request import RateLimitStatus
-from dataflow.core.retry_after import (
+from dataflow.core.times.clock_times import JUST_PASSED, read_clock_time
+from dataflow.core.times.retry_after import (
     UNIT,
     bounded,
     read_date,

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from dataflow.core import errors
-from dataflow.core.retry_after import LONGEST_WAIT
+from dataflow.core.times.retry_after import LONGEST_WAIT
 from dataflow.serving.api_vlm_serving_openai import APIVLMServing_openai
 from dataflow.serving.openai.client import ChatClient, ClientOptions
 from dataflow.serving.openai.replies import read_answer

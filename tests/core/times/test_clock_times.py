@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-from dataflow.core.clock_times import read_clock_time
+from dataflow.core.times.clock_times import read_clock_time
 
 NOW = datetime(2026, 12, 1, 5, 20, tzinfo=timezone.utc).timestamp()  # a Tuesday
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-from dataflow.core.clock_times import read_clock_time
+from dataflow.core.times.clock_times import read_clock_time
 
 LONGEST_WAIT = 32 * 86_400.0
 """Seconds; no limit lifts later than after a month."""

@@ -1,0 +1,1 @@
+"""When a server can be asked again, by what it says."""
