@@ -23,6 +23,16 @@ def show_score(result: ScoreResult, console: Console) -> None:
         table.add_row("BLEU-1 to BLEU-4", "  ".join(f"{one:.4f}" for one in found.bleu))
         table.add_row("ROUGE-L", _shown(found.rouge_l))
         table.add_row("CIDEr-D", _shown(found.cider_d))
+    if result.clip is not None:
+        clip = result.clip
+        table.add_row("CLIPScore", _shown(clip.clip_score))
+        table.add_row("RefCLIPScore", _shown(clip.ref_clip_score))
+        counted = "counted" if clip.is_exact else "estimated"
+        table.add_row(
+            f"longer than the encoder's {clip.limit} tokens", f"{clip.cut:.1%}, {counted}"
+        )
+        if clip.failed:
+            table.add_row("without a vector", f"{clip.failed:,}")
     if result.objects is not None:
         table.add_row("captions that invent objects", _shown(result.objects.chair_s))
         table.add_row("objects that are invented", _shown(result.objects.chair_i))

@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dataflow.app.evaluation.clip import ClipRow, ClipScores, clip_scores
+from dataflow.app.evaluation.opening import PictureFiles, open_evaluated
 from dataflow.app.options.evaluation.score import ScoreOptions
+from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import UsageError
 from dataflow.core.raw_json import parse_json
 from dataflow.core.row import Row
@@ -50,27 +53,58 @@ class ScoreResult:
     Attributes:
         references: Scores against references; None where none were named.
         objects: Objects named and invented; None where no column was named.
+        clip: Scores by a model of pictures and texts; None where none was named.
     """
 
     references: ReferenceScores | None
     objects: ObjectSummary | None
+    clip: ClipScores | None = None
 
 
-def score(options: ScoreOptions) -> ScoreResult:
+def score(options: ScoreOptions, reporter: Reporter = SILENT) -> ScoreResult:
     """Score the captions of a dataset.
 
     Args:
         options: Which captions, and what they are held against.
+        reporter: Who shows the run that has vectors made.
 
     Raises:
         UsageError: Nothing to hold them against is named, or no row has it.
         InputError: A dataset cannot be read.
     """
-    if options.references is None and options.objects is None:
-        raise UsageError("score needs --references or --objects")
+    if options.references is None and options.objects is None and options.clip is None:
+        raise UsageError("score needs --references, --objects or --clip")
     found = None if options.references is None else _references(options, options.references)
     objects = None if options.objects is None else _objects(options, options.objects)
-    return ScoreResult(found, objects)
+    clip = None
+    if options.clip is not None:
+        clip = clip_scores(options, _clip_rows(options), reporter)
+    return ScoreResult(found, objects, clip)
+
+
+def _clip_rows(options: ScoreOptions) -> list[ClipRow]:
+    """Pictures with their captions and, where they are named, the captions that people wrote."""
+    opened = open_evaluated(
+        options.dataset, output_key=options.output_key, image_key=options.image_key
+    )
+    column, others = options.references, None
+    if column is not None and _is_dataset(column):
+        others = _references_by_picture(options, column)
+    pictures = PictureFiles(Path(options.output) / "pictures")
+    found = []
+    for row in opened.data.reader.rows():
+        refs, text = opened.references(row), opened.caption(row)
+        if len(refs) != 1 or not text.strip():
+            continue
+        written: list[str] = []
+        if others is not None:
+            written = others.get(_picture(row, opened.picture_key), [])
+        elif column is not None:
+            written = _texts(row.fields.get(column))
+        found.append(ClipRow(pictures.named(refs[0]), text, written))
+    if not found:
+        raise UsageError(f"no row of {options.dataset} has one picture and a caption")
+    return found
 
 
 def score_value(result: ScoreResult) -> dict[str, Any]:
@@ -85,6 +119,18 @@ def score_value(result: ScoreResult) -> dict[str, Any]:
             "rouge_l": interval_value(found.rouge_l),
             "cider_d": interval_value(found.cider_d),
             "mean_words": found.words,
+        }
+    if result.clip is not None:
+        found_clip = result.clip
+        value["clip"] = {
+            "model": found_clip.model,
+            "captions": found_clip.captions,
+            "failed": found_clip.failed,
+            "clip_score": interval_value(found_clip.clip_score),
+            "ref_clip_score": interval_value(found_clip.ref_clip_score),
+            "cut_off": found_clip.cut,
+            "limit": found_clip.limit,
+            "limit_is_exact": found_clip.is_exact,
         }
     if result.objects is not None:
         value["objects"] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, Literal
 
 from dataflow.app.options.option import Option, Options
 
@@ -33,6 +33,36 @@ class ScoreOptions(Options):
             'A JSON file of objects and other words for them: {"dog": ["puppy"]}.', metavar="FILE"
         ),
     ] = None
+    clip: Annotated[
+        str | None,
+        Option(
+            "A model of pictures and texts behind an embeddings API, such as jina-clip-v2, for "
+            "CLIPScore and, with --references, RefCLIPScore.",
+            metavar="MODEL",
+        ),
+    ] = None
+    clip_url: Annotated[
+        str | None,
+        Option("The base URL of that API, which may cost money.", metavar="URL"),
+    ] = None
+    clip_key_env: Annotated[
+        str, Option("The environment variable that holds its API key.", metavar="VAR")
+    ] = "DF_API_KEY"
+    clip_form: Annotated[
+        Literal["input", "messages"],
+        Option(
+            "How the API takes a picture: as an object in its input, as Jina's does, or in a chat "
+            "message, as vLLM's does."
+        ),
+    ] = "input"
+    encoder: Annotated[
+        Literal["clip", "siglip"],
+        Option("The text encoder whose limit says which captions that model reads cut off."),
+    ] = "clip"
+    output: Annotated[
+        str,
+        Option("The folder for the vectors of --clip.", flags=("-o", "--output"), metavar="FOLDER"),
+    ] = "scores"
     output_key: Annotated[
         str | None,
         Option(
