@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from dataflow.core.errors import InputError
+from dataflow.core.errors import InputError, UsageError
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader
 from tests.formats.promises import promise
@@ -188,5 +188,5 @@ def test_a_link_to_itself_is_a_row_and_stops_nothing(tmp_path):
 def test_a_pattern_that_no_picture_fits_is_a_slip_of_the_pen(tmp_path):
     (tmp_path / "a.jpg").write_bytes(b"")
     assert open_reader(f"{tmp_path}/*.jpg")
-    with pytest.raises(InputError, match="no picture fits this"):
+    with pytest.raises(UsageError, match="no picture fits this"):
         open_reader(f"{tmp_path}/*.jpgg")
