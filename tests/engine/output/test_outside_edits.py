@@ -176,3 +176,20 @@ def test_an_undo_takes_the_decision_before_it_back(dataset, width_of):
     journal.close()
     run(plan_of(dataset, width_of))
     assert dataset.captions()[1] == "a"
+
+
+def test_an_edit_made_after_a_run_was_killed_while_it_wrote_is_kept(dataset, width_of, monkeypatch):
+    run(plan_of(dataset.add(5), width_of))
+    edit(dataset, {0: "before the kill"})
+
+    def killed(*_, **__):
+        raise SystemExit("as a kill: nothing after it is done")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("dataflow.engine.output.write_output._WrittenNotes.flush", killed)
+        with pytest.raises(SystemExit):
+            run(plan_of(dataset, width_of))
+    edit(dataset, {2: "after the kill"})
+    run(plan_of(dataset, width_of))
+    expected = ["before the kill", "width 33", "after the kill", "width 35", "width 36"]
+    assert dataset.captions() == expected

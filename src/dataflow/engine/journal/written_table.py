@@ -103,19 +103,36 @@ class WrittenCaptions:
         return found
 
 
+_NEW_ROWS = """
+    CREATE TEMP TABLE IF NOT EXISTS written_anew (
+        row INTEGER, caption_index INTEGER, key BLOB, subject BLOB, digest BLOB,
+        PRIMARY KEY (row, caption_index)
+    ) WITHOUT ROWID
+"""
+
+
 def begin(db: sqlite3.Connection) -> None:
-    """Nothing is known of the output while it is written anew."""
-    db.execute("DELETE FROM written")
-    db.execute("INSERT OR REPLACE INTO output_state (one, files) VALUES (1, NULL)")
+    """Begin to note an output that is written anew; of the one that is there all stays known."""
+    db.execute("DROP TABLE IF EXISTS temp.written_anew")
+    db.execute("INSERT OR IGNORE INTO output_state (one, files) VALUES (1, NULL)")
 
 
 def add(db: sqlite3.Connection, rows: Iterable[WrittenRow]) -> None:
     """Note captions that are written."""
-    db.executemany(
-        "INSERT OR REPLACE INTO written (row, caption_index, key, subject, digest) "
-        "VALUES (?, ?, ?, ?, ?)",
-        rows,
+    db.execute(_NEW_ROWS)
+    db.executemany("INSERT OR REPLACE INTO temp.written_anew VALUES (?, ?, ?, ?, ?)", rows)
+
+
+def replace_former(db: sqlite3.Connection) -> None:
+    """Let the captions that were noted since `begin` be those of the output."""
+    db.execute(_NEW_ROWS)
+    db.execute("DELETE FROM written")
+    db.execute(
+        "INSERT INTO written (row, caption_index, key, subject, digest) "
+        "SELECT row, caption_index, key, subject, digest FROM temp.written_anew"
     )
+    db.execute("DROP TABLE temp.written_anew")
+    db.execute("INSERT OR REPLACE INTO output_state (one, files) VALUES (1, NULL)")
 
 
 def set_files(db: sqlite3.Connection, files: list[list[Any]] | None) -> None:
@@ -149,12 +166,19 @@ class JournalOutput(JournalDecisions):
     run: int = 0
 
     def begin_written(self) -> None:
-        """Nothing is known of the output while it is written anew."""
+        """Begin to note an output that is written anew; of the one that is there all stays known.
+
+        So what people change in it after a kill is noticed.
+        """
         self._do(lambda: begin(self._db))
 
     def add_written(self, rows: Sequence[WrittenRow]) -> None:
         """Note captions that are written."""
         self._do(lambda: add(self._db, rows))
+
+    def replace_written(self) -> None:
+        """Let what was added be what is known of the output, which takes its place now."""
+        self._do(lambda: replace_former(self._db))
 
     def end_written(self, files: list[list[Any]] | None) -> None:
         """Note the files of the output, which is whole now."""

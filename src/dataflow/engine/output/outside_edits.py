@@ -173,7 +173,7 @@ def _may_be_changed(plan: Plan, compare: _Comparison, files: OutputFiles) -> boo
     """Whether the output has to be read to know that nobody changed it."""
     journal = compare.journal
     if plan.restart or not (journal.has_written() or compare.is_unknown):
-        return False  # a run ended while it wrote, and had taken in what there was before
+        return False  # the first run ended while it wrote, before anything stood there
     try:
         is_gone = files is None and not plan.output.place.exists()
     except RemoteError:

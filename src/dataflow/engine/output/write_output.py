@@ -117,6 +117,7 @@ def write_output(
             elif snapshot is not None and _is_anothers(output, snapshot.files, ours):
                 keep_former_output(output, "was written by somebody else while the run went")
             kept = snapshot.keep(output) if snapshot is not None else []
+            journal.replace_written()
             _move_in(output, writer, errors_part, has_errors=tally.has_errors)
         except BaseException:
             writer.discard()
