@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from tests.servers.replay_server import Answer, Provider
@@ -134,6 +135,7 @@ PROVIDERS = (
                                    "request_id": "x"}),
         rate_limit=Answer(429, {"errors": {"message": "You have exceeded today's quota for model "
                                 "Qwen/Qwen3-VL-8B-Instruct, please try again tomorrow"}}),
+        wait=math.inf,
         refusal=Answer(400, {"errors": {"code": "data_inspection_failed", "message": "Input data "
                              "may contain inappropriate content."}}),
         notes=("The free quota is counted by the day and by the model.",),

@@ -119,6 +119,9 @@ _RULES = {
 }
 
 
+Asked = CaptionRequirements  # its name before 0.2.0
+
+
 def checks_for(asked: CaptionRequirements) -> dict[str, Check]:
     """The checks for what is asked, by the kind of their verdicts; the surest come first.
 

@@ -212,6 +212,12 @@ class FileStorage(StreamingStorage):
                 f"step {self.operator_step + 1} is written already, with {', '.join(written)}: "
                 "call storage.step() between two operators, or the second replaces the first"
             )
+        # the same cell again, or another operator that fills the same column
+        _log.warning(
+            "step %d is written again: where this is another operator, call storage.step() between "
+            "the two, or the second replaces the first",
+            self.operator_step + 1,
+        )
 
     def _beside(self) -> str:
         return str(to_path(_expanded(self.first_entry_file_name)).parent)
