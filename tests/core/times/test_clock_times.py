@@ -6,11 +6,7 @@ from datetime import datetime, timezone
 
 import pytest
 
-<<<<<<<< HEAD:tests/core/times/test_clock_times.py
 from dataflow.core.times.clock_times import read_clock_time
-========
-from dataflow.core.waiting.clock_times import read_clock_time
->>>>>>>> 45c7c20 (Two operators without step() between: the storage says so; waits have a package; Ray's tasks and actors tested; ModelScope's quota of the day stops):tests/core/waiting/test_clock_times.py
 
 NOW = datetime(2026, 12, 1, 5, 20, tzinfo=timezone.utc).timestamp()  # a Tuesday
 

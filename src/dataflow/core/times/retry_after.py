@@ -8,11 +8,7 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
-<<<<<<<< HEAD:src/dataflow/core/times/retry_after.py
 from dataflow.core.times.clock_times import read_clock_time
-========
-from dataflow.core.waiting.clock_times import read_clock_time
->>>>>>>> 45c7c20 (Two operators without step() between: the storage says so; waits have a package; Ray's tasks and actors tested; ModelScope's quota of the day stops):src/dataflow/core/waiting/retry_after.py
 
 LONGEST_WAIT = 32 * 86_400.0
 """Seconds; no limit lifts later than after a month."""
