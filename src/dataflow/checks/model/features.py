@@ -10,7 +10,7 @@ import unicodedata
 from typing import NamedTuple
 from zlib import crc32
 
-from dataflow.checks.rules.lazy_pattern import lazy_pattern
+from dataflow.checks.lazy_pattern import lazy_pattern
 from dataflow.checks.rules.text import CJK
 
 BUCKETS = 1 << 18

@@ -6,7 +6,7 @@ import functools
 import re
 import unicodedata
 
-from dataflow.checks.rules.lazy_pattern import lazy_pattern
+from dataflow.checks.lazy_pattern import lazy_pattern
 
 CJK = (
     "\u3005\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9f"
