@@ -115,3 +115,16 @@ def test_the_words_of_one_person_copied_over_those_of_another_stay():
     edits(EditsOptions(output="photos.sidecars", restore=found[-1].number, author="Bo"))
     run("seen")
     assert caption_file(1).read_text() == "by Bo", "an undo brings the words of before back"
+
+
+@pytest.mark.parametrize("existing", ["append", "prepend"])
+def test_words_that_hold_the_caption_already_stay_when_another_program_saves_the_file(existing):
+    run("seen", existing=existing)
+    answer = caption_file(1).read_text()
+    caption_file(1).write_text(f"by hand, {answer}")
+    run("told", existing=existing, prompt="Tell.", only=["0.png"])
+    caption_file(1).write_bytes(b"\xef\xbb\xbf" + caption_file(1).read_bytes() + b"\r\n")
+    run("told", existing=existing, prompt="Tell.")
+    assert "by hand" in caption_file(1).read_text("utf-8-sig")
+    run("seen", existing=existing)
+    assert "by hand" in caption_file(1).read_text("utf-8-sig")

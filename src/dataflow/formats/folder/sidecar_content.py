@@ -88,7 +88,13 @@ class SidecarContent:
             InputError: it is not UTF-8 or no JSON object.
         """
         old = self.old(path, before)
-        return not old or any(self._without(old, line) != line for line in self._lines(path, data))
+        if not old:
+            return True
+        lines = self._lines(path, data)
+        # it stands alone where it holds the caption already
+        return any(old in (line, self.affixes.remove(line)) for line in lines) or any(
+            self._without(old, line) != line for line in lines
+        )
 
     def old(self, path: str, before: bytes | None) -> str:
         """The text of before to which captions are added; empty for none.
