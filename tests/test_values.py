@@ -63,7 +63,16 @@ CLASSES: dict[Any, dict[str, Any]] = {
     dataflow.CaptionRequirements: {},
 }
 TAKEN: dict[str, list[Any]] = {
-    **{key: ["3"] for key in ("first_entry_file_name", "cache_path", "file_name_prefix", "name")},
+    **{
+        key: ["3"]
+        for key in (
+            "first_entry_file_name",
+            "cache_path",
+            "file_name_prefix",
+            "name",
+            "media_key",
+        )
+    },
     **{key: ["3"] for key in ("system", "question", "template", "window", "language")},
     **{key: [True] for key in ("then_live", "sentences", "plain", "stream")},
 }

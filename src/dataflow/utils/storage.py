@@ -13,7 +13,7 @@ from dataflow.core.column_types import Columns
 from dataflow.core.errors import DataflowError, InputError, OutputError, UsageError
 from dataflow.core.protocols.dataset import Reader, Writer, notices_of
 from dataflow.core.protocols.storage import DataFlowStorage, StepFiles, StreamingStorage
-from dataflow.core.settings import PATH, TEXT, value_text
+from dataflow.core.settings import NAME, PATH, TEXT, value_text
 from dataflow.formats.base.compression import ending_of
 from dataflow.formats.detect import detect_format
 from dataflow.formats.known_formats import FORMATS, by_ending, is_known, known_endings
@@ -68,7 +68,8 @@ class FileStorage(StreamingStorage):
     ) -> None:
         if media_type not in (None, "image"):
             raise UsageError(f"media_type {value_text(media_type)}: only pictures are supported")
-        self.media_key, self.media_type = media_key, media_type
+        self.media_key = NAME.or_none().take("media_key", media_key)
+        self.media_type = media_type
         first = PATH.take("first_entry_file_name", first_entry_file_name)
         folder = PATH.take("cache_path", cache_path)
         prefix = TEXT.take("file_name_prefix", file_name_prefix)
