@@ -55,6 +55,7 @@ class Request:
         refine: Make of its reply the caption, one after the other, in place of the run's own; None
             for those. Neither these nor the checks determine the answer.
         send: How it is sent.
+        pictures: Those of the turns, in the order in which they are sent.
     """
 
     turns: tuple[Turn, ...]
@@ -64,11 +65,11 @@ class Request:
     checks: Sequence[Check] | None = None
     refine: Sequence[Callable[[str], str]] | None = None
     send: SendOptions = field(default_factory=SendOptions)
+    pictures: tuple[ImageRef, ...] = field(init=False, repr=False, compare=False)
 
-    @property
-    def pictures(self) -> tuple[ImageRef, ...]:
-        """The pictures in the order in which they are sent."""
-        return tuple(p for turn in self.turns for p in turn.parts if isinstance(p, ImageRef))
+    def __post_init__(self) -> None:
+        found = tuple(p for turn in self.turns for p in turn.parts if isinstance(p, ImageRef))
+        object.__setattr__(self, "pictures", found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,8 +81,7 @@ def loop(text: str, _context: CheckContext) -> Verdict | None:
     if (counting := _counts_up(tokens)) is not None:
         return Verdict("loop", f"it counts up: “{clipped(' '.join(counting), 30)}”")
     # "1. a plate 2. a plate": numbers that count up hide no loop
-    has_digits = _DIGITS.search(text) is not None
-    counted = tuple(_DIGITS.sub("0", token) for token in tokens) if has_digits else tokens
+    counted = _with_zeros(tokens) if _DIGITS.search(text) else tokens
     fours = list(zip(counted, counted[1:], counted[2:], counted[3:], strict=False))
     if len(set(fours)) == len(fours):
         return None
@@ -105,8 +104,15 @@ def loop(text: str, _context: CheckContext) -> Verdict | None:
     return None
 
 
+def _with_zeros(tokens: Sequence[str]) -> Sequence[str]:
+    """`tokens` with each number in them written as 0."""
+    return tuple(one if one.isalpha() else _DIGITS.sub("0", one) for one in tokens)
+
+
 def _counts_up(tokens: Sequence[str]) -> Sequence[str] | None:
     """The numbers that are counted up in `tokens`; None where that is no loop."""
+    if sum(map(str.isdigit, tokens)) < _FEW_COUNTED:
+        return None
     start, longest = 0, (0, 0)
     for at in range(1, len(tokens) + 1):
         if at < len(tokens) and _follows(tokens[at - 1], tokens[at]):

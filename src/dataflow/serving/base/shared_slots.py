@@ -7,7 +7,7 @@ import contextlib
 import os
 import threading
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dataflow.core.picture import Picture
@@ -108,16 +108,31 @@ class SlottedClient:
         async with self.slot() as client:
             return await client.send(request, pictures)
 
-    @contextlib.asynccontextmanager
-    async def slot(self) -> AsyncIterator[Client]:
+    def slot(self) -> contextlib.AbstractAsyncContextManager[Client]:
         """Wait for a slot; gives the client that sends in it without waiting for another."""
-        owner = id(self)
-        await self._slots.acquire(self._most, owner)
-        slot = contextlib.ExitStack()
-        slot.callback(self._slots.release, owner)
-        hung = asyncio.get_running_loop().call_later(HANG_SECONDS, slot.close)
-        try:
-            yield self._client
-        finally:
+        return _Slot(self._client, self._slots, self._most, id(self))
+
+
+class _Slot(contextlib.AbstractAsyncContextManager[Client]):
+    """A slot while it is entered, or until its request hangs; then another run may have it."""
+
+    def __init__(self, client: Client, slots: SharedSlots, most: int, owner: int) -> None:
+        self._client = client
+        self._slots = slots
+        self._most = most
+        self._owner = owner
+        self._hung: asyncio.TimerHandle | None = None
+
+    async def __aenter__(self) -> Client:
+        await self._slots.acquire(self._most, self._owner)
+        self._hung = asyncio.get_running_loop().call_later(HANG_SECONDS, self._give_back)
+        return self._client
+
+    async def __aexit__(self, *_error: object) -> None:
+        self._give_back()
+
+    def _give_back(self) -> None:
+        hung, self._hung = self._hung, None
+        if hung is not None:
             hung.cancel()
-            slot.close()
+            self._slots.release(self._owner)
