@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dataflow.checks.dataset.changes import CaptionChanges
-from dataflow.checks.dataset.report import DatasetReport, QualityReport
+from dataflow.checks.dataset.report import CaptionChanges, DatasetReport, QualityReport
 from dataflow.checks.encoder_tokens import ENCODERS
 from dataflow.checks.rules.text import clipped
 from dataflow.display.plain import printable

@@ -11,10 +11,12 @@ from dataflow.app.planning.consistency import check_consistency, check_without_f
 from dataflow.app.planning.requirements import given_of, wanted_of
 from dataflow.app.quality.faults import Note, list_faults
 from dataflow.app.reporter import SILENT, Reporter
-from dataflow.checks.dataset.changes import CaptionChanges, ChangedCaption, changes_between
+from dataflow.checks.dataset.changes import changes_between
 from dataflow.checks.dataset.near_duplicates import KEPT
 from dataflow.checks.dataset.report import (
     MOST_EXAMPLES,
+    CaptionChanges,
+    ChangedCaption,
     DatasetReport,
     NearDuplicateGroups,
     QualityReport,

@@ -116,16 +116,17 @@ def fix(options: CheckOptions, reporter: Reporter = SILENT) -> FixResult:
             return FixResult(quality, None, plan.output.path, listed)
         reporter.say(f"{len(spots):,} captions are asked for again: {_questions(plan)}")
         where = f"*{data.sidecar} beside the pictures" if data.sidecar else str(plan.output.path)
-        # where no answer is sound, none takes the place of what is there
-        rejects = replace(
-            plan.reject_policy, then="fail", mark=mark_of(asked, plan.reject_policy.mark)
-        )
-        plan = replace(plan, checks=_checks(asked, quality, plan), reject_policy=rejects)
-        summary = run_plan(plan, reporter, lambda: where)
+        summary = run_plan(_rejecting(plan, asked, quality), reporter, lambda: where)
         reporter.say(f"The faults and the old captions are listed in {listed}.")
         return FixResult(quality, summary, plan.output.path, listed)
     finally:
         plan.serving.cleanup()
+
+
+def _rejecting(plan: Plan, asked: CaptionRequirements, quality: QualityReport) -> Plan:
+    """The plan with the checks; where no answer is sound, none takes the place of what is there."""
+    rejects = replace(plan.reject_policy, then="fail", mark=mark_of(asked, plan.reject_policy.mark))
+    return replace(plan, checks=_checks(asked, quality, plan), reject_policy=rejects)
 
 
 def _fault_list(options: CheckOptions, data: CaptionedDataset, plan: Plan) -> Path:

@@ -7,45 +7,14 @@ their order. What is remembered of the former state is two numbers a caption.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from dataflow.checks.dataset.report import MOST_EXAMPLES, QualityReport
+from dataflow.checks.dataset.report import (
+    MOST_EXAMPLES,
+    CaptionChanges,
+    QualityReport,
+)
 from dataflow.checks.dataset.scan import Caption
 from dataflow.core.text import trimmed
-
-
-class ChangedCaption(NamedTuple):
-    """A caption that changed.
-
-    Attributes:
-        before: The former caption.
-        after: The caption now.
-    """
-
-    before: Caption
-    after: Caption
-
-
-@dataclass(slots=True)
-class CaptionChanges:
-    """What changed.
-
-    Attributes:
-        before: The report of the former state.
-        same: Captions that are as they were, but for blanks at their ends.
-        changed: Captions of pictures that had another one.
-        added: Captions that had none.
-        removed: Captions that are there no more.
-        examples: The first that changed.
-    """
-
-    before: QualityReport
-    same: int = 0
-    changed: int = 0
-    added: int = 0
-    removed: int = 0
-    examples: list[ChangedCaption] = field(default_factory=list)
 
 
 def changes_between(

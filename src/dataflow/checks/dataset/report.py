@@ -9,16 +9,13 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import zip_longest
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 from dataflow.checks.dataset.common_words import CommonWords
 from dataflow.checks.dataset.near_duplicates import KEPT, NearDuplicates
 from dataflow.checks.dataset.scan import Caption, ChunkStats, Fault
 from dataflow.checks.rules.repeated import Repeated
 from dataflow.core.errors import MissingPackageError
-
-if TYPE_CHECKING:
-    from dataflow.checks.dataset.changes import CaptionChanges
 
 MOST_ROWS = 1000
 """Rows of each kind that are named."""
@@ -161,6 +158,39 @@ class DatasetReport:
             self.near.near += 1
             if len(self.near.pairs) < MOST_EXAMPLES:
                 self.near.pairs.append((captions[at].row, earlier, captions[at].text))
+
+
+class ChangedCaption(NamedTuple):
+    """A caption that changed.
+
+    Attributes:
+        before: The former caption.
+        after: The caption now.
+    """
+
+    before: Caption
+    after: Caption
+
+
+@dataclass(slots=True)
+class CaptionChanges:
+    """What changed.
+
+    Attributes:
+        before: The report of the former state.
+        same: Captions that are as they were, but for blanks at their ends.
+        changed: Captions of pictures that had another one.
+        added: Captions that had none.
+        removed: Captions that are there no more.
+        examples: The first that changed.
+    """
+
+    before: QualityReport
+    same: int = 0
+    changed: int = 0
+    added: int = 0
+    removed: int = 0
+    examples: list[ChangedCaption] = field(default_factory=list)
 
 
 @dataclass(slots=True)

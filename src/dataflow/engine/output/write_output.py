@@ -112,10 +112,7 @@ def write_output(
                 tally = _write_rows(plan, journal, found, writer, errors)
                 errors.flush()
                 os.fsync(errors.fileno())
-            if journal.lacks_former():
-                keep_former_output(output, "holds rows that the new one does not")
-            elif snapshot is not None and _is_anothers(output, snapshot.files, ours):
-                keep_former_output(output, "was written by somebody else while the run went")
+            _keep_what_is_anothers(output, journal, snapshot, ours)
             kept = snapshot.keep(output) if snapshot is not None else []
             journal.replace_written()
             _move_in(output, writer, errors_part, has_errors=tally.has_errors)
@@ -337,6 +334,16 @@ def _skipped_lines(skipped: Skipped) -> Iterator[dict[str, Any]]:
             "kept": False,
             "dropped": False,
         }
+
+
+def _keep_what_is_anothers(
+    output: Output, journal: Journal, snapshot: OutputSnapshot | None, ours: OutputFiles
+) -> None:
+    """Keep what is at the output's place under a free name, where the new one would lose it."""
+    if journal.lacks_former():
+        keep_former_output(output, "holds rows that the new one does not")
+    elif snapshot is not None and _is_anothers(output, snapshot.files, ours):
+        keep_former_output(output, "was written by somebody else while the run went")
 
 
 def _is_anothers(output: Output, snapshot: OutputFiles, ours: OutputFiles) -> bool:
