@@ -13,38 +13,7 @@ import sys
 
 import click
 
-from dataflow.app.options.commands.caption import CaptionOptions
-from dataflow.app.options.commands.card import CardOptions
-from dataflow.app.options.commands.check import CheckOptions
-from dataflow.app.options.commands.edits import EditsOptions
-from dataflow.app.options.commands.estimate import EstimateOptions
-from dataflow.app.options.commands.merge import MergeOptions
-from dataflow.app.options.commands.presets import PresetsOptions
-from dataflow.app.options.commands.review import ReportPageOptions, ReviewOptions
-from dataflow.app.options.commands.serve import ServeOptions
-from dataflow.app.options.commands.status import StatusOptions
-from dataflow.app.options.commands.write import WriteOptions
-from dataflow.app.options.evaluation.ask import AskOptions
-from dataflow.app.options.evaluation.compare import CompareOptions
-from dataflow.app.options.evaluation.score import ScoreOptions
-from dataflow.app.options.evaluation.trial import TrialOptions
-from dataflow.cli.commands import (
-    ask,
-    caption,
-    card,
-    check,
-    cluster,
-    compare,
-    edits,
-    estimate,
-    presets,
-    review,
-    score,
-    status,
-    trial,
-    write,
-)
-from dataflow.cli.parser.command import command
+from dataflow.cli.parser.entries import ENTRIES
 from dataflow.cli.parser.group import CommandGroup
 from dataflow.cli.shell import signals, streams
 from dataflow.cli.shell.console import console, go_on, say
@@ -56,26 +25,7 @@ from dataflow.core.version import __version__
 from dataflow.display.language import explained, sentence
 from dataflow.remote.errors import RemoteError
 
-COMMANDS = (
-    command(CaptionOptions, caption.caption, examples=caption.EXAMPLES),
-    command(EstimateOptions, estimate.estimate, examples=estimate.EXAMPLES),
-    command(StatusOptions, status.status, examples=status.EXAMPLES),
-    command(CheckOptions, check.check, examples=check.EXAMPLES),
-    command(WriteOptions, write.write, examples=write.EXAMPLES),
-    command(MergeOptions, cluster.merge, examples=cluster.MERGE_EXAMPLES),
-    command(EditsOptions, edits.edits, examples=edits.EXAMPLES),
-    command(CardOptions, card.card, examples=card.EXAMPLES),
-    command(TrialOptions, trial.try_, examples=trial.EXAMPLES),
-    command(CompareOptions, compare.compare, examples=compare.EXAMPLES),
-    command(AskOptions, ask.ask, examples=ask.EXAMPLES),
-    command(ScoreOptions, score.score, examples=score.EXAMPLES),
-    command(ServeOptions, cluster.serve, examples=cluster.SERVE_EXAMPLES),
-    command(ReviewOptions, review.review, examples=review.REVIEW_EXAMPLES),
-    command(ReportPageOptions, review.report, examples=review.REPORT_EXAMPLES),
-    command(PresetsOptions, presets.presets, examples=presets.EXAMPLES),
-)
-
-dataflow = CommandGroup(COMMANDS, version=__version__)
+dataflow = CommandGroup(ENTRIES, version=__version__)
 
 
 def main() -> None:

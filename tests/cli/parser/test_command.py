@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -9,9 +10,9 @@ from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.options.commands.estimate import EstimateOptions
 from dataflow.app.options.option import option_fields
-from dataflow.cli.main import COMMANDS
 from dataflow.cli.main import dataflow as program
 from dataflow.cli.parser.command import command
+from dataflow.cli.parser.entries import ENTRIES
 from dataflow.core.errors import UsageError
 
 
@@ -44,7 +45,15 @@ def test_every_option_has_a_help_text_that_ends_as_a_sentence_does(options):
         assert known.option.is_argument or known.group != "Options", known.name
 
 
-@pytest.mark.parametrize("found", COMMANDS, ids=lambda one: one.name)
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda one: one.name)
+def test_the_help_of_all_says_of_each_command_what_its_own_does(entry):
+    made = entry.make()
+    assert made.name == entry.name
+    short = click.Command(entry.name, help=entry.help).get_short_help_str(1000)
+    assert short == made.get_short_help_str(1000)
+
+
+@pytest.mark.parametrize("found", ENTRIES, ids=lambda one: one.name)
 def test_every_command_has_help_with_examples_under_both_flags(run, found):
     pages = {run(found.name, flag).output for flag in ("-h", "--help")}
     assert len(pages) == 1

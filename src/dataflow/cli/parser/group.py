@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import click
 
+from dataflow.cli.parser.entries import CommandEntry
+
 
 class CommandGroup(click.Group):
     """The group of all commands.
@@ -16,7 +18,7 @@ class CommandGroup(click.Group):
         version: What ``--version`` prints.
     """
 
-    def __init__(self, commands: Sequence[click.Command], *, version: str) -> None:
+    def __init__(self, commands: Sequence[CommandEntry], *, version: str) -> None:
         super().__init__(
             "dataflow",
             help="Write a caption for every picture of a dataset, with a vision-language model.",
@@ -25,13 +27,28 @@ class CommandGroup(click.Group):
             context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
             epilog="Run `dataflow COMMAND --help` for the options of a command.",
         )
-        for command in commands:
-            self.add_command(command)
-        self._order = [command.name or "" for command in commands]
+        self._entries = {entry.name: entry for entry in commands}
+        self._order = list(self._entries)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """The commands in the order in which they are used, not by the alphabet."""
         return self._order
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of that name, which is read now; None where there is none."""
+        if cmd_name not in self.commands and cmd_name in self._entries:
+            self.add_command(self._entries[cmd_name].make())
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands, which are not read for it."""
+        width = formatter.width - 6 - max(map(len, self._order))
+        rows = [
+            (entry.name, click.Command(entry.name, help=entry.help).get_short_help_str(width))
+            for entry in self._entries.values()
+        ]
+        with formatter.section("Commands"):
+            formatter.write_dl(rows)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
