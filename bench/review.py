@@ -108,12 +108,12 @@ def _browse(address: str) -> Iterator[tuple[str, float]]:
         page.goto(address)
         page.wait_for_selector(".card")
         yield "first captions", time.monotonic() - begun
-        page.wait_for_function("document.getElementById('count').textContent")
+        page.wait_for_function("() => document.getElementById('count').textContent")
         yield "first facets and counts", time.monotonic() - begun
         for line in FILTERS:
             yield f"filter {line}", _filtered(page, line)
         page.fill("#filter", "")
-        page.wait_for_function("document.querySelectorAll('.card').length === 50")
+        page.wait_for_function("() => document.querySelectorAll('.card').length === 50")
         page.keyboard.press("Escape")
         times = sorted(_next_picture(page) for _ in range(STEPS))
         yield "next picture, median", statistics.median(times)

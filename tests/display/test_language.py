@@ -96,5 +96,5 @@ def test_a_stop_is_explained_in_chinese_beside_the_english_words(dataflow, pictu
         "--lang", "zh",
     )  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr.startswith("error: ")
+    assert "\nerror: " in f"\n{done.stderr}"
     assert KINDS["unreachable"][:12] in done.stderr

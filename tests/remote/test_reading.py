@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dataflow.core.errors import InputError, MissingPackageError
+from dataflow.core.errors import InputError, MissingPackageError, UsageError
 from dataflow.formats.detect import detect_format
 from dataflow.formats.output_spec import writer_for
 from dataflow.formats.registry import open_reader
@@ -96,7 +96,7 @@ def test_several_files_of_one_format_are_one_dataset(name, s3):
 def test_a_missing_shard_is_told_before_anything_is_read(s3, tmp_path):
     shard = next(write_shards(tmp_path / "shards", 1, 1).iterdir())
     s3.put("shards/00000.tar", shard.read_bytes())
-    with pytest.raises(InputError, match=r"s3://bucket/shards/00001\.tar: no such file"):
+    with pytest.raises(UsageError, match=r"s3://bucket/shards/00001\.tar: no such file"):
         open_reader("s3://bucket/shards/{00000..00001}.tar")
 
 

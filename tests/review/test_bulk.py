@@ -56,3 +56,11 @@ def test_a_difference_holds_both_texts_whole(before: str, after: str):
     words = word_difference(before, after)
     assert "".join(text for kind, text in words if kind != "new") == before
     assert "".join(text for kind, text in words if kind != "gone") == after
+
+
+@pytest.mark.parametrize("word", ["word ", "a b c d ", "x"])
+def test_the_difference_of_texts_of_any_length_comes_at_once(word: str):
+    long = word * 40_000
+    for after in (f"{long} end", long[::-1] + "!", f"start {long}"):
+        found = word_difference(long, after)
+        assert "".join(text for kind, text in found if kind != "gone") == after

@@ -49,9 +49,12 @@ def open_page(browser: Any) -> Iterator[Callable[..., tuple[Any, RunningReview]]
     opened: list[tuple[Any, RunningReview | None]] = []
     outside: list[str] = []
 
-    def open_one(given: Path | RunningReview, *, late: str | None = None) -> tuple[Any, Any]:
+    def open_one(
+        given: Path | RunningReview, *, late: str | None = None, columns: tuple[str, ...] = ()
+    ) -> tuple[Any, Any]:
         is_path = isinstance(given, Path)
-        review = RunningReview(ReviewSpec(path=str(given), author="ada")) if is_path else given
+        spec = ReviewSpec(path=str(given), author="ada", columns=columns)
+        review = RunningReview(spec) if is_path else given
         context = browser.new_context(viewport={"width": 1280, "height": 800})
         opened.append((context, review if is_path else None))
         page = context.new_page()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,6 +16,8 @@ from dataflow.review.view import View, read_pattern
 BulkKind: TypeAlias = Literal["replace", "regex", "prepend", "append", "accept", "reject"]
 SHOWN = 50
 """Examples in a preview."""
+MOST_COMPARED = 4_000_000
+"""Pairs of words that are compared for one difference; it takes about a second."""
 _TOKEN = re.compile(r"\s+|\w+|[^\w\s]")
 
 
@@ -76,16 +78,30 @@ def changes_of(index: ReviewIndex, view: View, bulk: Bulk) -> Iterator[Change]:
 
 
 def word_difference(before: str, after: str) -> list[tuple[str, str]]:
-    """The words of two texts: ``("same" | "gone" | "new", words)``, in order."""
+    """The words of two texts: ``("same" | "gone" | "new", words)``, in order.
+
+    Where very long texts differ from end to end, all of the one is gone and all of the other new.
+    """
     old, new = _TOKEN.findall(before), _TOKEN.findall(after)
-    found: list[tuple[str, str]] = []
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for operation, i, j, k, m in matcher.get_opcodes():
-        if operation == "equal":
-            found.append(("same", "".join(old[i:j])))
-            continue
-        if i < j:
-            found.append(("gone", "".join(old[i:j])))
-        if k < m:
-            found.append(("new", "".join(new[k:m])))
-    return found
+    start = _shared(old, new)
+    old, new, first = old[start:], new[start:], old[:start]
+    end = _shared(old[::-1], new[::-1])
+    last = old[len(old) - end :]
+    old, new = old[: len(old) - end], new[: len(new) - end]
+    found: list[tuple[str, str]] = [("same", "".join(first))]
+    if len(old) * len(new) > MOST_COMPARED:
+        found += [("gone", "".join(old)), ("new", "".join(new))]
+    else:
+        for operation, i, j, k, m in difflib.SequenceMatcher(None, old, new).get_opcodes():
+            if operation == "equal":
+                found.append(("same", "".join(old[i:j])))
+            else:
+                found += [("gone", "".join(old[i:j])), ("new", "".join(new[k:m]))]
+    found.append(("same", "".join(last)))
+    return [(kind, text) for kind, text in found if text]
+
+
+def _shared(these: Sequence[str], those: Sequence[str]) -> int:
+    """How many words at their beginning two texts share."""
+    pairs = enumerate(zip(these, those, strict=False))
+    return next((at for at, (one, other) in pairs if one != other), min(len(these), len(those)))

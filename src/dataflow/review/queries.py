@@ -5,14 +5,19 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from dataflow.review.index import ReviewIndex
 from dataflow.review.view import View
 
-FEW = 20_000
-"""Hits of the trigram index up to which it is faster than reading texts in the view's order."""
+FEW = 2_000
+"""Hits of the trigram index up to which it finds a page faster than reading texts in order."""
+MANY = 200_000
+"""Hits up to which it counts faster than reading all texts."""
+STEPS = 10_000
+"""Instructions of SQLite between two looks whether anybody waits."""
 _SHORTEST = 3  # characters that the trigram index can find
 FIELDS = ("decision", "column", "model")
 MOST_VALUES = 50
@@ -34,7 +39,7 @@ class Page:
 
 def page_of(index: ReviewIndex, view: View, page: Page) -> list[dict[str, Any]]:
     """The items of a page, in the view's order."""
-    condition, values = _narrowed(index, view)
+    condition, values = _narrowed(index, view, FEW)
     if page.after is not None and (last := index.item(page.after)) is not None:
         keys = view.order
         condition += f" AND ({keys}) > ({', '.join('?' * (keys.count(',') + 1))})"
@@ -48,14 +53,14 @@ def page_of(index: ReviewIndex, view: View, page: Page) -> list[dict[str, Any]]:
 
 def count_of(index: ReviewIndex, view: View) -> int:
     """How many items a view has."""
-    condition, values = _narrowed(index, view)
+    condition, values = _narrowed(index, view, MANY)
     [count] = index.db.execute(f"SELECT count(*) FROM items WHERE {condition}", values).fetchone()  # noqa: S608
     return int(count)
 
 
 def ids_of(index: ReviewIndex, view: View, most: int) -> list[int]:
     """The ids of a view's items, and one more than `most` where there are more."""
-    condition, values = _narrowed(index, view)
+    condition, values = _narrowed(index, view, MANY)
     rows = index.db.execute(
         f"SELECT id FROM items WHERE {condition} ORDER BY id LIMIT ?",  # noqa: S608
         (*values, most + 1),
@@ -63,9 +68,28 @@ def ids_of(index: ReviewIndex, view: View, most: int) -> list[int]:
     return [int(row["id"]) for row in rows]
 
 
-def facets_of(index: ReviewIndex, view: View) -> dict[str, dict[str, int]]:
-    """Field → value → items of the view that have it, the commonest first; in one pass."""
-    condition, values = _narrowed(index, view)
+def facets_of(
+    index: ReviewIndex, view: View, is_stale: Callable[[], bool] = lambda: False
+) -> dict[str, dict[str, int]]:
+    """Field → value → items of the view that have it, the commonest first; in one pass.
+
+    Args:
+        index: The items.
+        view: What is counted.
+        is_stale: Whether nobody waits for it any more; it is asked all the time.
+
+    Raises:
+        sqlite3.OperationalError: nobody waited for it any more.
+    """
+    index.db.set_progress_handler(is_stale, STEPS)
+    try:
+        return _facets(index, view)
+    finally:
+        index.db.set_progress_handler(None, 0)
+
+
+def _facets(index: ReviewIndex, view: View) -> dict[str, dict[str, int]]:
+    condition, values = _narrowed(index, view, MANY)
     counts: dict[str, Counter[str]] = {name: Counter() for name in (*FIELDS, "kind")}
     for *found, kinds, number in index.db.execute(
         f"SELECT {', '.join(FIELDS)}, kinds, count(*) FROM items WHERE {condition}"  # noqa: S608
@@ -110,18 +134,18 @@ def _position(view: View, row: sqlite3.Row) -> list[Any]:
     return [*first[view.sort], row["id"]]
 
 
-def _narrowed(index: ReviewIndex, view: View) -> tuple[str, list[Any]]:
-    """A view's condition, by way of the trigram index where that finds few."""
+def _narrowed(index: ReviewIndex, view: View, few: int) -> tuple[str, list[Any]]:
+    """A view's condition, by way of the trigram index where that finds few enough."""
     condition, values = view.condition, list(view.values)
-    for text in view.contains:
-        if len(text) < _SHORTEST or not text.isprintable():
-            continue
-        phrase = '"' + text.replace('"', '""') + '"'
-        [hits] = index.db.execute(
-            "SELECT count(*) FROM (SELECT 1 FROM texts WHERE texts MATCH ? LIMIT ?)",
-            (phrase, FEW + 1),
-        ).fetchone()
-        if hits <= FEW:
-            condition += " AND id IN (SELECT rowid FROM texts WHERE texts MATCH ?)"
-            values.append(phrase)
-    return condition, values
+    texts = [text for text in view.contains if len(text) >= _SHORTEST and text.isprintable()]
+    if not texts:
+        return condition, values
+    phrases = " AND ".join('"' + text.replace('"', '""') + '"' for text in texts)
+    [hits] = index.db.execute(
+        "SELECT count(*) FROM (SELECT 1 FROM texts WHERE texts MATCH ? LIMIT ?)",
+        (phrases, few + 1),
+    ).fetchone()
+    if hits > few:
+        return condition, values
+    found = "SELECT rowid FROM texts WHERE texts MATCH ?"
+    return f"{condition} AND id IN ({found})", [*values, phrases]

@@ -16,7 +16,7 @@ def replies(*pairs):
     """(id, text) of each request's reply, in turn."""
     detector = ReplyReuseDetector()
     for number, (identity, text) in enumerate(pairs):
-        detector.record(str(number).encode(), Reply(text, id=identity))
+        detector.record(str(number).encode(), number, Reply(text, id=identity))
 
 
 @pytest.mark.parametrize(
@@ -52,5 +52,11 @@ def test_servers_whose_ids_prove_nothing_are_not_suspected(pairs):
 def test_the_same_request_asked_twice_may_get_the_same_reply():
     detector = ReplyReuseDetector()
     for _ in range(5):
-        detector.record(b"one", Reply(LONG, id=UUID))
+        detector.record(b"one", 1, Reply(LONG, id=UUID))
     assert detector.keys_of(Reply(LONG, id=UUID)) == {b"one"}
+
+
+def test_several_answers_to_one_question_may_be_one_reply():
+    detector = ReplyReuseDetector()
+    for sample in range(5):
+        detector.record(str(sample).encode(), 1, Reply(LONG, id=UUID))

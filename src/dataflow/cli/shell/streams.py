@@ -31,7 +31,8 @@ def prepare() -> None:
     if sys.stderr is not None:
         with contextlib.suppress(OSError):
             sys.stderr.flush()
-        if not isinstance(getattr(sys.stderr.buffer, "raw", None), io.FileIO):
+        stream = sys.stderr.buffer  # which is the file itself with PYTHONUNBUFFERED
+        if not isinstance(getattr(stream, "raw", stream), io.FileIO):
             # a console of Windows, which takes characters and not bytes
             sys.stderr.reconfigure(errors="backslashreplace", line_buffering=True)  # type: ignore[union-attr]
             return

@@ -34,10 +34,16 @@ class ReplyReuseDetector:
 
     def __init__(self) -> None:
         self._is_off = False
-        self._seen: dict[str, tuple[int, set[bytes]]] = {}
+        self._seen: dict[str, tuple[int, dict[bytes, int]]] = {}
 
-    def record(self, key: bytes, reply: Reply) -> None:
+    def record(self, key: bytes, asked: int, reply: Reply) -> None:
         """Take in the reply to the request `key`.
+
+        Args:
+            key: The request's.
+            asked: A number for what is asked, text and pictures: the same answer to the same
+                question may well be kept somewhere, and is beside its own picture.
+            reply: The reply.
 
         Raises:
             ReplyReuseError: it is another request's.
@@ -45,17 +51,18 @@ class ReplyReuseDetector:
         if self._is_off or not reply.id:
             return
         mark = hash(reply.text)
-        former, keys = self._seen.setdefault(reply.id, (mark, set()))
+        former, keys = self._seen.setdefault(reply.id, (mark, {}))
         if former != mark:
             self._is_off = True
             self._seen.clear()
             return
-        keys.add(key)
+        keys[key] = asked
+        questions = len(set(keys.values()))
         has_meaning = len(self._seen) > 1 or _GENERATED.search(reply.id)
         is_long = len(reply.text) >= LEAST_CHARACTERS
-        if has_meaning and len(keys) >= (2 if is_long else SHORT_REPEATS):
+        if has_meaning and questions >= (2 if is_long else SHORT_REPEATS):
             raise ReplyReuseError(
-                f"{len(keys)} different requests got one and the same reply (id {reply.id!r:.80}): "
+                f"{questions} different requests got one and the same reply (id {reply.id!r:.80}): "
                 "something between here and the engine answers from a cache that does not look at "
                 "the pictures. Turn that cache off (the response cache of LiteLLM, Helicone, "
                 "Portkey, Cloudflare …), then run the same command again; these rows are asked "
@@ -66,4 +73,4 @@ class ReplyReuseDetector:
 
     def keys_of(self, reply: Reply) -> set[bytes]:
         """The requests that this reply came for."""
-        return self._seen.get(reply.id, (0, set[bytes]()))[1]
+        return set(self._seen.get(reply.id, (0, dict[bytes, int]()))[1])

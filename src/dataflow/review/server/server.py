@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import sqlite3
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict, dataclass
@@ -81,6 +82,7 @@ class ReviewServer:
         self._asks = sources.asks
         self._access = access
         self._title = title
+        self._counting = asyncio.Semaphore(2)  # the other threads show pages meanwhile
         self._listeners: set[asyncio.Queue[str]] = set()
         self._ask_routes = AskRoutes(sources.asks, sources.index)
 
@@ -152,9 +154,27 @@ class ReviewServer:
 
     async def _count(self, request: web.Request) -> web.StreamResponse:
         view = view_of(request.query)
-        facets = await asyncio.to_thread(facets_of, self._index, view)
+        async with self._counting:
+            facets = await self._counted(request, view)
         count = sum(facets["column"].values())
         return web.json_response({"count": count, "facets": facets})
+
+    async def _counted(self, request: web.Request, view: View) -> dict[str, dict[str, int]]:
+        """The facets; a page that has gone, or has another filter by now, is not counted for."""
+        stale = threading.Event()
+        counting = asyncio.create_task(
+            asyncio.to_thread(facets_of, self._index, view, stale.is_set)
+        )
+        while not counting.done():
+            await asyncio.wait({counting}, timeout=0.2)
+            if request.transport is None or request.transport.is_closing():
+                stale.set()
+        try:
+            return counting.result()
+        except sqlite3.OperationalError:
+            if not stale.is_set():
+                raise
+            return {"column": {}}
 
     async def _item(self, request: web.Request) -> web.StreamResponse:
         row = self._index.item(int(request.match_info["id"]))

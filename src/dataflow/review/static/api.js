@@ -25,7 +25,7 @@ const query = (view, more = {}) => new URLSearchParams({ ...view, ...more }).toS
 export const about = () => call("/api/about");
 export const items = (view, after) =>
   call(`/api/items?${query(view, after === null ? {} : { after })}`);
-export const count = (view) => call(`/api/count?${query(view)}`);
+export const count = (view, signal) => call(`/api/count?${query(view)}`, { signal });
 export const itemsOf = (ids) => call(`/api/items?ids=${ids.join(",")}`);
 export const item = (id, signal) => call(`/api/items/${id}`, { signal });
 export const decide = (changes) => post("/api/decide", { changes });

@@ -9,6 +9,7 @@ import { whileItChanges } from "./typeahead.js";
 
 const AHEAD = 20; // captions before the end of the list at which the next page is fetched
 let loading = 0;
+let counting = null; // ends the request for the counts of the view before
 let fetching = null;
 
 export const view = () => ({ filter: $("filter").value, sort: $("sort").value });
@@ -20,6 +21,7 @@ const asCard = (item) =>
 export function load(onCounts) {
   const mine = ++loading;
   history.replaceState(null, "", `#${new URLSearchParams(view())}`);
+  if (counting) counting.abort();
   return whileItChanges(async () => {
     const found = await said(() => api.items(view(), null));
     if (!found || mine !== loading) return;
@@ -34,8 +36,12 @@ export function load(onCounts) {
   });
 }
 
+/** Count for the view; the server stops counting for the view before. */
 async function counted(mine, onCounts) {
-  const found = await said(() => api.count(view()));
+  if (counting) counting.abort();
+  counting = new AbortController();
+  const { signal } = counting;
+  const found = await said(() => api.count(view(), signal));
   if (found && mine === loading) onCounts(found);
 }
 
@@ -43,7 +49,7 @@ async function said(work) {
   try {
     return await work();
   } catch (error) {
-    say(error.message, true);
+    if (error.name !== "AbortError") say(error.message, true);
     return null;
   }
 }
