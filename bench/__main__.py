@@ -12,6 +12,7 @@ NAMES = (
     "ratelimit",
     "endpoints",
     "members",
+    "machines",
     "hosts",
     "level",
     "peers",

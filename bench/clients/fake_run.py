@@ -21,6 +21,7 @@ from pathlib import Path
 
 from dataflow.checks.rules.empty import empty
 from dataflow.core.picture import Picture
+from dataflow.core.protocols.serving import AsyncServing
 from dataflow.core.request import Reply, Request, Usage
 from dataflow.engine.columns import Column
 from dataflow.engine.journal.journal import Journal
@@ -48,7 +49,7 @@ class Engine(FakeServing):
         return await super().send(request, pictures)
 
 
-def plan_of(rows: Path, output: Path, engine: Engine) -> Plan:
+def plan_of(rows: Path, output: Path, engine: AsyncServing) -> Plan:
     """What the command line makes of these arguments."""
     reader = open_reader(rows, picture_key="image")
     return Plan(

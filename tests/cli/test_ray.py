@@ -105,6 +105,16 @@ def test_a_driver_that_is_killed_goes_on_where_it_was(tmp_path, cluster, nodes):
         assert server.asked <= rows + 2 * concurrency
 
 
+def test_without_an_address_a_cluster_of_this_machine_is_started(tmp_path):
+    pytest.importorskip("ray")
+    scene = Scene(tmp_path, 60, 20)
+    with HostileServer(asks_too=True) as server:
+        process = scene.start(server, "--ray", "--replicas", 2)
+        assert scene.end(process, 200) == 0, scene.log
+        assert scene.judge() == scene.all_right()
+        assert server.asked == 60
+
+
 def test_no_cluster_at_the_address_is_said(tmp_path):
     pytest.importorskip("ray")
     scene = Scene(tmp_path, 2, 2)

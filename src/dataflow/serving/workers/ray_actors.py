@@ -12,7 +12,9 @@ import contextlib
 import logging
 import os
 import socket
+import threading
 from collections.abc import Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from dataflow.core.errors import MissingPackageError, UnreachableError
@@ -73,7 +75,7 @@ class RayLauncher:
     def __init__(self, address: str | None = None, *, cpus: float = 1, gpus: float = 0) -> None:
         self._address = address
         self._cpus, self._gpus = cpus, gpus
-        self._is_ours = False
+        self._over: threading.Event | None = None
 
     def launch(self, number: int, setup: WorkerSetup) -> RayLink:
         """See `link.WorkerLauncher`."""
@@ -92,11 +94,12 @@ class RayLauncher:
 
     def close(self) -> None:
         """Leave the cluster, where this one joined it."""
-        if self._is_ours:
+        if self._over is not None:
             import ray
 
-            self._is_ours = False
             ray.shutdown()
+            self._over.set()
+            self._over = None
 
     def prepare(self) -> None:
         """Join the cluster.
@@ -115,6 +118,20 @@ class RayLauncher:
             return
         _check_reachable(self._address)
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        joined: Future[None] = Future()
+        over = threading.Event()
+        # the processes of a cluster of this machine end with the thread that started them
+        # (PR_SET_PDEATHSIG), so that thread stays until `close`
+        threading.Thread(
+            target=self._stay, args=(joined, over), name="dataflow-ray", daemon=True
+        ).start()
+        joined.result()
+        self._over = over
+
+    def _stay(self, joined: Future[None], over: threading.Event) -> None:
+        """Join the cluster, and wait until it is over."""
+        import ray
+
         try:
             ray.init(
                 address=self._address,
@@ -123,10 +140,13 @@ class RayLauncher:
                 include_dashboard=False if self._address is None else None,
             )
         except (ConnectionError, RuntimeError, ValueError) as error:
-            raise UnreachableError(
-                f"there is no Ray cluster at {self._address or 'RAY_ADDRESS'}: {error}"
-            ) from error
-        self._is_ours = True
+            where = self._address or "RAY_ADDRESS"
+            joined.set_exception(UnreachableError(f"there is no Ray cluster at {where}: {error}"))
+        except BaseException as error:  # noqa: BLE001 - raised where it is waited for
+            joined.set_exception(error)
+        else:
+            joined.set_result(None)
+            over.wait()
 
 
 def _check_reachable(address: str | None) -> None:
