@@ -138,6 +138,12 @@ def measured():
     }
 
 
+def settled(before, after):
+    """Whether what was opened is closed again."""
+    is_closed = after["descriptors"] <= before["descriptors"] + 2
+    return is_closed and after["threads"] <= before["threads"]
+
+
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="needs /proc")
 def test_many_runs_leave_no_threads_descriptors_or_memory(pictures):
     runs = int(os.environ.get("SERVICE_RUNS", "120"))
@@ -153,10 +159,8 @@ def test_many_runs_leave_no_threads_descriptors_or_memory(pictures):
         before = measured()
         asyncio.run(many(service, runs))
         until = time.monotonic() + 20
-        while measured()["threads"] > before["threads"] and time.monotonic() < until:
+        while not settled(before, after := measured()) and time.monotonic() < until:
             time.sleep(0.1)
-        after = measured()
-    assert after["threads"] <= before["threads"]
-    assert after["descriptors"] <= before["descriptors"] + 2
+    assert settled(before, after), (before, after)
     assert after["megabytes"] <= before["megabytes"] + 10, (before, after)
     print(runs, before, after)

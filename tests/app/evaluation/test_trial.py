@@ -176,7 +176,7 @@ def test_faults_are_counted_by_check_and_failures_by_kind(pictures, prices):
             server, pictures, prices, models=["large", "tiny"], fault_alarm="off", max_words=8,
         ))  # fmt: skip
     large, tiny = result.variants
-    assert large.faults == {"length": 8}
+    assert large.faults["length"] == 8
     assert (tiny.captions, sum(tiny.failed.values()), tiny.sound) == (0, 8, 0.0)
 
 

@@ -248,7 +248,10 @@ def test_ctrl_c_while_reading_ends_at_once(dataflow):
     process = dataflow.start("estimate", "d.jsonl", *engine)
     time.sleep(2)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    try:
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in err
 
