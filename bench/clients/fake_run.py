@@ -62,25 +62,27 @@ def plan_of(rows: Path, output: Path, engine: AsyncServing) -> Plan:
     )
 
 
+def finished(key: bytes) -> ResultRecord:
+    """What the journal has of an answered request."""
+    return ResultRecord(
+        key,
+        TEXT,
+        is_final=True,
+        finish_reason="stop",
+        usage=Usage(400, 60),
+        attempts=1,
+        seconds=1.0,
+        model="fake",
+    )
+
+
 async def fill(plan: Plan) -> None:
     """Write the journal that a finished run would leave."""
     maker = JobMaker(plan)
     journal = Journal(plan.output.files.journal)
     rows = iter(plan.reader.rows())
     while batch := [job.key for row in itertools.islice(rows, BATCH) for job in maker.jobs(row)]:
-        entries = [
-            ResultRecord(
-                key,
-                TEXT,
-                is_final=True,
-                finish_reason="stop",
-                usage=Usage(400, 60),
-                attempts=1,
-                seconds=1.0,
-                model="fake",
-            )
-            for key in batch
-        ]
+        entries = map(finished, batch)
         await asyncio.gather(*(journal.put(entry) for entry in entries))
     journal.close()
 

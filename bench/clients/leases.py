@@ -18,10 +18,9 @@ from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
-from bench.clients.fake_run import BATCH, TEXT, Engine, plan_of
+from bench.clients.fake_run import BATCH, TEXT, Engine, finished, plan_of
 from dataflow.core.request import Reply, Usage
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.paths import SideFiles
 from dataflow.engine.pipeline.intake import JobMaker
 from dataflow.engine.runner import run
@@ -89,22 +88,9 @@ async def fill(rows: Path, output: Path, count: int) -> None:
         for shard, journal in zip(shards, journals, strict=True):
             own = [(index, found[0]) for index, found in jobs if shard.takes(found)]
             journal.plan([(index, 0, job.key, job.subject) for index, job in own], ())
-            await journal.put(*(_record(job.key) for _, job in own))
+            await journal.put(*(finished(job.key) for _, job in own))
     for journal in journals:
         journal.close()
-
-
-def _record(key: bytes) -> ResultRecord:
-    return ResultRecord(
-        key,
-        TEXT,
-        is_final=True,
-        finish_reason="stop",
-        usage=Usage(400, 60),
-        attempts=1,
-        seconds=1.0,
-        model="fake",
-    )
 
 
 def main() -> None:

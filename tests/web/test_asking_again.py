@@ -167,7 +167,7 @@ def test_captions_of_a_running_run_come_in_as_they_are_answered(
 def write_when_planned(journal: Path) -> None:
     """Write the output of a run as it is so far, once it has begun to ask."""
     for _ in range(400):
-        if len(JournalView(journal).planned_rows()) == len(TEXTS):
+        if len(JournalView(journal).planned_captions()) == len(TEXTS):
             break
         threading.Event().wait(0.05)
     write(WriteOptions(output="out.jsonl"))

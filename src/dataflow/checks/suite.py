@@ -21,7 +21,7 @@ from dataflow.checks.rules.loop import loop
 from dataflow.checks.rules.markup import markup
 from dataflow.checks.rules.repeated import Repeated
 from dataflow.checks.rules.schema import fits
-from dataflow.checks.rules.text import LOOKED_AT, looked_at
+from dataflow.checks.rules.text import looked_at
 from dataflow.checks.rules.wording import wording
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.check import Check, CheckContext, Verdict
@@ -181,7 +181,7 @@ class _Bounded:
         return getattr(self._check, "__name__", type(self._check).__name__)
 
     def __call__(self, text: str, context: CheckContext) -> Verdict | None:
-        return self._check(text if len(text) <= LOOKED_AT else looked_at(text), context)
+        return self._check(looked_at(text), context)
 
 
 def _length(asked: CaptionRequirements) -> dict[str, Check]:

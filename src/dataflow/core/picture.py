@@ -8,6 +8,7 @@ from hashlib import blake2b
 from typing import Any, Literal
 
 DIGEST_BYTES = 16
+"""Bytes of a picture's digest."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dataflow.app.evaluation.document import Drawing, ResultDocument
+from dataflow.app.evaluation.output.document import Drawing, ResultDocument
 
 
 def show_document(document: ResultDocument, console: Console) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any
 
-from dataflow.core.picture import ImageRef, Picture
+from dataflow.core.picture import ImageRef
 from dataflow.core.request import Request
 
 KEY_BYTES = 16
@@ -53,21 +53,13 @@ class RequestHasher:
         """Which pictures it is about, as `identified` gives it."""
         return _subject(request, self._identify)
 
-    def content_key(self, request: Request, pictures: Sequence[Picture]) -> bytes:
+    def content_key(self, request: Request, digests: Sequence[str]) -> bytes:
         """The key of the same question about the bytes that are sent, wherever they come from.
 
         Args:
             request: What is asked.
-            pictures: Its pictures as they are sent, in their order.
+            digests: Of its pictures' bytes as they are sent, in their order; see `Picture.digest`.
         """
-        digests = {
-            ref: picture.digested().digest.hex()
-            for ref, picture in zip(request.pictures, pictures, strict=True)
-        }
-        return self.content_key_of(request, [digests[ref] for ref in request.pictures])
-
-    def content_key_of(self, request: Request, digests: Sequence[str]) -> bytes:
-        """`content_key` where the digests of the pictures' bytes are known, in their order."""
         known = dict(zip(request.pictures, digests, strict=True))
         return self._key(request, lambda ref: f"content:{known[ref]}")
 

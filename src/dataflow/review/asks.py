@@ -179,7 +179,7 @@ class Asks:
             return known[1]
         names = list(self._rows(folder))
         journal = JournalView(path)
-        rows = {key: row for key, row in journal.planned_rows() if row < len(names)}
+        rows = {key: row for row, _, key in journal.planned_captions() if row < len(names)}
         found = {
             names[rows[one.key]]: EarlierAnswer(
                 one.caption, one.model, one.committed_at, one.error_kind, one.error

@@ -11,7 +11,7 @@ from typing import Any
 from dataflow.checks.suite import KINDS, CaptionRequirements, checks_for
 from dataflow.core.protocols.check import Check, CheckContext
 from dataflow.core.row import Row
-from dataflow.formats.existing_captions import CaptionedDataset
+from dataflow.formats.existing_captions import CaptionedDataset, FoundCaption
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,27 +91,44 @@ def items_of(
         UsageError: what is asked of captions cannot be checked.
     """
     checks = checks_for(requirements)
+    for key, row, column, found in keyed_captions(data, picture_key, planned or PlannedKeys()):
+        context = CheckContext(prompts=found.prompts)
+        yield Item(
+            key=key,
+            row=row.index,
+            column=column,
+            number=found.number,
+            source=row.source,
+            picture=row.fields.get(picture_key),
+            text=found.text,
+            verdicts=tuple(verdicts_of(found.text, context, checks.values())),
+            model=_model_of(row, column),
+        )
+
+
+def keyed_captions(
+    data: CaptionedDataset, picture_key: str, planned: PlannedKeys
+) -> Iterator[tuple[bytes, Row, str, FoundCaption]]:
+    """Every caption of a dataset, in order: its key for decisions, its row, its column, itself.
+
+    Args:
+        data: The dataset.
+        picture_key: Its column of pictures.
+        planned: The request keys of an output that a run of ours made.
+
+    Raises:
+        InputError: the dataset cannot be read.
+    """
     for row in data.reader.rows():
-        picture = row.fields.get(picture_key)
         index = itertools.count()
         for column in data.columns:
             for found in data.of(row, column):
-                key = None if planned is None else planned.take(row.index, next(index))
-                context = CheckContext(prompts=found.prompts)
-                yield Item(
-                    key=key or item_key(row, column, found.number, picture),
-                    row=row.index,
-                    column=column,
-                    number=found.number,
-                    source=row.source,
-                    picture=picture,
-                    text=found.text,
-                    verdicts=tuple(verdicts_of(found.text, context, checks.values())),
-                    model=_model_of(row, column),
-                )
+                key = planned.take(row.index, next(index))
+                picture = row.fields.get(picture_key)
+                yield key or _item_key(row, column, found.number, picture), row, column, found
 
 
-def item_key(row: Row, column: str, number: int, picture: Any) -> bytes:
+def _item_key(row: Row, column: str, number: int, picture: Any) -> bytes:
     """What decisions about a caption of no run are kept under: its picture, else its row."""
     name = picture if isinstance(picture, str) else None
     if isinstance(picture, dict) and isinstance(picture.get("path"), str):

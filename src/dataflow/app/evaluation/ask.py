@@ -7,7 +7,6 @@ API.
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,17 +20,15 @@ from dataflow.app.evaluation.ask_result import (
     ask_document,
     ask_value,
 )
-from dataflow.app.evaluation.document import markdown_of
 from dataflow.app.evaluation.judge_run import (
     JudgeRun,
     ask_judge,
     estimate_judge,
     judge_model,
     judge_of,
-    write_file,
-    write_rows,
 )
-from dataflow.app.evaluation.pages import write_page
+from dataflow.app.evaluation.output.files import write_rows
+from dataflow.app.evaluation.output.pages import write_result
 from dataflow.app.evaluation.question_join import QuestionedCaption, join_questions
 from dataflow.app.options.evaluation.ask import AskOptions
 from dataflow.app.reporter import SILENT, Reporter
@@ -157,10 +154,5 @@ def _task(options: AskOptions, reporter: Reporter) -> _Task:
 
 
 def _write(result: AskResult) -> None:
-    document = ask_document(result)
-    text = json.dumps(ask_value(result), ensure_ascii=False, indent=2)
-    result.folder.mkdir(parents=True, exist_ok=True)
-    write_file(result.folder / "result.json", f"{text}\n")
-    write_file(result.folder / "result.md", markdown_of(document))
-    write_page(result.folder / "result.html", document)
+    write_result(result.folder, ask_value(result), ask_document(result))
     write_rows(result.folder / "answers.jsonl", answer_values(result))

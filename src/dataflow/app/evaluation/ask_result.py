@@ -8,7 +8,7 @@ from pathlib import Path
 from statistics import stdev
 from typing import Any
 
-from dataflow.app.evaluation.document import Block, ResultDocument, ResultTable
+from dataflow.app.evaluation.output.document import Block, ResultDocument, ResultTable
 from dataflow.core.version import __version__
 from dataflow.evaluate.questions import AnsweredQuestion, QuestionSummary
 from dataflow.evaluate.statistics import IntervalEstimate, interval_value

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dataflow.app.caption import caption
-from dataflow.app.evaluation.judge_run import write_rows
+from dataflow.app.evaluation.output.files import write_rows
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.evaluation.score import ScoreOptions
 from dataflow.app.reporter import Reporter

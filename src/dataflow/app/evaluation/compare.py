@@ -7,7 +7,6 @@ budgets and may go through a Batch API.
 from __future__ import annotations
 
 import itertools
-import json
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,7 +22,6 @@ from dataflow.app.evaluation.comparison_result import (
     JudgedCaptions,
     comparison_value,
 )
-from dataflow.app.evaluation.document import markdown_of
 from dataflow.app.evaluation.joining import Join, JoinedRow, join_captions, keep_pictures
 from dataflow.app.evaluation.judge_run import (
     JudgeRun,
@@ -31,10 +29,9 @@ from dataflow.app.evaluation.judge_run import (
     estimate_judge,
     judge_model,
     judge_of,
-    write_file,
 )
 from dataflow.app.evaluation.opening import PictureFiles
-from dataflow.app.evaluation.pages import write_page
+from dataflow.app.evaluation.output.pages import write_result
 from dataflow.app.options.evaluation.compare import CompareOptions
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import UsageError
@@ -131,12 +128,7 @@ def _by_person(
 
 def _written(result: Comparison) -> Comparison:
     """`result`, of which the files are written."""
-    result.folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(comparison_value(result), ensure_ascii=False, indent=2)
-    document = comparison_document(result)
-    write_file(result.folder / "result.json", f"{text}\n")
-    write_file(result.folder / "result.md", markdown_of(document))
-    write_page(result.folder / "result.html", document)
+    write_result(result.folder, comparison_value(result), comparison_document(result))
     return result
 
 

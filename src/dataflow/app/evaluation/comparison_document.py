@@ -9,7 +9,12 @@ from dataflow.app.evaluation.comparison_result import (
     JudgedCaptions,
     pictures_to_decide,
 )
-from dataflow.app.evaluation.document import Block, PictureExample, ResultDocument, ResultTable
+from dataflow.app.evaluation.output.document import (
+    Block,
+    PictureExample,
+    ResultDocument,
+    ResultTable,
+)
 from dataflow.core.version import __version__
 from dataflow.evaluate.pairs import PairResult, PairSummary
 from dataflow.evaluate.statistics import IntervalEstimate

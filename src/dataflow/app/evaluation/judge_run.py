@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import filecmp
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
@@ -11,13 +10,12 @@ from typing import Any
 
 from dataflow.app.caption import caption
 from dataflow.app.estimate import EstimateResult, estimate
+from dataflow.app.evaluation.output.files import write_file, write_rows
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.commands.estimate import EstimateOptions
 from dataflow.app.options.evaluation.judge import JudgeRunOptions
 from dataflow.app.options.option import names_of
 from dataflow.app.reporter import Reporter
-from dataflow.core.errors import OutputError
-from dataflow.core.side_files import open_new
 from dataflow.evaluate.judge import judge_digest
 
 ANSWER = "answer"
@@ -102,43 +100,6 @@ def estimate_judge(
     if made is None:
         return None
     return estimate(EstimateOptions(**made), reporter, is_text=run.is_text)
-
-
-def write_file(path: Path, text: str) -> None:
-    """Write a result's file, whole or not at all.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with open_new(part) as file:
-            file.write(text)
-        part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
-
-
-def write_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> int:
-    """Write rows as JSON Lines; a file that has them already stays as it is. Returns their number.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    part, count = path.with_name(f"{path.name}.part"), 0
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open_new(part) as file:
-            for row in rows:
-                file.write(json.dumps(row, ensure_ascii=False) + "\n")
-                count += 1
-        if path.is_file() and not path.is_symlink() and filecmp.cmp(part, path, shallow=False):
-            part.unlink()  # so that its time stays, by which a later run knows it
-        else:
-            part.replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
-    return count
 
 
 def _options_of(options: JudgeRunOptions, run: JudgeRun) -> dict[str, Any] | None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dataflow.app.options.commands.check import CheckOptions
@@ -20,7 +19,7 @@ from dataflow.engine.journal.read_only import JournalView
 from dataflow.engine.paths import SideFiles
 from dataflow.formats.caption_patch import CAPTION_KEY, CaptionPosition, Faulty
 from dataflow.formats.existing_captions import CaptionedDataset
-from dataflow.review.items import PlannedKeys, item_key
+from dataflow.review.items import PlannedKeys, keyed_captions
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +52,7 @@ def write_edits(options: EditsOptions) -> WrittenEdits:
     choices = CheckOptions(output=options.output, fixed=options.write)
     data = opened(choices)
     _check(options, data, journal)
-    data = CaptionedDataset(
-        whole_dataset(choices, data), data.columns, data.names, data.is_whole, data.sidecar
-    )
+    data = replace(data, reader=whole_dataset(choices, data))
     target = source if options.in_place else target_of(choices, data)
     part = target.with_name(target.name + ".part")
     writer = patch_writer(choices, data, target)(part)
@@ -95,16 +92,10 @@ def _edited(
     """Each caption that a person edited or rejected, in the order of the rows."""
     decisions: Mapping[tuple[bytes, str], Decision] = in_force_of(journal)
     planned = PlannedKeys(JournalView(journal).planned_captions())
-    for row in data.reader.rows():
-        index = itertools.count()
-        for column in data.columns:
-            for found in data.of(row, column):
-                key = planned.take(row.index, next(index))
-                picture = row.fields.get(picture_key)
-                key = key or item_key(row, column, found.number, picture)
-                decision = decisions.get((key, column))
-                if decision is None or decision.kind not in ("edit", "reject"):
-                    continue
-                text = decision.caption(found.text) or ""
-                if text != found.text:
-                    yield CaptionPosition(row.index, column, found.number), row, text
+    for key, row, column, found in keyed_captions(data, picture_key, planned):
+        decision = decisions.get((key, column))
+        if decision is None or decision.kind not in ("edit", "reject"):
+            continue
+        text = decision.caption(found.text) or ""
+        if text != found.text:
+            yield CaptionPosition(row.index, column, found.number), row, text

@@ -6,7 +6,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -98,18 +98,12 @@ class JournalView:
         Raises:
             JournalError: the file cannot be read, or is no journal.
         """
-        if not keys or not self._path.exists():
+        if not keys:
             return {}
         settled = is_settled(retry_failed=retry_failed, check_fingerprint=0)
-        try:
-            with closing(open_read_only(self._path)) as db:
-                sql = f"SELECT {_COLUMNS} FROM results WHERE key IN (*) AND {settled}"  # noqa: S608
-                return {
-                    key: AnsweredRequest(bool(has), *rest)
-                    for key, has, *rest in select_in(db, sql, keys)
-                }
-        except sqlite3.Error as error:
-            raise unreadable(self._path, error) from error
+        sql = f"SELECT {_COLUMNS} FROM results WHERE key IN (*) AND {settled}"  # noqa: S608
+        found = self._read(lambda db: list(select_in(db, sql, keys)))
+        return {key: AnsweredRequest(bool(has), *rest) for key, has, *rest in found}
 
     def new_results(self, since: float) -> list[NewResult]:
         """The results that were committed at `since`, in seconds since 1970, or later.
@@ -122,14 +116,6 @@ class JournalView:
             " FROM results WHERE committed_at >= ? ORDER BY committed_at"
         )
         return [NewResult(*values) for values in self._rows(sql, (since,))]
-
-    def planned_rows(self) -> list[tuple[bytes, int]]:
-        """The request key and the row of each caption of the latest run.
-
-        Raises:
-            JournalError: the file cannot be read, or is no journal.
-        """
-        return self._rows("SELECT key, row FROM plan", ())
 
     def planned_captions(self) -> list[tuple[int, int, bytes]]:
         """Row, index in the row, and request key of each caption of the latest run, in order.
@@ -164,13 +150,19 @@ class JournalView:
         return [EarlierAnswer(*values) for values in self._rows(sql, (key,))]
 
     def _rows(self, sql: str, values: Sequence[object]) -> list[Any]:
+        def query(db: sqlite3.Connection) -> list[Any]:
+            if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
+                return []  # it is being made
+            return db.execute(sql, values).fetchall()
+
+        return self._read(query)
+
+    def _read(self, query: Callable[[sqlite3.Connection], list[Any]]) -> list[Any]:
         if not self._path.exists():
             return []
         try:
             with closing(open_read_only(self._path)) as db:
-                if not db.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone():
-                    return []  # it is being made
-                return db.execute(sql, values).fetchall()
+                return query(db)
         except sqlite3.Error as error:
             raise unreadable(self._path, error) from error
 

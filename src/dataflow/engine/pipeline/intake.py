@@ -88,8 +88,12 @@ class JobMaker:
             for number in range(count)
         ]
 
-    def content_key(self, job: Job) -> bytes | None:
-        """The key of its question about the bytes of its pictures, which are loaded.
+    def content_key(self, job: Job, digests: Sequence[str] | None = None) -> bytes | None:
+        """The key of its question about the bytes of its pictures.
+
+        Args:
+            job: What is asked.
+            digests: Of these bytes, where the engine loaded the pictures; None where the job did.
 
         Returns:
             None where the pictures are named by their bytes anyway, or there is none.
@@ -97,14 +101,9 @@ class JobMaker:
         request = job.request
         if request is None or all(ref.kind == "bytes" for ref in request.pictures):
             return None
-        return self._keys.content_key(request, job.pictures)
-
-    def content_key_of(self, job: Job, digests: Sequence[str]) -> bytes | None:
-        """`content_key` where the engine loaded the pictures and says what their bytes were."""
-        request = job.request
-        if request is None or all(ref.kind == "bytes" for ref in request.pictures):
-            return None
-        return self._keys.content_key_of(request, digests)
+        if digests is None:
+            digests = [picture.digested().digest.hex() for picture in job.pictures]
+        return self._keys.content_key(request, digests)
 
     def is_unchanged(self, job: Job) -> bool:
         """Whether the job's pictures on disk are still those that its key was made of."""

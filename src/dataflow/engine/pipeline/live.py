@@ -70,6 +70,7 @@ class LivePipeline:
         self._journal = journal
         self._progress = plan.progress
         self._concurrency = plan.concurrency or plan.serving.max_workers
+        self._is_elsewhere = plan.serving.loads_pictures
         self._judge = judge_for(plan)
         self._alarm = FaultAlarm(
             # who wants nothing checked but that there is an answer takes one text for all, too
@@ -109,7 +110,6 @@ class LivePipeline:
         Raises:
             StopRunError: the run had to stop; every answer so far is in the journal.
         """
-        is_elsewhere = self._plan.serving.loads_pictures
         async with Loader(self._plan.limits) as loader:
             self._start(self._feed())
             rows = RowLoader(
@@ -117,7 +117,7 @@ class LivePipeline:
                 self._intake.maker,
                 start=self._start,
                 loaded=self._loaded,
-                is_elsewhere=is_elsewhere,
+                is_elsewhere=self._is_elsewhere,
             )
             rows.run(self._inbox, loader)
             try:
@@ -148,8 +148,10 @@ class LivePipeline:
         self._mark_if_done()
 
     async def _loaded(self, job: Job, problem: RowError | None) -> None:
-        is_here = not self._plan.serving.loads_pictures
-        if problem is None and is_here and (copy := await self._reuse.find(job)) is not None:
+        copy = None
+        if problem is None and not self._is_elsewhere:
+            copy = await self._reuse.find(job)
+        if copy is not None:
             await self._journal.put(copy)
             self._progress.reused += 1
             self._finish(job)
@@ -184,7 +186,7 @@ class LivePipeline:
 
     async def _settle(self, job: Job, outcome: Reply | DataflowError) -> bool:
         """Commit what came of a job; returns whether it is to be asked again instead."""
-        if self._plan.serving.loads_pictures:
+        if self._is_elsewhere:
             outcome = stages.checked_reply(job, outcome, self._intake.maker)
         try:
             settled = await stages.settle(

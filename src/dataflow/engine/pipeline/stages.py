@@ -89,7 +89,7 @@ def checked_reply(
     if not maker.is_unchanged(job):
         return PictureChangedError()
     if outcome.picture_digests:
-        job.content_key = maker.content_key_of(job, outcome.picture_digests)
+        job.content_key = maker.content_key(job, outcome.picture_digests)
     return outcome
 
 

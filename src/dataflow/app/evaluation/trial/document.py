@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 
 from dataflow.app.evaluation.comparison_document import comparison_document
-from dataflow.app.evaluation.document import (
+from dataflow.app.evaluation.output.document import (
     Block,
     Drawing,
     PictureExample,

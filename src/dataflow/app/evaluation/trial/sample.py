@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dataflow.app.evaluation.judge_run import write_rows
 from dataflow.app.evaluation.opening import PictureFiles
+from dataflow.app.evaluation.output.files import write_rows
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.evaluation.trial import TrialOptions
 from dataflow.app.options.option import names_of

@@ -17,9 +17,8 @@ from typing import Any
 from dataflow.app.caption import caption
 from dataflow.app.evaluation.compare import compare
 from dataflow.app.evaluation.comparison_result import Comparison
-from dataflow.app.evaluation.document import markdown_of
-from dataflow.app.evaluation.judge_run import write_file, write_rows
-from dataflow.app.evaluation.pages import write_page
+from dataflow.app.evaluation.output.files import write_rows
+from dataflow.app.evaluation.output.pages import write_result
 from dataflow.app.evaluation.trial.document import trial_document
 from dataflow.app.evaluation.trial.result import (
     SideBySide,
@@ -49,7 +48,8 @@ _OWN = frozenset(
 ) | (names_of(SourceOptions) - names_of(PictureOptions))  # fmt: skip
 """Options that say something else for the run of one variant, or nothing."""
 
-RESULT = "trial.json"
+RESULT = "trial"
+"""Name of the result's files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -307,7 +307,7 @@ def _output(folder: Path, variant: Variant) -> Path:
 def _former_speeds(folder: Path) -> dict[str, float]:
     """What an earlier run of the trial measured, of which nothing is asked again."""
     try:
-        value = json.loads((folder / RESULT).read_bytes())
+        value = json.loads((folder / f"{RESULT}.json").read_bytes())
         found = {one["name"]: one["per_second"] for one in value["variants"]}
     except (OSError, ValueError, KeyError, TypeError):
         return {}
@@ -324,11 +324,9 @@ def _write(result: TrialResult, variants: Sequence[Variant]) -> None:
             for one in result.captions
         ),
     )
-    document = trial_document(result)
-    text = json.dumps(trial_value(result), ensure_ascii=False, indent=2)
-    write_file(result.folder / RESULT, f"{text}\n")
-    write_file(result.folder / "trial.md", markdown_of(document))
-    write_page(result.folder / "report.html", document)
+    write_result(
+        result.folder, trial_value(result), trial_document(result), stem=RESULT, page="report"
+    )
 
 
 def review_command(result: TrialResult) -> str:

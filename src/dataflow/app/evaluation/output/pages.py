@@ -9,19 +9,21 @@ import asyncio
 import base64
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from typing import Any
 
-from dataflow.app.evaluation.document import (
+from dataflow.app.evaluation.output.document import (
     Block,
     Drawing,
     PictureExample,
     ResultDocument,
     ResultTable,
+    markdown_of,
 )
-from dataflow.core.errors import OutputError, RowError
-from dataflow.core.side_files import open_new
+from dataflow.app.evaluation.output.files import whole_file, write_file
+from dataflow.core.errors import RowError
 from dataflow.images.base.limits import Limits
 from dataflow.review.thumbnails import Thumbnails
 
@@ -64,23 +66,43 @@ def write_page(path: Path, document: ResultDocument, *, limits: Limits | None = 
     Raises:
         OutputError: it cannot be written.
     """
-    part = path.with_name(f"{path.name}.part")
-    try:
-        with open_new(part) as file:
-            file.write(_HEAD.format(title=escape(document.title)))
-            file.write(f"<h1>{escape(document.title)}</h1>\n")
-            file.write("".join(map(_block, document.blocks)))
-            if document.examples:
-                file.write(f"<h2>{escape(document.examples_title)}</h2>\n")
-                file.write("".join(asyncio.run(_articles(document.examples, limits or Limits()))))
-            if document.method:
-                file.write("<h2>Method</h2>\n")
-                file.write("".join(map(_block, document.method)))
-            file.write("</main></body></html>\n")
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"{path} cannot be written: {error.strerror}") from error
+    with whole_file(path) as file:
+        file.write(_HEAD.format(title=escape(document.title)))
+        file.write(f"<h1>{escape(document.title)}</h1>\n")
+        file.write("".join(map(_block, document.blocks)))
+        if document.examples:
+            file.write(f"<h2>{escape(document.examples_title)}</h2>\n")
+            file.write("".join(asyncio.run(_articles(document.examples, limits or Limits()))))
+        if document.method:
+            file.write("<h2>Method</h2>\n")
+            file.write("".join(map(_block, document.method)))
+        file.write("</main></body></html>\n")
+
+
+def write_result(
+    folder: Path,
+    value: Mapping[str, Any],
+    document: ResultDocument,
+    *,
+    stem: str = "result",
+    page: str = "result",
+) -> None:
+    """Write a result as JSON, as Markdown and as a page.
+
+    Args:
+        folder: Where; it is made where it is not there.
+        value: The result as plain JSON.
+        document: The result for people.
+        stem: Name of the first two files, without an ending.
+        page: Name of the page, without an ending.
+
+    Raises:
+        OutputError: a file cannot be written.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    write_file(folder / f"{stem}.json", f"{text}\n")
+    write_file(folder / f"{stem}.md", markdown_of(document))
+    write_page(folder / f"{page}.html", document)
 
 
 def _block(block: Block) -> str:
