@@ -19,8 +19,8 @@ from dataflow.formats.coco.annotations import CocoCaptions, CocoCaptionsWriter
 from dataflow.formats.existing_captions import (
     FoundCaption,
     found_in,
+    messages_before,
     open_captions,
-    told_before,
     with_caption,
 )
 from dataflow.formats.output_spec import writer_for
@@ -107,10 +107,10 @@ def test_a_new_caption_that_is_json_stands_as_a_value_where_the_old_one_did():
     assert with_caption({"n": 1}, 0, '{"n": 2}') == {"n": 2}
 
 
-def test_what_was_told_before_an_answer_ends_where_it_comes():
-    assert told_before(TALK, 0) == TALK[:1]
-    assert told_before(TALK, 1) == TALK[:3]
-    assert told_before(TALK[:1], 0) == TALK[:1]
+def test_what_was_messages_before_an_answer_ends_where_it_comes():
+    assert messages_before(TALK, 0) == TALK[:1]
+    assert messages_before(TALK, 1) == TALK[:3]
+    assert messages_before(TALK[:1], 0) == TALK[:1]
 
 
 def test_llavas_conversations_are_read_as_they_are(tmp_path: Path):

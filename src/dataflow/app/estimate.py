@@ -30,7 +30,7 @@ class EstimateResult:
         family: The rule by which it counts tokens; None for an unknown model.
         price: What its tokens cost.
         found: What would be asked.
-        told: What that would use and cost.
+        expected: What that would use and cost.
         max_asks: How often one caption is asked for at most.
     """
 

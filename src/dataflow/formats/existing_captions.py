@@ -127,7 +127,7 @@ def with_caption(value: Any, number: int, text: str) -> Any:
         return text
 
 
-def told_before(value: Any, number: int) -> Any:
+def messages_before(value: Any, number: int) -> Any:
     """The conversation `value` up to where its answer `number`, from 0, comes."""
     positions = [position for position, turn in enumerate(value) if _is_models(turn)]
     return value[: positions[number]] if number < len(positions) else value
@@ -157,7 +157,7 @@ def _is_models(turn: Mapping[str, Any]) -> bool:
 
 
 def _retold(turns: Sequence[Mapping[str, Any]], number: int, text: str) -> list[Any]:
-    before = told_before(turns, number)
+    before = messages_before(turns, number)
     who, what = _names_in(turns[-1]) or _SHAPES[0]
     own = turns[len(before)] if len(before) < len(turns) else {who: _MODEL[what == "content"]}
     parts = [{"type": "text", "text": text}]

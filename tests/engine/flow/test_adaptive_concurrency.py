@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from dataflow.engine.flow.adaptive_concurrency import AdaptiveConcurrency
+from dataflow.engine.flow.adaptive_concurrency import AdaptiveConcurrency, ConcurrencyState
 
 
 def run(latency_at, seconds, *, most=256, start=8, too_much_over=10**9, by_chance=0.0):
@@ -79,3 +79,26 @@ def test_an_engine_far_too_small_is_found_out_though_most_of_its_answers_are_ove
 def test_a_fall_that_was_in_vain_does_not_stop_the_search():
     answers = run(lambda n: 1.0, 30, most=256, start=64, by_chance=0.25)
     assert rate(answers, 10, 30) >= 0.75 * 256 / 1.046
+
+
+def epoch(level: AdaptiveConcurrency, now: float, *, seconds: float, too_much: bool) -> float:
+    """Feeds `level` until it has judged once more; returns the time then."""
+    before, end = level.state, now + 60
+    for _ in range(2 * level.limit + 3):
+        now += seconds
+        level.finished(now, 0.1, was_full=True, too_much=too_much)
+        if level.state is not before or now > end:
+            break
+    return now
+
+
+def test_its_state_says_what_the_level_does():
+    level = AdaptiveConcurrency(64, 8)
+    assert level.state is ConcurrencyState.SEARCHING
+    now = epoch(level, 0.0, seconds=0.1, too_much=True)
+    assert level.state is ConcurrencyState.BACKED_OFF
+    assert level.limit < 8
+    now = epoch(level, now, seconds=0.1, too_much=False)
+    assert level.state is ConcurrencyState.HOLDING
+    epoch(level, now + 40, seconds=0.1, too_much=False)
+    assert level.state is ConcurrencyState.SEARCHING

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from dataflow.engine.flow.cubic_rate import CubicRate
+from dataflow.engine.flow.cubic_rate import CubicRate, RateState
 
 Limit = Callable[[float], float]
 
@@ -104,3 +104,21 @@ def test_a_limit_is_kept_beside_refusals_at_random(noise):
     used, wasted = between(taken, 40, 120), between(refused, 40, 120)
     assert used >= 0.85 * 50 * 80
     assert wasted <= (noise + 0.1) * (used + wasted)
+
+
+def test_its_state_says_how_the_pace_goes():
+    pace = CubicRate()
+    assert pace.state is RateState.UNLIMITED
+    for number in range(40):
+        pace.sent(number / 100)
+    for number in range(20, 40):
+        pace.turned_down(0.5, number / 100)
+    assert pace.state is RateState.COUNTING
+    assert pace.wait(0.6) > 0
+    pace.wait(2.0)
+    assert pace.state is RateState.STARTING
+    for number in range(40):
+        pace.sent(4 + number / 100)
+    for number in range(40):
+        pace.turned_down(4.5, 4 + number / 100)
+    assert pace.state is RateState.CUBIC

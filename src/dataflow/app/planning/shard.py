@@ -42,13 +42,13 @@ def shard_of(text: str | None, environment: Mapping[str, str] = os.environ) -> S
             "(JOB_COMPLETION_INDEX) nor RANK and WORLD_SIZE is set here; give "
             "NUMBER/COUNT, such as --shard 3/8"
         )
-    index, told = found
-    if count is None and told is None:
+    index, found_count = found
+    if count is None and found_count is None:
         raise UsageError(
             "--shard auto: Kubernetes does not say how many pods there are; give the job's "
             "completions as --shard auto/COUNT"
         )
-    return Shard(index + 1, count or told or 0)
+    return Shard(index + 1, count or found_count or 0)
 
 
 def _from_environment(environment: Mapping[str, str]) -> tuple[int, int | None] | None:

@@ -42,7 +42,7 @@ from dataflow.formats.caption_patch import (
     CaptionPosition,
     FaultyCaptions,
 )
-from dataflow.formats.existing_captions import CaptionedDataset, is_talk, told_before
+from dataflow.formats.existing_captions import CaptionedDataset, is_talk, messages_before
 from dataflow.operators.core_vision.request_builder import RowRequests
 from dataflow.serving.base.conversation import DEFAULT_QUESTION
 
@@ -157,9 +157,9 @@ def _looked_at(
     """Check the dataset: list each fault in the file `listed`, and where it stands in `spots`."""
 
     def note(faults: Iterable[Fault]) -> None:
-        told = list(faults)
-        write(told)
-        where = (position_of(fault) for fault in told if not persons.leaves(fault))
+        noted = list(faults)
+        write(noted)
+        where = (position_of(fault) for fault in noted if not persons.leaves(fault))
         spots.extend(spot for spot, _ in itertools.groupby(where))  # one may have several faults
 
     with list_faults(str(listed)) as write:
@@ -249,7 +249,7 @@ def _by_column(requests: RowRequests, data: CaptionedDataset) -> dict[str, RowRe
     """What asks for the captions of each column.
 
     Raises:
-        UsageError: it is not told for each.
+        UsageError: it is not known for each.
     """
     prompts = {prompt.name: prompt for prompt in requests.prompts}
     if len(data.columns) == len(prompts) == 1:
@@ -276,9 +276,9 @@ class _Requests:
         requests = self.by_column[spot.column]
         value = whole.fields.get(spot.column)
         if is_talk(value):
-            told = {**whole.fields, spot.column: told_before(value, spot.number)}
+            fields = {**whole.fields, spot.column: messages_before(value, spot.number)}
             requests = replace(requests, conversation_key=spot.column)
-            whole, number = replace(whole, fields=told), 0
+            whole, number = replace(whole, fields=fields), 0
         else:
             number = spot.number
         (made,) = requests(whole)

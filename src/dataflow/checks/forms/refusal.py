@@ -44,11 +44,11 @@ def refusal(text: str, _context: CheckContext) -> Verdict | None:
     plain = without_quotations(plain)
     for one in languages:
         for found in _compiled(one.statements, listed.flags).finditer(plain):
-            if not listed.is_told(plain, found.start(), found.end()):
+            if not listed.is_reported(plain, found.start(), found.end()):
                 reason = f"the model declines: “{clipped(found[0].strip(), 80)}”"
                 return Verdict("refusal", reason, _FOLLOW_UP)
     own = of_form(text, ("refusal",))
-    if own is not None and not listed.is_told(own.segment.text, 0, len(own.segment.text)):
+    if own is not None and not listed.is_reported(own.segment.text, 0, len(own.segment.text)):
         reason = f"the model declines: {evidence(own)}"
         return Verdict("refusal", reason, _FOLLOW_UP)
     return None
@@ -82,23 +82,23 @@ class _Listed:
     Attributes:
         flags: Of all its regular expressions.
         languages: In their order there.
-        told_before: What says, before a statement, that it is somebody else's.
-        told_after: The same, behind it.
+        reported_before: What says, before a statement, that it is somebody else's.
+        reported_after: The same, behind it.
     """
 
     flags: re.RegexFlag
     languages: Sequence[_Language]
-    told_before: str
-    told_after: str
+    reported_before: str
+    reported_after: str
 
-    def is_told(self, text: str, start: int, end: int) -> bool:
+    def is_reported(self, text: str, start: int, end: int) -> bool:
         """Whether the caption says of what stands from `start` to `end` that somebody says it."""
         begins = max(text.rfind(sign, 0, start + 1) for sign in _SENTENCE_ENDS) + 1
-        if _compiled(self.told_before, self.flags).search(text, begins, end):
+        if _compiled(self.reported_before, self.flags).search(text, begins, end):
             return True
         ends = [found for sign in _SENTENCE_ENDS if (found := text.find(sign, end)) >= 0]
         is_all = start == 0 and end == len(text)
-        after = _compiled(self.told_after, self.flags)
+        after = _compiled(self.reported_after, self.flags)
         return after.search(text, 0 if is_all else end, min(ends, default=len(text))) is not None
 
 
@@ -114,11 +114,11 @@ def _listed(*, in_lower_case: bool) -> _Listed:
     Args:
         in_lower_case: For texts that have no capital letters, else letter case counts.
     """
-    told = resources.files("dataflow.checks.forms").joinpath("refusals.txt").read_text("utf-8")
+    phrases = resources.files("dataflow.checks.forms").joinpath("refusals.txt").read_text("utf-8")
     flags = re.IGNORECASE if in_lower_case else re.RegexFlag(0)
     short = {"start": _START, "opening": _OPENING}
     found: list[_Language] = []
-    for block in re.split(r"^\[.*\]\n", told, flags=re.MULTILINE):
+    for block in re.split(r"^\[.*\]\n", phrases, flags=re.MULTILINE):
         triggers, signs, lines = list[str](), None, list[str]()
         for line in block.splitlines():
             if not line or line.startswith("#"):
@@ -134,7 +134,7 @@ def _listed(*, in_lower_case: bool) -> _Listed:
         if lines:
             heard = frozenset(map(str.lower, triggers) if in_lower_case else triggers)
             found.append(_Language(heard, signs, _joined(lines, short)))
-    return _Listed(flags, found, short["told_before"], short["told_after"])
+    return _Listed(flags, found, short["reported_before"], short["reported_after"])
 
 
 def _filled(line: str, short: Mapping[str, str]) -> str:

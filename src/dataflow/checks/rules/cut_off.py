@@ -103,24 +103,24 @@ def cut_off(*, sentences: bool = False) -> Check:
             return None
         if sentences:
             return Verdict("cut_off", f"no sentence ends at its end: “{_tail(plain)}”")
-        reason = _open_end(plain, is_told_whole=context.finish_reason == "stop")
+        reason = _open_end(plain, ended_whole=context.finish_reason == "stop")
         return Verdict("cut_off", f"{reason}: “{_tail(plain)}”") if reason else None
 
     return check
 
 
-def _open_end(text: str, *, is_told_whole: bool) -> str | None:
+def _open_end(text: str, *, ended_whole: bool) -> str | None:
     """Why the end of `text`, which has no closing mark, is none; None where it may be one.
 
     Args:
         text: The text, without blanks at its end.
-        is_told_whole: Whether the engine said that the text ends there.
+        ended_whole: Whether the engine said that the text ends there.
     """
     shown = without_quotations(text)
     line = shown[-_TAIL:].rpartition("\n")[2]
     if _is_entry(line):
         return None
-    if _OPEN_QUOTE.search(line) and not is_told_whole:
+    if _OPEN_QUOTE.search(line) and not ended_whole:
         return "a quotation or bracket is not closed"
     if not re.search(r"[\w,，、；;：]$", shown):
         return None
@@ -134,7 +134,7 @@ def _open_end(text: str, *, is_told_whole: bool) -> str | None:
         return "it ends with a comma"
     if parts and shown.endswith(parts[-1]) and _hangs(parts, len(ends)):
         return f"it ends with {parts[-1]!r}"
-    if is_told_whole or len(ends) < 2:
+    if ended_whole or len(ends) < 2:
         return None
     return "it ends within a sentence" if _is_begun(shown[ends[-1] :]) else None
 

@@ -9,6 +9,7 @@ times only.
 
 from __future__ import annotations
 
+import enum
 import math
 from collections import deque
 from statistics import median
@@ -44,17 +45,41 @@ STUCK, STUCK_SECONDS = 10.0, 1.0
 """A request out for this many typical latencies, and so long, is one that nobody is working at."""
 
 
+class ConcurrencyState(enum.Enum):
+    """The states of an adaptive concurrency."""
+
+    SEARCHING = "searching"
+    HOLDING = "holding"
+    BACKED_OFF = "backed off"
+
+
 class AdaptiveConcurrency:
     """The level of one run.
+
+    ==========  ===========================  ====================================================
+    state       what the level does          what ends it
+    ==========  ===========================  ====================================================
+    SEARCHING   it rises while that pays     two rises in turn do not pay: HOLDING; overloads:
+                                             BACKED_OFF
+    HOLDING     it stays                     `HOLD_SECONDS` have passed: SEARCHING; overloads:
+                                             BACKED_OFF
+    BACKED_OFF  it is `FALL` of what it was  few overloads: HOLDING; as many, and fewer answers:
+                                             SEARCHING at the former level; else it falls again
+    ==========  ===========================  ====================================================
 
     Args:
         most: Requests in flight at most.
         start: The first level; `most` where the level is not to be searched.
+
+    Attributes:
+        limit: The level: requests in flight.
+        state: What it does at present.
     """
 
     def __init__(self, most: int, start: int) -> None:
         self._most = most
         self.limit = min(start, most)
+        self.state = ConcurrencyState.SEARCHING
         self._ratio = FAST_RISE
         self._below: tuple[int, float] | None = None
         self._hold_until = 0.0
@@ -62,7 +87,7 @@ class AdaptiveConcurrency:
         self._answers = self._full = self._too_much = 0
         self._settling = True
         self._latencies: deque[float] = deque(maxlen=LATEST)
-        self._fallen: tuple[int, float, float] | None = None
+        self._fallen = (0, 0.0, 0.0)  # before it backed off: level, share of overloads, answers
         self._noise = 0.0
 
     def finished(self, now: float, seconds: float, *, was_full: bool, too_much: bool) -> None:
@@ -85,21 +110,25 @@ class AdaptiveConcurrency:
         self._too_much += too_much
         long_enough = now - self._since >= max(MIN_EPOCH_SECONDS, 2 * seconds)
         if long_enough and self._answers >= 2 * self.limit:
-            share = self._too_much / self._answers
-            good = (self._answers - self._too_much) / (now - self._since)
-            self._noise += min(0.0, share - self._noise) * FORGET
-            if self._fallen is not None and self._fell_in_vain(share, good):
-                self.limit, self._noise = self._fallen[0], share
-                self._fallen = None
-                self._ratio, self._hold_until = FAST_RISE, 0.0
-            elif self._is_too_much():
-                self._fallen = (self.limit, share, good)
-                self._fall(now)
-            else:
-                self._fallen = None
-                if self._full >= 0.8 * self._answers:
-                    self._judge(now, good)
+            self._take_epoch(now)
             self._restart(now)
+
+    def _take_epoch(self, now: float) -> None:
+        """Set the level by what came of the epoch that ends now."""
+        share = self._too_much / self._answers
+        good = (self._answers - self._too_much) / (now - self._since)
+        self._noise += min(0.0, share - self._noise) * FORGET
+        if self._fell_in_vain(share, good):
+            self.limit, self._noise = self._fallen[0], share
+            self.state, self._ratio = ConcurrencyState.SEARCHING, FAST_RISE
+        elif self._is_too_much():
+            self._fallen = (self.limit, share, good)
+            self._fall(now)
+        else:
+            if self.state is ConcurrencyState.BACKED_OFF:
+                self.state = ConcurrencyState.HOLDING
+            if self._full >= 0.8 * self._answers:
+                self._judge(now, good)
 
     @property
     def stuck_seconds(self) -> float:
@@ -113,7 +142,8 @@ class AdaptiveConcurrency:
         return self._too_much >= by_chance + 2 * math.sqrt(by_chance)
 
     def _fell_in_vain(self, share: float, good: float) -> bool:
-        assert self._fallen is not None  # noqa: S101 - `finished` looked
+        if self.state is not ConcurrencyState.BACKED_OFF:
+            return False
         level, share_before, good_before = self._fallen
         expected = (1 + self.limit / level) / 2  # halfway between no loss and a loss in full
         is_as_bad = 0.8 * share_before <= share < 0.5
@@ -125,7 +155,9 @@ class AdaptiveConcurrency:
             if rate / before - 1 < WORTH * (self.limit / level - 1):
                 self._step_back(now, level)
                 return
-        if self.limit < self._most and now >= self._hold_until:
+        if self.state is ConcurrencyState.HOLDING and now >= self._hold_until:
+            self.state = ConcurrencyState.SEARCHING
+        if self.limit < self._most and self.state is ConcurrencyState.SEARCHING:
             self._below = (self.limit, rate)
             self.limit = min(self._most, max(self.limit + 1, int(self.limit * self._ratio)))
 
@@ -134,6 +166,7 @@ class AdaptiveConcurrency:
         self._below = None
         self._ratio = SLOW_RISE
         self._hold_until = now + HOLD_SECONDS
+        self.state = ConcurrencyState.BACKED_OFF
 
     def _step_back(self, now: float, level: int) -> None:
         self.limit = level
@@ -142,6 +175,7 @@ class AdaptiveConcurrency:
             self._ratio = SLOW_RISE
         else:
             self._hold_until = now + HOLD_SECONDS
+            self.state = ConcurrencyState.HOLDING
 
     def _restart(self, now: float) -> None:
         self._since = now

@@ -11,6 +11,7 @@ times only.
 
 from __future__ import annotations
 
+import enum
 from collections import deque
 
 CUT = 0.97
@@ -48,16 +49,40 @@ SLOWEST = 0.1
 """Requests per second that are always tried."""
 
 
+class RateState(enum.Enum):
+    """The states of a pace."""
+
+    UNLIMITED = "unlimited"
+    COUNTING = "counting"
+    STARTING = "starting"
+    CUBIC = "cubic"
+
+
 class CubicRate:
-    """The pace of one stream of requests."""
+    """The pace of one stream of requests.
+
+    =========  ======================================  =====================================
+    state      the pace                                what ends it
+    =========  ======================================  =====================================
+    UNLIMITED  any                                     many are turned down: COUNTING
+    COUNTING   nothing is sent                         `CUT_SECONDS` have passed: STARTING at
+                                                       the rate of those that were taken
+    STARTING   doubles in `START_DOUBLING_SECONDS`     many are turned down: CUBIC
+    CUBIC      from `CUT` of the known limit by the    many are turned down, or a few beyond
+               cubic through it                        the plateau: CUBIC anew
+    =========  ======================================  =====================================
+
+    Attributes:
+        state: How the pace goes at present.
+    """
 
     def __init__(self) -> None:
+        self.state = RateState.UNLIMITED
         self._sent: deque[float] = deque()
         self._refused: deque[float] = deque()
         self._first: float | None = None
-        self._learn_at: float | None = None
+        self._learn_at = 0.0
         self._known: float | None = None
-        self._starting = False
         self._cut_at = 0.0
         self._next = float("-inf")
         self._below_sent = self._below_refused = 0
@@ -68,7 +93,7 @@ class CubicRate:
         if self._known is None:
             return None
         since = now - self._cut_at
-        if self._starting:
+        if self.state is RateState.STARTING:
             grown = 2 ** min(since / START_DOUBLING_SECONDS, 30)  # 30: as good as no limit
         else:
             grown = 1 + ((since - PLATEAU_SECONDS) / DOUBLING_SECONDS) ** 3
@@ -76,7 +101,7 @@ class CubicRate:
 
     def wait(self, now: float) -> float:
         """Seconds until the next request may be sent."""
-        if self._known is None and self._learn_at is not None:
+        if self.state is RateState.COUNTING:
             if now < self._learn_at:
                 return self._learn_at - now
             self._cut(now)
@@ -104,10 +129,11 @@ class CubicRate:
         if self._known is None:
             limit = MANY_AT_FIRST * len(self._sent)
             many = len(self._sent) >= 8 and beyond >= limit + 2 * limit**0.5
-            if many and self._learn_at is None:
-                self._learn_at = now + CUT_SECONDS
+            if many and self.state is RateState.UNLIMITED:
+                self.state, self._learn_at = RateState.COUNTING, now + CUT_SECONDS
         elif now - self._cut_at >= CUT_SECONDS and sent_at > self._cut_at:
-            is_past_plateau = not self._starting and now - self._cut_at >= PLATEAU_SECONDS
+            is_cubic = self.state is RateState.CUBIC
+            is_past_plateau = is_cubic and now - self._cut_at >= PLATEAU_SECONDS
             if many or (is_past_plateau and beyond > 0):
                 self._cut(now)
 
@@ -119,7 +145,8 @@ class CubicRate:
 
     def _is_below(self, at: float) -> bool:
         """Whether the pace was under the known limit at this time."""
-        return not self._starting and 0 < self._cut_at <= at < self._cut_at + PLATEAU_SECONDS
+        is_cubic = self.state is RateState.CUBIC
+        return is_cubic and self._cut_at <= at < self._cut_at + PLATEAU_SECONDS
 
     def _cut(self, now: float) -> None:
         self._forget(now)
@@ -130,7 +157,7 @@ class CubicRate:
         seconds = min(self._window(), max(1.0, now - first))
         taken = (len(self._sent) - len(self._refused)) / seconds / (1 - self._noise)
         rate = self.rate(now)
-        self._starting = self._known is None
+        self.state = RateState.STARTING if self._known is None else RateState.CUBIC
         self._known = max(SLOWEST, taken if rate is None else min(taken, rate))
         self._cut_at = now
 

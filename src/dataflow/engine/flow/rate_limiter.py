@@ -29,14 +29,14 @@ class TokenBucket:
 
     def __init__(self, most: float | None) -> None:
         self._most = most
-        self._told: float | None = None
+        self._observed: float | None = None
         self._debt = 0.0
         self._at: float | None = None  # before the first use no timer can have been late
 
     @property
     def rate(self) -> float | None:
         """So much a second; None for no limit."""
-        return min((r for r in (self._most, self._told) if r is not None), default=None)
+        return min((r for r in (self._most, self._observed) if r is not None), default=None)
 
     def wait(self, now: float) -> float:
         """Seconds until nothing is owed."""
@@ -52,7 +52,7 @@ class TokenBucket:
     def observe(self, rate: float, now: float) -> None:
         """The server's limit as it stands now."""
         self._pay(now)
-        self._told = rate
+        self._observed = rate
 
     def _pay(self, now: float) -> None:
         if self._at is None:

@@ -144,8 +144,8 @@ def needed(source: WriterContext) -> tuple[str, ...]:
     names = names_in(source.reader, ("id", _FILE_NAME))
     if isinstance(source.reader, CocoReader):
         return tuple(name for name in ("id", _FILE_NAME) if name in names)
-    is_told = _FILE_NAME in names and source.choice.takes(_FILE_NAME)
-    return () if is_told else source.needed_picture()
+    is_named = _FILE_NAME in names and source.choice.takes(_FILE_NAME)
+    return () if is_named else source.needed_picture()
 
 
 class CocoWriter(FileWriter):

@@ -34,7 +34,7 @@ def check(repo: str) -> None:
         api.whoami()
     except Exception as error:
         raise UsageError(
-            f"--push-to-hub {repo}: the hub does not know you ({_told(error)}); set HF_TOKEN "
+            f"--push-to-hub {repo}: the hub does not know you ({_in_words(error)}); set HF_TOKEN "
             "or run: hf auth login"
         ) from error
 
@@ -78,7 +78,7 @@ def push(files: Sequence[Path], repo: str) -> str:
         )
     except Exception as error:
         raise OutputError(
-            f"{repo}: the hub did not take the output ({_told(error)}); it is whole in "
+            f"{repo}: the hub did not take the output ({_in_words(error)}); it is whole in "
             f"{files[0]}: run the same command again, and nothing is asked twice"
         ) from error
     return str(url)
@@ -90,7 +90,7 @@ def _parted(repo: str) -> tuple[str, str]:
     return name, split if colon else "train"
 
 
-def _told(error: Exception) -> str:
+def _in_words(error: Exception) -> str:
     """What the library says, on one line."""
     return " ".join(str(error).split())[:_LONGEST]
 

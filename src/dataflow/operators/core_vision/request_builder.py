@@ -101,7 +101,7 @@ class RowRequests:
         except RowError as error:
             return error
         if prompt.structure is not None:
-            turns = prompt.structure.told(turns)
+            turns = prompt.structure.asked_for(turns)
         return Request(
             turns,
             prompt.sent_sampling,

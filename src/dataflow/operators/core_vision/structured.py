@@ -99,7 +99,7 @@ class StructuredOutput:
             return {}
         return {"response_format": response_format(self.schema)}
 
-    def told(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
+    def asked_for(self, turns: tuple[Turn, ...]) -> tuple[Turn, ...]:
         """`turns`, with the schema said in the last."""
         if self.schema_as == "format":
             return turns
