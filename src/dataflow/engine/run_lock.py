@@ -1,60 +1,53 @@
 """One run per output: a second one hears who holds the lock.
 
 The lock is the operating system's, so it ends with its process, however that ends. On a
-network disk, where another host may not see it, the file also holds a lease: host, process and the
-time at which the holder last renewed it.
+network disk, where another host may not see it, the file also holds a lease (see `lease`), which
+its holder renews. A run that finds another one's lease in its lock file has lost the lock, and
+stops before it writes anything more.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 from dataflow.core.errors import OutputError
 from dataflow.core.portable.file_flags import BYTES, NO_LINK, NOT_INHERITED
-from dataflow.core.portable.file_lock import is_locked, read_start, try_lock, write_all
+from dataflow.core.portable.file_lock import try_lock, write_all
 from dataflow.core.portable.files import is_windows
 from dataflow.core.side_files import FOLDER_ENDING
+from dataflow.engine.lease import (
+    LEASE_SECONDS,
+    LOOK_SECONDS,
+    NO_LOCKS,
+    Lease,
+    lock_text,
+    machine_of,
+    parse_lease,
+    read_lease,
+)
 from dataflow.engine.paths import make_folder
 from dataflow.remote.mounts import network_disk_of
 
-LEASE_SECONDS = 120.0
-"""A lease that was not renewed for so long is stale: its holder is dead, or cut off."""
-
-RENEW_SECONDS = 20.0
+RENEW_SECONDS = 10.0
 """Between two renewals."""
+
+SETTLE_SECONDS = 2.0
+"""On a network disk, after a lock is taken, for another machine that takes it at the same moment."""
 
 _TRIES = 5  # whoever only looks at the lock holds it for an instant
 _PAUSE = 0.02
 
-
-@dataclass(frozen=True, slots=True)
-class Lease:
-    """Who holds a lock.
-
-    Attributes:
-        host: The machine's name.
-        process: The process's number there.
-        renewed: When the holder last said so, in seconds since 1970.
-    """
-
-    host: str
-    process: int
-    renewed: float
-
-    def __str__(self) -> str:
-        return f"process {self.process} on {self.host}"
-
-    def is_stale(self, now: float) -> bool:
-        """Whether its holder has not renewed it in time."""
-        return not -LEASE_SECONDS <= now - self.renewed <= LEASE_SECONDS
+_log = logging.getLogger("dataflow")
 
 
 class RunLock:
@@ -63,32 +56,52 @@ class RunLock:
     Args:
         path: The lock file; it is made where it is missing and goes with `release`.
         host: This machine's name; None to ask it.
+        machine: See `Lease`; None to ask the system.
         clock: Seconds since 1970.
+        pause: Waits for so many seconds.
+        stop: Asked while another machine's lease is watched; where it says so, the wait ends.
 
     Raises:
         OutputError: another process holds it, or the folder cannot be written.
+        KeyboardInterrupt: `stop` said so.
     """
 
     def __init__(
-        self, path: Path, *, host: str | None = None, clock: Callable[[], float] = time.time
+        self,
+        path: Path,
+        *,
+        host: str | None = None,
+        machine: str | None = None,
+        clock: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
+        stop: Callable[[], bool] = lambda: False,
     ) -> None:
         self._path = path
         self._host = host or socket.gethostname()
-        self._clock = clock
+        self._machine = machine
+        self._clock, self._pause, self._stop = clock, pause, stop
         self._file: int | None = None
         self._over = threading.Event()
+        self._token = secrets.token_hex(8)
+        self._renewed_at = clock()
+        self._taken_by: str | None = None
         self._disk = network_disk_of(path)
         try:
             make_folder(path.parent)
             while self._file is None:
                 self._file = self._take()
-            self.renew()
+            self._write_lease()
+            if self._disk is not None:
+                self._settle()
         except OSError as error:
             self.release()
             raise OutputError(
                 f"cannot write beside the output ({path}): {error.strerror}; choose an output in "
                 "a folder that can be written, on a disk with space"
             ) from error
+        except BaseException:
+            self.release()
+            raise
         if self._disk is not None:
             threading.Thread(target=self._renewals, name="dataflow-lease", daemon=True).start()
 
@@ -97,8 +110,9 @@ class RunLock:
         flags = os.O_RDWR | os.O_CREAT | NOT_INHERITED | NO_LINK | BYTES
         file = os.open(self._path, flags, 0o666)
         try:
-            self._lock(file)
-            self._refuse_lease(file)
+            has_locks = self._lock(file)
+            self._machine = self._machine or machine_of(file)
+            self._await_stale(file, has_locks=has_locks)
             is_ours = os.path.samestat(os.fstat(file), self._path.stat())
         except FileNotFoundError:
             is_ours = False
@@ -110,20 +124,50 @@ class RunLock:
             return None
         return file
 
-    def _lock(self, file: int) -> None:
-        for _ in range(_TRIES):
-            if try_lock(file):
-                return
-            time.sleep(_PAUSE)
-        raise self._taken(str(_read(file) or "another run"))
+    def _lock(self, file: int) -> bool:
+        """Lock the file; returns whether its file system has locks, which on a network disk may be.
 
-    def _refuse_lease(self, file: int) -> None:
-        """Refuse a lock that a run on another host holds, whose ``flock`` is not seen here."""
-        lease = _read(file)
-        if lease is None or lease.host == self._host or self._disk is None:
+        Raises:
+            OutputError: another process has locked it.
+            OSError: a disk of this machine has no locks.
+        """
+        for _ in range(_TRIES):
+            try:
+                if try_lock(file):
+                    return True
+            except OSError as error:
+                if self._disk is None or error.errno not in NO_LOCKS:
+                    raise
+                return False
+            time.sleep(_PAUSE)
+        raise self._taken(str(read_lease(file) or "another run"))
+
+    def _await_stale(self, file: int, *, has_locks: bool) -> None:
+        """Watch a lease that another machine left, until it is renewed, released or stale.
+
+        Raises:
+            OutputError: it is renewed.
+        """
+        lease = read_lease(file)
+        if lease is None or self._disk is None:
             return
-        if not lease.is_stale(self._clock()):
-            raise self._taken(str(lease))
+        if has_locks and lease.is_of(self._host, self._machine or ""):
+            return
+        former = lock_text(self._path)
+        _log.warning(
+            "%s left the lock %s, on a network disk (%s): whether it still runs shows within %.0f "
+            "seconds",
+            lease, self._path, self._disk, LEASE_SECONDS,
+        )  # fmt: skip
+        for _ in range(round(LEASE_SECONDS / LOOK_SECONDS)):
+            if self._stop():
+                raise KeyboardInterrupt
+            self._pause(LOOK_SECONDS)
+            text = lock_text(self._path)
+            if text is None:
+                raise FileNotFoundError(self._path)  # released
+            if text != former:
+                raise self._taken(str(parse_lease(text) or lease))
 
     def _taken(self, holder: str) -> OutputError:
         return OutputError(
@@ -131,11 +175,59 @@ class RunLock:
             "another output"
         )
 
+    def _settle(self) -> None:
+        """Make sure that no other machine took the lock at the same moment.
+
+        Raises:
+            OutputError: one did, a moment later.
+        """
+        self._pause(SETTLE_SECONDS)
+        if (other := self._other()) is not None:
+            self._taken_by = str(other)
+            raise self._taken(str(other))
+
+    def _other(self) -> Lease | None:
+        """The lease of another run that stands in the lock file; None where it is ours or gone."""
+        lease = parse_lease(lock_text(self._path) or b"")
+        return lease if lease is not None and lease.token != self._token else None
+
     def renew(self) -> None:
-        """Write into the file that the lock is held at this moment."""
+        """Write into the file that the lock is held at this moment, unless another run took it.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        if self._disk is not None and (other := self._other()) is not None:
+            self._taken_by = str(other)
+            return
+        self._write_lease()
+
+    def _write_lease(self) -> None:
         assert self._file is not None  # noqa: S101 (for the type checker)
-        text = json.dumps(asdict(Lease(self._host, os.getpid(), self._clock())))
-        write_all(self._file, text.encode() + b"\n")
+        lease = Lease(self._host, os.getpid(), self._clock(), self._machine or "", self._token)
+        write_all(self._file, json.dumps(asdict(lease)).encode() + b"\n")
+        if self._disk is not None:
+            os.fsync(self._file)  # an NFS client keeps what is written to itself for a while
+        self._renewed_at = lease.renewed
+
+    def check(self) -> None:
+        """Make sure that the lock is still ours; to be called before anything is written.
+
+        Raises:
+            OutputError: a run on another machine took it over, since this one did not renew it.
+        """
+        if self._disk is None:
+            return
+        # the machine slept, or this process was stopped; by a clock that goes on meanwhile
+        if not 0 <= self._clock() - self._renewed_at <= LEASE_SECONDS / 2:
+            with contextlib.suppress(OSError):
+                self.renew()
+        if self._taken_by is not None:
+            raise OutputError(
+                f"{self._taken_by} is writing this output now (lock {self._path}), because this "
+                f"run did not renew its lock for {LEASE_SECONDS:.0f} seconds; this run writes "
+                "nothing more: run the same command again when the other run has ended"
+            )
 
     def _renewals(self) -> None:
         while not self._over.wait(RENEW_SECONDS):
@@ -150,7 +242,8 @@ class RunLock:
             # removed while it is still held, so that no process holds a file that is gone; another
             # run's, that took its place after the folder was removed, stays
             with contextlib.suppress(OSError):
-                if os.path.samestat(os.fstat(file), self._path.stat()):
+                is_ours = self._taken_by is None and (self._disk is None or not self._other())
+                if is_ours and os.path.samestat(os.fstat(file), self._path.stat()):
                     self._path.unlink()
             os.close(file)
             if is_windows():  # which removes no file that is open, and none that another run opened
@@ -164,35 +257,3 @@ class RunLock:
                 one.rmdir()
                 if one.name.endswith(FOLDER_ENDING):
                     break
-
-
-def holder_of(path: Path) -> str | None:
-    """Who holds the lock at `path`, for people; None for no holder.
-
-    The lock itself tells: a process number may belong to another program by now. A lease of another
-    host counts while it is renewed.
-    """
-    try:
-        file = os.open(path, os.O_RDONLY | NOT_INHERITED | NO_LINK | BYTES)
-    except OSError:
-        return None
-    try:
-        lease = _read(file)
-        if is_locked(file):
-            return str(lease or "another run")
-        if lease is None or lease.host == socket.gethostname() or lease.is_stale(time.time()):
-            return None
-        return str(lease) if network_disk_of(path) else None
-    except OSError:
-        return None
-    finally:
-        os.close(file)
-
-
-def _read(file: int) -> Lease | None:
-    """What the lock file says of its holder; None for nothing that makes sense."""
-    try:
-        value = json.loads(read_start(file, 4096))
-        return Lease(str(value["host"]), int(value["process"]), float(value["renewed"]))
-    except (OSError, ValueError, TypeError, KeyError):
-        return None

@@ -82,20 +82,27 @@ def start(plan: Plan, *, on_outcome: Callable[[RowOutcome], None] | None = None)
 def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
     check_spend_limit(plan)
     shard = plan.output.shard
-    lock = RunLock(plan.output.files.lock)
+    lock = RunLock(plan.output.files.lock, stop=this.is_stopping)
     with contextlib.ExitStack() as locks:
         locks.callback(lock.release)
         if shard is None:
             check_whole(plan.output.path)
-            check_lock = locks.enter_context(store_lock(plan.output))
+            check_store = locks.enter_context(store_lock(plan.output))
         else:
             check_shard(plan, shard)
+            check_store = lock.check
+
+        def check_locks() -> None:
+            lock.check()
+            check_store()
+
         check_output(plan.output)
         journal_path = plan.output.files.journal
         _heed_batches(plan, journal_path)
         if plan.restart and journal_path.exists():
             _log.warning("the former journal is kept as %s", set_aside(journal_path))
         journal = Journal(journal_path, durable=plan.fsync)
+        journal.before_commit = lock.check
         try:
             started = time.monotonic()
             plan.serving.prepare(this.is_stopping)
@@ -103,7 +110,7 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
             if plan.options is not None:
                 journal.note_options(plan.options)
             counts = (
-                _take_whole(plan, journal, this, check_lock)
+                _take_whole(plan, journal, this, check_locks)
                 if shard is None
                 else _take_shard(plan, journal, this)
             )

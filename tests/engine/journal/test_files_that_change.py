@@ -14,11 +14,11 @@ import pytest
 
 from dataflow.core.errors import JournalError, OutputError
 from dataflow.core.side_files import clear_way, open_append, open_new
-from dataflow.engine import run_lock
 from dataflow.engine.journal import database
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
-from dataflow.engine.run_lock import RunLock, holder_of
+from dataflow.engine.lease import holder_of
+from dataflow.engine.run_lock import RunLock
 
 
 def key(number: int) -> bytes:
@@ -177,22 +177,6 @@ def test_a_process_number_that_another_program_has_now_holds_nothing(tmp_path):
     lock = RunLock(tmp_path / "lock")
     assert holder_of(tmp_path / "lock") == f"process {os.getpid()} on {os.uname().nodename}"
     lock.release()
-
-
-def test_on_a_network_disk_the_lease_of_another_host_counts_until_it_is_stale(
-    tmp_path, monkeypatch
-):
-    monkeypatch.setattr(run_lock, "network_disk_of", lambda path: "NFS")
-    now = [1000.0]
-    first = RunLock(tmp_path / "lock", host="one", clock=lambda: now[0])
-    text = (tmp_path / "lock").read_text()
-    first.release()
-    (tmp_path / "lock").write_text(text)  # the other host's flock is not seen here
-    with pytest.raises(OutputError, match=r"process .* on one is writing"):
-        RunLock(tmp_path / "lock", host="two", clock=lambda: now[0])
-    now[0] += run_lock.LEASE_SECONDS + 1
-    second = RunLock(tmp_path / "lock", host="two", clock=lambda: now[0])
-    second.release()
 
 
 def test_a_lease_is_renewed(tmp_path):

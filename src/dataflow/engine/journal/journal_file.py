@@ -27,6 +27,7 @@ class JournalFile:
 
     Attributes:
         path: As given.
+        before_commit: Called before each commit; what it raises keeps the commit from being made.
 
     Raises:
         JournalError: the file cannot be opened or written.
@@ -39,6 +40,7 @@ class JournalFile:
         self._inode = _inode_of(path)
         self._thread = DaemonExecutor("dataflow-journal")
         self._closed = False
+        self.before_commit: Callable[[], None] = _nothing
 
     def _do(self, step: Callable[[], T]) -> T:
         """`step()` in the journal's own thread, in one transaction."""
@@ -60,7 +62,9 @@ class JournalFile:
 
         Raises:
             OSError: that cannot be done.
+            OutputError: a run on another machine took the output over.
         """
+        self.before_commit()
         if self.path is None or self._inode is None or _inode_of(self.path) == self._inode:
             return
         _log.warning(
@@ -91,6 +95,10 @@ class JournalFile:
 
     def _guarded(self) -> AbstractContextManager[None]:
         return guarded(self._db, self.path)
+
+
+def _nothing() -> None:
+    """Nothing stands in the way of a commit."""
 
 
 def _inode_of(path: Path | None) -> tuple[int, int] | None:

@@ -15,10 +15,10 @@ from typing import Any
 
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.side_files import open_new
+from dataflow.engine.lease import living_holder
 from dataflow.engine.paths import SideFiles, make_folder
 from dataflow.engine.pipeline.reuse_check import changes_between, settings_of
 from dataflow.engine.plan import Plan
-from dataflow.engine.run_lock import holder_of
 from dataflow.engine.selection.shard import Shard, shards_in
 
 
@@ -30,9 +30,9 @@ def check_shard(plan: Plan, shard: Shard) -> None:
         OutputError: a run of the whole goes on, or the folder cannot be written.
     """
     files = SideFiles(plan.output.path)
-    if (holder := holder_of(files.lock)) is not None:
+    if (found := living_holder([files.lock])) is not None:
         raise OutputError(
-            f"{holder} is writing {plan.output.path} as a whole; wait for it, or stop it"
+            f"{found[1]} is writing {plan.output.path} as a whole; wait for it, or stop it"
         )
     ours = _described(plan, shard.count)
     theirs = _first_written(files.settings, ours)

@@ -6,8 +6,9 @@ earlier one. Each shard is taken in by one transaction, so that a merge can be k
 
 from __future__ import annotations
 
+import logging
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +20,11 @@ from dataflow.engine.journal.database import guarded
 from dataflow.engine.journal.decisions import DECISION_COLUMNS
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ATTEMPT_COLUMNS, RESULT_COLUMNS
+from dataflow.engine.lease import LEASE_SECONDS, Lease, living_holder
 from dataflow.engine.paths import SideFiles, free_name
-from dataflow.engine.run_lock import holder_of
 from dataflow.engine.selection.shard import Shard, shards_in
+
+_log = logging.getLogger("dataflow")
 
 _RANK = "({0}.caption NOT NULL) * 2 + {0}.is_final, {0}.committed_at"
 _IS_BETTER = f"({_RANK.format('theirs')}) > ({_RANK.format('ours')})"
@@ -60,8 +63,7 @@ def merge_journals(output: Path) -> MergedShards:
             "so on, first"
         )
     theirs = {shard: SideFiles(output, shard=shard.name) for shard in shards}
-    for shard, its in theirs.items():
-        _check_ended(shard, its)
+    _check_ended(theirs)
     for shard in shards:
         _take_in(files.journal, theirs[shard].journal)
     count = max(shard.count for shard in shards)
@@ -74,14 +76,26 @@ def merge_journals(output: Path) -> MergedShards:
     return MergedShards(shards, missing, aside)
 
 
-def _check_ended(shard: Shard, its: SideFiles) -> None:
-    if (holder := holder_of(its.lock)) is not None:
-        raise OutputError(f"shard {shard} is still at work ({holder}); wait for it, or stop it")
-    if count := unsettled(its.journal):
-        raise UsageError(
-            f"{count:,} requests of shard {shard} are in batches: run it again with --batch until "
-            "they are done, or with --batch-cancel"
+def _check_ended(shards: Mapping[Shard, SideFiles]) -> None:
+    locks = {its.lock: shard for shard, its in shards.items()}
+    if (found := living_holder(list(locks), on_wait=_note_wait)) is not None:
+        path, holder = found
+        raise OutputError(
+            f"shard {locks[path]} is still at work ({holder}); wait for it, or stop it"
         )
+    for shard, its in shards.items():
+        if count := unsettled(its.journal):
+            raise UsageError(
+                f"{count:,} requests of shard {shard} are in batches: run it again with --batch "
+                "until they are done, or with --batch-cancel"
+            )
+
+
+def _note_wait(lease: Lease) -> None:
+    _log.warning(
+        "%s left a lock on a network disk: whether it still runs shows within %.0f seconds",
+        lease, LEASE_SECONDS,
+    )  # fmt: skip
 
 
 def _take_in(ours: Path, theirs: Path) -> None:
