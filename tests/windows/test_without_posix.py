@@ -119,8 +119,8 @@ def test_a_second_run_of_one_output_hears_who_writes_it(hidden, tmp_path):
             tmp_path,
             "import pathlib\n"
             "from dataflow.core.errors import OutputError\n"
-            "from dataflow.engine.lease import holder_of\n"
-            "from dataflow.engine.run_lock import RunLock\n"
+            "from dataflow.engine.locks.lease import holder_of\n"
+            "from dataflow.engine.locks.run_lock import RunLock\n"
             f"path = pathlib.Path({str(tmp_path)!r}) / 'x.dataflow' / 'lock'\n"
             "first = RunLock(path)\n"
             "print(holder_of(path))\n"

@@ -11,9 +11,9 @@ from dataflow.app.options.commands.write import WriteOptions
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.write import write
 from dataflow.core.errors import UsageError
+from dataflow.engine.locks.run_lock import RunLock
 from dataflow.engine.paths import SideFiles, resolved_path
 from dataflow.engine.reporting.progress import RunCounts
-from dataflow.engine.run_lock import RunLock
 from dataflow.engine.selection.shard import Shard
 from dataflow.engine.shards.merge import merge_journals
 from dataflow.remote.path import is_url

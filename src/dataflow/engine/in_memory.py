@@ -19,12 +19,12 @@ from dataflow.engine.columns import Column
 from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
+from dataflow.engine.locks.run_lock import RunLock
 from dataflow.engine.output.write_output import outcomes
 from dataflow.engine.pipeline.budget import check_spend_limit
 from dataflow.engine.plan import UNPRICED, Output, Plan
 from dataflow.engine.quality.reject_policy import RejectPolicy
 from dataflow.engine.run import Run, RunInterruptedError
-from dataflow.engine.run_lock import RunLock
 from dataflow.engine.runner import drive
 from dataflow.images.base.limits import Limits
 

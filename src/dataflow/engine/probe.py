@@ -9,8 +9,8 @@ from dataclasses import replace
 from dataflow.core.protocols.dataset import Reader, Skipped
 from dataflow.core.row import Row
 from dataflow.engine.journal.journal import Journal
+from dataflow.engine.locks.run_lock import RunLock
 from dataflow.engine.plan import Plan
-from dataflow.engine.run_lock import RunLock
 from dataflow.engine.runner import drive
 
 

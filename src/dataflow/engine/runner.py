@@ -23,6 +23,7 @@ from dataflow.engine.batch.pipeline import BatchPipeline
 from dataflow.engine.journal.batch_tables import unsettled
 from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
+from dataflow.engine.locks.run_lock import RunLock
 from dataflow.engine.output.outside_edits import take_in_edits
 from dataflow.engine.output.snapshot import OutputSnapshot
 from dataflow.engine.output.write_output import StalePlanError, check_output, write_output
@@ -41,7 +42,6 @@ from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.failure_messages import commonest
 from dataflow.engine.reporting.progress import RunCounts, Summary
 from dataflow.engine.run import Pipeline, Run
-from dataflow.engine.run_lock import RunLock
 from dataflow.engine.shards.agreement import check_shard, check_whole
 from dataflow.engine.shards.counts import counts_of
 from dataflow.engine.store_lock import store_lock

@@ -17,8 +17,8 @@ from dataflow.core.side_files import clear_way, open_append, open_new
 from dataflow.engine.journal import database
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
-from dataflow.engine.lease import holder_of
-from dataflow.engine.run_lock import RunLock
+from dataflow.engine.locks.lease import holder_of
+from dataflow.engine.locks.run_lock import RunLock
 
 
 def key(number: int) -> bytes:

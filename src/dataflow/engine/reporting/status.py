@@ -17,7 +17,7 @@ from dataflow.core.errors import UsageError
 from dataflow.core.request import Usage
 from dataflow.engine.journal.batch_tables import ENDED, count_unsettled
 from dataflow.engine.journal.read_only import open_read_only, unreadable
-from dataflow.engine.lease import holder_of
+from dataflow.engine.locks.lease import holder_of
 from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.remote.path import AnyPath, RemotePath
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.core.side_files import open_new
-from dataflow.engine.lease import living_holder
+from dataflow.engine.locks.lease import living_holder
 from dataflow.engine.paths import SideFiles, make_folder
 from dataflow.engine.pipeline.reuse_check import changes_between, settings_of
 from dataflow.engine.plan import Plan

@@ -20,7 +20,7 @@ from dataflow.engine.journal.database import guarded
 from dataflow.engine.journal.decisions import DECISION_COLUMNS
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ATTEMPT_COLUMNS, RESULT_COLUMNS
-from dataflow.engine.lease import LEASE_SECONDS, Lease, living_holder
+from dataflow.engine.locks.lease import LEASE_SECONDS, Lease, living_holder
 from dataflow.engine.paths import SideFiles, free_name
 from dataflow.engine.selection.shard import Shard, shards_in
 

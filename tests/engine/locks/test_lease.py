@@ -9,9 +9,9 @@ import os
 import pytest
 
 from dataflow.core.errors import OutputError
-from dataflow.engine import lease, run_lock
-from dataflow.engine.lease import LEASE_SECONDS, holder_of, living_holder
-from dataflow.engine.run_lock import RunLock
+from dataflow.engine.locks import lease, run_lock
+from dataflow.engine.locks.lease import LEASE_SECONDS, holder_of, living_holder
+from dataflow.engine.locks.run_lock import RunLock
 from dataflow.remote import mounts
 
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from dataflow.core.errors import OutputError
-from dataflow.engine.run_lock import RunLock
+from dataflow.engine.locks.run_lock import RunLock
 
 
 def test_the_second_is_told_who_holds_it_and_may_have_it_afterwards(tmp_path):
@@ -23,7 +23,7 @@ def test_the_second_is_told_who_holds_it_and_may_have_it_afterwards(tmp_path):
 def test_a_dead_process_holds_nothing(tmp_path):
     script = (
         "import os, sys; from pathlib import Path\n"
-        "from dataflow.engine.run_lock import RunLock\n"
+        "from dataflow.engine.locks.run_lock import RunLock\n"
         "RunLock(Path(sys.argv[1])); os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", script, str(tmp_path / "lock")], check=False)

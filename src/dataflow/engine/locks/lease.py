@@ -133,7 +133,7 @@ def living_holder(
     paths: Sequence[Path],
     *,
     pause: Callable[[float], None] = time.sleep,
-    on_wait: Callable[[Lease], None] = lambda lease: None,
+    on_wait: Callable[[Lease], None] = lambda _: None,
 ) -> tuple[Path, str] | None:
     """The first of these locks that somebody holds, and who that is; None where nobody does.
 

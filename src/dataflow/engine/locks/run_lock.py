@@ -25,7 +25,7 @@ from dataflow.core.portable.file_flags import BYTES, NO_LINK, NOT_INHERITED
 from dataflow.core.portable.file_lock import try_lock, write_all
 from dataflow.core.portable.files import is_windows
 from dataflow.core.side_files import FOLDER_ENDING
-from dataflow.engine.lease import (
+from dataflow.engine.locks.lease import (
     LEASE_SECONDS,
     LOOK_SECONDS,
     NO_LOCKS,
@@ -42,7 +42,7 @@ RENEW_SECONDS = 10.0
 """Between two renewals."""
 
 SETTLE_SECONDS = 2.0
-"""On a network disk, after a lock is taken, for another machine that takes it at the same moment."""
+"""On a network disk, after a lock is taken: another machine may take it at the same moment."""
 
 _TRIES = 5  # whoever only looks at the lock holds it for an instant
 _PAUSE = 0.02

@@ -1,0 +1,1 @@
+"""Who may write an output: locks of this machine, and leases between machines."""
