@@ -79,6 +79,8 @@ class HedgedCall:
 
     async def cancel(self) -> None:
         """Cancel what is still in flight; its cost counts as unknown."""
+        if not self._tasks:  # as nearly always: no turn of the event loop is spent
+            return
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
