@@ -132,6 +132,11 @@ def caption(
         reporter.say(
             f"{plan.output.url}: the journal is {journal}; the same command resumes from it"
         )
+    if plan.output.journal_folder is not None:
+        reporter.say(
+            f"the journal is kept in {plan.output.journal_folder}, and a copy of it, renewed every "
+            f"minute, is {plan.output.files.journal}"
+        )
     started = time.time()
     summary = run_plan(plan, reporter, lambda: described(options, plan.output.place))
     if plan.output.shard is None:

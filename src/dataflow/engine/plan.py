@@ -70,6 +70,8 @@ class Output:
         shard: The part of the rows that the run takes; None for all. Of a shard no output is
             written: its journal is united with the others'.
         description: Where the captions are, for people, where that is not `place`.
+        journal_folder: The folder of this machine in which a run keeps the journal, while a copy of
+            it lies beside the output; None to keep it there.
 
     Raises:
         UsageError: no output can be at `path`; see `place.resolved_path`.
@@ -90,6 +92,7 @@ class Output:
     tag: str = ""
     shard: Shard | None = None
     description: str = ""
+    journal_folder: Path | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "path", resolved_path(self.path))

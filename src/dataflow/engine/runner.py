@@ -21,7 +21,6 @@ from dataflow.core.errors import (
 from dataflow.core.protocols.batch import BatchServing
 from dataflow.engine.batch.pipeline import BatchPipeline
 from dataflow.engine.journal.batch_tables import unsettled
-from dataflow.engine.journal.database import set_aside
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.locks.run_lock import RunLock
 from dataflow.engine.output.outside_edits import take_in_edits
@@ -44,6 +43,7 @@ from dataflow.engine.reporting.progress import RunCounts, Summary
 from dataflow.engine.run import Pipeline, Run
 from dataflow.engine.shards.agreement import check_shard, check_whole
 from dataflow.engine.shards.counts import counts_of
+from dataflow.engine.shards.local_journal import local_journal, local_path
 from dataflow.engine.store_lock import store_lock
 
 T = TypeVar("T")
@@ -97,10 +97,12 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
             check_store()
 
         check_output(plan.output)
-        journal_path = plan.output.files.journal
-        _heed_batches(plan, journal_path)
-        if plan.restart and journal_path.exists():
-            _log.warning("the former journal is kept as %s", set_aside(journal_path))
+        files, folder = plan.output.files, plan.output.journal_folder
+        for path in {files.journal, local_path(files.journal, folder or files.folder)}:
+            _heed_batches(plan, path)
+        journal_path = locks.enter_context(
+            local_journal(files.journal, folder, lock.check, restart=plan.restart)
+        )
         journal = Journal(journal_path, durable=plan.fsync)
         journal.before_commit = lock.check
         try:

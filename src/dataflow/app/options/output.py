@@ -28,9 +28,10 @@ class OutputOptions(Options):
     journal: Annotated[
         str | None,
         Option(
-            "The local folder for the journal, if the output is a URL.",
+            "A folder of this machine for the journal, where the output is a URL or on a network "
+            "disk. A copy of it is kept beside an output on a disk, and renewed every minute.",
             metavar="FOLDER",
-            default="~/.local/state/dataflow",
+            default="beside the output; for a URL, ~/.local/state/dataflow",
         ),
     ] = None
     output_format: Annotated[

@@ -74,8 +74,6 @@ def target_of(choices: CaptionOptions, spec: InputSpec) -> Path:
             f"{shown_url(choices.output)}: of URLs, only s3://BUCKET/… and gs://BUCKET/… can be "
             "written; choose another output"
         )
-    if choices.journal is not None:
-        raise UsageError("--journal is about outputs at a URL; beside a file the journal lies")
     target = resolved_path(
         _default_target(choices, spec) if choices.output is None else Path(choices.output)
     )

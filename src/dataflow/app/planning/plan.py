@@ -30,7 +30,7 @@ from dataflow.app.planning.output import (
 from dataflow.app.planning.prices import price_of
 from dataflow.app.planning.prompts import prompts_of
 from dataflow.app.planning.requirements import judging_of
-from dataflow.app.planning.run_options import options_text
+from dataflow.app.planning.run_options import journal_folder_of, options_text
 from dataflow.app.planning.shard import shard_of
 from dataflow.app.planning.source import (
     Source,
@@ -300,6 +300,7 @@ def _output(
         unaffixed=affixes_of(choices).remove,
         shard=shard_of(choices.shard),
         description=described(choices, place) if is_beside else "",
+        journal_folder=journal_folder_of(choices, place),
     )
 
 

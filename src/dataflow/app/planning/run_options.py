@@ -1,4 +1,4 @@
-"""What the journal keeps of a run's options, so that its output can be written at any time."""
+"""What the journal keeps of a run's options, and where the run keeps the journal."""
 
 from __future__ import annotations
 
@@ -14,8 +14,10 @@ from dataflow.app.options.output import OutputOptions
 from dataflow.app.options.prompt import QuestionOptions
 from dataflow.app.options.shell_command import has_secret
 from dataflow.app.options.source import PictureOptions, SourceOptions
-from dataflow.core.errors import JournalError
+from dataflow.core.errors import JournalError, UsageError
 from dataflow.engine.journal.read_only import open_read_only, unreadable
+from dataflow.engine.shards.local_journal import check_folder
+from dataflow.remote.path import AnyPath, RemotePath, is_url
 
 _KEPT = names_of(OutputOptions, QuestionOptions, PictureOptions, SourceOptions) | {
     "source",
@@ -64,3 +66,20 @@ def options_of_run(journal: Path) -> CaptionOptions | None:
     except sqlite3.Error as error:
         raise unreadable(journal, error) from error
     return None if found is None else options_from(str(found[0]))
+
+
+def journal_folder_of(choices: CaptionOptions, place: AnyPath) -> Path | None:
+    """The folder in which the journal of an output on a disk is kept; None for beside it.
+
+    Raises:
+        UsageError: it is no folder of this machine.
+    """
+    if choices.journal is None or isinstance(place, RemotePath):
+        return None
+    if is_url(choices.journal):
+        raise UsageError("--journal takes a folder of this machine")
+    folder = Path(choices.journal)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"--journal {folder} is no folder; give one on a disk of this machine")
+    check_folder(folder)
+    return folder

@@ -55,7 +55,8 @@ def open_database(path: Path | None, *, fsync: bool) -> sqlite3.Connection:
         if (disk := network_disk_of(path)) is not None:
             _log.warning(
                 "the journal %s lies on a network disk (%s): it is written without a write-ahead "
-                "log, which is slower, and by one machine at a time",
+                "log, which is slower, and by one machine at a time; --journal FOLDER keeps it on "
+                "a disk of this machine, and a copy there",
                 path,
                 disk,
             )

@@ -67,6 +67,7 @@ class Journal(JournalOutput):
         super().__init__(path, durable=durable)
         self._commits: GroupCommit[Kept] = GroupCommit(self._thread, self._write)
         self._is_damaged = False
+        self._follows = not is_run  # a run renews the copy of its journal beside the output
         with self._guarded():
             self.had_answers = (
                 self._db.execute("SELECT 1 FROM results LIMIT 1").fetchone() is not None

@@ -41,6 +41,8 @@ class JournalFile:
         self._thread = DaemonExecutor("dataflow-journal")
         self._closed = False
         self.before_commit: Callable[[], None] = _nothing
+        self._follows = False
+        """Whether a file that takes the place of this one is the journal from then on."""
 
     def _do(self, step: Callable[[], T]) -> T:
         """`step()` in the journal's own thread, in one transaction."""
@@ -66,6 +68,11 @@ class JournalFile:
         """
         self.before_commit()
         if self.path is None or self._inode is None or _inode_of(self.path) == self._inode:
+            return
+        if self._follows and _inode_of(self.path) is not None:
+            self._db.close()
+            self._db = reopen(self.path, fsync=self._durable)
+            self._inode = _inode_of(self.path)
             return
         _log.warning(
             "the journal %s was removed or replaced while the run goes: it is written again",

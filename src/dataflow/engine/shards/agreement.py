@@ -71,7 +71,7 @@ def _described(plan: Plan, count: int) -> dict[str, Any]:
     more = {
         f"--{name.replace('_', '-')}": json.dumps(value)
         for name, value in options.items()
-        if name not in settings
+        if name not in settings and name != "journal"  # a folder of each machine
     }
     return {"shards": count, "command": plan.command, "settings": settings | more}
 

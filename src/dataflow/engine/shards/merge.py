@@ -1,7 +1,6 @@
 """The shards' journals → the journal of the whole run.
 
-An answer beats none, a failure that is final beats one that is not, and a later one beats an
-earlier one. Each shard is taken in by one transaction, so that a merge can be killed and repeated.
+Each shard is taken in by one transaction, so that a merge can be killed and repeated.
 """
 
 from __future__ import annotations
@@ -17,19 +16,13 @@ from dataflow.core.database import sqlite
 from dataflow.core.errors import OutputError, UsageError
 from dataflow.engine.journal.batch_tables import unsettled
 from dataflow.engine.journal.database import guarded
-from dataflow.engine.journal.decisions import DECISION_COLUMNS
 from dataflow.engine.journal.journal import Journal
-from dataflow.engine.journal.records import ATTEMPT_COLUMNS, RESULT_COLUMNS
 from dataflow.engine.locks.lease import LEASE_SECONDS, Lease, living_holder
 from dataflow.engine.paths import SideFiles, free_name
 from dataflow.engine.selection.shard import Shard, shards_in
+from dataflow.engine.shards.unite import unite_answers, unite_decisions, unite_losses
 
 _log = logging.getLogger("dataflow")
-
-_RANK = "({0}.caption NOT NULL) * 2 + {0}.is_final, {0}.committed_at"
-_IS_BETTER = f"({_RANK.format('theirs')}) > ({_RANK.format('ours')})"
-_RESULTS = f"{RESULT_COLUMNS}, checksum, committed_at"
-_ATTEMPTS = f"{ATTEMPT_COLUMNS}, checksum, committed_at"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,40 +104,9 @@ def _take_in(ours: Path, theirs: Path) -> None:
 
 def _unite(db: sqlite3.Connection, run: int) -> None:
     """Take the attached journal's tables over, in the transaction that goes on."""
-    better = (
-        "shard.results AS theirs LEFT JOIN main.results AS ours ON ours.key = theirs.key "
-        f"WHERE ours.key IS NULL OR {_IS_BETTER}"
-    )
-    db.execute(
-        "INSERT INTO main.former_results (key, caption, model, run, committed_at) "  # noqa: S608
-        "SELECT ours.key, ours.caption, ours.model, ours.run, ours.committed_at FROM "
-        f"{better.replace('LEFT JOIN', 'JOIN')} AND ours.caption IS NOT theirs.caption "
-        "AND ours.caption NOT NULL"
-    )
-    db.execute(
-        f"INSERT OR REPLACE INTO main.attempts ({_ATTEMPTS}, run) SELECT {_ATTEMPTS}, ? "  # noqa: S608
-        f"FROM shard.attempts WHERE key IN (SELECT theirs.key FROM {better}) "
-        "OR key NOT IN (SELECT key FROM main.results)",
-        (run,),
-    )
-    named = ", ".join(f"theirs.{name.strip()}" for name in _RESULTS.split(","))
-    db.execute(
-        f"INSERT OR REPLACE INTO main.results ({_RESULTS}, run) SELECT {named}, ? FROM {better}",  # noqa: S608
-        (run,),
-    )
-    db.execute(
-        "INSERT INTO main.former_results (key, caption, model, run, committed_at) "
-        "SELECT key, caption, model, ?, committed_at FROM shard.former_results",
-        (run,),
-    )
-    db.execute(
-        f"INSERT INTO main.decisions ({DECISION_COLUMNS}, checksum) "  # noqa: S608
-        f"SELECT {DECISION_COLUMNS}, checksum FROM shard.decisions ORDER BY number"
-    )
-    db.execute(
-        "INSERT INTO main.losses (what, noted) SELECT what, noted FROM shard.losses "
-        "WHERE accepted IS NULL"
-    )
+    unite_answers(db, run)
+    unite_decisions(db)
+    unite_losses(db)
     db.execute(
         "INSERT OR REPLACE INTO main.plan (row, caption_index, key, subject) "
         "SELECT row, caption_index, key, subject FROM shard.plan"

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import re
 import socket
 import threading
 from collections.abc import Sequence
@@ -30,6 +31,11 @@ CONNECT_SECONDS = 10.0
 
 END_SECONDS = 20.0
 """An actor that is to end has so long to end its engine."""
+
+MOST_REASON = 300
+"""Characters of the reason for which an actor is gone."""
+
+_NAMES_ACTOR = re.compile(r"(class_name|actor_id|pid|name|namespace|ip|job_id|node_id): ")
 
 _CALLS = 8
 """Calls of one actor under way at once: one that waits for answers, the others hand over."""
@@ -214,4 +220,14 @@ async def _result(reference: Any, seconds: float | None) -> Any:
     except ray.exceptions.RayTaskError:
         raise  # a fault of this program in the actor
     except ray.exceptions.RayError as error:
-        raise WorkerLostError(str(error).strip().partition("\n")[0]) from error
+        raise WorkerLostError(_reason_of(str(error))) from error
+
+
+def _reason_of(text: str) -> str:
+    """Why an actor is gone, on one line, out of Ray's words.
+
+    Ray says on the first line that it is gone, on the next ones which it was, and then why.
+    """
+    lines = [line.strip() for line in text.strip().splitlines()]
+    said = [line for line in lines if line and not _NAMES_ACTOR.match(line)]
+    return " ".join(said[1:] or said)[:MOST_REASON] or "Ray does not say why"
