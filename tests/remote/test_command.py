@@ -228,10 +228,6 @@ def test_the_journal_may_lie_in_a_folder_of_ones_own(dataflow, s3, api, tmp_path
     assert dataflow(*command, "--journal", "mine").returncode == 0
     assert (tmp_path / "mine/s3/bucket/out.jsonl.dataflow/journal.sqlite").exists()
     assert not (tmp_path / "state").exists()
-    (tmp_path / "data.jsonl").write_text('{"image": "a.jpg"}\n')
-    done = dataflow("caption", "data.jsonl", "-o", "out.jsonl", "--journal", "x", *asked(api))
-    assert done.returncode == 2
-    assert "--journal is about outputs at a URL" in done.stderr
 
 
 def test_the_other_commands_know_urls_too(dataflow, s3, api):

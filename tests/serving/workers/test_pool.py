@@ -175,7 +175,7 @@ def test_workers_that_end_one_after_another_stop_the_run(monkeypatch):
     async def work(pool):
         await pool.answer(question("poison"))
 
-    with pytest.raises(EngineFailedError, match="5 workers ended one after another"):
+    with pytest.raises(EngineFailedError, match="workers ended 5 times before they answered"):
         with_pool(FakeLauncher(), work)
 
 
@@ -221,3 +221,133 @@ def test_the_runs_own_checks_do_not_travel():
 
     sent = with_pool(launcher, work)
     assert (sent.checks, sent.refine) == (None, None)
+
+
+def lose_all_once(launcher, workers, of):
+    """The first `of` workers are lost together, as with their node."""
+
+    async def work(pool):
+        tasks = [asyncio.create_task(pool.answer(question(str(n)))) for n in range(workers)]
+        await until(lambda: len(launcher.open) == workers)
+        launcher.answers = True
+        for worker, _ in launcher.open[:of]:
+            worker.lose()
+        for worker, lease in launcher.open[of:]:
+            worker.answer(lease)
+        return [reply.text.partition(" ")[0] for reply in await asyncio.gather(*tasks)]
+
+    return work
+
+
+@pytest.mark.parametrize("of", [7, 8])
+def test_workers_that_are_lost_together_with_their_node_stop_no_run(of):
+    launcher = FakeLauncher(answers=False)
+    work = lose_all_once(launcher, 8, of)
+    texts = with_pool(launcher, work, fewest=8, most=8, slots=1)
+    assert texts == [str(n) for n in range(8)]
+
+
+def test_workers_that_answered_before_they_were_lost_stop_no_run():
+    launcher = FakeLauncher()
+
+    async def work(pool):
+        for number in range(8):
+            await pool.answer(question(str(number)))
+            await until(lambda: pool.size)
+            for worker in launcher.workers:
+                worker.lose()
+            await until(lambda at=number: pool.lost > at)
+        return pool.lost
+
+    assert with_pool(launcher, work, fewest=1, most=1) >= 8
+
+
+def late(*, doubles=True, then):
+    """Two workers, of which the first keeps what it has: (texts, doubled, leases of the second)."""
+    launcher = FakeLauncher(answers=False)
+
+    async def work(pool):
+        await until(lambda: pool.size == 2)
+        tasks = [asyncio.create_task(pool.answer(question(str(n)))) for n in range(4)]
+        await until(lambda: len(launcher.open) == 2)
+        (slow, kept), (quick, lease) = launcher.open
+        quick.answer(lease)
+        if doubles:
+            await until(lambda: len(quick.leases) == 2)
+            assert pool.doubled == 2
+        else:
+            await asyncio.sleep(0.05)
+            assert len(quick.leases) == 1
+        then(launcher, slow, quick, kept)
+        found = await asyncio.gather(*tasks)
+        return [reply.text for reply in found], pool.given_again
+
+    async def run():
+        setup = WorkerSetup(FakeServing(), Limits())
+        pool = WorkerPool(launcher, setup, fewest=2, most=2, slots=8, doubles=doubles)
+        try:
+            await pool.open()
+            return await asyncio.wait_for(work(pool), 20)
+        finally:
+            await pool.close()
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def _soon_late(monkeypatch):
+    monkeypatch.setattr(pool_module, "LATE_SECONDS", 0.01)
+    monkeypatch.setattr(pool_module, "LATE_TIMES", 0.0)
+
+
+@pytest.mark.usefixtures("_soon_late")
+def test_what_is_late_at_the_end_is_given_to_an_idle_worker_and_the_first_answer_counts():
+    def both(launcher, slow, quick, kept):
+        quick.answer(kept)
+        slow.answer(kept)
+
+    texts, given_again = late(then=both)
+    assert len({text.partition(" by ")[2] for text in texts}) == 1, "all by the quick one"
+    assert given_again == 0
+
+
+@pytest.mark.usefixtures("_soon_late")
+def test_a_late_request_whose_second_worker_is_lost_is_not_asked_a_third_time():
+    def second_lost(launcher, slow, quick, kept):
+        launcher.answers = True
+        quick.lose()
+        slow.answer(kept)
+
+    texts, given_again = late(then=second_lost)
+    assert len(texts) == 4
+    assert given_again == 0
+
+
+@pytest.mark.usefixtures("_soon_late")
+def test_a_late_request_whose_both_workers_are_lost_is_given_to_a_third():
+    def both_lost(launcher, slow, quick, kept):
+        launcher.answers = True
+        quick.lose()
+        slow.lose()
+
+    texts, given_again = late(then=both_lost)
+    assert len(texts) == 4
+    assert given_again == 2
+
+
+@pytest.mark.usefixtures("_soon_late")
+def test_where_an_answer_costs_money_nothing_is_doubled():
+    texts, _ = late(doubles=False, then=lambda launcher, slow, quick, kept: slow.answer(kept))
+    assert len(texts) == 4
+
+
+@pytest.mark.usefixtures("_soon_late")
+def test_an_error_of_one_worker_waits_for_the_other_that_has_the_request_too():
+    def error_first(launcher, slow, quick, kept):
+        slow._said.put_nowait(
+            WorkerAnswers([(one.number, EngineFailedError("slow and broken")) for one in kept])
+        )
+        asyncio.get_running_loop().call_later(0.02, quick.answer, kept)
+
+    texts, _ = late(then=error_first)
+    assert len(texts) == 4

@@ -10,28 +10,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import statistics
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 from dataflow.core.aio import in_thread, now
 from dataflow.core.errors import EngineDiedError, EngineFailedError
 from dataflow.core.request import Reply, Request
-from dataflow.serving.workers.link import WorkerLauncher, WorkerLink, WorkerLostError
+from dataflow.serving.workers.link import WorkerLauncher, WorkerLostError
 from dataflow.serving.workers.messages import LeasedRequest, WorkerAnswers, WorkerSetup
+from dataflow.serving.workers.pool_items import PoolItem, PoolWorker
 
 MOST_IN_LEASE = 64
 """Requests that are handed over at once."""
-
-SUSPECT_LOSSES = 2
-"""A request that was lost so often is given to a worker alone."""
 
 FATAL_LOSSES = 2
 """A request that was lost so often while it was alone fails."""
 
 MOST_FAILED_STARTS = 5
-"""So many workers ended one after another without an answer between them, and the run stops."""
+"""So many times one after another, workers ended before their first answer: then the run stops.
+
+Those that were started together, as on one node, count once.
+"""
 
 RESTART_SECONDS = 1.0
 """Before a lost worker is replaced; twice as long each time that none answered between."""
@@ -42,36 +44,16 @@ IDLE_SECONDS = 10.0
 SCALE_SECONDS = 2.0
 """Between two looks at whether more workers, or fewer, are needed."""
 
+LATE_SECONDS = 10.0
+"""A request that a worker has had for less is not late."""
+
+LATE_TIMES = 3.0
+"""Nor is one that took less than so many times as long as half of the latest ones."""
+
+_LATEST = 200
+"""Requests of which it is known how long they took."""
+
 _log = logging.getLogger("dataflow")
-
-
-@dataclass(slots=True, eq=False)
-class _Item:
-    """A request and who waits for its answer."""
-
-    number: int
-    request: Request
-    done: asyncio.Future[Reply]
-    losses: int = 0
-    losses_alone: int = 0
-
-    @property
-    def is_suspect(self) -> bool:
-        return self.losses >= SUSPECT_LOSSES
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """One worker, and the requests that it has."""
-
-    number: int
-    link: WorkerLink
-    has: dict[int, _Item] = field(default_factory=dict)
-    is_ready: bool = False
-    is_alone: bool = False
-    """Whether it has one request that ended workers, or is to get it, and nothing beside."""
-    is_leaving: bool = False
-    idle_since: float = 0.0
 
 
 class WorkerPool:
@@ -83,9 +65,13 @@ class WorkerPool:
         fewest: Workers at least.
         most: Workers at most; more than `fewest` are started while requests wait.
         slots: Requests that one worker has at most.
+        doubles: Whether a request that is late is given to a second worker, where that has nothing
+            to do and nothing waits; the first answer counts. It costs no money where each worker
+            has an engine of its own.
 
     Attributes:
         lost: Workers that were lost.
+        doubled: Requests that two workers had at once.
         given_again: Requests that were given to another worker since theirs was lost.
         learned: What the workers learned of the model.
         notes: What a person should know of the engines.
@@ -99,15 +85,20 @@ class WorkerPool:
         fewest: int,
         most: int,
         slots: int,
+        doubles: bool = False,
     ) -> None:
         self._launcher = launcher
         self._setup = setup
         self._fewest, self._most, self._slots = fewest, most, slots
-        self._workers: dict[int, _Worker] = {}
-        self._waiting: deque[_Item] = deque()
+        self._doubles = doubles
+        self._took: deque[float] = deque(maxlen=_LATEST)
+        self._workers: dict[int, PoolWorker] = {}
+        self._waiting: deque[PoolItem] = deque()
         self._numbers = 0
         self._started = 0
         self._failed_starts = 0
+        self._counted = 0
+        """The latest worker that was started before a failed start was counted."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_giving = False
         self._is_closing = False
@@ -115,6 +106,7 @@ class WorkerPool:
         self._first_ready = asyncio.Event()
         self.lost = 0
         self.given_again = 0
+        self.doubled = 0
         self.learned: dict[str, Mapping[str, Any]] = dict(setup.learned)
         self.notes: dict[str, None] = {}
 
@@ -135,8 +127,8 @@ class WorkerPool:
         await self._first_ready.wait()
         if self._failure is not None:
             raise self._failure
-        if self._most > self._fewest:
-            self._start(self._scale())
+        if self._most > self._fewest or self._doubles:
+            self._start(self._look_after())
 
     async def close(self) -> None:
         """Let all workers end."""
@@ -161,7 +153,7 @@ class WorkerPool:
             raise self._failure
         self._numbers += 1
         plain = replace(request, checks=None, refine=None)  # which are the run's, not the worker's
-        item = _Item(self._numbers, plain, asyncio.get_running_loop().create_future())
+        item = PoolItem(self._numbers, plain, asyncio.get_running_loop().create_future())
         self._waiting.append(item)
         self._give_soon()
         try:
@@ -181,7 +173,7 @@ class WorkerPool:
 
     def _give(self) -> None:
         self._is_giving = False
-        leases: dict[int, list[_Item]] = {}
+        leases: dict[int, list[PoolItem]] = {}
         suspects = [item for item in self._waiting if item.is_suspect]
         for item in suspects:
             worker = self._worker_for_one()
@@ -191,12 +183,15 @@ class WorkerPool:
             self._note_given(worker, item, leases)
         while (worker := self._freest()) is not None and (plain := self._next()) is not None:
             self._note_given(worker, plain, leases)
+        self._send(leases)
+
+    def _send(self, leases: Mapping[int, Sequence[PoolItem]]) -> None:
         for number, items in leases.items():
             for start in range(0, len(items), MOST_IN_LEASE):
                 lease = [LeasedRequest(i.number, i.request) for i in items[start:][:MOST_IN_LEASE]]
                 self._start(self._hand_over(self._workers[number], lease))
 
-    def _next(self) -> _Item | None:
+    def _next(self) -> PoolItem | None:
         """The next request that is no suspect; it is taken out."""
         for item in self._waiting:
             if not item.is_suspect:
@@ -204,11 +199,15 @@ class WorkerPool:
                 return item
         return None
 
-    def _note_given(self, worker: _Worker, item: _Item, leases: dict[int, list[_Item]]) -> None:
+    def _note_given(
+        self, worker: PoolWorker, item: PoolItem, leases: dict[int, list[PoolItem]]
+    ) -> None:
         worker.has[item.number] = item
+        item.workers += 1
+        item.given_at = item.given_at or now()
         leases.setdefault(worker.number, []).append(item)
 
-    def _freest(self) -> _Worker | None:
+    def _freest(self) -> PoolWorker | None:
         """The worker with the fewest requests that takes one more."""
         free = [
             worker
@@ -220,7 +219,7 @@ class WorkerPool:
         ]
         return min(free, key=lambda worker: len(worker.has), default=None)
 
-    def _worker_for_one(self) -> _Worker | None:
+    def _worker_for_one(self) -> PoolWorker | None:
         """A worker that has nothing, for a request alone; one is emptied where there is none."""
         ready = [one for one in self._workers.values() if one.is_ready and not one.is_leaving]
         emptied = [one for one in ready if one.is_alone]
@@ -230,7 +229,7 @@ class WorkerPool:
             emptied = [chosen]
         return next((one for one in emptied if not one.has), None)
 
-    async def _hand_over(self, worker: _Worker, lease: Sequence[LeasedRequest]) -> None:
+    async def _hand_over(self, worker: PoolWorker, lease: Sequence[LeasedRequest]) -> None:
         with contextlib.suppress(WorkerLostError):  # its own task hears of it too
             await worker.link.give(lease)
 
@@ -239,11 +238,11 @@ class WorkerPool:
     def _launch(self) -> None:
         self._started += 1
         setup = replace(self._setup, learned=dict(self.learned))
-        worker = _Worker(self._started, self._launcher.launch(self._started, setup))
+        worker = PoolWorker(self._started, self._launcher.launch(self._started, setup))
         self._workers[worker.number] = worker
         self._start(self._attend(worker))
 
-    async def _attend(self, worker: _Worker) -> None:
+    async def _attend(self, worker: PoolWorker) -> None:
         """Take in what a worker says, until it ends."""
         try:
             self._take_in(worker, await worker.link.start())
@@ -261,7 +260,7 @@ class WorkerPool:
         except Exception as error:  # noqa: BLE001 - raised where requests wait
             self._fail(error)
 
-    def _take_in(self, worker: _Worker, said: WorkerAnswers) -> None:
+    def _take_in(self, worker: PoolWorker, said: WorkerAnswers) -> None:
         if said.failure is not None:
             self._fail(said.failure)
             return
@@ -269,26 +268,34 @@ class WorkerPool:
         self.notes.update(dict.fromkeys(said.notes))
         for number, outcome in said.answers:
             item = worker.has.pop(number, None)
-            if item is None or item.done.done():
+            if item is None:
                 continue
+            item.workers -= 1
+            if item.done.done() or (isinstance(outcome, Exception) and item.workers):
+                continue
+            self._took.append(now() - item.given_at)
             if isinstance(outcome, Exception):
                 item.done.set_exception(outcome)
             else:
                 item.done.set_result(outcome)
         if said.answers:
-            self._failed_starts = 0
+            self._failed_starts, worker.has_answered = 0, True
             worker.is_alone = worker.is_alone and bool(worker.has)
             worker.idle_since = now()
             self._give_soon()
 
-    async def _replace(self, worker: _Worker, reason: str) -> None:
+    async def _replace(self, worker: PoolWorker, reason: str) -> None:
         """Give the requests of a lost worker out again, and start another in its place."""
         self._workers.pop(worker.number, None)
         with contextlib.suppress(Exception):
             await worker.link.close()
         self.lost += 1
-        self._failed_starts += 1
-        items = [item for item in worker.has.values() if not item.done.done()]
+        if not worker.has_answered and worker.number > self._counted:
+            self._failed_starts += 1
+            self._counted = self._started
+        for item in worker.has.values():
+            item.workers -= 1
+        items = [i for i in worker.has.values() if not i.done.done() and not i.workers]
         _log.warning(
             "worker %d was lost (%s): %d requests that it had are given to another",
             worker.number, reason, len(items),
@@ -302,18 +309,19 @@ class WorkerPool:
                 )
             else:
                 self.given_again += 1
+                item.given_at = 0.0
                 self._waiting.appendleft(item)
         if self._failed_starts >= MOST_FAILED_STARTS:
             self._fail(
                 EngineFailedError(
-                    f"{self._failed_starts} workers ended one after another without an answer; "
+                    f"workers ended {self._failed_starts} times before they answered anything; "
                     f"the last one: {reason}"
                 )
             )
             return
         self._give_soon()
-        await asyncio.sleep(RESTART_SECONDS * 2 ** (self._failed_starts - 1) / 2)
-        if len(self._workers) < self._fewest or self._waiting:
+        await asyncio.sleep(RESTART_SECONDS * 2**self._failed_starts / 4)
+        if len(self._workers) < (self._most if self._waiting else self._fewest):
             self._launch()
 
     def _fail(self, error: Exception) -> None:
@@ -328,10 +336,12 @@ class WorkerPool:
 
     # --- how many ------------------------------------------------------------------------------
 
-    async def _scale(self) -> None:
-        """Start a worker while requests wait; let one go that has had nothing to do."""
+    async def _look_after(self) -> None:
+        """Start a worker while requests wait; let one go, or help, that has had nothing to do."""
         while True:
             await asyncio.sleep(SCALE_SECONDS)
+            if self._doubles and not self._waiting:
+                self._double_late()
             workers = list(self._workers.values())
             if self._waiting and all(w.is_ready for w in workers) and len(workers) < self._most:
                 _log.warning(
@@ -342,13 +352,33 @@ class WorkerPool:
             elif not self._waiting and self.size > self._fewest:
                 self._let_go(workers)
 
-    def _let_go(self, workers: Sequence[_Worker]) -> None:
+    def _let_go(self, workers: Sequence[PoolWorker]) -> None:
         idle = [w for w in workers if w.is_ready and not w.has and not w.is_leaving]
         for worker in idle:
             if now() - worker.idle_since >= IDLE_SECONDS:
                 _log.warning("worker %d has nothing to do and is let go", worker.number)
                 worker.is_leaving = True
                 return
+
+    def _double_late(self) -> None:
+        """Give requests that are late to workers that have nothing to do, too."""
+        idle = [
+            w for w in self._workers.values()
+            if w.is_ready and not w.has and not w.is_leaving and not w.is_alone
+        ]  # fmt: skip
+        if not idle or not self._took:
+            return
+        before = now() - max(LATE_SECONDS, LATE_TIMES * statistics.median(self._took))
+        items = {item.number: item for one in self._workers.values() for item in one.has.values()}
+        late = [i for i in items.values() if i.workers == 1 and i.given_at < before]
+        leases: dict[int, list[PoolItem]] = {}
+        for item in sorted(late, key=lambda item: item.given_at):
+            worker = min(idle, key=lambda worker: len(worker.has))
+            if item.done.done() or item.is_suspect or len(worker.has) >= self._slots:
+                continue
+            self._note_given(worker, item, leases)
+            self.doubled += 1
+        self._send(leases)
 
     def _start(self, work: Any) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -76,13 +76,18 @@ class WorkerServing(ListServing):
         """What the workers' servings say, and how many were lost."""
         if self._pool is None:
             return tuple(self._serving.notes)
+        doubled = (
+            f"{self._pool.doubled:,} requests that were late at the end were given to a second "
+            "worker, too"
+        )
+        notes = (*[doubled][: self._pool.doubled], *self._pool.notes)
         if not self._pool.lost:
-            return tuple(self._pool.notes)
+            return notes
         lost = (
             f"{self._pool.lost:,} workers were lost, and {self._pool.given_again:,} requests that "
             "they had were given to others: those may have been paid for twice"
         )
-        return (lost, *self._pool.notes)
+        return (lost, *notes)
 
     def learned(self) -> Mapping[str, Mapping[str, Any]]:
         """What the workers learned."""
@@ -116,6 +121,7 @@ class WorkerServing(ListServing):
             fewest=self._fewest,
             most=self._most,
             slots=slots,
+            doubles=self.is_local,
         )
         self._pool = pool
         try:
