@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -23,6 +24,10 @@ class ColumnReading(Protocol):
 
     def values(self, answer: str | None) -> Mapping[str, Any]:
         """What stands in each of them; None in all where there is no answer."""
+        ...
+
+    def answer(self, values: Mapping[str, Any]) -> str | None:
+        """The answer that says `values`, as a file holds them; None where all are empty."""
         ...
 
 
@@ -66,6 +71,35 @@ class Column:
     def values(self, caption: str | None) -> Mapping[str, Any]:
         """What one caption puts there."""
         return {self.name: caption} if self.reading is None else self.reading.values(caption)
+
+    def caption_in(self, fields: Mapping[str, Any], number: int) -> str | None:
+        """What a row's fields say of the caption with `number`; None where nothing stands there."""
+        values = {name: self._value(fields.get(name), number) for name in self.holds}
+        if self.reading is not None:
+            return self.reading.answer(values)
+        text = values[self.name]
+        return text if isinstance(text, str) and text.strip() else None
+
+    def comparable(self, caption: str | None) -> str | None:
+        """A caption as a text that is the same for one that was written and is read back."""
+        if self.reading is None or caption is None:
+            return caption
+        answer = self.reading.answer(self.reading.values(caption))
+        return None if answer is None else json.dumps(_comparable(json.loads(answer)))
+
+    def _value(self, value: Any, number: int) -> Any:
+        if self.n == 1:
+            return value
+        return value[number] if isinstance(value, list) and number < len(value) else None
+
+
+def _comparable(value: Any) -> Any:
+    """A value as no typed file changes it: 1.0 may come back as 1, what is absent as null."""
+    if isinstance(value, dict):
+        return {n: _comparable(value[n]) for n in sorted(value) if value[n] is not None}
+    if isinstance(value, list):
+        return [_comparable(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def added_columns(

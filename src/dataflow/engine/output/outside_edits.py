@@ -15,6 +15,7 @@ from typing import Any
 
 from dataflow.core.errors import InputError, UsageError
 from dataflow.core.row import Row
+from dataflow.engine.columns import Column
 from dataflow.engine.job import Job
 from dataflow.engine.journal.decisions import Decision, DecisionKind, text_digest
 from dataflow.engine.journal.journal import Journal
@@ -154,11 +155,12 @@ def _look_into_output(
             changed.add(row)
             for column, number, job in _cells(plan, maker.jobs(row)):
                 text = _text_at(row.fields, column, number, plan)
+                digest = exact_digest(column.comparable(text))
                 if compare.is_unknown:
-                    key = compare.key_of_unknown(job, exact_digest(text))
+                    key = compare.key_of_unknown(job, column, digest)
                 else:
-                    index = number_of(plan, column, number)
-                    key = _changed_key(written, copies, job, index, text, row)
+                    index = number_of(plan, column.name, number)
+                    key = _changed_key(written, copies, job, index, digest, row)
                 if key is None:
                     found.unplaced += 1
                 elif key:
@@ -186,14 +188,13 @@ def _changed_key(
     copies: CopiedPictures,
     job: Job,
     index: int,
-    text: str | None,
+    digest: bytes | None,
     row: Row,
 ) -> bytes | None:
     """The key of a caption that was changed; empty where it was not, None where none was written.
 
     A picture may lie elsewhere or have another time by now: then the caption, or the bytes, tell.
     """
-    digest = exact_digest(text)
     there = written.find(row.index, index, job.subject)
     if there is not None:
         return b"" if digest == there.digest else there.key
@@ -224,22 +225,19 @@ def _look_into_files(plan: Plan, compare: _Comparison, found: _Found, *, asks_ag
         if plan.edits == "overwrite":
             continue
         for column, number, job in _cells(plan, maker.jobs(row)):
-            if column in captions:
+            if column.name in captions:
                 text = _text_at(captions, column, number, plan)
-                place = written.find(row.index, number_of(plan, column, number), job.subject)
+                place = written.find(row.index, number_of(plan, column.name, number), job.subject)
                 key = job.key if place is None else place.key
                 found.decisions += compare.decisions(key, column, text, job, row)
         found.files.append((changed, dict(captions)))
 
 
-def _cells(plan: Plan, jobs: Iterable[Job]) -> Iterator[tuple[str, int, Job]]:
-    """Column, number in it and job of each caption that is a text of its own."""
-    left = iter(jobs)
-    for column in plan.output.columns:
-        for number in range(column.n):
-            job = next(left)
-            if column.reading is None:
-                yield column.name, number, job
+def _cells(plan: Plan, jobs: Iterable[Job]) -> Iterator[tuple[Column, int, Job]]:
+    """Column, number in it and job of each caption."""
+    cells = ((column, number) for column in plan.output.columns for number in range(column.n))
+    for (column, number), job in zip(cells, jobs, strict=True):
+        yield column, number, job
 
 
 def number_of(plan: Plan, name: str, number: int) -> int:
@@ -252,12 +250,9 @@ def number_of(plan: Plan, name: str, number: int) -> int:
     return before + number
 
 
-def _text_at(fields: Mapping[str, Any], name: str, number: int, plan: Plan) -> str | None:
-    value = fields.get(name)
-    n = next(column.n for column in plan.output.columns if column.name == name)
-    if n > 1:
-        value = value[number] if isinstance(value, list) and number < len(value) else None
-    text = plan.output.unaffixed(value) if isinstance(value, str) else ""
+def _text_at(fields: Mapping[str, Any], column: Column, number: int, plan: Plan) -> str | None:
+    found = column.caption_in(fields, number)
+    text = "" if found is None else plan.output.unaffixed(found)
     return text if text.strip() else None
 
 
@@ -279,38 +274,46 @@ class _Comparison:
         self.is_unknown = not journal.began_writing()
         self._was_written_whole = journal.output_files() is not None
 
-    def key_of_unknown(self, job: Job, digest: bytes | None) -> bytes | None:
+    def key_of_unknown(self, job: Job, column: Column, digest: bytes | None) -> bytes | None:
         """As `_changed_key`, where the journal does not know what stands in the output."""
         if digest is None:
             return b""
         machine = self.journal.find(job.key)
         if machine is None or machine.caption is None:
             return None  # the answer was lost, or these are somebody's words: nobody can tell
-        is_ours = digest == exact_digest(self._unaffixed(machine.caption))
+        is_ours = digest == exact_digest(self._plain(column, machine.caption))
         return b"" if is_ours else job.key
 
+    def _plain(self, column: Column, caption: str | None) -> str | None:
+        """A caption of the journal, to be compared with one that is read back from an output."""
+        found = column.comparable(caption)
+        return None if found is None else self._unaffixed(found)
+
     def decisions(
-        self, key: bytes, column: str, text: str | None, job: Job, row: Row
+        self, key: bytes, column: Column, text: str | None, job: Job, row: Row
     ) -> list[Decision]:
         """What a person did; nothing where the machine, or a person before, said just that.
 
         Where a run was killed while it wrote, the output may hold an earlier text of either.
         """
-        if not self._was_written_whole and text in self.journal.texts_of(key, column):
-            return []
+        comparable = column.comparable(text)
+        if not self._was_written_whole:
+            known = self.journal.texts_of(key, column.name)
+            if comparable in {column.comparable(one) for one in known}:
+                return []
         machine = self.journal.find(key)
         caption = None if machine is None else machine.caption
-        plain = None if caption is None else self._unaffixed(caption)
+        plain = self._plain(column, caption)
         kind: DecisionKind = "reject" if text is None else "edit"
-        if exact_digest(text) == exact_digest(plain) or text == in_one_line(plain or ""):
+        if exact_digest(comparable) == exact_digest(plain) or text == in_one_line(plain or ""):
             kind, text = "accept", None
-        former = self.journal.decisions([key]).get((key, column))
+        former = self.journal.decisions([key]).get((key, column.name))
         if former is not None and (former.kind, former.text) == (kind, text):
             return []  # it was taken in before, and the run was killed then
         self.subjects[key] = job.subject
         picture = job.references[0].name if job.references else ""
         decision = Decision(
-            key, column, kind, text, AUTHOR, self._now, text_digest(caption),
+            key, column.name, kind, text, AUTHOR, self._now, text_digest(caption),
             source=row.source, picture=picture,
         )  # fmt: skip
         return [decision]

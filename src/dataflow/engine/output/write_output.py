@@ -21,7 +21,7 @@ from dataflow.core.portable.files import replace_file, sync_folder
 from dataflow.core.protocols.dataset import BadRow, Skipped, Writer
 from dataflow.core.row import Row
 from dataflow.core.side_files import clear_way, open_new
-from dataflow.engine.columns import values_of
+from dataflow.engine.columns import Column, values_of
 from dataflow.engine.job import Job
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import OPEN, ResultRecord
@@ -272,19 +272,21 @@ class _WrittenNotes:
     def __init__(self, journal: Journal, output: Output) -> None:
         self._journal = journal
         self._unaffixed = output.unaffixed
+        self._columns = [column for column in output.columns for _ in range(column.n)]
         self._rows: list[WrittenRow] = []
 
     def add(self, row: int, made: Iterable[Outcome]) -> None:
         """Note the captions of the output's row with this index."""
         self._rows += [
-            (row, index, entry.key, job.subject, self._digest(entry.caption))
-            for index, (job, entry) in enumerate(made)
+            (row, index, entry.key, job.subject, self._digest(column, entry.caption))
+            for index, ((job, entry), column) in enumerate(zip(made, self._columns, strict=True))
         ]
         if len(self._rows) >= NOTED_AT_ONCE:
             self.flush()
 
-    def _digest(self, caption: str | None) -> bytes | None:
-        return None if caption is None else exact_digest(self._unaffixed(caption))
+    def _digest(self, column: Column, caption: str | None) -> bytes | None:
+        found = column.comparable(caption)
+        return None if found is None else exact_digest(self._unaffixed(found))
 
     def flush(self) -> None:
         """Hand the journal what is left."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -15,8 +17,9 @@ from dataflow.checks.rules.schema import fits, misfit
 from dataflow.core.column_types import ColumnType
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.check import Check, CheckContext, Verdict
-from dataflow.core.raw_json import RawJson, parse_json, parse_strict
+from dataflow.core.raw_json import RawJson, parse_json, parse_strict, plain
 from dataflow.core.request import Turn
+from dataflow.core.text import trimmed
 from dataflow.formats.base.json_rows import members
 from dataflow.operators.core_vision.column_types import holds, resolved
 from dataflow.serving.openai.response_format import response_format, schema_in_words, subschemas
@@ -133,6 +136,15 @@ class AnswerReading:
                 found = {}
         return {name: self._value(name, found.get(name)) for name in self.holds}
 
+    def answer(self, values: Mapping[str, Any]) -> str | None:
+        """The answer that says `values`; see `engine.columns.ColumnReading`."""
+        found = {n: _as_json(values.get(n), is_text=h == "text") for n, h in self.holds.items()}
+        there = {name: value for name, value in found.items() if value is not None}
+        if not there:
+            return None
+        said = there if self.is_flat else next(iter(there.values()))
+        return json.dumps(said, ensure_ascii=False)
+
     def _found(self, whole: RawJson, value: Any) -> dict[str, RawJson]:
         if not self.is_flat:
             return dict.fromkeys(self.holds, whole)
@@ -147,6 +159,17 @@ class AnswerReading:
         # where it is known that a text comes, CSV has it without quotation marks
         is_text = self.holds[name] == "text" and found.text.startswith('"')
         return found.value if is_text else found
+
+
+def _as_json(value: Any, *, is_text: bool) -> Any:
+    """A value that was read from a file: files without JSON hold some of them as text."""
+    value = plain(value)
+    if isinstance(value, str):
+        value = trimmed(value) or None
+        if not is_text and value is not None:
+            with contextlib.suppress(ValueError):
+                value = parse_strict(value)
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 class _Fits:
