@@ -22,6 +22,7 @@ from dataflow.core.errors import (
     StopRunError,
     TooLongError,
     UnknownModelError,
+    UnreachableError,
     WrongKeyError,
 )
 from dataflow.core.protocols.check import Verdict
@@ -162,6 +163,22 @@ def test_a_quota_that_lifts_in_hours_stops_the_run_with_the_time_to_go_on(
     assert "requests per day" in str(caught.value)
     assert "--give-up-after" in str(caught.value)
     assert serving.asked <= 20 + max(2, workers)
+
+
+@pytest.mark.parametrize("rows", [3, 60])
+@pytest.mark.parametrize("workers", [1, 4])
+def test_an_outage_that_the_server_says_lasts_for_hours_stops_the_run_with_its_end(
+    dataset, workers, rows, monkeypatch
+):
+    monkeypatch.setattr(health, "CONFIRM_SECONDS", 0.05)
+    down = OverloadedError("HTTP 503: maintenance", retry_after=8 * 3600, status=503)
+    serving = FakeServing(lambda r, p: down, max_workers=workers)
+    with pytest.raises(UnreachableError, match=r"until .* \(in 8 h .* maintenance") as caught:
+        run(dataset.add(rows).plan(serving))
+    assert "--give-up-after" in str(caught.value)
+    assert serving.asked <= 2 * workers
+    again = FakeServing("fine")
+    assert run(dataset.plan(again)).captioned == rows
 
 
 @pytest.mark.parametrize("workers", [1, 4])

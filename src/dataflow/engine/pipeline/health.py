@@ -116,6 +116,8 @@ class RunHealth:
                 self._heed_unknown_limit(error, attempt)
             elif (error.retry_after or 0) > LONG_WAIT:
                 self._heed_long_limit(error)
+        elif (error.retry_after or 0) > self._plan.give_up_after:
+            self._heed_long_limit(error)
         self._look_for_permanent(error)
         says_something = self._record(job, error, attempt, are_left)
         self.show_pause()
@@ -143,13 +145,14 @@ class RunHealth:
                 _log.warning("waiting for the engine, for %g s at most: %s", most, reason)
         self._progress.paused = reason
 
-    def _heed_long_limit(self, error: RateLimitedError) -> None:
-        """Pause the run until the limit lifts, or stop it where that is too long."""
+    def _heed_long_limit(self, error: TryAgainError) -> None:
+        """Pause the run until the limit or the outage ends, or stop it where that is too long."""
         seconds = error.retry_after or 0.0
         self._long_limits += 1
         if seconds > self._plan.give_up_after:
             if self._long_limits >= LONG_LIMITS:
-                raise QuotaError(_quota_text(seconds, error.message)) from error
+                kind = QuotaError if isinstance(error, RateLimitedError) else UnreachableError
+                raise kind(_wait_text(error)) from error
             self._breaker.open_for(CONFIRM_SECONDS, error.message)
         elif self._long_limits >= LONG_LIMITS:
             self._breaker.open_for(seconds, error.message)
@@ -233,13 +236,16 @@ class RunHealth:
         self._progress.waits_until = max(self._progress.waits_until, at + wait)
 
 
-def _quota_text(seconds: float, words: str) -> str:
-    """When the quota is back, what to do, and the server's own words."""
+def _wait_text(error: TryAgainError) -> str:
+    """When the server answers again, what to do, and its own words."""
+    seconds = error.retry_after or 0.0
+    is_limit = isinstance(error, RateLimitedError)
+    what = "the server's limit lifts at" if is_limit else "the server does not answer until"
     lifts = datetime.datetime.now().astimezone() + datetime.timedelta(seconds=seconds)
     hours, minutes = divmod(int(seconds // 60) + 1, 60)
     took = f"{hours} h {minutes} min" if hours else f"{minutes} min"
     return (
-        f"the server's limit lifts at {lifts:%Y-%m-%d %H:%M} (in {took}). Run the same command "
+        f"{what} {lifts:%Y-%m-%d %H:%M} (in {took}). Run the same command "
         f"again then: what is answered is kept. To wait here instead, give --give-up-after "
-        f"{int(seconds) + 60}. The server says: {words}"
+        f"{int(seconds) + 60}. The server says: {error.message}"
     )

@@ -27,6 +27,7 @@ from dataflow.serving.openai.rate_limit_headers import read_reset
 _TEXTUAL = (str, list, dict)
 _LONGEST_INNER = 20_000  # characters of an error inside an error
 _VERSION = re.compile(r"/v\d|/openai(/|$)")
+_OTHER_ENDPOINT = re.compile(r"/(completions|responses|messages|models|generate)/chat/")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CODES = ("code", "type", "status", "reason")
 _PROSE = ("message", "detail", "msg", "error_msg", "error_message", "errorMessage", "reason",
@@ -88,7 +89,9 @@ def _is_vague(status: int, rule: ErrorRule | None, api_error: ApiError) -> bool:
 def _redirect(
     status: int, headers: Mapping[str, str], secrets: Sequence[str | None]
 ) -> DataflowError:
-    target = scrub(shown_url(headers.get("location", "")) or "nowhere", secrets=secrets, limit=120)
+    location = headers.get("location", "")
+    shown = location.partition("?")[0] if location.startswith("/") else shown_url(location)
+    target = scrub(shown or "nowhere", secrets=secrets, limit=120)
     return WrongAddressError(
         f"the server sends us on to {target} (HTTP {status}), and a picture and a key are not "
         "sent to another address than yours: give the right URL",
@@ -99,6 +102,8 @@ def _redirect(
 def _cure_of_address(path: str, api_error: ApiError) -> str:
     if path and not _VERSION.search(path):
         return "nothing answers at this path: does the URL end in /v1?"
+    if (other := _OTHER_ENDPOINT.search(path)) is not None:
+        return f"the URL is to end in /v1, and not in /{other[1]}"
     if "/deployments/" in path:
         return (
             "Azure wants the deployment's name and ?api-version=… in the URL: are both there and "
@@ -158,6 +163,25 @@ def first_choice(parsed: Any) -> dict[str, Any] | None:
     return None
 
 
+_WRAPPERS = ("data", "result", "response", "output")
+
+
+def unwrapped_completion(parsed: Any) -> Any:
+    """The completion that a gateway has put below a name of its own, or `parsed` as it is.
+
+    Cloudflare has it below ``result``, DashScope's own API below ``output``, with its ``usage``
+    beside that, and home-made gateways below ``data``.
+    """
+    if not isinstance(parsed, dict) or parsed.get("choices"):
+        return parsed
+    for name in _WRAPPERS:
+        inner = parsed.get(name)
+        if isinstance(inner, dict) and first_choice(inner) is not None:
+            beside = {key: parsed[key] for key in ("id", "model", "usage") if key in parsed}
+            return {**beside, **inner}
+    return parsed
+
+
 def read_api_error(body: Any) -> ApiError | None:
     """The error that a JSON body holds, or None.
 
@@ -182,7 +206,7 @@ def read_api_error(body: Any) -> ApiError | None:
         more = _prose_in(body)
         message = f"{error}: {more}" if more and more != error else error
         return _unwrapped(ApiError(_words(body), message, _status(body), _param(body), body))
-    if isinstance(error, dict):
+    if isinstance(error, dict) and any(error.values()):
         found = ApiError(_words(error), _prose_in(error), _status(error), _param(error), body)
         return _unwrapped(found, _raw_in(error))
     if "choices" not in body and any(isinstance(body.get(n), _TEXTUAL) for n in _PROSE):

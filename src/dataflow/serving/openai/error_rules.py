@@ -314,5 +314,6 @@ ERROR_RULES = (
         cure="ask with another schema, or tell it in the question: --schema-as prompt "
         '(in Python schema_as="prompt")',
     ),
-    _rule(OverloadedError, 408, 409, 425, 498),  # 498: Groq's flex tier is full
+    # 498: Groq's flex tier is full; 499: a proxy gave up on the server behind it
+    _rule(OverloadedError, 408, 409, 425, 498, 499),
 )  # fmt: skip

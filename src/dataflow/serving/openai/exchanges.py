@@ -18,7 +18,7 @@ from dataflow.core.errors import (
 )
 from dataflow.core.request import Reply
 from dataflow.serving.openai.replies import read_answer
-from dataflow.serving.openai.streaming import StreamedReply
+from dataflow.serving.openai.streaming import StreamedReply, is_stream, read_stream
 from dataflow.serving.openai.transport.endpoint import Endpoint
 from dataflow.serving.openai.transport.reply_buffer import FREE_BYTES, LONGEST_BODY, ReplyMemory
 from dataflow.serving.openai.transport.session import CONNECT_SECONDS, Session
@@ -77,7 +77,7 @@ class HttpExchanges:
     @property
     def has_proxy(self) -> bool:
         """Whether the exchanges go through a proxy."""
-        return self._session is not None and self._session.has_proxy
+        return self._session is not None and bool(self._session.proxy_variable)
 
     async def call(
         self,
@@ -157,7 +157,11 @@ class HttpExchanges:
 
     def _fault(self, error: BaseException) -> DataflowError:
         return map_transport_error(
-            error, host=self._endpoint.authority, timeout=self._timeout, secrets=self.secrets
+            error,
+            host=self._endpoint.authority,
+            timeout=self._timeout,
+            secrets=self.secrets,
+            proxy_variable="" if self._session is None else self._session.proxy_variable,
         )
 
     async def read_reply(self, answer: aiohttp.ClientResponse) -> Reply:
@@ -172,6 +176,8 @@ class HttpExchanges:
 
     def read(self, answer: aiohttp.ClientResponse, body: bytes) -> Reply:
         """The reply in `body`; see `replies.read_answer`."""
+        if answer.status == 200 and is_stream(body):
+            return read_stream(answer.headers, body, secrets=self.secrets)
         return read_answer(
             answer.status, answer.headers, body, secrets=self.secrets, path=answer.url.path
         )

@@ -43,14 +43,14 @@ _FILTERED = re.compile(
     r"|inspection|violation|unsafe|harm|jailbreak|toxic|offensive|nsfw|illegal|banned|forbidden"
     r"|disallowed|denied|model_armor|^language$"
 )
+_NOT_ENDED = re.compile(r"|null|none|nil|undefined|unspecified|in_progress")
 _PREFIX = re.compile(r"^((finish|stop|done|end)_?)?reason[_.: ]*|^(finish|stop)[.:]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 
 def ending_of(finish_reason: str | None) -> Ending:
     """What a server's finish reason means; no reason at all counts as whole."""
-    word = _CAMEL.sub("_", (finish_reason or "").strip()).lower()
-    word = _PREFIX.sub("", re.sub(r"[\s-]+", "_", word))
+    word = _word_of(finish_reason)
     if _WHOLE.fullmatch(word):
         return Ending.WHOLE
     if _FILTERED.search(word):
@@ -58,6 +58,30 @@ def ending_of(finish_reason: str | None) -> Ending:
     if _FAILED.fullmatch(word):
         return Ending.FAILED
     return Ending.CUT if _CUT.fullmatch(word) else Ending.UNKNOWN
+
+
+def is_ended(finish_reason: str | None) -> bool:
+    """Whether a piece of a stream ends the answer.
+
+    Some servers write a word for none into each piece (KoboldCpp and DashScope ``"null"``, SGLang
+    and Ollama ``""``), and a stream that breaks after one of these is not whole.
+    """
+    return _NOT_ENDED.fullmatch(_word_of(finish_reason)) is None
+
+
+def stricter_reason(reason: str | None, native: str | None) -> str | None:
+    """The finish reason, or the provider's own where that says that the answer is not whole.
+
+    OpenRouter and LiteLLM pass the provider's word on as ``native_finish_reason``, and give
+    ``"stop"`` for those that they do not know.
+    """
+    is_worse = ending_of(native) in {Ending.CUT, Ending.FILTERED}
+    return native if is_worse and ending_of(reason) is Ending.WHOLE else reason
+
+
+def _word_of(finish_reason: str | None) -> str:
+    word = _CAMEL.sub("_", (finish_reason or "").strip()).lower()
+    return _PREFIX.sub("", re.sub(r"[\s-]+", "_", word))
 
 
 def plain_reason(finish_reason: str | None) -> str | None:

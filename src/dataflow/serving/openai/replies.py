@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -32,9 +33,15 @@ from dataflow.serving.openai.api_errors import (
     first_choice,
     read_api_error,
     shown_body,
+    unwrapped_completion,
 )
 from dataflow.serving.openai.error_rules import ApiError
-from dataflow.serving.openai.finish_reasons import Ending, ending_of, plain_reason
+from dataflow.serving.openai.finish_reasons import (
+    Ending,
+    ending_of,
+    plain_reason,
+    stricter_reason,
+)
 from dataflow.serving.openai.usage import usage_of
 
 LONGEST_TEXT = 2**20
@@ -102,13 +109,15 @@ def read_answer(
         StopRunError: no row can be answered until a person acts.
     """
     headers = {name.lower(): value for name, value in headers.items()}
-    parsed = parse_json(body, headers)
+    body = _decompressed(body)
+    parsed = unwrapped_completion(parse_json(body, headers))
     if not 200 <= status <= 299:
         api_error = read_api_error(parsed) or ApiError("  ", _page_text(body))
         raise attach(error_for(status, headers, api_error, secrets=secrets, path=path), api_error)
     if parsed is None:
         page = scrub(_page_text(body), secrets=secrets, limit=120)
-        raise GarbledReplyError(f"the reply is no JSON: {page or 'it is empty'}")
+        shown = f"HTTP {status}: " if status != 200 else ""
+        raise GarbledReplyError(f"{shown}the reply is no JSON: {page or 'it is empty'}")
     try:
         return _read_completion(parsed, headers, secrets, path)
     except DataflowError as error:
@@ -138,9 +147,10 @@ def _read_completion(
         raise attach(error, read_api_error(parsed))
     choice = first_choice(parsed)
     if choice is None:
+        raise_if_blocked(parsed, secrets)
         raise GarbledReplyError(f"the reply has no choices: {shown_body(parsed, secrets)}")
-    message = choice.get("message")
-    if not isinstance(message, dict):
+    message = message_of(choice)
+    if message is None:
         raise GarbledReplyError(f"the reply's choice has no message: {shown_body(parsed, secrets)}")
     refusal = message.get("refusal")
     return make_reply(
@@ -222,26 +232,59 @@ def _raise_empty(
         raise EmptyCaptionError(f"the reply has no text (finish reason: {shown})")
 
 
+def raise_if_blocked(parsed: Any, secrets: Sequence[str | None]) -> None:
+    """Raise where a reply without choices says that the question was blocked, as Gemini's do.
+
+    https://ai.google.dev/api/generate-content#PromptFeedback; gateways pass it on in either case.
+
+    Raises:
+        RefusedError: it was blocked.
+    """
+    if not isinstance(parsed, dict):
+        return
+    for name in ("prompt_feedback", "promptFeedback"):
+        feedback = parsed.get(name)
+        if isinstance(feedback, dict):
+            reason = feedback.get("block_reason") or feedback.get("blockReason")
+            if isinstance(reason, str):
+                shown = scrub(reason, secrets=secrets, limit=60)
+                raise RefusedError(f"the provider blocked the question (block reason: {shown})")
+
+
+def message_of(choice: Mapping[str, Any]) -> dict[str, Any] | None:
+    """A choice's message, or what some servers have in its place; None where there is none.
+
+    The latter is ``delta``, where a stream's only piece comes as a whole body, or ``text``, the
+    field of the older completions API.
+    """
+    for name in ("message", "delta"):
+        message = choice.get(name)
+        if isinstance(message, dict):
+            return message
+    text = choice.get("text")
+    return {"content": text} if isinstance(text, str) else None
+
+
 def _clean(text: Any, secrets: Sequence[str | None]) -> Any:
     """A text of a good reply, in which only secrets that are no common words are looked for."""
     return redact(text, [s for s in secrets if s and len(s) >= 8]) if text else text
 
 
 def text_of(content: Any) -> str:
-    """A message's content, given as text or as a list of parts; "" where it has no text.
+    """A message's content, as text, as a part or as a list of these; "" where it has no text.
 
     Parts of other types, such as ``reasoning``, are no part of the answer.
     """
     if isinstance(content, str):
         return content
-    if isinstance(content, list):
-        texts = (
-            part.get("text")
-            for part in content
-            if isinstance(part, dict) and part.get("type") in _TEXT_PARTS
-        )
-        return "".join(text for text in texts if isinstance(text, str))
-    return ""
+    parts = [content] if isinstance(content, dict) else content
+    if not isinstance(parts, list):
+        return ""
+    texts = (
+        part.get("text") if isinstance(part, dict) and part.get("type") in _TEXT_PARTS else part
+        for part in parts
+    )
+    return "".join(text for text in texts if isinstance(text, str))
 
 
 def reasoning_of(message: Mapping[str, Any]) -> str:
@@ -267,8 +310,9 @@ def reasoning_of(message: Mapping[str, Any]) -> str:
 
 def finish_reason_of(choice: Mapping[str, Any]) -> str | None:
     """Why the model stopped, or None."""
-    reason = choice.get("finish_reason")
-    return reason[:60] if isinstance(reason, str) else None
+    reason, native = choice.get("finish_reason"), choice.get("native_finish_reason")
+    own = reason[:60] if isinstance(reason, str) else None
+    return stricter_reason(own, native[:60]) if isinstance(native, str) else own
 
 
 def model_of(parsed: Mapping[str, Any]) -> str:
@@ -306,6 +350,16 @@ def parse_json(body: bytes, headers: Mapping[str, str]) -> Any:
         return json.loads(body.decode(charset))
     except (ValueError, LookupError, RecursionError):
         return None
+
+
+def _decompressed(body: bytes) -> bytes:
+    """`body`, unpacked where a server sends gzip and does not say so."""
+    if not body.startswith(b"\x1f\x8b"):
+        return body
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(body, 4 * LONGEST_TEXT)
+    except zlib.error:
+        return body
 
 
 def _page_text(body: bytes) -> str:

@@ -6,13 +6,25 @@ OpenAI's chat completion chunks (https://platform.openai.com/docs/api-reference/
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dataflow.core.errors import ConnectionLostError, GarbledReplyError, ReplyTooLargeError
+from dataflow.core.errors import (
+    ConnectionLostError,
+    DataflowError,
+    GarbledReplyError,
+    ReplyTooLargeError,
+)
 from dataflow.core.request import Reply, Usage
 from dataflow.core.text import scrub
-from dataflow.serving.openai.api_errors import error_inside, first_choice, read_api_error
+from dataflow.serving.openai.api_errors import (
+    error_inside,
+    first_choice,
+    read_api_error,
+    unwrapped_completion,
+)
+from dataflow.serving.openai.finish_reasons import is_ended
 from dataflow.serving.openai.replies import (
     LONGEST_TEXT,
     ReplyParts,
@@ -20,8 +32,10 @@ from dataflow.serving.openai.replies import (
     finish_reason_of,
     id_of,
     make_reply,
+    message_of,
     model_of,
     parse_json,
+    raise_if_blocked,
     reasoning_of,
     text_of,
 )
@@ -34,21 +48,30 @@ _KEPT_REASONING = 2000  # characters, for a message
 
 
 _FIELDS = (b"event", b"id", b"retry", b"")  # WHATWG HTML, section 9.2.6; a comment has no name
-_KEPT_STRAYS = 20_000
+_FRAME = re.compile(rb"(\xef\xbb\xbf)?\s*(data|event|id|retry)?:")
+_DONE_AT_END = re.compile(rb"\s*data:\s*\[DONE\]\s*$")
+_KEEP_ALIVE = re.compile(rb"ping|heart_?beat|keep_?-?alive", re.IGNORECASE)
 
 
 class EventLines:
     """Cuts bytes, in whatever pieces they come, into the data of whole events.
 
     Attributes:
-        strays: The first lines that belong to no event: a server may put a plain error there.
+        event: The name of the event that was given last; empty where it has none.
     """
 
     def __init__(self) -> None:
         self._rest: list[bytes] = []
         self._rest_bytes = 0
         self._data: list[bytes] = []
-        self.strays = b""
+        self._name = self.event = b""
+        self._strays: list[bytes] = []
+        self._stray_bytes = 0
+
+    @property
+    def strays(self) -> bytes:
+        """The lines that belong to no event: a plain error or a whole body may stand there."""
+        return b"".join(self._strays)
 
     def feed(self, piece: bytes) -> Iterator[bytes]:
         """The data of each event that `piece` completes.
@@ -82,11 +105,42 @@ class EventLines:
             name, _, value = line.removeprefix(b"\xef\xbb\xbf").partition(b":")
             if name == b"data":
                 self._data.append(value.removeprefix(b" "))
-            elif name not in _FIELDS and len(self.strays) < _KEPT_STRAYS:
-                self.strays += line[:_KEPT_STRAYS] + b"\n"
-        elif self._data:
+            elif name == b"event":
+                self._name = value.strip()
+            elif name not in _FIELDS and self._stray_bytes < LONGEST_LINE:
+                self._strays.append(line + b"\n")
+                self._stray_bytes += len(line) + 1
+            return
+        self.event, self._name = self._name, b""
+        if self._data:
             data, self._data = b"\n".join(self._data), []
             yield data
+
+
+def is_stream(body: bytes) -> bool:
+    """Whether a body is a stream of events, whatever its headers say."""
+    return _FRAME.match(body, 0, 100) is not None
+
+
+def read_stream(
+    headers: Mapping[str, str], body: bytes, *, secrets: Sequence[str | None] = ()
+) -> Reply:
+    """The reply of a stream that lies there as a whole.
+
+    Args:
+        headers: The answer's headers, in any case.
+        body: All of it.
+        secrets: Texts that must not appear in an error's message.
+
+    Raises:
+        DataflowError: as `StreamedReply.finish`.
+    """
+    reply = StreamedReply(headers, secrets=secrets)
+    try:
+        reply.feed(body)
+        return reply.finish()
+    except DataflowError as error:
+        raise error.billed(reply.usage) from None
 
 
 class StreamedReply:
@@ -143,7 +197,7 @@ class StreamedReply:
             self._event(data)
         if self._finish_reason is None:
             if not self._has_choices and self._lines.strays:
-                self._event(self._lines.strays.strip())  # an error without the form of an event
+                self._body_without_events()
             if not self.is_done:
                 raise ConnectionLostError("the stream ended before the answer did")
             if not self._has_choices:
@@ -159,13 +213,21 @@ class StreamedReply:
         )
         return make_reply(parts, secrets=self._secrets)
 
+    def _body_without_events(self) -> None:
+        """Read an error or a whole completion that does not have the form of an event."""
+        self.is_done = False
+        self._event(_DONE_AT_END.sub(b"", self._lines.strays.strip()))
+        self.is_done = self._has_choices
+
     def _event(self, data: bytes) -> None:
-        if self.is_done:
+        if self.is_done or not data.strip():
             return
         if data.strip() == b"[DONE]":
             self.is_done = True
             return
-        chunk = parse_json(data, self._headers)
+        chunk = unwrapped_completion(parse_json(data, self._headers))
+        if chunk is None and _KEEP_ALIVE.search(self._lines.event):
+            return
         if chunk is None:
             shown = scrub(
                 data[:65_536].decode("utf-8", "replace"), secrets=self._secrets, limit=120
@@ -183,13 +245,18 @@ class StreamedReply:
         self._model = self._model or model_of(chunk)
         self._id = self._id or id_of(chunk)
         choice = first_choice(chunk)
+        if choice is None:
+            raise_if_blocked(chunk, self._secrets)
         if choice is None or choice.get("index") not in (None, 0):
             return
         self._has_choices = True
         delta = choice.get("delta")
-        if isinstance(delta, dict):
+        if isinstance(delta, dict) and delta:
             self._delta(delta)
-        self._finish_reason = finish_reason_of(choice) or self._finish_reason
+        elif not self._length or "message" not in choice:  # a last one repeats the whole answer
+            self._delta(message_of(choice) or {})
+        if is_ended(reason := finish_reason_of(choice)):
+            self._finish_reason = reason
 
     def _delta(self, delta: Mapping[str, Any]) -> None:
         text = text_of(delta.get("content"))

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
+import threading
 import traceback
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import aiohttp
 import pytest
@@ -207,6 +209,80 @@ def test_the_environments_proxy_is_taken_but_not_for_this_machine(monkeypatch, h
         ask("http://direct.invalid/v1", question(1))
     assert ask(hostile().url, question(1)).text
     assert proxy.asked == 1
+
+
+def answering(body, **headers):
+    """A server that gives this body to every request, with these headers."""
+    data = body.encode() if isinstance(body, str) else body
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(200)
+            for name, value in headers.items():
+                self.send_header(name.replace("_", "-"), value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+STREAM = (
+    'data: {"choices": [{"delta": {"content": "A tram."}, "finish_reason": "stop"}]}\n\n'
+    "data: [DONE]\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    "content_type", ["text/plain", "application/json", "text/event-stream", "", "text/html"]
+)
+def test_a_stream_that_was_not_asked_for_is_read_whatever_its_type(question, content_type):
+    with answering(STREAM, Content_Type=content_type) as server:
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        assert ask(url, question(1)).text == "A tram."
+        server.shutdown()
+
+
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip"])
+def test_a_reply_that_cannot_be_unpacked_says_so(question, coding):
+    with answering(b"\x0b\x02\x80nothing\x03", Content_Encoding=coding) as server:
+        url = f"http://127.0.0.1:{server.server_port}/v1"
+        with pytest.raises(errors.GarbledReplyError, match="compressed") as caught:
+            ask(url, question(1))
+        server.shutdown()
+    assert "install" not in caught.value.message
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_cannot_be_reached_is_named_with_its_variable(monkeypatch, question, scheme):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv(f"{scheme}_proxy", "http://me:hidden-word@127.0.0.1:9")
+    with pytest.raises(errors.ConnectionLostError) as caught:
+        ask(f"{scheme}://far.invalid/v1", question(1))
+    said = caught.value.message
+    assert f"the proxy 127.0.0.1:9, from {scheme}_proxy, cannot be reached" in said
+    assert "hidden-word" not in said
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"], ids=["missing", "broken"])
+def test_a_file_of_certificates_in_the_environment_that_cannot_be_read_is_named(
+    monkeypatch, question, tmp_path, content
+):
+    file = tmp_path / "authority.pem"
+    if content is not None:
+        file.write_text(content)
+    monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with pytest.raises(errors.UsageError, match="SSL_CERT_FILE") as caught:
+        ask("https://far.invalid/v1", question(1))
+    assert str(file) in caught.value.message
+    with pytest.raises(errors.ConnectionLostError):
+        ask("http://127.0.0.1:9/v1", question(1))  # nothing is encrypted there
 
 
 def outcome_at(url, timeout=5):

@@ -35,13 +35,14 @@ class Session:
         http: aiohttp's session.
         options: What each of its requests is given: the proxy and its credentials.
         secrets: Texts that must not appear in a message.
-        has_proxy: Whether they go through a proxy.
+        proxy_variable: The environment variable that names the proxy through which they go; empty
+            where there is none.
     """
 
     http: aiohttp.ClientSession
     options: dict[str, Any]
     secrets: tuple[str | None, ...]
-    has_proxy: bool = False
+    proxy_variable: str = ""
 
     async def close(self) -> None:
         """Close all connections."""
@@ -70,12 +71,14 @@ def open_session(
     Raises:
         MissingPackageError: a SOCKS proxy is named, and its package is not installed.
         ProxyError: the proxy that the environment names cannot be used.
-        UsageError: `ca_file` holds no certificates.
+        UsageError: `ca_file`, or the file that ``SSL_CERT_FILE`` names, holds no certificates.
     """
     import aiohttp
 
     proxy = None if endpoint.is_loopback else find_proxy(endpoint.chat_url)
     settings: dict[str, Any] = {"limit": 2 * connections + SPARE, "ttl_dns_cache": 60}
+    if endpoint.is_encrypted:
+        _check_certificate_variable()
     if ca_file is not None:
         settings["ssl"] = _trusting(ca_file)
     # trust_env stays off: it would also send what stands in ~/.netrc.
@@ -95,7 +98,8 @@ def open_session(
         timeout=aiohttp.ClientTimeout(total=timeout, sock_connect=min(timeout, CONNECT_SECONDS)),
     )
     secrets = (*credentials.secrets, proxy.password if proxy else None)
-    return Session(http, _proxy_options(proxy), secrets, proxy is not None)
+    variable = (proxy.variable or "the environment") if proxy else ""
+    return Session(http, _proxy_options(proxy), secrets, variable)
 
 
 def _connector(proxy: Proxy | None, settings: Mapping[str, Any]) -> aiohttp.TCPConnector:
@@ -125,9 +129,22 @@ def _proxy_headers(proxy: Proxy | None) -> dict[str, str]:
 
 def _trusting(ca_file: str | os.PathLike[str]) -> ssl.SSLContext:
     context = ssl.create_default_context()
-    try:
-        context.load_verify_locations(cafile=os.fspath(ca_file))
-    except (OSError, ssl.SSLError) as error:
-        reason = getattr(error, "strerror", None) or "it holds no certificate in PEM form"
-        raise UsageError(f"the file of certificates {ca_file} cannot be used: {reason}") from None
+    _load(context, os.fspath(ca_file), f"the file of certificates {ca_file}")
     return context
+
+
+def _check_certificate_variable() -> None:
+    """Refuse a file in ``SSL_CERT_FILE`` that cannot be read; OpenSSL passes over it in silence."""
+    path = os.environ.get("SSL_CERT_FILE")
+    if path:
+        name = f"the file of certificates {path}, from the environment variable SSL_CERT_FILE,"
+        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), path, name)
+
+
+def _load(context: ssl.SSLContext, path: str, name: str) -> None:
+    try:
+        context.load_verify_locations(cafile=path)
+    except (OSError, ssl.SSLError) as error:
+        is_missing = isinstance(error, OSError) and not isinstance(error, ssl.SSLError)
+        reason = (is_missing and error.strerror) or "it holds no certificate in PEM form"
+        raise UsageError(f"{name} cannot be used: {reason}") from None

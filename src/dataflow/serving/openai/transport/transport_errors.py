@@ -14,6 +14,7 @@ from dataflow.core.errors import (
     AskTimeoutError,
     ConnectionLostError,
     DataflowError,
+    GarbledReplyError,
     ProxyError,
     StopRunError,
     UsageError,
@@ -24,6 +25,7 @@ from dataflow.core.text import scrub
 from dataflow.serving.openai.transport.socks_connector import map_socks_error, socks_errors
 
 _NOT_TLS = re.compile(r"WRONG_VERSION_NUMBER|RECORD_LAYER_FAILURE|HTTP_REQUEST|UNKNOWN_PROTOCOL")
+_CODING = re.compile(r"Can not decode content-encoding: ([\w-]{1,20})", re.IGNORECASE)
 _CLASS_NAME = re.compile(r"\b[A-Z]\w*(?:Error|Exception)\b:?\s*")
 
 
@@ -39,7 +41,12 @@ def network_errors() -> tuple[type[BaseException], ...]:
 
 
 def map_transport_error(
-    error: BaseException, *, host: str, timeout: float, secrets: Sequence[str | None] = ()
+    error: BaseException,
+    *,
+    host: str,
+    timeout: float,
+    secrets: Sequence[str | None] = (),
+    proxy_variable: str = "",
 ) -> DataflowError:
     """Our error for one of `network_errors()`.
 
@@ -48,6 +55,7 @@ def map_transport_error(
         host: The server, for the message.
         timeout: The limit of the attempt, seconds.
         secrets: Texts that must not appear in the message.
+        proxy_variable: The environment variable that names the proxy, for the message.
     """
     import aiohttp
 
@@ -59,7 +67,14 @@ def map_transport_error(
         return map_socks_error(error, scrub(describe(error), secrets=secrets))
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         reason = scrub(describe(error), secrets=secrets)
-        return ConnectionLostError(f"the proxy cannot be reached: {reason}", was_made=False)
+        proxy = f"the proxy {scrub(f'{error.host}:{error.port}', secrets=secrets)}"
+        named = f", from {proxy_variable}," if proxy_variable else ""
+        return ConnectionLostError(f"{proxy}{named} cannot be reached: {reason}", was_made=False)
+    if (coding := _CODING.search(str(error))) is not None:
+        return GarbledReplyError(
+            f"{host} sends its reply compressed ({coding[1]}), which was not asked for, and it "
+            "cannot be unpacked"
+        )
     if (tls := _tls_error(error, host)) is not None:
         return tls
     if isinstance(error, aiohttp.InvalidURL):
