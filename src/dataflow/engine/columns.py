@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from typing import Any, Protocol
 
 from dataflow.core.column_types import ColumnType, ListType
 from dataflow.core.errors import UsageError
+from dataflow.core.raw_json import parse_json
 from dataflow.engine.journal.records import ResultRecord
 from dataflow.engine.meta import META_SHAPE, meta_of
 from dataflow.engine.provenance import PROVENANCE_SHAPE, provenance_of
@@ -28,6 +30,10 @@ class ColumnReading(Protocol):
 
     def answer(self, values: Mapping[str, Any]) -> str | None:
         """The answer that says `values`, as a file holds them; None where all are empty."""
+        ...
+
+    def edited(self, answer: str, former: str) -> str:
+        """`answer`, with the values that are no others than those of `former` as that says them."""
         ...
 
 
@@ -85,12 +91,26 @@ class Column:
         if self.reading is None or caption is None:
             return caption
         answer = self.reading.answer(self.reading.values(caption))
-        return None if answer is None else json.dumps(_comparable(json.loads(answer)))
+        return None if answer is None else comparable_text(answer)
+
+    def edited(self, caption: str, former: str | None) -> str:
+        """A caption that was read back; what nobody changed in it stays as `former` says it."""
+        if self.reading is None or former is None:
+            return caption
+        return self.reading.edited(caption, former)
 
     def _value(self, value: Any, number: int) -> Any:
         if self.n == 1:
             return value
+        if isinstance(value, str):  # files without types hold the list as JSON
+            with contextlib.suppress(ValueError):
+                value = parse_json(value)
         return value[number] if isinstance(value, list) and number < len(value) else None
+
+
+def comparable_text(answer: str) -> str:
+    """JSON as a text that is the same for a value that was written and is read back."""
+    return json.dumps(_comparable(json.loads(answer)))
 
 
 def _comparable(value: Any) -> Any:

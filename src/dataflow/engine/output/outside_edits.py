@@ -308,6 +308,8 @@ class _Comparison:
         if exact_digest(comparable) == exact_digest(plain) or text == in_one_line(plain or ""):
             kind, text = "accept", None
         former = self.journal.decisions([key]).get((key, column.name))
+        if text is not None:
+            text = column.edited(text, caption if former is None else former.caption(caption))
         if former is not None and (former.kind, former.text) == (kind, text):
             return []  # it was taken in before, and the run was killed then
         self.subjects[key] = job.subject

@@ -20,7 +20,9 @@ from dataflow.core.protocols.check import Check, CheckContext, Verdict
 from dataflow.core.raw_json import RawJson, parse_json, parse_strict, plain
 from dataflow.core.request import Turn
 from dataflow.core.text import trimmed
+from dataflow.engine.columns import comparable_text
 from dataflow.formats.base.json_rows import members
+from dataflow.formats.base.json_values import dumps, utf8_safe
 from dataflow.operators.core_vision.column_types import holds, resolved
 from dataflow.serving.openai.response_format import response_format, schema_in_words, subschemas
 
@@ -144,6 +146,18 @@ class AnswerReading:
             return None
         said = there if self.is_flat else next(iter(there.values()))
         return json.dumps(said, ensure_ascii=False)
+
+    def edited(self, answer: str, former: str) -> str:
+        """`answer` with what nobody changed as `former`; see `engine.columns.ColumnReading`."""
+        if not self.is_flat:
+            return answer
+        new, old = self.values(answer), self.values(former)
+        there = {n: old[n] if self._is_same(n, old[n], new[n]) else new[n] for n in self.holds}
+        return utf8_safe(dumps({n: value for n, value in there.items() if value is not None}))
+
+    def _is_same(self, name: str, *values: Any) -> bool:
+        first, second = (self.answer({name: plain(value)}) or "null" for value in values)
+        return comparable_text(first) == comparable_text(second)
 
     def _found(self, whole: RawJson, value: Any) -> dict[str, RawJson]:
         if not self.is_flat:
