@@ -252,6 +252,7 @@ def test_ctrl_c_while_reading_ends_at_once(dataflow):
         _, err = process.communicate(timeout=60)
     finally:
         process.kill()
+        process.wait()
     assert process.returncode == 130
     assert "Traceback" not in err
 

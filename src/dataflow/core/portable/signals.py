@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import _thread
 import os
 import signal
+import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -31,6 +33,15 @@ def kill_group(process: int) -> None:
         os.killpg(process, KILL)
     else:
         os.kill(process, signal.SIGTERM)  # Windows ends a process by any signal
+
+
+def signal_main_thread(number: int) -> None:
+    """Let the main thread hear a signal of this process, also where it waits for a lock."""
+    main = threading.main_thread().ident
+    if main is not None and hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(main, number)
+    else:
+        _thread.interrupt_main(signal.Signals(number))
 
 
 def on_ending(loop: asyncio.AbstractEventLoop, act: Callable[[], object]) -> None:
