@@ -15,6 +15,7 @@ from dataflow.core.row import Row
 from dataflow.engine.plan import ChangedRow
 from dataflow.formats.folder.sidecar import SidecarFiles
 from dataflow.formats.registry import open_reader
+from dataflow.formats.text.csv_file import before_inert
 from dataflow.remote.path import AnyPath
 
 
@@ -30,6 +31,11 @@ def rows_written(choices: CaptionOptions, target: AnyPath) -> Iterator[Row]:
     rows = itertools.chain.from_iterable(reader.rows() for reader in readers)
     for index, row in enumerate(rows):
         fields = row.fields
+        if choices.csv_safe:
+            fields = {
+                name: before_inert(value) if isinstance(value, str) else value
+                for name, value in fields.items()
+            }
         if choices.output_key not in fields and isinstance(
             talk := fields.get("conversations"), list
         ):

@@ -328,6 +328,12 @@ def inert(cell_text: str) -> str:
     return f"'{cell_text}"
 
 
+def before_inert(cell_text: str) -> str:
+    """What `inert` was given, by what it returned."""
+    rest = cell_text[1:]
+    return rest if cell_text != rest and inert(rest) == cell_text else cell_text
+
+
 class TsvWriter(CsvWriter):
     """A tab-separated file being written."""
 
