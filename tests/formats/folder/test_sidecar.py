@@ -369,6 +369,23 @@ def test_a_sidecar_that_cannot_be_read_is_an_error_or_left_out(folder, ending, d
     assert reader.skipped.listed[0].source.endswith(f"b{ending}")
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("big_endian", [False, True])
+@pytest.mark.parametrize(
+    ("ending", "text"), [(".txt", "Möwe 🐈, 猫\r\n"), (".json", '{"caption": "Möwe 🐈, 猫"}\r\n')]
+)
+def test_a_sidecar_with_a_byte_order_mark_is_read_as_the_mark_says(
+    folder, ending, text, encoding, big_endian
+):
+    data = text.encode(encoding)
+    if big_endian and encoding != "utf-8-sig":
+        data = f"\ufeff{text}".encode(f"{encoding}-be")
+    (folder / f"b{ending}").write_bytes(data)
+    sidecars = SidecarFiles(ending=ending, existing="append")
+    assert len(list(open_reader(folder, sidecars=sidecars).rows())) == 3
+    assert sidecars._content.text("b", data) == "Möwe 🐈, 猫"
+
+
 @promise("constant memory", "sidecars")
 def test_captions_are_not_gathered(folder):
     """A sidecar is there as soon as its row was handed over, before the next."""

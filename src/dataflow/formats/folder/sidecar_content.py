@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,15 @@ from dataflow.core.row import Row
 from dataflow.core.text import path_text, trimmed
 from dataflow.formats.base.affixes import NO_AFFIXES, CaptionAffixes
 from dataflow.formats.base.json_values import utf8_safe
-from dataflow.formats.base.reading import UTF8_MARK, not_utf8, open_input, unreadable, wrong_at
+from dataflow.formats.base.reading import not_utf8, open_input, unreadable, wrong_at
+
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Marks at a text's start (https://www.unicode.org/faq/utf_bom.html); the longer ones first."""
 
 _BETWEEN = ", "  # as kohya's tagger joins tags
 
@@ -167,13 +176,14 @@ def read_sidecar(path: str) -> bytes:
 
 
 def decoded(path: str, data: bytes) -> str:
-    """`data` as text, without a byte order mark.
+    """`data` as text, without a byte order mark; a mark of UTF-16 or UTF-32 says that it is that.
 
     Raises:
-        InputError: it is not UTF-8.
+        InputError: it is neither, nor UTF-8.
     """
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8-sig")
     try:
-        return data.removeprefix(UTF8_MARK).decode("utf-8")
+        return data.decode(encoding)
     except UnicodeDecodeError as error:
         raise not_utf8(path_text(path)) from error
 
@@ -182,11 +192,11 @@ def json_object(path: str, data: bytes) -> tuple[bytes, dict[str, Any]]:
     """The JSON object in `data`: its bytes, and its members.
 
     Raises:
-        InputError: it is none.
+        InputError: it is none, or not text.
     """
     from dataflow.formats.base.json_rows import no_object, parse
 
-    raw = data.removeprefix(UTF8_MARK).strip()
+    raw = decoded(path, data).strip().encode("utf-8")
     try:
         fields = parse(raw)
     except ValueError as error:
