@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from dataflow.app.known_output import known_output
 from dataflow.app.options.commands.write import WriteOptions
 from dataflow.app.planning.plan import plan_of
-from dataflow.app.planning.run_options import options_of_run
+from dataflow.app.planning.run_options import kept_options, options_from, settings_from
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.core.errors import UsageError
 from dataflow.engine.output.write_so_far import write_so_far
@@ -16,6 +18,22 @@ from dataflow.engine.paths import SideFiles, escaped_name, resolved_path
 from dataflow.engine.reporting.progress import RunCounts
 from dataflow.remote.path import RemotePath
 from dataflow.serving.fake import FakeServing
+
+
+class _AsAsked(FakeServing):
+    """Stands for what the run asked, so that its keys can be made again; nothing is asked.
+
+    Args:
+        settings: Those of the run's serving; None where the journal does not keep them.
+    """
+
+    def __init__(self, settings: Mapping[str, Any] | None) -> None:
+        super().__init__()
+        self._settings = settings
+
+    def settings(self) -> Mapping[str, Any]:
+        """What the run's keys were made of."""
+        return super().settings() if self._settings is None else self._settings
 
 
 def write(options: WriteOptions, reporter: Reporter = SILENT) -> RunCounts:
@@ -35,13 +53,14 @@ def write(options: WriteOptions, reporter: Reporter = SILENT) -> RunCounts:
     journal = SideFiles(here).journal
     if not journal.exists():
         raise UsageError(f"no run has begun for {options.output}: there is no {journal}")
-    choices = options_of_run(journal)
-    if choices is None:
+    text = kept_options(journal)
+    if text is None:
         raise UsageError(
             f"{journal} does not say how its run was started (a URL with a signature or a password "
             "is not kept); run the command again"
         )
-    plan = plan_of(choices, reporter, needs_key=False, serving=FakeServing())  # nothing is asked
+    serving = _AsAsked(settings_from(text))
+    plan = plan_of(options_from(text), reporter, needs_key=False, serving=serving)
     if plan.output.path != here:
         raise UsageError(
             f"the run wrote {plan.output.path}, seen from this folder: change into the folder in "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -141,6 +142,20 @@ class PlanFingerprint:
 
     text: str
     folder: str
+
+
+SERVING = "_serving"
+"""The name beside a run's options under which the journal keeps its serving's settings."""
+
+
+def with_settings(options: str, settings: Mapping[str, Any]) -> str:
+    """The options of a run as the journal keeps them, with all else that its keys are made of.
+
+    Args:
+        options: A JSON object.
+        settings: Those of the serving, as plain JSON values.
+    """
+    return json.dumps(json.loads(options) | {SERVING: dict(settings)}, sort_keys=True)
 
 
 UNPRICED = NoPrice("no price is given")

@@ -37,7 +37,7 @@ from dataflow.engine.pipeline.resume import (
 )
 from dataflow.engine.pipeline.reuse_check import check_loss, check_reuse, settings_of
 from dataflow.engine.pipeline.stages import RowOutcome
-from dataflow.engine.plan import Plan
+from dataflow.engine.plan import Plan, with_settings
 from dataflow.engine.reporting.failure_messages import commonest
 from dataflow.engine.reporting.progress import RunCounts, Summary
 from dataflow.engine.run import Pipeline, Run
@@ -110,7 +110,7 @@ def _run(plan: Plan, this: Run[Summary]) -> Summary | None:
             plan.serving.prepare(this.is_stopping)
             plan.progress.fetched = None
             if plan.options is not None:
-                journal.note_options(plan.options)
+                journal.note_options(with_settings(plan.options, plan.serving.settings()))
             counts = (
                 _take_whole(plan, journal, this, check_locks)
                 if shard is None

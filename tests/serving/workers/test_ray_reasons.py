@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataflow.serving.workers.ray_actors import MOST_REASON, _reason_of
+from dataflow.serving.workers.ray_actors import AUTH_CURE, MOST_REASON, _reason_of
 
 DIED = """The actor died unexpectedly before finishing this task.
 \tclass_name: RayWorker
@@ -23,6 +23,10 @@ The actor died because its node has died. Node Id: 77
         (DIED, ("The actor died because its node has died. Node Id: 77 the actor's node was "
                "terminated unexpectedly: health check failed")),
         ("The actor is dead.", "The actor is dead."),
+        (
+            "It died.\nThe actor never ran - it was cancelled before it started running.",
+            "The actor never ran - it was cancelled before it started running. " + AUTH_CURE,
+        ),
         ("", "Ray does not say why"),
         ("a\n" + "b" * 1000, "b" * MOST_REASON),
     ],

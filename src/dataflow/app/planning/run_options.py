@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import Any
 
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.options.option import names_of
@@ -16,6 +18,7 @@ from dataflow.app.options.shell_command import has_secret
 from dataflow.app.options.source import PictureOptions, SourceOptions
 from dataflow.core.errors import JournalError, UsageError
 from dataflow.engine.journal.read_only import open_read_only, unreadable
+from dataflow.engine.plan import SERVING
 from dataflow.engine.shards.local_journal import check_folder
 from dataflow.remote.path import AnyPath, RemotePath, is_url
 
@@ -52,8 +55,31 @@ def options_from(text: str) -> CaptionOptions:
         raise JournalError(f"the options in the journal cannot be read: {error}") from error
 
 
+def settings_from(text: str) -> Mapping[str, Any] | None:
+    """The settings of the run's serving that the journal keeps beside its options; None for none.
+
+    Raises:
+        JournalError: another version of the program wrote it.
+    """
+    try:
+        found = json.loads(text).get(SERVING)
+    except (AttributeError, ValueError) as error:
+        raise JournalError(f"the options in the journal cannot be read: {error}") from error
+    return found if isinstance(found, dict) else None
+
+
 def options_of_run(journal: Path) -> CaptionOptions | None:
     """The options of the latest run that kept them; None where none did.
+
+    Raises:
+        JournalError: the journal cannot be read, or another version of the program wrote it.
+    """
+    text = kept_options(journal)
+    return None if text is None else options_from(text)
+
+
+def kept_options(journal: Path) -> str | None:
+    """The same as the text that the journal keeps.
 
     Raises:
         JournalError: the journal cannot be read, or another version of the program wrote it.
@@ -65,7 +91,7 @@ def options_of_run(journal: Path) -> CaptionOptions | None:
             ).fetchone()
     except sqlite3.Error as error:
         raise unreadable(journal, error) from error
-    return None if found is None else options_from(str(found[0]))
+    return None if found is None else str(found[0])
 
 
 def journal_folder_of(choices: CaptionOptions, place: AnyPath) -> Path | None:

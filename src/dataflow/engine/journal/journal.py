@@ -16,7 +16,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypeAlias
@@ -365,6 +365,12 @@ class Journal(JournalOutput):
         None stands where there is no result to trust.
         """
         return ((row, index, result) for row, index, _, result in self.planned_outcomes())
+
+    def shared_subjects(self) -> Container[bytes]:
+        """The subjects that several rows of the plan ask different questions about."""
+        with self._guarded():
+            plan_table.note_shared_subjects(self._db)
+        return plan_table.SharedSubjects(self._db)
 
     def planned_outcomes(self) -> Iterator[plan_table.Outcome]:
         """As `outcomes`, with each caption's subject."""

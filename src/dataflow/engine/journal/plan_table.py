@@ -157,6 +157,31 @@ def _sound(values: Sequence[Any], stored: int | None, when: float | None) -> Res
     return ResultRecord.of(values, when) if stored == checksum(values) else None
 
 
+def note_shared_subjects(db: sqlite3.Connection) -> None:
+    """Note, in a table of this connection's own, the subjects of several rows' different keys."""
+    db.execute("DROP TABLE IF EXISTS temp.shared_subjects")
+    db.execute(
+        "CREATE TEMP TABLE shared_subjects AS SELECT DISTINCT subject FROM (SELECT subject FROM "
+        "plan WHERE subject NOT NULL GROUP BY subject, caption_index HAVING min(key) <> max(key))"
+    )
+    db.execute("CREATE INDEX temp.shared_subjects_index ON shared_subjects (subject)")
+
+
+class SharedSubjects:
+    """The subjects that `note_shared_subjects` noted.
+
+    Args:
+        db: The journal's connection.
+    """
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def __contains__(self, subject: object) -> bool:
+        sql = "SELECT 1 FROM temp.shared_subjects WHERE subject = ?"
+        return self._db.execute(sql, (subject,)).fetchone() is not None
+
+
 def outcome_cursor(db: sqlite3.Connection) -> sqlite3.Cursor:
     """Each planned caption's row, index and result, in order."""
     columns = RESULT_COLUMNS.replace("key", "plan.key", 1)

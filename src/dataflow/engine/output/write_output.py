@@ -82,6 +82,7 @@ def write_output(
     *,
     recalled: bool = False,
     snapshot: OutputSnapshot | None = None,
+    by_key: bool = False,
 ) -> RunCounts:
     """Write the output, and the errors file where rows failed or were left out.
 
@@ -92,6 +93,7 @@ def write_output(
         recalled: Whether rows were not looked at, since a former run had.
         snapshot: What was at the output's place when the run began; what somebody put there since
             is kept under a free name. None where nobody looked.
+        by_key: See `outcomes`.
 
     Raises:
         StalePlanError: they should have been; what was there before is untouched.
@@ -106,7 +108,7 @@ def write_output(
         writer = output.open_writer(part)
         try:
             with open_new(errors_part) as errors:
-                found = _heeding(stop, outcomes(plan, journal, recalled=recalled))
+                found = _heeding(stop, outcomes(plan, journal, recalled=recalled, by_key=by_key))
                 ours = journal.output_files()
                 journal.begin_written()
                 tally = _write_rows(plan, journal, found, writer, errors)
@@ -136,15 +138,25 @@ Outcome: TypeAlias = "tuple[Job, ResultRecord]"
 
 
 def outcomes(
-    plan: Plan, journal: Journal, *, recalled: bool = False
+    plan: Plan, journal: Journal, *, recalled: bool = False, by_key: bool = False
 ) -> Iterator[tuple[Row, list[Outcome]]]:
     """Each row with the outcomes of its jobs, in the dataset's order.
+
+    Args:
+        plan: The run.
+        journal: What came of each row.
+        recalled: Whether rows were not looked at, since a former run had.
+        by_key: Whether the plan's keys are the journal's. Then the answer under a row's own key
+            counts, and a row that is not asked keeps the answer that stands at its number under
+            another key only where no other row is about the same pictures: otherwise that may be
+            the answer to the other one's question.
 
     Raises:
         StalePlanError: see `write_output`.
     """
     maker, planned = JobMaker(plan), _PlannedResults(journal)
     digests = _prompt_digests(plan)
+    shared = journal.shared_subjects() if by_key else frozenset()
     with contextlib.closing(selected_rows(plan)) as rows:
         for row in rows:
             jobs = maker.jobs(row)
@@ -152,8 +164,10 @@ def outcomes(
             found = []
             for place, job in enumerate(jobs):
                 subject, entry = planned.take(row.index, place)
+                if by_key and entry is not None and entry.key != job.key:
+                    entry = journal.find(job.key) or entry  # it moved
                 # a row that this run does not ask keeps its answer while its pictures are the same
-                is_same = not is_asked and subject == job.subject
+                is_same = not is_asked and subject == job.subject and subject not in shared
                 if entry is None or not (entry.key == job.key or is_same):
                     if recalled:
                         raise StalePlanError

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 
 from dataflow.core.errors import DataflowError
@@ -12,10 +14,14 @@ from dataflow.engine.journal.records import OPEN
 from dataflow.engine.output.outside_edits import take_in_edits
 from dataflow.engine.output.snapshot import OutputSnapshot
 from dataflow.engine.output.write_output import keep_former_output, write_output
+from dataflow.engine.pipeline.intake import JobMaker, selected_rows
 from dataflow.engine.pipeline.resume import output_files
 from dataflow.engine.plan import Plan
 from dataflow.engine.reporting.progress import RunCounts
 from dataflow.engine.selection.row_selection import RowSelection
+
+SAMPLE_ROWS = 1000
+"""Rows by which it shows whether the journal's keys are those that the plan makes."""
 
 _log = logging.getLogger("dataflow")
 
@@ -95,11 +101,21 @@ def _holds_more(journal: Journal, snapshot: OutputSnapshot) -> bool:
     return journal.lacks_former() or journal.has_other_questions()
 
 
+def _has_its_keys(plan: Plan, journal: Journal, stop: Callable[[], bool]) -> bool:
+    """Whether the journal has answers under the keys that `plan` makes, by its first rows."""
+    maker = JobMaker(plan)
+    with closing(selected_rows(plan)) as rows:
+        sample = itertools.islice(rows, SAMPLE_ROWS)
+        keys = (job.key for row in sample if not stop() for job in maker.jobs(row))
+        return any(journal.find(key) is not None for key in keys)
+
+
 def _write(
     plan: Plan, journal: Journal, stop: Callable[[], bool], snapshot: OutputSnapshot
 ) -> RunCounts:
     nothing = replace(plan, only=RowSelection([]))
+    by_key = plan.only is None and _has_its_keys(plan, journal, stop)
     journal.note_output(None)
-    counts = write_output(nothing, journal, stop, snapshot=snapshot)
+    counts = write_output(nothing, journal, stop, snapshot=snapshot, by_key=by_key)
     journal.end_written(output_files(plan.output))
     return counts

@@ -21,6 +21,9 @@ from dataflow.engine.pipeline.reuse_check import changes_between, settings_of
 from dataflow.engine.plan import Plan
 from dataflow.engine.selection.shard import Shard, shards_in
 
+_OF_MACHINE = {"journal", "output"}
+"""Options that may differ: each machine has its own path to what they name."""
+
 
 def check_shard(plan: Plan, shard: Shard) -> None:
     """Stop where a shard does not fit the others of its run.
@@ -71,7 +74,7 @@ def _described(plan: Plan, count: int) -> dict[str, Any]:
     more = {
         f"--{name.replace('_', '-')}": json.dumps(value)
         for name, value in options.items()
-        if name not in settings and name != "journal"  # a folder of each machine
+        if name not in settings and name not in _OF_MACHINE
     }
     return {"shards": count, "command": plan.command, "settings": settings | more}
 

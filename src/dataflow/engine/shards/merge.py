@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -57,8 +58,7 @@ def merge_journals(output: Path) -> MergedShards:
         )
     theirs = {shard: SideFiles(output, shard=shard.name) for shard in shards}
     _check_ended(theirs)
-    for shard in shards:
-        _take_in(files.journal, theirs[shard].journal)
+    _take_in(files.journal, [theirs[shard].journal for shard in shards])
     count = max(shard.count for shard in shards)
     missing = [Shard(n, count) for n in range(1, count + 1) if Shard(n, count) not in shards]
     aside = free_name(files.shards.with_name("merged-shards"))
@@ -91,15 +91,17 @@ def _note_wait(lease: Lease) -> None:
     )  # fmt: skip
 
 
-def _take_in(ours: Path, theirs: Path) -> None:
-    Journal(theirs, is_run=False).close()  # saves what can be read where the file is damaged
-    with closing(Journal(ours)) as journal:
-        run = journal.run
+def _take_in(ours: Path, theirs: Sequence[Path]) -> None:
+    """Take journals in, each by one transaction, so that a merge may end between any two."""
+    Journal(ours, is_run=False).close()  # makes it, or saves what can be read of a damaged one
     with closing(sqlite.connect(str(ours))) as db, guarded(db, ours):
-        db.execute("ATTACH ? AS shard", (str(theirs),))
-        _unite(db, run)
-        db.commit()
-        db.execute("DETACH shard")
+        for path in theirs:
+            Journal(path, is_run=False).close()
+            db.execute("ATTACH ? AS shard", (str(path),))
+            began = db.execute("INSERT INTO runs (started) VALUES (?)", (time.time(),))
+            _unite(db, began.lastrowid or 0)
+            db.commit()
+            db.execute("DETACH shard")
 
 
 def _unite(db: sqlite3.Connection, run: int) -> None:
@@ -117,7 +119,8 @@ def _unite(db: sqlite3.Connection, run: int) -> None:
 def _take_over_run(db: sqlite3.Connection, run: int) -> None:
     """The latest run of the shard stands for run number `run`."""
     latest = "FROM shard.runs ORDER BY run DESC LIMIT 1"
-    for name in ("started", "rows", "ended", "ending", "settings", "options"):
+    has_runs = db.execute(f"SELECT 1 {latest}").fetchone() is not None
+    for name in ("started", "rows", "ended", "ending", "settings", "options") if has_runs else ():
         db.execute(
             f"UPDATE main.runs SET {name} = (SELECT {name} {latest}) WHERE run = ?",  # noqa: S608
             (run,),

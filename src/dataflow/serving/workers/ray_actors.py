@@ -16,6 +16,7 @@ import socket
 import threading
 from collections.abc import Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import Any
 
 from dataflow.core.errors import MissingPackageError, UnreachableError
@@ -35,6 +36,18 @@ END_SECONDS = 20.0
 MOST_REASON = 300
 """Characters of the reason for which an actor is gone."""
 
+AUTH_CURE = (
+    "A cluster without token authentication refuses a driver that has it: set "
+    "RAY_AUTH_MODE=disabled, or RAY_AUTH_MODE=token on all machines."
+)
+
+_REFUSED = "cancelled before it started running"
+"""What Ray 2.60 says of an actor where driver and cluster differ in token authentication.
+
+Where the driver finds the cluster by itself and this machine has a token, Ray switches it on
+(https://docs.ray.io/en/latest/ray-security/token-auth.html).
+"""
+
 _NAMES_ACTOR = re.compile(r"(class_name|actor_id|pid|name|namespace|ip|job_id|node_id): ")
 
 _CALLS = 8
@@ -46,9 +59,12 @@ class RayWorker:
 
     Args:
         setup: What it works with.
+        folder: The driver's, in which relative paths of pictures begin.
     """
 
-    def __init__(self, setup: WorkerSetup) -> None:
+    def __init__(self, setup: WorkerSetup, folder: str) -> None:
+        with contextlib.suppress(OSError):  # a machine that lacks it needs absolute paths
+            os.chdir(folder)
         self._worker = LeaseWorker(setup)
 
     async def start(self) -> WorkerAnswers:
@@ -96,7 +112,7 @@ class RayLauncher:
             max_concurrency=_CALLS,
             scheduling_strategy="SPREAD",
         )
-        return RayLink(actor.remote(setup))
+        return RayLink(actor.remote(setup, str(Path.cwd())))
 
     def close(self) -> None:
         """Leave the cluster, where this one joined it."""
@@ -230,4 +246,5 @@ def _reason_of(text: str) -> str:
     """
     lines = [line.strip() for line in text.strip().splitlines()]
     said = [line for line in lines if line and not _NAMES_ACTOR.match(line)]
-    return " ".join(said[1:] or said)[:MOST_REASON] or "Ray does not say why"
+    reason = " ".join(said[1:] or said)[:MOST_REASON] or "Ray does not say why"
+    return f"{reason} {AUTH_CURE}" if _REFUSED in reason else reason

@@ -115,6 +115,8 @@ class WorkerServing(ListServing):
         slots = self.max_workers
         if self.is_local:
             slots = self._serving.max_workers + AHEAD
+        elif self._most > self._fewest:  # what one cannot take waits, and so another is started
+            slots = -(-self.max_workers // self._most)
         pool = WorkerPool(
             self._launcher,
             WorkerSetup(self._serving, self._limits, self._learned),
