@@ -85,6 +85,8 @@ PROVIDERS = (
         url="https://NAME.openai.azure.com/openai/deployments/gpt-4o?api-version=2024-10-21",
         model="gpt-4o", path="/openai/deployments/gpt-4o", query="api-version=2024-10-21",
         source="https://learn.microsoft.com/azure/ai-services/openai/reference, "
+               "https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle "
+               "(read 2026-12-01), "
                "https://github.com/browser-use/browser-use/issues/4783 (2026-05-04)",
         key_variable="AZURE_OPENAI_API_KEY", key_header="api-key", flags="--key-header api-key",
         arguments={"key_header": "api-key"},
@@ -101,7 +103,9 @@ PROVIDERS = (
                        "content management policy.", "param": "prompt", "code": "content_filter",
             "status": 400, "innererror": {"code": "ResponsibleAIPolicyViolation"}}}),
         notes=(("The key goes into the header `api-key`; the URL names the deployment and "
-               "`?api-version=`."),),
+               "`?api-version=`."),
+               ("Its newer address, `https://NAME.openai.azure.com/openai/v1`, needs no version; "
+                "`--model` is then the deployment's name.")),
     ),
     Provider(
         name="DashScope (Qwen-VL)", url="https://dashscope.aliyuncs.com/compatible-mode/v1",

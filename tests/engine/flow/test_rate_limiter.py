@@ -120,3 +120,17 @@ def test_a_limit_that_the_server_tells_of_is_used_up_and_hardly_ever_met(bucket)
     steady = sum(at >= 120 for at in taken)
     assert steady >= 0.95 * 1200 * 8
     assert len(refused) <= 0.005 * len(taken)
+
+
+@pytest.mark.parametrize("seconds", [3600.0, 86_400.0])
+@pytest.mark.parametrize("left", [0, 50])
+def test_the_quota_of_hours_sets_no_pace(seconds, left):
+    tempo = RateLimiter()
+    sent = tempo.sent(0.0)
+    tempo.ended(0.0, taken_to_cost=sent, cost=100)
+    tempo.observe(0.0, RateLimitStatus(left, seconds, left * 100, seconds), 0)
+    assert len(times_sent(tempo, 1.0, tokens=100)) > 100
+    tempo.observe(1.0, RateLimitStatus(50, 60.0), 0)
+    assert tempo.learned_rate(1.0) is None
+    tempo.sent(1.0)
+    assert tempo.wait(1.0) > 0

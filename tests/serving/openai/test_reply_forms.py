@@ -209,3 +209,24 @@ def test_a_redirect_within_the_server_names_its_path():
 def test_a_proxy_that_gave_up_on_its_server_is_asked_again():
     with pytest.raises(errors.OverloadedError):
         read_answer(499, {}, b"")
+
+
+@pytest.mark.parametrize("status", [300, 304])
+def test_a_redirect_to_nowhere_says_that_the_url_may_be_wrong(status):
+    with pytest.raises(errors.WrongAddressError, match=rf"HTTP {status}: is the URL that of"):
+        read_answer(status, {}, b"")
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_CSAM",
+        "This violates OpenAI's usage policies",
+        "Your request violates community standards",
+        "The picture violates our content policy",
+    ],
+)
+@pytest.mark.parametrize("status", [400, 403])
+def test_a_picture_that_breaks_the_providers_rules_is_refused(status, message):
+    with pytest.raises(errors.RefusedError):
+        read_answer(status, {}, json.dumps({"error": {"message": message}}).encode())

@@ -16,6 +16,9 @@ FIRST_TOKENS = 1500.0
 RECENT = 0.05
 """Weight of the latest answer in what a request is taken to cost."""
 
+LONGEST_WINDOW = 120.0
+"""Seconds; the quota of an hour or a day sets no pace. It is used up, and its refusal heeded."""
+
 LATENESS_SECONDS = 0.1
 """What timers were late by is made up, up to this."""
 
@@ -116,10 +119,11 @@ class RateLimiter:
 
     def observe(self, now: float, allowance: RateLimitStatus, in_flight: int) -> None:
         """The server said what is left; those in flight may not be in its count yet."""
-        if allowance.requests is not None:
+        if allowance.requests is not None and allowance.requests_seconds <= LONGEST_WINDOW:
             left = max(1.0, allowance.requests - in_flight)
             self._requests.observe(left / allowance.requests_seconds, now)
-        if allowance.tokens is not None and self._usual is not None:
+        is_pace = allowance.tokens_seconds <= LONGEST_WINDOW
+        if allowance.tokens is not None and is_pace and self._usual is not None:
             left = max(self._usual, allowance.tokens - in_flight * self._usual)
             self._tokens.observe(left / allowance.tokens_seconds, now)
 

@@ -90,8 +90,13 @@ def _redirect(
     status: int, headers: Mapping[str, str], secrets: Sequence[str | None]
 ) -> DataflowError:
     location = headers.get("location", "")
+    if not location:
+        return WrongAddressError(
+            f"the server answers a question with HTTP {status}: is the URL that of the API?",
+            is_vague=True,
+        )
     shown = location.partition("?")[0] if location.startswith("/") else shown_url(location)
-    target = scrub(shown or "nowhere", secrets=secrets, limit=120)
+    target = scrub(shown, secrets=secrets, limit=120)
     return WrongAddressError(
         f"the server sends us on to {target} (HTTP {status}), and a picture and a key are not "
         "sent to another address than yours: give the right URL",

@@ -118,7 +118,8 @@ ERROR_RULES = (
         message=r"\b(input|prompt|image|content|request) was (flagged|rejected)"
         r"|flagged as potentially violating|inappropriate content|content management policy"
         r"|(blocked|rejected) (by|due to|as a result of) (the |our |your |a )?(content|safety)"
-        r"|violat\w+ (our|the) (usage|content|safety|acceptable)|safety system|不安全或敏感"
+        r"|violat\w+ ((our|the|your|its|any|\w+'s) )?(usage|content|safety|acceptable|community)"
+        r"|safety[_ ](system|check)|不安全或敏感"
         r"|may contain (severe|sensitive|inappropriate|risk)|(new_sensitive|content audit)"
         r"|content .{0,40}(is|was) blocked",
     ),

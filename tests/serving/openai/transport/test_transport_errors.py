@@ -248,6 +248,29 @@ def test_a_stream_that_was_not_asked_for_is_read_whatever_its_type(question, con
         server.shutdown()
 
 
+@pytest.mark.parametrize(
+    "beginning",
+    [b"SSH-2.0-OpenSSH_9.6\r\n", b"HTTP/1.1 200 OK\r\nNo Header\r\n\r\n", b"+OK ready\r\n"],
+    ids=["ssh", "a broken header", "pop3"],
+)
+def test_what_is_no_http_is_told_in_plain_words(question, beginning):
+    async def run():
+        async def answer(_, writer):
+            writer.write(beginning)
+            await writer.drain()
+            writer.close()
+
+        async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            async with ChatClient(f"http://127.0.0.1:{port}/v1", model="m") as client:
+                await client.send(*question(1))
+
+    with pytest.raises(errors.ConnectionLostError, match=r"no proper HTTP .*right port") as caught:
+        asyncio.run(run())
+    assert "message=" not in caught.value.message
+    assert "b'" not in caught.value.message
+
+
 @pytest.mark.parametrize("coding", ["br", "zstd", "gzip"])
 def test_a_reply_that_cannot_be_unpacked_says_so(question, coding):
     with answering(b"\x0b\x02\x80nothing\x03", Content_Encoding=coding) as server:

@@ -110,6 +110,7 @@ def proxy_refusal(status: int) -> DataflowError:
 def describe(error: BaseException) -> str:
     """What happened, in words and without the name of a Python class."""
     import aiohttp
+    from aiohttp.http_exceptions import HttpProcessingError
 
     inner = getattr(error, "os_error", None)
     cause = inner if isinstance(inner, OSError) else error
@@ -120,6 +121,9 @@ def describe(error: BaseException) -> str:
         return "nothing listens at this address and port"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection"
+    if isinstance(error, (aiohttp.ClientResponseError, HttpProcessingError)):
+        rule = str(error.message).strip().partition("\n")[0].rstrip(":")
+        return f"its reply is no proper HTTP ({rule}); is this the right port?"
     if isinstance(error, aiohttp.ClientPayloadError):
         return "the reply broke off before its end"
     if isinstance(number, int) and number > 0:
