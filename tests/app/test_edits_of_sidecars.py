@@ -13,8 +13,10 @@ from PIL import Image
 from dataflow.app.caption import caption
 from dataflow.app.edits import edits
 from dataflow.app.options.commands.caption import CaptionOptions
+from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.options.commands.edits import EditsOptions
 from dataflow.app.options.commands.write import WriteOptions
+from dataflow.app.quality.fix import fix
 from dataflow.app.write import write
 from dataflow.serving.fake import FakeServing
 
@@ -128,3 +130,49 @@ def test_words_that_hold_the_caption_already_stay_when_another_program_saves_the
     assert "by hand" in caption_file(1).read_text("utf-8-sig")
     run("seen", existing=existing)
     assert "by hand" in caption_file(1).read_text("utf-8-sig")
+
+
+BAD = "I am sorry, but I cannot help with that."
+
+
+def mend() -> None:
+    """`check --fix`, whose model answers each request in other words."""
+    serving = FakeServing(
+        lambda *_: f"A mended view of {serving.asked} boats on a lake.", model="m", max_workers=1
+    )
+    options = CheckOptions(output="photos", fix=True, max_duplicates=100, near=False, yes=True)
+    with mock.patch("dataflow.app.planning.plan.serving_of", return_value=serving):
+        fix(options)
+
+
+@pytest.mark.parametrize("existing", [None, "overwrite", "append"])
+@pytest.mark.parametrize("more", [{}, {"edits": "overwrite"}], ids=["keep", "overwrite"])
+def test_a_caption_that_a_fix_mended_stays_and_is_no_edit_of_a_person(existing, more, caplog):
+    run(BAD, existing=existing)
+    mend()
+    mended = [caption_file(number).read_text() for number in range(3)]
+    assert all(text.startswith("A mended view") for text in mended)
+    for _ in range(2):
+        assert run("again", existing=existing, **more) == 0
+        assert [caption_file(number).read_text() for number in range(3)] == mended
+    run("another", existing=existing, prompt="What is it?")
+    assert "were edited" not in caplog.text
+    assert "decisions of people" not in caplog.text
+    assert {edit.author for edit in edits(EditsOptions(output="photos"))} <= {"check --fix"}
+
+
+def test_an_answer_to_another_question_takes_the_place_of_a_mended_caption():
+    run(BAD, existing="overwrite")
+    mend()
+    run("again", existing="overwrite")
+    assert run("Another", existing="overwrite", prompt="What is it?") == 3
+    assert all(caption_file(number).read_text().startswith("Another") for number in range(3))
+
+
+def test_a_persons_edit_of_a_mended_caption_is_a_persons():
+    run(BAD, existing="overwrite")
+    mend()
+    caption_file(1).write_text("by hand")
+    run("again", existing="overwrite")
+    run("Another", existing="overwrite", prompt="What is it?")
+    assert caption_file(1).read_text() == "by hand"

@@ -37,11 +37,13 @@ class ChangedRow:
         row: The row.
         captions: Its captions as they are there now, by column; None for a file that is gone.
         take_in: Called with each column's captions once they are kept: the file counts as written.
+        is_fixed: Whether ``check --fix`` changed it, and no person did.
     """
 
     row: Row
     captions: Mapping[str, Any] | None
     take_in: Callable[[Mapping[str, Any]], None]
+    is_fixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,17 +6,21 @@ import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from dataflow.app.options.commands.caption import CaptionOptions
 from dataflow.app.planning.output import files_of
 from dataflow.app.planning.source import Source
 from dataflow.core.row import Row
+from dataflow.engine.edits import machine_captions
+from dataflow.engine.journal.written_table import exact_digest
+from dataflow.engine.paths import SideFiles
 from dataflow.engine.plan import ChangedRow
 from dataflow.formats.folder.sidecar import SidecarFiles
 from dataflow.formats.registry import open_reader
 from dataflow.formats.text.csv_file import before_inert
-from dataflow.remote.path import AnyPath
+from dataflow.remote.path import AnyPath, is_remote
 
 
 def rows_written(choices: CaptionOptions, target: AnyPath) -> Iterator[Row]:
@@ -61,6 +65,7 @@ def changed_sidecars(choices: CaptionOptions, source: Source) -> Iterator[Change
     sidecars, column = source.sidecars, choices.output_key
     if sidecars is None or sidecars.originals is None or sidecars.originals.is_empty():
         return
+    fixed = _fixed_captions(choices)
     for row in source.reader.rows():
         picture = row.fields[source.columns.picture]
         change = sidecars.change(picture)
@@ -72,7 +77,23 @@ def changed_sidecars(choices: CaptionOptions, source: Source) -> Iterator[Change
         elif change.text is None:
             sidecars.take_in(picture, None)
         else:
-            yield ChangedRow(row, {column: _captions(change.text, choices.n)}, take_in)
+            captions = _captions(change.text, choices.n)
+            texts = [captions] if isinstance(captions, str) else captions
+            is_fixed = {exact_digest(text) for text in texts if text} <= fixed
+            yield ChangedRow(row, {column: captions}, take_in, is_fixed=is_fixed)
+
+
+def fixed_place(folder: Path) -> Path:
+    """Where ``check --fix`` has its journal for the sidecars in `folder`."""
+    return folder.with_name(f"{folder.resolve().name}.fixed.jsonl")
+
+
+def _fixed_captions(choices: CaptionOptions) -> set[bytes]:
+    """The digests of what engines answered to ``check --fix``; none where it never ran."""
+    if is_remote(choices.source):
+        return set()
+    journal = SideFiles(fixed_place(Path(choices.source))).journal
+    return machine_captions(journal) if journal.exists() else set()
 
 
 def _take_in(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from dataflow.app.options.commands.check import CheckOptions
 from dataflow.app.planning.source import affixes_of
+from dataflow.app.planning.written_rows import fixed_place
 from dataflow.core.column_types import ListType, Struct
 from dataflow.core.errors import UsageError
 from dataflow.core.protocols.dataset import Reader, Writer
@@ -43,7 +44,7 @@ def target_of(choices: CheckOptions, data: CaptionedDataset) -> Path:
     if data.sidecar is not None:
         if choices.fixed is not None:
             raise UsageError("the files beside the pictures are fixed where they are: leave -o")
-        return source.with_name(f"{source.resolve().name}.fixed.jsonl")
+        return fixed_place(source)
     if kind == "files" or (kind not in {"hf", "ms"} and not source.exists()):
         raise UsageError(f"{source} stands for several files; fix them one by one")
     ending = {"parquets": ".parquet", "hf": ".parquet", "ms": ".parquet"}.get(kind or "")

@@ -72,6 +72,10 @@ class Decision:
         return None if self.kind == "reject" else machine
 
 
+FIXER = "check --fix"
+"""Who put an engine's other answer into a caption's own file; no person."""
+
+
 class DecisionTable:
     """The decisions in an open journal, from one thread at a time.
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dataflow.engine.job import Job
-from dataflow.engine.journal.decisions import Decision, Where, text_digest
+from dataflow.engine.journal.decisions import FIXER, Decision, Where, text_digest
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.records import ResultRecord
 
@@ -40,7 +40,7 @@ class DecisionLookup:
         self.conflicts = 0
         if journal.decision_count():
             self._by_key, self._by_subject = journal.decisions_in_force()
-            self._unused = set(self._by_key)
+            self._unused = {w for w, one in self._by_key.items() if one.author != FIXER}
 
     def applied(self, job: Job, column: str, result: ResultRecord) -> ResultRecord:
         """`result` as it stands in the output: with what a person decided about it."""
@@ -50,7 +50,10 @@ class DecisionLookup:
         if decision is None:
             return result
         self._unused.discard((decision.key, column))
-        if decision.seen_digest not in (None, text_digest(result.caption)):
+        is_other = decision.seen_digest not in (None, text_digest(result.caption))
+        if is_other and decision.author == FIXER:
+            return result  # it stands in the place of that answer alone
+        if is_other:
             self.conflicts += 1
         if decision.kind == "reject":
             return replace(

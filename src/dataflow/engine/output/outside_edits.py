@@ -17,7 +17,7 @@ from dataflow.core.errors import InputError, UsageError
 from dataflow.core.row import Row
 from dataflow.engine.columns import Column
 from dataflow.engine.job import Job
-from dataflow.engine.journal.decisions import Decision, DecisionKind, text_digest
+from dataflow.engine.journal.decisions import FIXER, Decision, DecisionKind, text_digest
 from dataflow.engine.journal.journal import Journal
 from dataflow.engine.journal.written_table import WrittenCaptions, exact_digest, in_one_line
 from dataflow.engine.output.copied_pictures import CopiedPictures
@@ -85,7 +85,7 @@ def take_in_edits(
         changed = _look_into_output(plan, journal, compare, found, snapshot.files)
         snapshot = OutputSnapshot(snapshot.files, changed)
     _look_into_files(plan, compare, found, asks_again=asks_again)
-    count = len(found.decisions)
+    count = sum(one.author != FIXER for one in found.decisions)
     ask = plan.confirm if plan.edits == "ask" else None
     question = f"{count} captions in {plan.output.shown} were edited. Keep them?"
     if count and ask is not None and not ask(question):
@@ -222,14 +222,15 @@ def _look_into_files(plan: Plan, compare: _Comparison, found: _Found, *, asks_ag
                 found.again += maker.jobs(row)
                 found.files.append((changed, {}))
             continue
-        if plan.edits == "overwrite":
+        if plan.edits == "overwrite" and not changed.is_fixed:
             continue
+        author = FIXER if changed.is_fixed else AUTHOR
         for column, number, job in _cells(plan, maker.jobs(row)):
             if column.name in captions:
                 text = _text_at(captions, column, number, plan)
                 place = written.find(row.index, number_of(plan, column.name, number), job.subject)
                 key = job.key if place is None else place.key
-                found.decisions += compare.decisions(key, column, text, job, row)
+                found.decisions += compare.decisions(key, column, text, job, row, author=author)
         found.files.append((changed, dict(captions)))
 
 
@@ -290,9 +291,16 @@ class _Comparison:
         return None if found is None else self._unaffixed(found)
 
     def decisions(
-        self, key: bytes, column: Column, text: str | None, job: Job, row: Row
+        self,
+        key: bytes,
+        column: Column,
+        text: str | None,
+        job: Job,
+        row: Row,
+        *,
+        author: str = AUTHOR,
     ) -> list[Decision]:
-        """What a person did; nothing where the machine, or a person before, said just that.
+        """What was done to it; nothing where the machine, or a person before, said just that.
 
         Where a run was killed while it wrote, the output may hold an earlier text of either.
         """
@@ -315,7 +323,7 @@ class _Comparison:
         self.subjects[key] = job.subject
         picture = job.references[0].name if job.references else ""
         decision = Decision(
-            key, column.name, kind, text, AUTHOR, self._now, text_digest(caption),
+            key, column.name, kind, text, author, self._now, text_digest(caption),
             source=row.source, picture=picture,
         )  # fmt: skip
         return [decision]
