@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -64,3 +65,14 @@ def test_a_report_that_cannot_be_written_is_a_clear_error(tmp_path):
 def test_a_dataset_at_a_url_is_refused_with_the_cure(tmp_path):
     with pytest.raises(UsageError, match="copy the dataset"):
         report(ReportPageOptions(dataset="https://127.0.0.1:9/x.jsonl", output="r.html"))
+
+
+def test_a_report_is_written_in_a_notebook_too_where_an_event_loop_runs(tmp_path):
+    path = tmp_path / "report.html"
+    options = ReportPageOptions(dataset=str(make_dataset(tmp_path)), output=str(path))
+
+    async def cell() -> None:
+        report(options)
+
+    asyncio.run(cell())
+    assert "A red car on a street." in path.read_text(encoding="utf-8")

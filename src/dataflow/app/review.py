@@ -13,6 +13,7 @@ from dataflow.app.options.commands.write import WriteOptions
 from dataflow.app.reporter import SILENT, Reporter
 from dataflow.app.review_asks import PipelineAsker
 from dataflow.app.write import write
+from dataflow.core.aio import run_to_end
 from dataflow.core.errors import OutputError
 from dataflow.core.portable.files import replace_file
 from dataflow.core.portable.signals import on_ending
@@ -92,7 +93,7 @@ def report(options: ReportPageOptions, reporter: Reporter = SILENT) -> Path:
         path = Path(options.output)
         part = path.with_name(path.name + ".part")
         try:
-            asyncio.run(_written(session, part, options))
+            run_to_end(_written(session, part, options))
             replace_file(part, path)
         except OSError as error:
             part.unlink(missing_ok=True)

@@ -5,7 +5,6 @@ There is no script in it, pictures are small and inside, and foreign text is tex
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import os
@@ -23,6 +22,7 @@ from dataflow.app.evaluation.output.document import (
     markdown_of,
 )
 from dataflow.app.evaluation.output.files import whole_file, write_file
+from dataflow.core.aio import run_to_end
 from dataflow.core.errors import RowError
 from dataflow.images.base.limits import Limits
 from dataflow.review.thumbnails import Thumbnails
@@ -72,7 +72,7 @@ def write_page(path: Path, document: ResultDocument, *, limits: Limits | None = 
         file.write("".join(map(_block, document.blocks)))
         if document.examples:
             file.write(f"<h2>{escape(document.examples_title)}</h2>\n")
-            file.write("".join(asyncio.run(_articles(document.examples, limits or Limits()))))
+            file.write("".join(run_to_end(_articles(document.examples, limits or Limits()))))
         if document.method:
             file.write("<h2>Method</h2>\n")
             file.write("".join(map(_block, document.method)))
