@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 
 from dataflow.app.options.commands.review import ReportPageOptions
 from dataflow.app.review import report
+from dataflow.core.aio import run_to_end
 from dataflow.core.errors import OutputError, UsageError
 from tests.review.running import TEXTS, make_dataset
 
@@ -74,5 +74,5 @@ def test_a_report_is_written_in_a_notebook_too_where_an_event_loop_runs(tmp_path
     async def cell() -> None:
         report(options)
 
-    asyncio.run(cell())
+    run_to_end(cell())
     assert "A red car on a street." in path.read_text(encoding="utf-8")
