@@ -93,7 +93,7 @@ def test_a_fifth_of_answers_that_cannot_be_read_is_failures_and_no_ties(pair, tm
         return "first" if first.startswith("one") else "second"
 
     # asks for the same rows again come together at the end, and would sound the alarm there
-    summary = judged_by(mumbling, pair, tmp_path, fault_alarm="off")
+    summary = judged_by(mumbling, pair, tmp_path)
     assert summary.counts[PairResult.FAILED] == len(lost) == COUNT // 5
     assert summary.counts[PairResult.TIE] == 0
     assert summary.win_rate.value == 1.0

@@ -17,12 +17,16 @@ from dataflow.engine.quality.fault_alarm import FIRST_BREAKDOWNS, LATEST, FaultA
 SENTENCE = "A colourful square with a smooth gradient in it."
 
 
-def feed(alarm: FaultAlarm, number: int, text: str, *kinds: str) -> None:
+def feed(
+    alarm: FaultAlarm, number: int, text: str, *kinds: str, asks: int = 1, set_aside: int = 0
+) -> None:
     picture = ImageRef("path", f"{number}.jpg", f"{number}.jpg")
     request = Request((Turn("user", (picture, "What is it?")),))
     job = Job(number.to_bytes(4, "big"), request)
     verdicts = tuple(Verdict(kind, f"it is {kind}") for kind in kinds)
-    alarm.record(job, AttemptRecord(job.key, 0, text, verdicts=verdicts))
+    job.answers = [AttemptRecord(job.key, ask, text, verdicts=verdicts) for ask in range(asks)]
+    job.set_aside = set_aside
+    alarm.record(job, job.answers[-1])
 
 
 def spent_until_alarm(alarm: FaultAlarm, answers) -> int:
@@ -123,3 +127,16 @@ def test_all_that_got_the_one_text_are_asked_again():
             raised += 1
     assert raised > 1
     assert [int.from_bytes(key, "big") for key in alarm.suspects] == list(range(10, 60))
+
+
+def test_rows_that_are_turned_down_again_tell_nothing_of_the_engine():
+    alarm = FaultAlarm()
+    for number in range(500):
+        feed(alarm, number, "I cannot help with that.", "refusal", asks=2 + number % 2)
+
+
+def test_rows_of_an_engine_that_was_broken_tell_whether_it_still_is():
+    alarm = FaultAlarm()
+    with pytest.raises(FaultAlarmError):
+        for number in range(LATEST):
+            feed(alarm, number, "! ! !", "loop", asks=4, set_aside=3)

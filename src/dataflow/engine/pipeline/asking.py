@@ -286,7 +286,8 @@ class Asking:
     async def _answered(self, job: Job, outcome: Reply | DataflowError) -> None:
         if isinstance(outcome, Reply):
             try:
-                asked = hash(job.request.turns) if job.request is not None else 0
+                # two files may hold the same picture
+                asked = hash(job.content_key or (job.request and job.request.turns))
                 self._reuse.record(job.key, asked, outcome)
             except ReplyReuseError:
                 await self._reopen(self._reuse.keys_of(outcome))

@@ -80,14 +80,17 @@ class FaultAlarm:
     def record(self, job: Job, answer: AttemptRecord) -> None:
         """Take in a job's latest answer.
 
+        Only the first answer about a row tells of the engine. At the end of a run nothing is left
+        but rows that were turned down before, and it may well be that all are turned down again.
+
         Raises:
             FaultAlarmError: nearly all of the latest ones have the same fault.
         """
-        if self._share is None:
+        if self._share is None or len(job.answers) > job.set_aside + 1:
             return
         seen = _Seen(
             job.key,
-            hash(job.references),
+            hash(job.content_key or job.references),  # copies of one picture are one
             " ".join(answer.text.split()),
             _grave_kinds(answer),
             answer.verdicts[0].reason if answer.verdicts else "",

@@ -132,6 +132,7 @@ class Judge:
         job.answers = [self._judged(answer, job.request) for answer in answers]
         if former is not None and (self._retries or former.error_kind == REOPENED):
             job.more_asks = len(answers)
+            job.set_aside = len(answers) if former.error_kind == REOPENED else 0
         return not answers or self._asks_again(job)
 
     def record(self, job: Job, error: DataflowError | None = None) -> ResultRecord:
