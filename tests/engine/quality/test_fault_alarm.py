@@ -137,6 +137,9 @@ def test_rows_that_are_turned_down_again_tell_nothing_of_the_engine():
 
 def test_rows_of_an_engine_that_was_broken_tell_whether_it_still_is():
     alarm = FaultAlarm()
+    for number in range(LATEST - 4):
+        feed(alarm, number, "! ! !", "loop", asks=4, set_aside=3)
+    for number in range(3):
+        feed(alarm, number, "A boat lies in a harbour at noon.", asks=4, set_aside=3)
     with pytest.raises(FaultAlarmError):
-        for number in range(LATEST):
-            feed(alarm, number, "! ! !", "loop", asks=4, set_aside=3)
+        feed(alarm, LATEST, "! ! !", "loop", asks=4, set_aside=3)

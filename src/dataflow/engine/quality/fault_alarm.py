@@ -90,7 +90,7 @@ class FaultAlarm:
             return
         seen = _Seen(
             job.key,
-            hash(job.content_key or job.references),  # copies of one picture are one
+            hash(job.references),
             " ".join(answer.text.split()),
             _grave_kinds(answer),
             answer.verdicts[0].reason if answer.verdicts else "",
