@@ -92,6 +92,12 @@ class Job:
         """The pictures that it is about, not loaded."""
         return () if self.request is None else self.request.pictures
 
+    @property
+    def digests(self) -> tuple[bytes, ...]:
+        """Of its pictures' bytes; empty where they are not loaded here."""
+        found = tuple(picture.digest for picture in self.pictures)
+        return found if all(found) else ()
+
     def spent(self) -> ResultRecord:
         """An entry of all that it used and that no entry counts yet."""
         fresh = self.answers[self.billed :]

@@ -37,7 +37,8 @@ class Repeated:
 
     def __call__(self, text: str, context: CheckContext) -> Verdict | None:
         """Note a caption; returns the verdict where too many pictures have it already."""
-        picture = hash(context.pictures) if context.pictures else None
+        pictures = context.digests or context.pictures
+        picture = hash(pictures) if pictures else None
         return self.note(key_of(text), picture, text)
 
     def note(self, key: bytes, picture: int | None, text: str) -> Verdict | None:

@@ -35,11 +35,14 @@ class CheckContext:
         finish_reason: Why the engine stopped: ``"stop"``, ``"length"`` …, or None.
         prompts: The texts that were sent: system prompt and questions.
         pictures: The pictures it is about.
+        digests: Of their bytes as they were sent, by which copies of one picture are known; empty
+            where the engine loaded them.
     """
 
     finish_reason: str | None = None
     prompts: tuple[str, ...] = ()
     pictures: tuple[ImageRef, ...] = ()
+    digests: tuple[bytes, ...] = ()
 
 
 Check: TypeAlias = Callable[[str, CheckContext], "Verdict | None"]

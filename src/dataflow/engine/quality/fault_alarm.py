@@ -90,7 +90,7 @@ class FaultAlarm:
             return
         seen = _Seen(
             job.key,
-            hash(job.references),
+            hash(job.digests or job.references),
             " ".join(answer.text.split()),
             _grave_kinds(answer),
             answer.verdicts[0].reason if answer.verdicts else "",

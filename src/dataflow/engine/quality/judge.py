@@ -193,15 +193,17 @@ class Judge:
         )
         if isinstance(outcome, EmptyCaptionError):
             return replace(answer, verdicts=(Verdict("empty", outcome.message),))
-        return self._judged(answer, job.asking or job.request)
+        return self._judged(answer, job.asking or job.request, job.digests)
 
-    def _judged(self, answer: AttemptRecord, request: Request) -> AttemptRecord:
+    def _judged(
+        self, answer: AttemptRecord, request: Request, digests: tuple[bytes, ...] = ()
+    ) -> AttemptRecord:
         caption = answer.text
         for refine in self._rejects.refine if request.refine is None else request.refine:
             caption = refine(caption)
         reply = Reply(answer.text, answer.finish_reason)
         checks = self._checks if request.checks is None else request.checks
-        verdicts = self._verdicts(caption, _context_of(reply, request), checks)
+        verdicts = self._verdicts(caption, _context_of(reply, request, digests), checks)
         return replace(answer, caption=caption, verdicts=verdicts)
 
     def _verdicts(
@@ -291,11 +293,12 @@ async def _outcome_of(verdict: Awaitable[Any]) -> Any:
     return await verdict
 
 
-def _context_of(reply: Reply, request: Request) -> CheckContext:
+def _context_of(reply: Reply, request: Request, digests: tuple[bytes, ...]) -> CheckContext:
     """What the checks may know about the text of `reply`."""
     asked = (part for turn in request.turns if turn.role != "assistant" for part in turn.parts)
     return CheckContext(
         finish_reason=reply.finish_reason,
         prompts=tuple(part for part in asked if isinstance(part, str)),
         pictures=request.pictures,
+        digests=digests,
     )
