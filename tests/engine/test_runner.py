@@ -20,6 +20,7 @@ from dataflow.core.errors import (
     OverloadedError,
     RateLimitedError,
     RefusedError,
+    UnreachableError,
     WrongKeyError,
 )
 from dataflow.engine.columns import Column
@@ -264,6 +265,19 @@ def test_a_page_in_place_of_answers_pauses_the_run_and_fails_no_row(dataset):
 
     summary = run(dataset.add(100).plan(FakeServing(answer, max_workers=4)))
     assert summary.failed == {}
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("error", [OverloadedError, GarbledReplyError, AskTimeoutError])
+def test_a_few_rows_that_nothing_answers_wait_no_longer_than_the_run_may(dataset, rows, error):
+    def answer(request, pictures):
+        raise error("the model is busy")
+
+    plan = dataset.add(rows).plan(FakeServing(answer, max_workers=2), give_up_after=0.5)
+    with pytest.raises(UnreachableError, match="the model is busy"):
+        run(plan)
+    run(dataset.plan(FakeServing("A boat.")))
+    assert dataset.captions() == ["A boat."] * rows
 
 
 def test_a_rate_limit_that_lets_nothing_through_is_told(dataset, caplog, monkeypatch):

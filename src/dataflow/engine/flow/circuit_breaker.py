@@ -135,7 +135,9 @@ class CircuitBreaker:
         while self._waiting.grant(False):
             pass
 
-    def record_failure(self, error: TryAgainError, *, row: bytes, probe: bool = False) -> bool:
+    def record_failure(
+        self, error: TryAgainError, *, row: bytes, probe: bool = False, are_all: bool = False
+    ) -> bool:
         """A request failed; returns whether that says something about its row.
 
         Only failures of several rows mean that the server is down: one row may fail for ever by
@@ -146,6 +148,8 @@ class CircuitBreaker:
             error: How it failed.
             row: The key of the row's request.
             probe: What `acquire` returned for this request.
+            are_all: Whether the run has no other rows than those that fail, and never had an
+                answer: then the few are enough.
 
         Raises:
             UnreachableError: the server has been down too long.
@@ -167,7 +171,7 @@ class CircuitBreaker:
             self.open_reason = error.message
             if probe:
                 self._schedule_probe(error)
-        elif len(self._failing) >= self._tolerance(error):
+        elif are_all or len(self._failing) >= self._tolerance(error):
             self._open(error.message)
             self._schedule_probe(error)
         return not was_open

@@ -201,8 +201,11 @@ class RunHealth:
         """Tell the breaker; returns whether the failure says something about its row."""
         if self.is_last_chance:
             return True
+        are_all = not self.others_answered and are_left(self._failing)
         try:
-            return self._breaker.record_failure(error, row=job.key, probe=attempt.is_probe)
+            return self._breaker.record_failure(
+                error, row=job.key, probe=attempt.is_probe, are_all=are_all
+            )
         except UnreachableError:
             if not (self.others_answered and are_left(self._failing)):
                 raise
