@@ -131,7 +131,7 @@ def examples() -> Iterator[tuple[list[int], int]]:
     sound = [one for one in own if one.form == "sound"]
     every += salads(every, 100)
     every += [Sample(language, "sound", False, text) for language, text in pieces()]
-    for sample in every + sound * 8:
+    for sample in every + sound * 16:
         form = LANES.index(sample.form) if sample.form in LANES else 0
         for one in sentences(sample):
             yield one, form

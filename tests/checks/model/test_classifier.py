@@ -42,6 +42,30 @@ def test_a_caption_has_no_findings(text):
     assert findings(text) == ()
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Server error: a waiter drops a tray of glasses in front of the guests.",
+        "Connection lost: an old rope bridge hangs in the gorge.",
+        "Dienst nicht verfügbar: eine Katze schläft auf der Theke.",
+    ],
+)
+def test_an_errors_words_are_a_title_before_what_surely_is_a_caption(text):
+    assert not [found for found in findings(text) if found.form == "error"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Request failed after 3 retries: the server did not respond in time.",
+        "Dienst nicht verfügbar: bitte versuchen Sie es später erneut.",
+        "读取失败：请求超时，请稍后重试。",
+    ],
+)
+def test_an_errors_words_before_more_of_an_error_are_an_error(text):
+    assert "error" in {found.form for found in findings(text)}
+
+
 def test_a_verdict_names_the_words_that_decided():
     said = "I'm sorry, but I can't describe this image."
     named = evidence(findings(said)[0]).rpartition("by the words")[2].split(",")

@@ -15,7 +15,7 @@ from dataflow.checks.model.classifier import classifier
 from dataflow.checks.model.segments import Segment, edges
 from dataflow.checks.rules.text import clipped
 
-SURE = 1.2
+SURE = 1.1
 """The score from which a sentence counts."""
 
 SURE_OF_THOUGHTS = 1.5
@@ -31,6 +31,9 @@ _SHOUT = 24
 
 _SURE_OF_SHOUT = 0.9
 """The score from which it counts."""
+
+_SURE_OF_CAPTION = 1.2
+"""Below minus this score a sentence surely is a caption."""
 
 
 class Finding(NamedTuple):
@@ -75,6 +78,13 @@ def _found(segments: Sequence[Segment], scores: Sequence[float]) -> Iterator[Fin
         # "Great photo! Here is …", "Jasne! Oto …": what is shouted before talk is talk too
         is_one[0] = scores[0] > _SURE_OF_SHOUT or (is_one[1] and forms[1] in _OPENINGS)
         forms[0] = forms[0] or forms[1]
+    for at, following in enumerate(scores[1:]):
+        if (
+            forms[at] == "error"
+            and following < -_SURE_OF_CAPTION
+            and segments[at].text.endswith(_COLONS)
+        ):
+            is_one[at] = False  # "Out of order: an old lift": what surely is a caption has a title
     speaks = next(
         (
             at
