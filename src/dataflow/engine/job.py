@@ -58,7 +58,8 @@ class Job:
         billed: How many of the answers the journal's entry counts already.
         more_asks: Asks allowed beyond those that each request has.
         asking: What is asked now, where that is not `request`.
-        set_aside: How many of the answers are a broken engine's, of a former run.
+        first_fresh: The place among the answers of the first that tells how the engine is; None for
+            a row that a former run's sound engine gave answers which were turned down.
         first_ask: The number of its first answer; above 0 where earlier ones count no more.
         changed: What is changed in it.
         by_fallback: Whether the fallback model is asked.
@@ -77,7 +78,7 @@ class Job:
     answers: list[AttemptRecord] = field(default_factory=list)
     billed: int = 0
     more_asks: int = 0
-    set_aside: int = 0
+    first_fresh: int | None = 0
     first_ask: int = 0
     asking: Request | None = None
     changed: dict[str, Any] = field(default_factory=dict)

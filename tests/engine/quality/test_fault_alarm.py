@@ -18,14 +18,19 @@ SENTENCE = "A colourful square with a smooth gradient in it."
 
 
 def feed(
-    alarm: FaultAlarm, number: int, text: str, *kinds: str, asks: int = 1, set_aside: int = 0
+    alarm: FaultAlarm,
+    number: int,
+    text: str,
+    *kinds: str,
+    asks: int = 1,
+    first_fresh: int | None = 0,
 ) -> None:
     picture = ImageRef("path", f"{number}.jpg", f"{number}.jpg")
     request = Request((Turn("user", (picture, "What is it?")),))
     job = Job(number.to_bytes(4, "big"), request)
     verdicts = tuple(Verdict(kind, f"it is {kind}") for kind in kinds)
     job.answers = [AttemptRecord(job.key, ask, text, verdicts=verdicts) for ask in range(asks)]
-    job.set_aside = set_aside
+    job.first_fresh = first_fresh
     alarm.record(job, job.answers[-1])
 
 
@@ -129,8 +134,9 @@ def test_all_that_got_the_one_text_are_asked_again():
     assert [int.from_bytes(key, "big") for key in alarm.suspects] == list(range(10, 60))
 
 
-def test_rows_that_are_turned_down_again_tell_nothing_of_the_engine():
+def test_rows_that_are_turned_down_again_tell_nothing_of_an_engine_that_gave_a_sound_answer():
     alarm = FaultAlarm()
+    feed(alarm, 0, "A boat lies in a harbour at noon.")
     for number in range(500):
         feed(alarm, number, "I cannot help with that.", "refusal", asks=2 + number % 2)
 
@@ -138,8 +144,21 @@ def test_rows_that_are_turned_down_again_tell_nothing_of_the_engine():
 def test_rows_of_an_engine_that_was_broken_tell_whether_it_still_is():
     alarm = FaultAlarm()
     for number in range(LATEST - 4):
-        feed(alarm, number, "! ! !", "loop", asks=4, set_aside=3)
+        feed(alarm, number, "! ! !", "loop", asks=4, first_fresh=3)
     for number in range(3):
-        feed(alarm, number, "A boat lies in a harbour at noon.", asks=4, set_aside=3)
+        feed(alarm, number, "A boat lies in a harbour at noon.", asks=4, first_fresh=3)
     with pytest.raises(FaultAlarmError):
-        feed(alarm, LATEST, "! ! !", "loop", asks=4, set_aside=3)
+        feed(alarm, LATEST, "! ! !", "loop", asks=4, first_fresh=3)
+
+
+def test_an_engine_that_never_gave_a_sound_answer_is_noticed_by_few_rows():
+    alarm = FaultAlarm()
+    with pytest.raises(FaultAlarmError):  # noqa: PT012 - by which of them is left open
+        for number in range(LATEST):
+            feed(alarm, number % 12, "Both are nice.", "schema", asks=1 + number // 12)
+
+
+def test_rows_that_a_former_run_turned_down_tell_nothing():
+    alarm = FaultAlarm()
+    for number in range(500):
+        feed(alarm, number, "I cannot help with that.", "refusal", asks=4, first_fresh=None)

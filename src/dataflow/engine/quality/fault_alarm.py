@@ -76,17 +76,20 @@ class FaultAlarm:
         self._one_text: int | None = None
         self._latest: deque[_Seen] = deque(maxlen=LATEST)
         self._has_passed = False
+        self._had_sound = False
 
     def record(self, job: Job, answer: AttemptRecord) -> None:
         """Take in a job's latest answer.
 
-        Only the first answer about a row tells of the engine. At the end of a run nothing is left
-        but rows that were turned down before, and it may well be that all are turned down again.
+        Once there was a sound one, only the first about each row tells of the engine: at the end of
+        a run nothing is left but rows that were turned down before, and may well be again.
 
         Raises:
             FaultAlarmError: nearly all of the latest ones have the same fault.
         """
-        if self._share is None or len(job.answers) > job.set_aside + 1:
+        if self._share is None or job.first_fresh is None:
+            return
+        if self._had_sound and len(job.answers) > job.first_fresh + 1:
             return
         seen = _Seen(
             job.key,
@@ -95,6 +98,7 @@ class FaultAlarm:
             _grave_kinds(answer),
             answer.verdicts[0].reason if answer.verdicts else "",
         )
+        self._had_sound = self._had_sound or not seen.kinds
         self._latest.append(seen)
         self._texts.append((hash(seen.text), seen.key))
         broken = {v.reason for v in answer.verdicts if v.kind == CHECK_FAILED}

@@ -130,9 +130,11 @@ class Judge:
         elif former is not None:
             job.billed = sum(answer.ask < former.asks for answer in answers)
         job.answers = [self._judged(answer, job.request) for answer in answers]
+        is_reopened = former is not None and former.error_kind == REOPENED
+        if answers:
+            job.first_fresh = len(answers) if is_reopened else None
         if former is not None and (self._retries or former.error_kind == REOPENED):
             job.more_asks = len(answers)
-            job.set_aside = len(answers) if former.error_kind == REOPENED else 0
         return not answers or self._asks_again(job)
 
     def record(self, job: Job, error: DataflowError | None = None) -> ResultRecord:
