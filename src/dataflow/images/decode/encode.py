@@ -50,6 +50,16 @@ def encode(
     return Picture(data, media_type, image.width, image.height)
 
 
+def as_jpeg(picture: Picture) -> Picture:
+    """A picture that `encode` made, as a JPEG, for servers that read nothing else."""
+    if picture.media_type == "image/jpeg":
+        return picture
+    with Image.open(io.BytesIO(picture.data)) as image:
+        file = io.BytesIO()
+        image.save(file, "JPEG", quality=HIGH_QUALITY, subsampling=_WHOLE_COLOURS)
+    return Picture(file.getvalue(), "image/jpeg", picture.width, picture.height)
+
+
 def with_margins(image: Image.Image) -> Image.Image:
     """`image` with the least size and the greatest ratio that models take."""
     if image.size != enlarged(image.size):

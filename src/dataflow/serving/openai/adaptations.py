@@ -297,6 +297,11 @@ class Adaptations:
             "this program adds: left out, or put before the question, from now on"
         )
 
+    def send_only_jpeg(self) -> None:
+        """Send each PNG as a JPEG from now on."""
+        if not self.form.only_jpeg:
+            self._take(f"{self.model} reads no PNG: sent as JPEG from now on", only_jpeg=True)
+
     def _take(self, note: str, **changed: Any) -> bool:
         self._form = replace(self.form, **changed)
         return self._changed(note)

@@ -21,6 +21,7 @@ from dataflow.core.errors import (
     ConnectionLostError,
     DataflowError,
     ParameterError,
+    PictureError,
     StopRunError,
     UnknownModelError,
     WrongAddressError,
@@ -45,6 +46,9 @@ if TYPE_CHECKING:
 
 MAX_ADAPTATIONS = 8
 """Changes in the form of one request at most, so that no server keeps it going round."""
+
+VAIN_JPEGS = 4
+"""So many requests are sent again with JPEGs in vain, to learn whether a server wants them."""
 
 _CONNECTOR = "dataflow.serving.openai.transport.safe_connector"  # and with it aiohttp
 _LIST_SECONDS = 30.0
@@ -100,6 +104,8 @@ class ChatClient:
         self.http = HttpExchanges(self.address, None, self._timeout)
         self._replays = ReplayDetector()
         self._has_answered = False
+        self._reads_png = False
+        self._vain_jpegs = 0
         self._has_tried_plain = False
         self._models: list[str] | None = None
         self._scheme_hint: str | None = None
@@ -138,15 +144,46 @@ class ChatClient:
         """
         for _ in range(MAX_ADAPTATIONS):
             version = self.adaptations.version
+            if self.adaptations.form.only_jpeg:
+                pictures = await _as_jpegs(pictures)
             try:
                 reply = await self._attempt(request, pictures)
             except DataflowError as error:
-                if not await self._adapts(error, request, pictures, version):
+                found = await self._ask_with_jpegs(error, request, pictures)
+                if found is None and not await self._adapts(error, request, pictures, version):
                     raise await self._explained(error) from None
-                continue
+                if found is None:
+                    continue
+                reply = found
+            else:
+                self._reads_png = self._reads_png or _has_png(pictures)
             self._has_answered = True
             return reply
         return await self._attempt(request, pictures)
+
+    async def _ask_with_jpegs(
+        self, error: DataflowError, request: Request, pictures: Sequence[Picture]
+    ) -> Reply | None:
+        """The reply to `request` with JPEGs, where that is what a server wants; else None.
+
+        That a picture is sent as a PNG is our choice. Some servers read JPEGs alone.
+        """
+        is_about_it = isinstance(error, (PictureError, BadRequestError)) and error.status
+        if not is_about_it or self._reads_png or not _has_png(pictures):
+            return None
+        jpegs = await _as_jpegs(pictures)
+        async with self._trying:
+            if not self.adaptations.form.only_jpeg:
+                if self._vain_jpegs >= VAIN_JPEGS:
+                    return None
+                try:
+                    reply = await self._attempt(request, jpegs)
+                except DataflowError:
+                    self._vain_jpegs += 1
+                    return None
+                self.adaptations.send_only_jpeg()
+                return reply
+        return await self._attempt(request, jpegs)  # another request has learned it meanwhile
 
     async def _adapts(
         self, error: DataflowError, request: Request, pictures: Sequence[Picture], version: int
@@ -305,3 +342,16 @@ class ChatClient:
         if replay is Replay.ONCE:
             raise ConnectionLostError("the server sent its answer to another request once more")
         return reply
+
+
+def _has_png(pictures: Sequence[Picture]) -> bool:
+    return any(picture.media_type == "image/png" for picture in pictures)
+
+
+async def _as_jpegs(pictures: Sequence[Picture]) -> Sequence[Picture]:
+    """The pictures as JPEGs, made beside the event loop."""
+    if not _has_png(pictures):
+        return pictures
+    from dataflow.images.decode.encode import as_jpeg
+
+    return await asyncio.to_thread(lambda: tuple(map(as_jpeg, pictures)))

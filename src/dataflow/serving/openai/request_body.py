@@ -45,6 +45,7 @@ class BodyForm:
         stream: Whether the reply is to come in pieces.
         stream_usage: Whether the token counts at a stream's end are asked for.
         detail: The detail in which pictures are looked at (``"low"``, ``"high"``), or empty.
+        only_jpeg: Whether a PNG is sent as a JPEG.
     """
 
     system: SystemForm = "text"
@@ -52,6 +53,7 @@ class BodyForm:
     stream: bool = False
     stream_usage: bool = True
     detail: str = ""
+    only_jpeg: bool = False
 
 
 def merge_sampling(*layers: Mapping[str, Any]) -> dict[str, Any]:
